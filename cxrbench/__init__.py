@@ -1,0 +1,70 @@
+"""cxrbench: the fair, fast referee for chest X-ray classifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.plugin import (
+    Augmentation,
+    Backbone,
+    Balance,
+    Choice,
+    CrossEntropy,
+    CxrbenchError,
+    Dataset,
+    Download,
+    Engine,
+    Float,
+    Focal,
+    Fold,
+    Images,
+    Imbalance,
+    Int,
+    Record,
+    Trial,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.board import Board
+
+__all__ = [
+    "Augmentation",
+    "Backbone",
+    "Balance",
+    "Choice",
+    "CrossEntropy",
+    "CxrbenchError",
+    "Dataset",
+    "Download",
+    "Engine",
+    "Float",
+    "Focal",
+    "Fold",
+    "Images",
+    "Imbalance",
+    "Int",
+    "Record",
+    "Trial",
+    "hookimpl",
+    "run",
+]
+
+
+def run(**settings: Any) -> Board:
+    """Do what `cxrbench run` does, with its flags as arguments, and return the ranked board.
+
+    ``cxrbench.run(data="chest_xray/", backbone=["resnet50"], trials=50, out="leaderboard")``; the environment and
+    ``cxrbench.toml`` count here, too. Nothing is printed. In a script, call it under ``if __name__ == "__main__":``, because
+    worker processes import the script.
+
+    Raises:
+        CxrbenchError: with a message that says what was wrong and what to do.
+    """
+    from cxrbench import benchmark
+    from cxrbench.config import read_settings
+    from cxrbench.plugin.host import load_host
+    from cxrbench.progress import Silence
+
+    resolved = read_settings(settings)
+    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), Silence())

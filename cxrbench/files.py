@@ -1,0 +1,65 @@
+"""Write files whole or not at all, and name contents by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def home() -> Path:
+    """Return the folder of decoded images, features and downloads: ``CXRBENCH_HOME`` or the platform's user cache."""
+    return Path(os.environ.get("CXRBENCH_HOME") or platformdirs.user_cache_path("cxrbench")).expanduser()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def digest(content: Any) -> str:
+    """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seed_from(*parts: Any) -> int:
+    """Return a seed below 2**31 that depends on all the parts and on nothing else."""
+    return int(digest(list(parts))[:8], 16) % 2**31

@@ -1,0 +1,191 @@
+"""Find plugins, load each in isolation, and look up what they declare."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pluggy import PluginManager
+
+from cxrbench.errors import ConfigError, PluginError, unknown_name
+from cxrbench.plugin import hooks, specs
+from cxrbench.plugin.references import load_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from importlib.metadata import EntryPoint
+    from pathlib import Path
+    from types import ModuleType
+
+KINDS: tuple[type[specs.Spec], ...] = (specs.Dataset, specs.Backbone, specs.Augmentation, specs.Imbalance, specs.Engine)
+Spec_co = TypeVar("Spec_co", bound=specs.Spec, covariant=True)
+GROUP = hooks.PROJECT
+KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def kind_name(kind: type[specs.Spec]) -> str:
+    """Return the word for a kind of declaration: dataset, backbone, augmentation, imbalance or engine."""
+    return kind.__name__.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One plugin as it was found: loaded, blocked or broken.
+
+    Attributes:
+        name: the entry point's name, or the path of a one-file plugin.
+        distribution: who ships it, as pip knows it; empty for a file.
+        problem: why none or not all of its declarations can be used; empty if all is well.
+    """
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    file: Path | None = None
+    blocked: bool = False
+    problem: str = ""
+    declares: tuple[specs.Spec, ...] = ()
+    hooks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration(Generic[Spec_co]):
+    """A spec together with the plugin that made it."""
+
+    kind: str
+    spec: Spec_co
+    plugin: Plugin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """All plugins that were found, and the way to what they declare."""
+
+    plugins: tuple[Plugin, ...]
+    manager: PluginManager = field(repr=False)
+
+    def declarations(self, kind: type[Spec_co]) -> list[Declaration[Spec_co]]:
+        """Return what is declared of a kind, sorted by name."""
+        found = [
+            Declaration(kind=kind_name(kind), spec=spec, plugin=plugin)
+            for plugin in self.plugins
+            for spec in plugin.declares
+            if isinstance(spec, kind)
+        ]
+        return sorted(found, key=lambda declaration: declaration.spec.name)
+
+    def find(self, kind: type[Spec_co], name: str) -> Declaration[Spec_co]:
+        """Return the one declaration of that name; raise UnknownName, or PluginError if two plugins claim it."""
+        everything = self.declarations(kind)
+        found = [declaration for declaration in everything if declaration.spec.name == name]
+        if len(found) > 1:
+            owners = " and ".join(declaration.plugin.name for declaration in found)
+            raise PluginError(f"{kind_name(kind)} {name!r} is declared by {owners}: block one with --without NAME")
+        if found:
+            return found[0]
+        error = unknown_name(kind_name(kind), name, {declaration.spec.name for declaration in everything})
+        broken = [f"plugin {plugin.name} could not be loaded: {plugin.problem}" for plugin in self.plugins if plugin.problem]
+        raise ConfigError("; ".join([str(error), *broken])) if broken else error
+
+    def notify(self, event: str, report: Callable[[str], None], /, **arguments: Any) -> None:
+        """Tell every observer of `event`, each on its own; an exception in one goes to `report` as a line."""
+        for implementation in getattr(self.manager.hook, event).get_hookimpls():
+            try:
+                implementation.function(**{name: arguments[name] for name in implementation.argnames})
+            except Exception as error:
+                report(f"plugin {implementation.plugin_name} failed in {event}: {type(error).__name__}: {error}")
+
+
+def load_host(files: Sequence[Path] = (), without: Iterable[str] = ()) -> Host:
+    """Load the entry points of group `cxrbench` and then one-file plugins; block the names in `without` before import."""
+    manager = PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    blocked = frozenset(without)
+    plugins: list[Plugin] = []
+    for entry_point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        plugins.append(_load_entry_point(manager, entry_point, blocked, plugins))
+    for file in files:
+        plugins.append(_load_one_file(manager, file, blocked))
+    return Host(plugins=tuple(_mark_duplicates(plugins)), manager=manager)
+
+
+def _load_entry_point(
+    manager: PluginManager, entry_point: EntryPoint, blocked: frozenset[str], earlier: Sequence[Plugin]
+) -> Plugin:
+    distribution = entry_point.dist
+    plugin = Plugin(
+        name=entry_point.name,
+        distribution=distribution.name if distribution else "",
+        version=distribution.version if distribution else "",
+    )
+    if entry_point.name in blocked:
+        return replace(plugin, blocked=True)
+    twin = next((other for other in earlier if other.name == entry_point.name), None)
+    if twin:
+        owners = f"{twin.distribution} and {plugin.distribution}"
+        return replace(plugin, problem=f"two distributions bring a plugin of this name: {owners}; uninstall one")
+    return _register(manager, plugin, entry_point.load)
+
+
+def _load_one_file(manager: PluginManager, file: Path, blocked: frozenset[str]) -> Plugin:
+    path = file.expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(f"--plugin {file}: there is no such file")
+    plugin = Plugin(name=str(file), file=path)
+    if plugin.name in blocked or path.stem in blocked:
+        return replace(plugin, blocked=True)
+    return _register(manager, plugin, lambda: load_file(path))
+
+
+def _register(manager: PluginManager, plugin: Plugin, load: Callable[[], ModuleType]) -> Plugin:
+    """Import, register and question one plugin; whatever goes wrong stays in its `problem`."""
+    module = None
+    try:
+        module = load()
+        manager.register(module, name=plugin.name)
+        manager.check_pending()
+        names = sorted(caller.name for caller in manager.get_hookcallers(module) or ())
+        return replace(plugin, hooks=tuple(names), declares=_declarations(manager, plugin.name))
+    except Exception as error:
+        if module is not None and manager.is_registered(module):
+            manager.unregister(module)
+        return replace(plugin, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _declarations(manager: PluginManager, plugin_name: str) -> tuple[specs.Spec, ...]:
+    found: list[specs.Spec] = []
+    for kind in KINDS:
+        for implementation in getattr(manager.hook, f"register_{kind_name(kind)}s").get_hookimpls():
+            if implementation.plugin_name == plugin_name:
+                found += [_checked(spec, kind) for spec in implementation.function()]
+    return tuple(found)
+
+
+def _checked(spec: Any, kind: type[specs.Spec]) -> specs.Spec:
+    if type(spec) is not kind:
+        raise PluginError(f"register_{kind_name(kind)}s returned {spec!r}, which is no {kind.__name__}")
+    if not isinstance(spec.name, str) or not KEBAB_CASE.fullmatch(spec.name):
+        raise PluginError(f"{kind_name(kind)} name {spec.name!r} is not kebab-case (a-z, 0-9 and single hyphens)")
+    if not isinstance(spec.factory, str) or ":" not in spec.factory:
+        raise PluginError(f"{spec.name}: factory must be an import string 'module:attribute', not {spec.factory!r}")
+    return spec
+
+
+def _mark_duplicates(plugins: Sequence[Plugin]) -> list[Plugin]:
+    owners: dict[tuple[str, str], list[str]] = {}
+    for plugin in plugins:
+        for spec in plugin.declares:
+            owners.setdefault((kind_name(type(spec)), spec.name), []).append(plugin.name)
+    clashes = {claim: names for claim, names in owners.items() if len(names) > 1}
+    return [_with_clashes(plugin, clashes) for plugin in plugins]
+
+
+def _with_clashes(plugin: Plugin, clashes: dict[tuple[str, str], list[str]]) -> Plugin:
+    mine = [
+        f"{kind} {name!r} is declared by {' and '.join(owners)}"
+        for (kind, name), owners in clashes.items()
+        if plugin.name in owners
+    ]
+    return replace(plugin, problem="; ".join(mine)) if mine else plugin

@@ -1,0 +1,123 @@
+"""What a plugin declares: frozen records that can be listed, compared and written down without importing anything.
+
+A factory (and every other code a declaration points to) is an import string ``"package.module:attribute"``, resolved only when
+a run needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Value = bool | int | float | str
+"""What an option or a searched parameter may be: the scalars of TOML."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float:
+    """A searched real number in ``low..high``, on a log scale if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int:
+    """A searched whole number in ``low..high``, both included."""
+
+    low: int
+    high: int
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A searched choice between `options`."""
+
+    options: tuple[Value, ...]
+
+
+Parameter = Float | Int | Choice
+Space = Mapping[str, Parameter]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What every declaration has.
+
+    Attributes:
+        name: kebab-case, unique within its kind; what users write.
+        factory: ``"module:attribute"`` of the callable in the table of docs/plugins.md. Its keyword-only parameters, with their
+            annotations and defaults, are the options that users may set.
+        summary: one line for ``cxrbench plugins list``.
+        requires: packages that pip must have installed, beyond those that cxrbench itself needs.
+        fixed: arguments of the factory that the declaration sets and users cannot.
+    """
+
+    name: str
+    factory: str
+    summary: str = ""
+    requires: tuple[str, ...] = ()
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset(Spec):
+    """Images with labels, patients and the source's own split: ``factory(source, **options) -> Images``.
+
+    Attributes:
+        claims: ``"module:attribute"`` of a cheap test ``(path) -> bool`` whether a bare path is of this kind.
+        download: ``"module:attribute"`` of ``(**options) -> Download`` for a source that can be fetched when none is given.
+        layout: what a source looks like on disk, in a few words, for the error that nothing claimed a path.
+        notice: a line to be printed with every table made from these images.
+    """
+
+    claims: str = ""
+    download: str = ""
+    layout: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone(Spec):
+    """Images to feature vectors: ``factory(*, input_shape, weights, seed, **options) -> callable``.
+
+    Attributes:
+        weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, which says where the
+            pretrained weights lie and where they come from. Empty for a backbone that has none.
+        control: whether this backbone must NOT do well; controls run once in every run.
+        space: hyper-parameters of the backbone that the search sets besides its own.
+    """
+
+    weights: str = ""
+    control: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation(Spec):
+    """Random transforms of training images: ``factory(*, input_shape, seed, **options) -> callable``.
+
+    Attributes:
+        views: how many augmented views of every image are drawn, unless the user says ``name:views=8``; 0 for none.
+    """
+
+    views: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imbalance(Spec):
+    """A strategy against class imbalance: ``factory(fold, *, seed, **options) -> Balance``.
+
+    Attributes:
+        needs_features: whether ``fold.features`` must be filled in; otherwise it is None and costs nothing.
+        space: further parameters of the strategy that the search sets; they arrive as options.
+    """
+
+    needs_features: bool = False
+    space: Space = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine(Spec):
+    """Who proposes the next trial: ``factory(*, space, seed, **options) -> Engine protocol``."""
