@@ -1,0 +1,38 @@
+"""The datasets that cxrbench ships: a folder tree, a CSV manifest, PneumoniaMNIST and drawn phantoms."""
+
+from cxrbench.plugin import Dataset, hookimpl
+
+FOLDER = Dataset(
+    name="folder",
+    factory="cxrbench_datasets.folder:load_folder",
+    summary="a folder tree with one folder per class, such as Kaggle's chest_xray",
+    claims="cxrbench_datasets.folder:claims_folder",
+    layout="a folder that holds NORMAL/ and PNEUMONIA/, directly or under train/, val/ and test/",
+)
+MANIFEST = Dataset(
+    name="manifest",
+    factory="cxrbench_datasets.manifest:load_manifest",
+    summary="a CSV file that names images, labels and patients",
+    claims="cxrbench_datasets.manifest:claims_manifest",
+    layout="a .csv file with the header path,label[,patient,split,view,age,sex,site]",
+)
+MEDMNIST = Dataset(
+    name="medmnist",
+    factory="cxrbench_datasets.medmnist:load_medmnist",
+    summary="PneumoniaMNIST at 28, 64, 128 or 224 pixels, downloaded unless a file is given",
+    claims="cxrbench_datasets.medmnist:claims_medmnist",
+    download="cxrbench_datasets.medmnist:download_medmnist",
+    layout="a file pneumoniamnist*.npz",
+)
+PHANTOM = Dataset(
+    name="phantom",
+    factory="cxrbench_datasets.phantom:load",
+    summary="drawn chest phantoms for trying the tool: no download, no clinical meaning",
+    notice="SYNTHETIC images (drawn chest phantoms): for trying the tool, without clinical meaning",
+)
+
+
+@hookimpl
+def register_datasets() -> tuple[Dataset, ...]:
+    """Declare the four first-party datasets."""
+    return FOLDER, MANIFEST, MEDMNIST, PHANTOM

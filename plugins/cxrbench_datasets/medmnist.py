@@ -1,0 +1,155 @@
+"""PneumoniaMNIST (Yang et al., Sci Data 2023, doi 10.1038/s41597-022-01721-8): Kermany's films, cropped and scaled."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Literal, cast
+
+from cxrbench.plugin import ConfigError, DataError, Download, Images, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Shape = tuple[int, ...]
+    Split = Literal["train", "val", "test"]
+
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_MD5: Mapping[int, str] = {
+    28: "28209eda62fecd6e6a2d98b1501bb15f",
+    64: "8f4eceb4ccffa70c672198ea285246c6",
+    128: "05b46931834c231683c68f40c47b2971",
+    224: "d6a3c71de1b945ea11211b03746c1fe1",
+}
+_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_UNPACKING = Lock()
+NO_PATIENTS = (
+    "PneumoniaMNIST tells no patients: every image counts as a patient of its own, and images of one patient may be on both "
+    "sides of a split"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelReader:
+    """The pixels of a key such as ``train/00001``; holds no pixels itself."""
+
+    path: Path
+
+    def __call__(self, key: str) -> NDArray[np.uint8]:
+        """Return uint8 ``[H, W]``."""
+        split, _, row = key.partition("/")
+        with _UNPACKING:  # a cache alone would let every decoding thread unpack the same array at once
+            images = _unpack(self.path, split)
+        image: NDArray[np.uint8] = images[int(row)]
+        return image.copy()
+
+
+def claims_medmnist(path: str | Path) -> bool:
+    """Tell whether a path is a file called pneumoniamnist*.npz."""
+    name = Path(path).name.lower()
+    return name.startswith("pneumoniamnist") and name.endswith(".npz") and Path(path).is_file()
+
+
+def download_medmnist(*, size: Literal[28, 64, 128, 224] = 224) -> Download:
+    """Say where MedMNIST publishes the file of a size (medmnist 3.0.2, info.py)."""
+    file_name = "pneumoniamnist.npz" if size == 28 else f"pneumoniamnist_{size}.npz"
+    url = f"https://zenodo.org/records/10519652/files/{file_name}?download=1"
+    return Download(url=url, file_name=file_name, digest=f"md5:{_MD5[size]}")
+
+
+def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) -> Images:
+    """List the images of a PneumoniaMNIST file.
+
+    Args:
+        source: the path of the npz file.
+        size: which file is downloaded where none is given; a given file has the size it has.
+
+    Raises:
+        ConfigError: there is no such file.
+        DataError: the file is broken or holds something else.
+    """
+    if source is None:
+        raise ConfigError(f"the dataset medmnist needs a file: download {download_medmnist(size=size).url} and give its path")
+    path = Path(source).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(f"{source} is not a file: check the path, or leave it out to download PneumoniaMNIST")
+    try:
+        pixels, labels = _read(path)
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be read as PneumoniaMNIST ({error}): delete it and download it again") from error
+    records = [
+        Record(key=key, label=cast("Literal[0, 1]", int(label)), patient=key, split=split)
+        for split in _SPLITS
+        for key, label in ((f"{split}/{row:05d}", label) for row, label in enumerate(labels[split]))
+    ]
+    warnings = (*_doubts(path, len(records)), NO_PATIENTS)
+    return Images(name=f"pneumoniamnist-{pixels}", records=records, read=PixelReader(path=path), warnings=warnings)
+
+
+def _read(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
+    """Return the side of the images in pixels and the labels of every part; leaves the images packed."""
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive:
+        wanted = [f"{split}_{what}" for split in _SPLITS for what in ("images", "labels")]
+        missing = [name for name in wanted if f"{name}.npy" not in archive.namelist()]
+        if missing:
+            raise DataError(f"{path} lacks {', '.join(missing)}: this is not a PneumoniaMNIST file")
+        shapes = {split: _read_shape(path, archive, split) for split in _SPLITS}
+    if len({shape[1:] for shape in shapes.values()}) > 1:
+        raise DataError(f"{path} has images of several sizes, {list(shapes.values())}: this is not a PneumoniaMNIST file")
+    with np.load(path, allow_pickle=False) as arrays:
+        labels = {split: _check_labels(path, split, arrays[f"{split}_labels"], shapes[split][0]) for split in _SPLITS}
+    return shapes["train"][1], labels
+
+
+def _read_shape(path: Path, archive: zipfile.ZipFile, split: str) -> Shape:
+    """Read the shape of an image array from its header, for unpacking 300 MB to count them would be a waste."""
+    from numpy.lib import format as npy
+
+    with archive.open(f"{split}_images.npy") as file:
+        read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    if dtype != "uint8" or len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
+        raise DataError(f"{path}: {split}_images is {dtype} {shape}; PneumoniaMNIST has uint8 images of shape (n, side, side)")
+    return cast("Shape", shape)
+
+
+def _check_labels(path: Path, split: str, labels: NDArray[np.generic], count: int) -> NDArray[np.int64]:
+    import numpy as np
+
+    if labels.dtype.kind not in "iu" or labels.shape not in {(count,), (count, 1)}:
+        what = f"{labels.dtype} {labels.shape}"
+        raise DataError(f"{path}: {split}_labels is {what}; PneumoniaMNIST has one whole number for each of {count} images")
+    if strange := sorted(set(np.unique(labels).tolist()) - {0, 1}):
+        raise DataError(f"{path}: {split}_labels holds {strange}; PneumoniaMNIST has 0 for normal and 1 for pneumonia")
+    return labels.reshape(-1).astype(np.int64)
+
+
+def _doubts(path: Path, count: int) -> Iterator[str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if digest not in _MD5.values():
+        yield (
+            f"{path.name} ({count:,} images, md5 {digest}) is none of the files that MedMNIST published (5,856 images): scores "
+            "on it cannot be compared with those on PneumoniaMNIST"
+        )
+
+
+@lru_cache(maxsize=len(_SPLITS))
+def _unpack(path: Path, split: str) -> NDArray[np.uint8]:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return cast("NDArray[np.uint8]", arrays[f"{split}_images"])
+    except _BROKEN as error:
+        raise DataError(f"{split}_images in {path} cannot be read ({error}): delete the file and download it again") from error

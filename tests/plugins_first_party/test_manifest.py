@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cxrbench.plugin import ConfigError, DataError
+from cxrbench_datasets.manifest import claims_manifest, load_manifest
+from cxrbench_datasets.paths import locate, name_places
+
+WORDS = st.text("ab", min_size=1, max_size=2)
+ABSOLUTE = st.lists(WORDS, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+RELATIVE = st.lists(st.one_of(WORDS, st.just(".."), st.just(".")), min_size=1, max_size=4).map("/".join)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the lines of a manifest and return its path."""
+
+    def write_lines(*lines: str, name: str = "study.csv") -> Path:
+        file = tmp_path / "set" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return file
+
+    return write_lines
+
+
+def keys(images):
+    return [record.key for record in images.records]
+
+
+def test_every_column_arrives(write, draw):
+    file = write(
+        "path,label,patient,split,view,age,sex,site", "films/a.png,1,p1,train,PA,4,F,Basel", "films/b.png,0,p2,test,,,,"
+    )
+    draw(file.parent / "films" / "a.png")
+    images = load_manifest(str(file))
+    first, second = images.records
+    assert (images.name, images.warnings) == ("study", ())
+    assert (first.key, first.label, first.patient, first.split) == ("films/a.png", 1, "p1", "train")
+    assert (first.view, first.age, first.sex, first.site) == ("PA", "4", "F", "Basel")
+    assert (second.label, second.split) == (0, "test")
+    assert (second.view, second.age, second.sex, second.site) == (None, None, None, None)
+    assert pickle.loads(pickle.dumps(images.read))("films/a.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("0", 0), ("1", 1), ("normal", 0), ("NORMAL", 0), (" Pneumonia ", 1), ("pneumonia", 1)]
+)
+def test_labels_may_be_numbers_or_words(write, text, label):
+    assert load_manifest(str(write("path,label", f"a.png,{text}"))).records[0].label == label
+
+
+def test_images_without_patient_are_counted_in_one_warning(write):
+    images = load_manifest(str(write("path,label,patient", "a.png,0,", "b.png,1,p", "c.png,1,p")))
+    (warning,) = images.warnings
+    assert "1 of 3 images" in warning
+    assert [record.patient for record in images.records] == ["a.png", "p", "p"]
+    (warning,) = load_manifest(str(write("path,label", "a.png,0", "b.png,1"))).warnings
+    assert "2 of 2 images" in warning
+
+
+def test_unknown_columns_are_named_once(write):
+    images = load_manifest(str(write("path,label,patient,scanner,note", "a.png,0,p,x,y")))
+    (warning,) = images.warnings
+    assert "scanner, note" in warning
+
+
+def test_what_spreadsheets_do_to_a_file_is_understood(write):
+    file = write("unused", name="excel.CSV")
+    file.write_bytes('\ufeffPath, Label ,patient\r\n"a, b.png",1,p\r\n,,\r\n\r\nsub\\c.png,0,q\r\n'.encode())
+    images = load_manifest(str(file))
+    assert keys(images) == ["a, b.png", "sub/c.png"]
+    assert images.warnings == ()
+
+
+def test_a_named_file_that_does_not_exist_is_listed(write):
+    images = load_manifest(str(write("path,label,patient", "gone.png,1,p")))
+    assert not images.read("gone.png").exists()
+
+
+def test_keys_never_hold_an_absolute_path(write, tmp_path, draw):
+    inside = draw(tmp_path / "set" / "films" / "a.png")
+    outside = [draw(tmp_path / "elsewhere" / patient / "view1.png", grey) for patient, grey in (("p1", 1), ("p2", 2))]
+    lines = [f"{path},1,p" for path in (inside, *outside, "../elsewhere/c.png", "C:\\Users\\me\\d.png")]
+    images = load_manifest(str(write("path,label,patient", *lines)))
+    assert keys(images) == ["films/a.png", "p1/view1.png", "p2/view1.png", "../elsewhere/c.png", "me/d.png"]
+    read = pickle.loads(pickle.dumps(images.read))
+    assert [read(key) for key in keys(images)[:3]] == [inside, *outside]
+    assert read("../elsewhere/c.png").resolve() == tmp_path / "elsewhere" / "c.png"
+
+
+def test_a_manifest_reached_by_a_link_has_the_same_keys(write, tmp_path, draw):
+    inside = draw(tmp_path / "set" / "a.png")
+    write("path,label,patient", f"{inside},1,p", "b.png,0,q")
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    assert keys(load_manifest(str(tmp_path / "link" / "study.csv"))) == ["a.png", "b.png"]
+
+
+@given(st.lists(st.one_of(ABSOLUTE, RELATIVE), max_size=6))
+def test_distinct_places_have_distinct_relative_keys(texts):
+    texts = list({place: text for text, place in zip(texts, locate(texts, Path("/a/b")), strict=True)}.values())
+    try:
+        names = name_places(locate(texts, Path("/a/b")), texts)
+    except DataError:  # an absolute path outside whose whole length is also a relative one
+        return
+    assert len(set(names)) == len(names) == len(texts)
+    assert not any(name.startswith("/") for name in names)
+
+
+@given(st.lists(ABSOLUTE, unique=True, max_size=6), WORDS)
+def test_keys_do_not_depend_on_where_the_data_is_mounted(paths, mount):
+    here = [f"/here{path}" for path in paths]
+    there = [f"/there/{mount}{path}" for path in paths]
+    assert name_places(here, here) == name_places(there, there)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["path,label,patient", "a.png,2,p"], r"study.csv, line 2: label '2' is none of 0, 1, normal and pneumonia"),
+        (["path,label", "a.png,"], r"line 2: label '' is none of"),
+        (["path,label,split", "a.png,1,train", "", "b.png,1,dev"], r"line 4: split 'dev' is none of train, val, test"),
+        (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is listed before, at .*study.csv, line 2"),
+        (["path,label", ",1"], r"line 2: the path is empty"),
+        (["file,label", "a.png,1"], r"line 1: no column path among 'file', 'label'.*header path,label\["),
+        (["path;label", "a.png;1"], r"no column path and label among 'path;label'.*commas between"),
+        (["path,label,label", "a.png,1,1"], r"column label is there twice"),
+        (["path,label", "a,b.png,1"], r"line 2: 3 values for 2 columns"),
+        (["path,label,patient", "a.png,1"], r"line 2: 2 values for 3 columns"),
+        (["path,label", '"a.png,1'], r"line 2: unexpected end of data: check the quotes"),
+        (["path,label", '"a.png"x,1'], r"line 2: .*check the quotes"),
+        (["path,label"], r"a header and no images"),
+        ([""], r"is empty: the first line must be the header"),
+    ],
+)
+def test_a_line_that_cannot_be_understood_is_named(write, lines, message):
+    with pytest.raises(DataError, match=message):
+        load_manifest(str(write(*lines)))
+
+
+def test_a_duplicate_is_found_under_another_spelling(write, tmp_path):
+    file = write("path,label", "../set/a.png,1", f"{tmp_path / 'set' / 'a.png'},1")
+    with pytest.raises(DataError, match=r"line 3: .* is listed before"):
+        load_manifest(str(file))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is no UTF-8"),
+        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is no UTF-8"),
+        ("path,label\n".encode("utf-16-le"), "zero bytes"),
+    ],
+)
+def test_text_in_another_encoding_is_refused(write, data, message):
+    file = write("unused")
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=message):
+        load_manifest(str(file))
+
+
+def test_a_source_that_cannot_be_meant_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="needs a source"):
+        load_manifest(None)
+    with pytest.raises(ConfigError, match="not a file"):
+        load_manifest(str(tmp_path))
+
+
+def test_claims_csv_files_and_nothing_else(write, tmp_path):
+    assert claims_manifest(write("path,label", name="a.csv"))
+    assert claims_manifest(str(write("path,label", name="a.CSV")))
+    assert not claims_manifest(write("path,label", name="a.txt"))
+    assert not claims_manifest(tmp_path / "absent.csv")
