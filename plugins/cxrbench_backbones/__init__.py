@@ -1,0 +1,62 @@
+"""First-party backbones: the Keras Applications, hand-made texture, an untrained network, and three controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.plugin import Backbone, hookimpl
+from cxrbench_backbones.table import APPLICATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cxrbench_backbones.table import Application
+
+TEXTURE = Backbone(
+    name="texture",
+    factory="cxrbench_backbones.texture:texture",
+    summary="gradient histograms (HOG) and local binary patterns, 1,002 features, no weights",
+)
+RANDOM_CONVNET = Backbone(
+    name="random-convnet",
+    factory="cxrbench_backbones.random_convnet:random_convnet",
+    summary="two untrained convolutions, 512 features, no weights",
+)
+CONTROLS = (
+    Backbone(
+        name="control-border",
+        factory="cxrbench_backbones.controls:border",
+        summary="control: only the outer frame of the image",
+        control=True,
+    ),
+    Backbone(
+        name="control-intensity",
+        factory="cxrbench_backbones.controls:intensity",
+        summary="control: only how bright the pixels are, not where",
+        control=True,
+    ),
+    Backbone(
+        name="control-thumbnail",
+        factory="cxrbench_backbones.controls:thumbnail",
+        summary="control: only 8x8 grey pixels",
+        control=True,
+    ),
+)
+
+
+@hookimpl
+def register_backbones() -> Iterable[Backbone]:
+    """Declare every backbone of this package."""
+    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, *CONTROLS)
+
+
+def _declare(row: Application) -> Backbone:
+    """Turn a row of the table into a declaration."""
+    builder = "mobilenet" if "{alpha}" in row.file else "application"
+    return Backbone(
+        name=row.name,
+        factory=f"cxrbench_backbones.applications:{builder}",
+        summary=row.summary,
+        fixed={"network": row.name},
+        weights="cxrbench_backbones.applications:weights_file",
+    )

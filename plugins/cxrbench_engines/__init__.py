@@ -1,0 +1,16 @@
+"""First-party engines: Optuna's samplers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.plugin import Engine, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@hookimpl
+def register_engines() -> Iterable[Engine]:
+    """Declare every engine of this package."""
+    return (Engine(name="optuna", factory="cxrbench_engines.optuna_engine:engine", summary="sampler=tpe|random|gp|cmaes"),)
