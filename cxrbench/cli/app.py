@@ -1,0 +1,43 @@
+"""Put the commands together and turn errors into one clear message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cxrbench.cli.data import data
+from cxrbench.cli.leaderboard import leaderboard
+from cxrbench.cli.plugins import plugins
+from cxrbench.cli.run import run
+from cxrbench.errors import CxrbenchError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cxrbench",
+    help="The fair, fast referee for chest X-ray classifiers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(run)
+app.command()(leaderboard)
+app.add_typer(plugins, name="plugins")
+app.add_typer(data, name="data")
+
+
+def main() -> None:
+    """Run the command line; exit with 0, 1 (some recipe failed), 2 (usage), 3 (data), 4 (nothing finished) or 130."""
+    try:
+        app()
+    except CxrbenchError as error:
+        from cxrbench.console import print_error
+
+        print_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        from cxrbench.console import print_error
+
+        print_error("interrupted; finished trials and entries are kept: run the same command to go on")
+        sys.exit(INTERRUPTED)

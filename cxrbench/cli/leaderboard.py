@@ -1,0 +1,35 @@
+"""`cxrbench leaderboard`: print what has been found so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cxrbench.errors import ConfigError
+
+
+def leaderboard(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where leaderboards were written")] = Path("leaderboard"),
+    sort: Annotated[str, typer.Option(metavar="METRIC", help="Rank by this metric instead of the search's own")] = "",
+    format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="How to print")] = "table",
+) -> None:
+    """Print the leaderboards below a folder, one protocol after the other."""
+    from cxrbench import console
+    from cxrbench.evaluation.metrics import METRICS
+    from cxrbench.leaderboard.board import read_boards, rows_as_json
+    from cxrbench.leaderboard.render import as_csv, as_markdown
+
+    if sort and sort not in METRICS:
+        raise ConfigError(f"--sort {sort}: must be one of {', '.join(METRICS)}")
+    boards = read_boards(out)
+    if format == "json":
+        console.print_text(rows_as_json(boards, sort) + "\n")
+    elif format == "csv":
+        console.print_text(as_csv(boards, sort))
+    elif format == "md":
+        console.print_text("\n".join(as_markdown(board, sort) for board in boards))
+    else:
+        for board in boards:
+            console.print_board(board, sort)

@@ -1,0 +1,65 @@
+"""`cxrbench plugins`: what is installed, and its health."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cxrbench.plugin.host import Plugin
+
+plugins = typer.Typer(help="What plugins are installed, and whether they are well.", no_args_is_help=True)
+HEADINGS = ("plugin", "version", "status", "kind", "name", "summary")
+
+
+@plugins.command("list")
+def list_plugins(
+    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A plugin that is not to be loaded")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
+) -> None:
+    """List every plugin with what it declares; a broken one with its problem."""
+    from cxrbench.console import print_table, print_text
+    from cxrbench.plugin.host import load_host
+
+    blocked = (*(without or ()), *os.environ.get("CXRBENCH_BLOCK", "").split(), *os.environ.get("CXRBENCH_WITHOUT", "").split())
+    host = load_host(plugin or (), blocked)
+    if as_json:
+        print_text(json.dumps([_facts(found) for found in host.plugins], indent=2, ensure_ascii=False) + "\n")
+    else:
+        print_table(HEADINGS, [row for found in host.plugins for row in _rows(found)])
+
+
+def _status(plugin: Plugin) -> str:
+    if plugin.blocked:
+        return "blocked"
+    return f"problem: {plugin.problem}" if plugin.problem else "ok"
+
+
+def _rows(plugin: Plugin) -> list[tuple[str, ...]]:
+    from cxrbench.plugin.host import kind_name
+
+    head = (plugin.name, plugin.version, _status(plugin))
+    declared = [(kind_name(type(spec)), spec.name, spec.summary) for spec in plugin.declares] or [("", "", "")]
+    return [((head if not index else ("", "", "")) + row) for index, row in enumerate(declared)]
+
+
+def _facts(plugin: Plugin) -> dict[str, Any]:
+    from cxrbench.plugin.host import kind_name
+
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "status": "blocked" if plugin.blocked else "problem" if plugin.problem else "ok",
+        "problem": plugin.problem,
+        "hooks": list(plugin.hooks),
+        "declares": [
+            {"kind": kind_name(type(spec)), "name": spec.name, "summary": spec.summary, "requires": list(spec.requires)}
+            for spec in plugin.declares
+        ],
+    }

@@ -1,0 +1,109 @@
+"""`cxrbench run`: give every recipe the same search under one protocol and print the ranked table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrbench.errors import NothingFinished
+
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.board import Board
+
+SOME_FAILED = 1
+
+
+def _option(help_text: str, *names: str, metavar: str | None = None) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(*names, help=help_text, metavar=metavar, show_default=False)
+    return option
+
+
+Components = list[str] | None
+Data = Annotated[str | None, _option("A dataset's name, or a path that one recognises [phantom]", metavar="NAME|PATH")]
+Split = Annotated[
+    str | None,
+    _option("official, grouped or paper [official where the source has a test part, else grouped]", metavar="NAME"),
+]
+Backbone = Annotated[Components, _option("Repeatable; name:key=value, wildcards and all work [the default grid]", metavar="C")]
+Augmentation = Annotated[Components, _option("Repeatable [none, gentle]", metavar="C")]
+Imbalance = Annotated[Components, _option("Repeatable [none, class-weights, smote]", metavar="C")]
+Controls = Annotated[bool | None, _option("Run the controls once, too [yes]", "--controls/--no-controls")]
+EngineName = Annotated[str | None, _option("Who proposes trials [optuna]", metavar="C")]
+Trials = Annotated[int | None, _option("Finished trials of each recipe, in total [50]")]
+Metric = Annotated[str | None, _option("What the search maximises on validation [auc]", metavar="NAME")]
+Threshold = Annotated[
+    str | None, _option("max-f1, max-accuracy, youden, recall>=R, fixed=T or search [max-f1]", metavar="POLICY")
+]
+ImageSize = Annotated[int | None, _option("Height and width in pixels [224]")]
+Resize = Annotated[str | None, _option("stretch or pad [stretch]", metavar="HOW")]
+Epochs = Annotated[int | None, _option("At most, for each trial [10]")]
+BatchSize = Annotated[int | None, _option("Rows per optimizer step [32]")]
+Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
+Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
+Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
+Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
+Config = Annotated[Path | None, _option("Settings as TOML, under the flags' names [cxrbench.toml]", metavar="FILE")]
+PluginFiles = Annotated[list[Path] | None, _option("A one-file plugin, repeatable", metavar="FILE")]
+Without = Annotated[list[str] | None, _option("A plugin that is not to be loaded, repeatable", metavar="NAME")]
+Fetch = Annotated[bool | None, _option("Fetch weights for the default grid, too", "--download")]
+Offline = Annotated[bool | None, _option("Fetch nothing and probe nothing", "--offline")]
+StrictData = Annotated[bool | None, _option("Stop at a file that cannot be read", "--strict-data")]
+AsJson = Annotated[bool, _option("Print the rows as JSON instead of a table", "--json")]
+
+
+def run(
+    data: Data = None,
+    split: Split = None,
+    backbone: Backbone = None,
+    augmentation: Augmentation = None,
+    imbalance: Imbalance = None,
+    controls: Controls = None,
+    engine: EngineName = None,
+    trials: Trials = None,
+    metric: Metric = None,
+    threshold: Threshold = None,
+    image_size: ImageSize = None,
+    resize: Resize = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    patience: Patience = None,
+    seed: Seed = None,
+    workers: Workers = None,
+    out: Out = None,
+    config: Config = None,
+    plugin: PluginFiles = None,
+    without: Without = None,
+    download: Fetch = None,
+    offline: Offline = None,
+    strict_data: StrictData = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give every recipe the same search and print the ranked leaderboard.
+
+    Every flag is also a key of cxrbench.toml and, in capitals, an environment variable: CXRBENCH_TRIALS=50.
+    C is a component: name, or name:key=value,key=value.
+    """
+    flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
+    from cxrbench import benchmark, console
+    from cxrbench import config as configuration
+    from cxrbench.leaderboard.board import rows_as_json
+    from cxrbench.plugin.host import load_host
+
+    settings = configuration.read_settings(flags, config)
+    host = load_host(settings.plugin, settings.blocked)
+    with console.ConsoleProgress() as progress:
+        board = benchmark.run(settings, host, progress)
+    if as_json:
+        console.print_text(rows_as_json([board]) + "\n")
+    else:
+        console.print_board(board)
+    _exit(board)
+
+
+def _exit(board: Board) -> None:
+    if not board.count("complete"):
+        raise NothingFinished("no recipe was completed; the reasons are under the table")
+    if board.count("complete") < len(board.entries):
+        raise typer.Exit(SOME_FAILED)

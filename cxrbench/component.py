@@ -1,0 +1,171 @@
+"""Components as users write them, `name:key=value,...`, and joined with the declaration they mean."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Any, Generic
+
+from pydantic import TypeAdapter, ValidationError
+
+from cxrbench.errors import ConfigError, missing_requirement, unknown_name
+from cxrbench.plugin.host import Spec_co
+from cxrbench.plugin.references import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cxrbench.plugin.host import Declaration
+    from cxrbench.plugin.specs import Spec, Value
+
+OPTION = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*("[^"]*"|'[^']*'|[^,]*?)\s*(?:,|$)""")
+NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A name with options, in the one spelling that equal components share: options sorted by name."""
+
+    name: str
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}:{','.join(f'{key}={_written(value)}' for key, value in self.options)}"
+
+
+def parse_component(text: str) -> Component:
+    """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
+    name, colon, rest = text.strip().partition(":")
+    options: dict[str, Value] = {}
+    position = 0
+    while position < len(rest):
+        match = OPTION.match(rest, position)
+        if not match:
+            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}; write options as name:key=value,key=value")
+        if match[1] in options:
+            raise ConfigError(f"{text!r}: option {match[1]!r} is given twice")
+        options[match[1]] = _value(match[2])
+        position = match.end()
+    if not name or (colon and not options):
+        raise ConfigError(f"{text!r} is no component: write name or name:key=value,key=value")
+    return Component(name=name, options=tuple(sorted(options.items())))
+
+
+def _value(text: str) -> Value:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)
+    needs_quotes = isinstance(value, str) and (_value(text) != value or "," in text)
+    return f'"{text}"' if needs_quotes else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Generic[Spec_co]):
+    """A component joined with its declaration: picklable, ready to be built in any process.
+
+    Attributes:
+        identity: what its behaviour depends on: kind, name, options, the plugin's version and its module's source.
+    """
+
+    component: Component
+    identity: str
+    spec: Spec_co = field(compare=False)
+    file: Path | None = field(default=None, compare=False)
+
+    def option(self, name: str, default: Value) -> Value:
+        """Return what the user set an option to, or the default."""
+        return dict(self.component.options).get(name, default)
+
+    def build(self, *positional: Any, without: frozenset[str] = frozenset(), **given: Any) -> Any:
+        """Call the factory with what the harness gives, the declaration's fixed arguments and the user's options.
+
+        Options named in `without` are the harness's own and do not reach the factory.
+        """
+        options = {key: value for key, value in self.component.options if key not in without}
+        return self.factory()(*positional, **{**self.spec.fixed, **options, **given})
+
+    def factory(self) -> Callable[..., Any]:
+        """Import the factory; raise MissingRequirement if a package it needs is not installed."""
+        missing = [requirement for requirement in self.spec.requires if not _is_installed(requirement)]
+        if missing:
+            raise missing_requirement(str(self.component), missing)
+        factory: Callable[..., Any] = self.resolve(self.spec.factory)
+        return factory
+
+    def resolve(self, text: str) -> Any:
+        """Import what an import string of the declaration names."""
+        return Reference(text=text, file=self.file).resolve()
+
+
+def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_co]:
+    """Join a component with its declaration."""
+    plugin, spec = declaration.plugin, declaration.spec
+    source = Reference(text=spec.factory, file=plugin.file).source_digest()
+    return Part(
+        component=component,
+        identity="|".join((declaration.kind, str(component), plugin.version, source)),
+        spec=spec,
+        file=plugin.file,
+    )
+
+
+def check_options(part: Part[Spec], *, reserved: frozenset[str], without: frozenset[str] = frozenset()) -> None:
+    """Hold the user's options against the factory's signature.
+
+    Args:
+        part: whose options.
+        reserved: parameters that the harness itself fills in.
+        without: options that the harness takes and the factory does not know.
+
+    Raises:
+        UnknownName: an option that the factory does not have.
+        ConfigError: a value of a wrong type.
+    """
+    factory = part.factory()
+    parameters = inspect.signature(factory).parameters
+    hidden = reserved | set(part.spec.fixed)
+    known = {name: parameter for name, parameter in parameters.items() if parameter.kind in NAMED and name not in hidden}
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name, value in part.component.options:
+        if name in known:
+            _check_type(part, name, value, known[name], factory)
+        elif name not in without and not (takes_any and name not in hidden):
+            raise unknown_name(f"option of {part.component.name}", name, known.keys() | without)
+
+
+def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Parameter, factory: Callable[..., Any]) -> None:
+    annotation = parameter.annotation
+    if annotation is inspect.Parameter.empty:
+        return
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, getattr(factory, "__globals__", {}))  # the author's own source, already imported
+        except NameError:  # imported for type checkers only
+            return
+    try:
+        TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Input ")
+        raise ConfigError(f"{part.component}: option {name}={_written(value)} {reason}") from None
+
+
+def _is_installed(requirement: str) -> bool:
+    try:
+        distribution(re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0])
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,187 @@
+"""What a run is asked to do (Settings) and what must be equal for two recipes to be comparable (Protocol)."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cxrbench.errors import ConfigError
+from cxrbench.files import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
+SplitName = Literal["official", "grouped", "paper"]
+Resize = Literal["stretch", "pad"]
+THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
+ENVIRONMENT_PREFIX = "CXRBENCH_"
+CONFIG_FILE = Path("cxrbench.toml")
+
+
+def _threshold_policy(text: str) -> str:
+    if not THRESHOLD_POLICY.fullmatch(text):
+        raise ValueError("must be one of max-f1, max-accuracy, youden, recall>=R, fixed=T (R and T in 0..1), search")
+    return text
+
+
+def _words(value: Any) -> Any:
+    """Let an environment variable list names separated by white space."""
+    return value.split() if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
+ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
+
+
+def _workers() -> int:
+    """Return the cores this process may use, but no more than eight: each worker holds a whole TensorFlow."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+class Settings(BaseSettings):
+    """All that a run can be told; flags come before ``CXRBENCH_*``, then ``cxrbench.toml``, then these defaults."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    data: str = "phantom"
+    split: SplitName | None = None
+    backbone: Names = ()
+    augmentation: Names = ("none", "gentle")
+    imbalance: Names = ("none", "class-weights", "smote")
+    controls: bool = True
+    engine: str = "optuna"
+    trials: int = Field(default=50, ge=1)
+    metric: Metric = "auc"
+    threshold: ThresholdPolicy = "max-f1"
+    image_size: int = Field(default=224, ge=32, le=1024)
+    resize: Resize = "stretch"
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    patience: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    workers: int = Field(default_factory=_workers, ge=0, le=256)
+    out: Path = Path("leaderboard")
+    plugin: Paths = ()
+    without: Names = ()
+    block: Names = ()
+    download: bool = False
+    offline: bool = False
+    strict_data: bool = False
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """The plugins that must not be imported, however that was said."""
+        return (*self.without, *self.block)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the environment before the file, which arrives as the init argument `file_`, and flags before both."""
+        assert isinstance(init_settings, InitSettingsSource)
+        file = init_settings.init_kwargs.pop("file_", {})
+        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=file)
+
+
+DEFAULT_BACKBONES = (
+    "resnet50",
+    "densenet121",
+    "inceptionv3",
+    "vgg16",
+    "efficientnetb0",
+    "mobilenet",
+    "texture",
+    "random-convnet",
+)
+"""The default grid, as far as weights are on the machine; used when no backbone is named."""
+
+
+def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> Settings:
+    """Resolve settings: `flags` that are not None, then the environment, then the file, then the defaults.
+
+    Args:
+        flags: setting names to values, as given on the command line or to `cxrbench.run`.
+        file: a TOML file; None for ``cxrbench.toml`` in the working folder, if it is there.
+
+    Raises:
+        ConfigError: naming the setting, the value and what is expected.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        arguments: dict[str, Any] = {**given, "file_": _read_file(file)}
+        return Settings(**arguments)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from None
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    path = file or CONFIG_FILE
+    if file is None and not path.is_file():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+    return {key.replace("-", "_"): [value] if _needs_list(key, value) else value for key, value in content.items()}
+
+
+def _needs_list(key: str, value: Any) -> bool:
+    return isinstance(value, str) and key in {"backbone", "augmentation", "imbalance", "plugin", "without", "block"}
+
+
+def _explain(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"]).split(".", maxsplit=1)[0].replace("_", "-")
+    if problem["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}; cxrbench run --help lists them"
+    reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"--{name} {problem['input']}: {reason}"
+
+
+class Protocol(BaseModel):
+    """Everything that must be equal for two recipes to be comparable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    fingerprint: str
+    notice: str = ""
+    split: SplitName
+    image_size: int
+    resize: Resize
+    precision: Literal["float32"] = "float32"
+    seed: int
+    engine: str
+    trials: int
+    generation: int = 5
+    metric: Metric
+    threshold: ThresholdPolicy
+    epochs: int
+    batch_size: int
+    patience: int
+
+    @property
+    def name(self) -> str:
+        """A readable name that no other protocol has."""
+        dataset = re.sub(r"[^A-Za-z0-9_]+", "-", self.dataset).strip("-") or "data"
+        return f"{dataset[:60]}-{self.split}-{digest(self.model_dump())[:8]}"
+
+    @property
+    def study_identity(self) -> str:
+        """What a study depends on: all but the budget, so that a larger one adds trials to it."""
+        return digest(self.model_dump(exclude={"trials"}))

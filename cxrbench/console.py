@@ -1,0 +1,119 @@
+"""The only module that draws on the terminal: tables on stdout, talk and progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from cxrbench.evaluation.metrics import METRICS
+from cxrbench.leaderboard.render import cell, notes, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Any
+
+    from rich.progress import TaskID
+
+    from cxrbench.leaderboard.board import Board
+
+COLUMNS = ("rank", "recipe", *METRICS, "threshold", "trials", "status")
+PIPE_WIDTH = 140
+
+
+class ConsoleProgress:
+    """Progress bars on a terminal, one plain line per step elsewhere."""
+
+    def __init__(self) -> None:
+        """Talk to stderr."""
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> ConsoleProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line of talk."""
+        self._console.print(escape(line))
+
+    def warn(self, line: str) -> None:
+        """Print a warning."""
+        self._console.print(f"[yellow]warning:[/] {escape(line)}")
+
+    def count(self, stage: str, done: int, total: int) -> None:
+        """Move a stage's bar; without a terminal, say when a stage is over."""
+        with self._lock:
+            started = self._started.setdefault(stage, time.monotonic())
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._bars.update(self._tasks[stage], completed=done)
+        if done == total > 0 and not self._console.is_terminal:
+            self.say(f"{stage}: {done} in {time.monotonic() - started:.0f} s")
+
+
+def print_board(board: Board, sort: str = "") -> None:
+    """Print a board as a table, with what must be read with it."""
+    console = _stdout()
+    rows = board.rows(sort)
+    columns = [column for column in COLUMNS if column != "status" or any(row["status"] != "complete" for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        if column == "recipe":
+            table.add_column(column, ratio=1)
+        else:
+            table.add_column(column, justify="left" if column == "status" else "right", no_wrap=True)
+    for row in rows:
+        shown = {**row, "recipe": f"{row['backbone']} + {row['augmentation']} + {row['imbalance']}"}
+        style = "dim" if row["control"] or row["status"] != "complete" else ""
+        table.add_row(*(escape(cell(shown, column)) for column in columns), style=style)
+    console.print(f"[bold]{escape(title(board))}[/]")
+    console.print(table)
+    for note in notes(board):
+        console.print(f"* {escape(note)}", soft_wrap=False)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print any table."""
+    table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(text) for text in row))
+    _stdout().print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print names and values, one a line."""
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in facts.items():
+        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
+
+
+def print_text(text: str) -> None:
+    """Print text as it is."""
+    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(text, end="")
+
+
+def print_error(message: str) -> None:
+    """Print an error for a person."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
+
+
+def _stdout() -> Console:
+    """Return a console that does not squeeze tables into 80 columns where nobody looks at a terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else max(PIPE_WIDTH, Console().width))

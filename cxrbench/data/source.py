@@ -1,0 +1,82 @@
+"""Find out what `--data NAME|PATH` means and ask that dataset's plugin for its records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cxrbench.component import Component, Part, bind, check_options, parse_component
+from cxrbench.errors import ConfigError, DataError, PluginError
+from cxrbench.files import home
+from cxrbench.plugin.contracts import Images
+from cxrbench.plugin.references import Reference
+from cxrbench.plugin.specs import Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cxrbench.plugin.contracts import Download
+    from cxrbench.plugin.host import Host
+
+SOURCE = frozenset({"source"})
+
+
+def find_dataset(text: str, host: Host) -> Part[Dataset]:
+    """Return the dataset that a name, a component string or a bare path means.
+
+    Raises:
+        ConfigError: an unknown name, an option that the dataset does not have, or a path that does not exist.
+        DataError: a path that no dataset recognises.
+    """
+    path = Path(text).expanduser()
+    part = _claimed(path, host) if _looks_like_path(text, host) else _named(text, host)
+    check_options(part, reserved=frozenset(), without=SOURCE)
+    return part
+
+
+def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
+    """Call the dataset's factory, on what `fetch` brought if the dataset is downloaded and no source was named."""
+    source = part.option("source", "")
+    if not source and part.spec.download:
+        options = dict(part.component.options)
+        download: Download = part.resolve(part.spec.download)(**options)
+        source = str(fetch(download))
+    images = part.build(str(source) or None, without=SOURCE)
+    if not isinstance(images, Images):
+        raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
+    return images
+
+
+def downloads_folder() -> Path:
+    """Return where fetched data sets lie."""
+    return home() / "downloads"
+
+
+def _looks_like_path(text: str, host: Host) -> bool:
+    names = {declaration.spec.name for declaration in host.declarations(Dataset)}
+    if text.partition(":")[0] in names and not Path(text).exists():
+        return False
+    return "/" in text or "\\" in text or text.startswith((".", "~")) or Path(text).exists()
+
+
+def _named(text: str, host: Host) -> Part[Dataset]:
+    component = parse_component(text)
+    return bind(component, host.find(Dataset, component.name))
+
+
+def _claimed(path: Path, host: Host) -> Part[Dataset]:
+    if not path.exists():
+        raise ConfigError(f"--data {path}: there is no such file or folder")
+    declarations = host.declarations(Dataset)
+    claiming = [
+        declaration
+        for declaration in declarations
+        if declaration.spec.claims and Reference(text=declaration.spec.claims, file=declaration.plugin.file).resolve()(path)
+    ]
+    if not claiming:
+        known = "; ".join(f"{found.spec.name}: {found.spec.layout}" for found in declarations if found.spec.layout)
+        raise DataError(f"--data {path}: no dataset recognises this. Known layouts: {known}")
+    if len(claiming) > 1:
+        names = " or ".join(f"--data {found.spec.name}:source={path}" for found in claiming)
+        raise ConfigError(f"--data {path}: more than one dataset recognises this; say which: {names}")
+    return bind(Component(name=claiming[0].spec.name, options=(("source", str(path)),)), claiming[0])

@@ -1,0 +1,124 @@
+"""Fetch a file: resumed where it stopped, checked against its digest, moved into place only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from cxrbench.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cxrbench.plugin.contracts import Download
+
+PROBE_SECONDS = 3.0
+STALLED_SECONDS = 60.0
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloader:
+    """What may be fetched, and who is told of it.
+
+    Attributes:
+        folder: where files go whose `Download` names no folder.
+        offline: whether nothing may be fetched, not even a probe sent.
+        say: told in one line what is being fetched.
+    """
+
+    folder: Path
+    offline: bool
+    say: Callable[[str], None]
+
+    def path_of(self, download: Download) -> Path:
+        """Return where the file is, or will be."""
+        return (download.folder or self.folder) / download.file_name
+
+    def fetch(self, download: Download) -> Path:
+        """Return the file's path, after fetching it if it is not there.
+
+        Raises:
+            Unavailable: offline, unreachable, broken off, or not what its digest says; with what to do.
+        """
+        path = self.path_of(download)
+        if path.is_file():
+            return path
+        remedy = f"fetch {download.url} yourself and put it at {path}"
+        if self.offline:
+            raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
+        if not is_reachable(download.url):
+            raise Unavailable(
+                f"{download.file_name} is not on this machine and {_host(download.url)[0]} cannot be reached: {remedy}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not path.is_file():
+                self.say(f"fetching {download.url}")
+                _fetch(download, path, remedy)
+        return path
+
+
+def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
+    """Return whether the host of `url` accepts a connection within `seconds`; a proxy, if one is set, is asked instead."""
+    proxy = urllib.request.getproxies().get(urlsplit(url).scheme)
+    try:
+        with socket.create_connection(_host(proxy or url), timeout=seconds):
+            return True
+    except OSError:
+        return False
+
+
+def _host(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _fetch(download: Download, path: Path, remedy: str) -> None:
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        _receive(download.url, partial)
+    except (OSError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", error)
+        raise Unavailable(f"{download.url}: {reason}; run the same command again to go on, or {remedy}") from None
+    found = _digest(partial, download.digest)
+    if found != download.digest:
+        partial.unlink()
+        raise Unavailable(f"{download.url} brought {found}, not {download.digest}: the file was thrown away; {remedy}")
+    partial.replace(path)
+
+
+def _receive(url: str, partial: Path) -> None:
+    """Append to `partial` what is missing of the file; start over if the server cannot send a part."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=STALLED_SECONDS)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # nothing is missing; the digest decides
+            return
+        raise
+    with response, partial.open("ab" if response.status == 206 else "wb") as file:
+        expected = int(response.headers.get("Content-Length") or -1)
+        received = 0
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            received += len(chunk)
+    if expected >= 0 and received < expected:
+        raise OSError(f"the connection broke off after {received} of {expected} bytes")
+
+
+def _digest(path: Path, like: str) -> str:
+    algorithm = like.partition(":")[0]
+    if not algorithm:
+        return ""
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"

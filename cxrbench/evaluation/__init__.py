@@ -1,0 +1,1 @@
+"""Stored predictions and the metrics computed from them."""

@@ -1,0 +1,119 @@
+"""Where shards and trials are computed: in worker processes, or in this one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+from cxrbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Executor(Protocol):
+    """Computes calls of module-level functions with picklable arguments; the seam for a cluster."""
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
+        """Return at once; the future holds what the call returned or raised."""
+        ...
+
+
+class ThisProcess:
+    """Computes each call at once, in the calling thread."""
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
+        """Call `function` and return a finished future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(function(*arguments, **keywords))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class WorkerProcesses:
+    """Computes calls in processes of one thread each, so that results do not depend on how many there are.
+
+    A worker that dies costs the one call it was working on.
+    """
+
+    def __init__(self, workers: int) -> None:
+        """Start `workers` processes when the first call comes."""
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._pool = ProcessPool(max_workers=workers, initializer=start_worker, context=context)
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
+        """Queue a call."""
+        future: Future[T] = self._pool.schedule(function, args=arguments, kwargs=keywords)
+        return future
+
+    def close(self, *, at_once: bool) -> None:
+        """End the processes, after the queued calls or `at_once`."""
+        if at_once:
+            self._pool.stop()
+        else:
+            self._pool.close()
+        self._pool.join()
+
+
+@contextmanager
+def open_executor(workers: int) -> Iterator[Executor]:
+    """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once."""
+    if workers == 0:
+        yield ThisProcess()
+        return
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError(
+            "cxrbench.run was called while a worker process imports your script: put it under if __name__ == '__main__':"
+        )
+    executor = WorkerProcesses(workers)
+    finished = False
+    try:
+        yield executor
+        finished = True
+    finally:
+        executor.close(at_once=not finished)
+
+
+def start_worker() -> None:
+    """Give the process one thread, a quiet TensorFlow, and leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_stderr_closed():  # what TensorFlow says of itself on import comes before its log level counts
+        import keras  # noqa: F401
+
+
+@contextmanager
+def _native_stderr_closed() -> Iterator[None]:
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line why a call failed."""
+    from pebble import ProcessExpired
+
+    if isinstance(error, ProcessExpired):
+        return f"the worker process died (exit code {error.exitcode})"
+    text: Any = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,0 +1,1 @@
+"""Features of every image under every backbone, extracted once and kept on disk."""

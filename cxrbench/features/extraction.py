@@ -1,0 +1,156 @@
+"""Run every image through a backbone, once per view: what a worker does for one shard."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.errors import ConfigError, PluginError
+from cxrbench.features.store import SHARD_ROWS, FeatureView
+from cxrbench.features.weights import OPTION, Weights
+from cxrbench.files import digest, home, seed_from
+from cxrbench.versions import NUMERICAL, versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from cxrbench.component import Part
+    from cxrbench.data.pixels import Pixels
+    from cxrbench.plugin.specs import Augmentation, Backbone
+
+    ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+BATCH = 32
+CHANNELS = 3
+VIEWS = frozenset({"views"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """One view of all images under one backbone: picklable, and all that a worker needs to know.
+
+    Attributes:
+        augmentation: None for the clean view.
+        view: 0 for the clean view, then 1, 2, ...
+        seed: the protocol's.
+    """
+
+    pixels: Pixels
+    backbone: Part[Backbone]
+    weights: Weights
+    augmentation: Part[Augmentation] | None
+    view: int
+    seed: int
+
+    @property
+    def features(self) -> FeatureView:
+        """Where the features lie, named by all that they depend on."""
+        drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
+        depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
+        key = digest([1, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL)])
+        return FeatureView(folder=home() / "features" / key, rows=self.pixels.rows)
+
+    @property
+    def backbone_seed(self) -> int:
+        """0 where weights come from a file, so that such features serve every seed."""
+        return 0 if self.weights.digest else seed_from(self.seed, "backbone")
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """What the backbone gets: (height, width, channels)."""
+        return (self.pixels.size, self.pixels.size, CHANNELS)
+
+
+def count_views(augmentation: Part[Augmentation]) -> int:
+    """Return how many augmented views of every image are drawn: the option `views`, or what the plugin declares."""
+    views = augmentation.option("views", augmentation.spec.views)
+    if not isinstance(views, int) or views < 0 or (views == 0) != (augmentation.spec.views == 0):
+        raise ConfigError(f"{augmentation.component}: option views={views} must be a whole number from 1; none draws none")
+    return views
+
+
+def extractions(
+    pixels: Pixels, backbone: Part[Backbone], augmentation: Part[Augmentation], weights: Weights, seed: int
+) -> list[Extraction]:
+    """Return the clean view and then each augmented one."""
+    return [
+        Extraction(
+            pixels=pixels, backbone=backbone, weights=weights, augmentation=augmentation if view else None, view=view, seed=seed
+        )
+        for view in range(count_views(augmentation) + 1)
+    ]
+
+
+def extract_shard(extraction: Extraction, shard: int) -> None:
+    """Write one shard of features; raise PluginError if the backbone or the augmentation breaks its contract."""
+    start, stop = extraction.features.bounds(shard)
+    backbone = _backbone(extraction.backbone, extraction.weights, extraction.backbone_seed, extraction.input_shape)
+    augment = _augmentation(extraction, shard)
+    found = [
+        _features(extraction, backbone, augment(_batch(extraction.pixels, first, min(first + BATCH, stop))))
+        for first in range(start, stop, BATCH)
+    ]
+    extraction.features.write(shard, np.concatenate(found)[: stop - start])
+
+
+def _batch(pixels: Pixels, start: int, stop: int) -> NDArray[np.float32]:
+    """Return float32 ``[BATCH, size, size, 1]``; a shorter last batch is filled with its first image: one shape compiles."""
+    films = pixels.read(start, stop)
+    filled = np.concatenate([films, np.repeat(films[:1], BATCH - len(films), axis=0)])
+    return filled[..., None].astype(np.float32)
+
+
+def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.float32]) -> NDArray[np.float32]:
+    features = np.asarray(backbone(np.repeat(films, CHANNELS, axis=-1)), dtype=np.float32)
+    if features.ndim != 2 or len(features) != BATCH:
+        raise PluginError(
+            f"backbone {extraction.backbone.component} returned shape {features.shape} for {BATCH} images; "
+            f"expected ({BATCH}, number of features)"
+        )
+    if not np.isfinite(features).all():
+        raise PluginError(f"backbone {extraction.backbone.component} returned features that are not finite")
+    return features
+
+
+@lru_cache(maxsize=2)
+def _backbone(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int]) -> ImageBatches:
+    built = part.build(input_shape=input_shape, weights=weights.name, seed=seed, without=OPTION)
+    return _compiled(built, (BATCH, *input_shape), training=False)
+
+
+def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
+    """Return the augmentation of one shard, its random numbers fixed by seed, view and shard."""
+    if extraction.augmentation is None:
+        return lambda films: films
+    shape = (extraction.pixels.size, extraction.pixels.size, 1)
+    seed = seed_from(extraction.seed, extraction.view, shard)
+    built = extraction.augmentation.build(input_shape=shape, seed=seed, without=VIEWS)
+    augment = _compiled(built, (BATCH, *shape), training=True)
+
+    def checked(films: NDArray[np.float32]) -> NDArray[np.float32]:
+        augmented = np.asarray(augment(films), dtype=np.float32)
+        if augmented.shape != films.shape:
+            raise PluginError(
+                f"augmentation {extraction.augmentation and extraction.augmentation.component} turned shape {films.shape} into "
+                f"{augmented.shape}; it must keep the shape"
+            )
+        return augmented.clip(0, 255)
+
+    return checked
+
+
+def _compiled(function: Any, shape: tuple[int, ...], *, training: bool) -> ImageBatches:
+    """Compile what is Keras' own; anything else is called as it is, and Keras is not imported for it."""
+    if "keras" in sys.modules:
+        from cxrbench.backend import compile_call, is_model
+
+        if is_model(function):
+            return compile_call(function, shape, training=training)
+    plain: ImageBatches = (lambda films: function(films, training=True)) if training else function
+    return plain

@@ -1,0 +1,1 @@
+"""Entries, the board that ranks them, and how it is written down."""

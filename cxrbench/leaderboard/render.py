@@ -1,0 +1,87 @@
+"""The board as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.evaluation.metrics import METRICS
+from cxrbench.files import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cxrbench.leaderboard.board import Board
+
+TITLES = {
+    "rank": "rank",
+    "backbone": "backbone",
+    "augmentation": "augmentation",
+    "imbalance": "imbalance",
+    **{metric: metric for metric in METRICS},
+    "threshold": "threshold",
+    "trials": "trials",
+    "status": "status",
+}
+"""The columns that a person reads."""
+
+
+def title(board: Board) -> str:
+    """Return one line that says what the table is of."""
+    protocol = board.protocol
+    return (
+        f"{protocol.name}: split {protocol.split}, {protocol.trials} trials a recipe, {protocol.metric} maximised on "
+        f"validation, threshold {protocol.threshold}, seed {protocol.seed}"
+    )
+
+
+def notes(board: Board) -> list[str]:
+    """Return what must be read with the table: notice, warnings, reasons of entries that are not complete."""
+    warnings = dict.fromkeys(warning for entry in board.entries for warning in entry.warnings)
+    reasons = [f"{entry.recipe} is {entry.status}: {entry.reason}" for entry in board.entries if entry.status != "complete"]
+    notice = [board.protocol.notice] if board.protocol.notice else []
+    shared = ["paper split: patients may be on both sides; in-distribution"] if board.protocol.split == "paper" else []
+    return [*notice, *shared, *warnings, *reasons]
+
+
+def cell(row: dict[str, Any], column: str) -> str:
+    """Return a value as a person reads it."""
+    value = row[column]
+    if value is None:
+        return "-"
+    if column == "backbone" and row["control"]:
+        return f"{value} (control)"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def as_markdown(board: Board, sort: str = "") -> str:
+    """Return the board as a Markdown page."""
+    lines = [f"# {title(board)}", "", *(f"> {_escaped(note)}\n" for note in notes(board))]
+    lines += ["| " + " | ".join(TITLES.values()) + " |", "|" + "---|" * len(TITLES)]
+    lines += ["| " + " | ".join(_escaped(cell(row, column)) for column in TITLES) + " |" for row in board.rows(sort)]
+    test = next((entry.dataset for entry in board.entries if entry.dataset), {})
+    footer = "Positive class: pneumonia. Metrics of the test images, scored once, after the selection was frozen on validation."
+    counts = ", ".join(f"{name} {value}" for name, value in test.items() if isinstance(value, int))
+    return "\n".join([*lines, "", f"{footer} {counts}.", ""])
+
+
+def as_csv(boards: list[Board], sort: str = "") -> str:
+    """Return the rows of boards as CSV, numbers in full."""
+    text = io.StringIO()
+    rows = [row for board in boards for row in board.rows(sort)]
+    if rows:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_tables(folder: Path, board: Board) -> None:
+    """Write LEADERBOARD.md and leaderboard.csv."""
+    write_text(folder / "LEADERBOARD.md", as_markdown(board))
+    write_text(folder / "leaderboard.csv", as_csv([board]))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

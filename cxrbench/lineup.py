@@ -1,0 +1,77 @@
+"""Who takes part in a run: the grid of recipes, their options checked, and the backbones left out for want of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.component import check_options
+from cxrbench.config import DEFAULT_BACKBONES
+from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.features.extraction import CHANNELS, VIEWS, count_views
+from cxrbench.features.weights import OPTION, are_here
+from cxrbench.plugin.specs import Backbone
+from cxrbench.recipe import Recipe, expand, grid, is_pattern
+
+if TYPE_CHECKING:
+    from cxrbench.config import Settings
+    from cxrbench.downloads import Downloader
+    from cxrbench.plugin.host import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineUp:
+    """The recipes of a run.
+
+    Attributes:
+        left_out: backbones that nobody named and whose weights are not on this machine.
+    """
+
+    recipes: tuple[Recipe, ...]
+    left_out: tuple[str, ...]
+
+
+def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
+    """Return the recipes that take part.
+
+    A backbone that the user spelled out always does, and its weights are fetched; one that a wildcard or the default grid
+    brought does if its weights are on the machine, or with ``--download``.
+
+    Raises:
+        ConfigError: an unknown component, or an option that it does not have or cannot be.
+    """
+    chosen: list[str] = []
+    left_out: list[str] = []
+    input_shape = (settings.image_size, settings.image_size, CHANNELS)
+    for text in settings.backbone or _known_defaults(host):
+        spelled_out = bool(settings.backbone) and not is_pattern(text)
+        for backbone in expand(host, Backbone, [text]):
+            welcome = spelled_out or settings.download or are_here(backbone, input_shape, downloader)
+            (chosen if welcome else left_out).append(str(backbone.component))
+    recipes = grid(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
+    if not recipes:
+        raise ConfigError(f"no recipe to run: the weights of {', '.join(left_out)} are not here; fetch them with --download")
+    for recipe in recipes:
+        _check(recipe)
+    return LineUp(recipes=tuple(recipes), left_out=tuple(left_out))
+
+
+def _known_defaults(host: Host) -> list[str]:
+    known = {declaration.spec.name for declaration in host.declarations(Backbone)}
+    return [name for name in DEFAULT_BACKBONES if name in known]
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise ConfigError for a wrong option; a factory that cannot be imported is the run's business, as a failed row."""
+    for part, reserved, without in (
+        (recipe.backbone, {"input_shape", "seed"}, OPTION),
+        (recipe.augmentation, {"input_shape", "seed"}, VIEWS),
+        (recipe.imbalance, {"fold", "seed"}, frozenset()),
+    ):
+        try:
+            check_options(part, reserved=frozenset(reserved), without=frozenset(without))
+        except (ConfigError, UnknownName):
+            raise
+        except Exception:
+            continue
+    count_views(recipe.augmentation)

@@ -1,0 +1,34 @@
+"""How a run tells what it does: lines and counts, drawn by whoever listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Hears what a run does; called from several threads."""
+
+    def say(self, line: str) -> None:
+        """Hear one line of talk."""
+        ...
+
+    def warn(self, line: str) -> None:
+        """Hear something that a user should know."""
+        ...
+
+    def count(self, stage: str, done: int, total: int) -> None:
+        """Hear how far a stage has come."""
+        ...
+
+
+class Silence:
+    """Hears, and does nothing; for calls from Python."""
+
+    def say(self, line: str) -> None:
+        """Do nothing."""
+
+    def warn(self, line: str) -> None:
+        """Do nothing."""
+
+    def count(self, stage: str, done: int, total: int) -> None:
+        """Do nothing."""

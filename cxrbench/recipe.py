@@ -1,0 +1,101 @@
+"""Recipes, one backbone x one augmentation x one imbalance strategy, and the grid of them that a run compares."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from cxrbench.component import Component, Part, bind, parse_component
+from cxrbench.errors import unknown_name
+from cxrbench.files import digest
+from cxrbench.plugin.host import Spec_co, kind_name
+from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cxrbench.plugin.host import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One backbone, one augmentation and one imbalance strategy with their fixed options."""
+
+    backbone: Part[Backbone]
+    augmentation: Part[Augmentation]
+    imbalance: Part[Imbalance]
+
+    def __str__(self) -> str:
+        return f"{self.backbone.component}+{self.augmentation.component}+{self.imbalance.component}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """All that its behaviour depends on."""
+        return self.backbone.identity, self.augmentation.identity, self.imbalance.identity
+
+    @property
+    def file_stem(self) -> str:
+        """A file name that reads like the recipe and that no other recipe has."""
+        text = str(self)
+        readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", text)
+        return readable if readable == text else f"{readable[:120]}-{digest(text)[:6]}"
+
+
+def grid(
+    host: Host, backbones: Sequence[str], augmentations: Sequence[str], imbalances: Sequence[str], *, controls: bool
+) -> list[Recipe]:
+    """Return every combination of the named components, and each control once with `none`, `none`.
+
+    Names may hold wildcards (``mobilenet*``) or be ``all``, which leaves the controls out.
+    """
+    plain = expand(host, Backbone, backbones)
+    recipes = [
+        Recipe(backbone=backbone, augmentation=augmentation, imbalance=imbalance)
+        for backbone, augmentation, imbalance in itertools.product(
+            plain, expand(host, Augmentation, augmentations), expand(host, Imbalance, imbalances)
+        )
+    ]
+    return list(dict.fromkeys([*recipes, *(_controls(host) if controls else ())]))
+
+
+def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[Spec_co]]:
+    """Return the parts that component strings mean, wildcards resolved, each once and in the order given."""
+    found: dict[str, Part[Spec_co]] = {}
+    for text in texts:
+        component = parse_component(text)
+        for name in _matching(host, kind, component.name):
+            whole = Component(name=name, options=component.options)
+            found.setdefault(str(whole), bind(whole, host.find(kind, name)))
+    return list(found.values())
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a component string stands for any number of components."""
+    name = parse_component(text).name
+    return name == "all" or any(sign in name for sign in "*?[")
+
+
+def _matching(host: Host, kind: type[Spec_co], pattern: str) -> list[str]:
+    if not is_pattern(pattern):
+        return [pattern]
+    names = [
+        declaration.spec.name for declaration in host.declarations(kind) if not getattr(declaration.spec, "control", False)
+    ]
+    matching = [name for name in names if pattern == "all" or fnmatchcase(name, pattern)]
+    if not matching:
+        raise unknown_name(kind_name(kind), pattern, names)
+    return matching
+
+
+def _controls(host: Host) -> list[Recipe]:
+    augmentation, imbalance = expand(host, Augmentation, ["none"])[0], expand(host, Imbalance, ["none"])[0]
+    return [
+        Recipe(
+            backbone=bind(Component(name=declaration.spec.name), declaration), augmentation=augmentation, imbalance=imbalance
+        )
+        for declaration in host.declarations(Backbone)
+        if declaration.spec.control
+    ]

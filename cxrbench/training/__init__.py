@@ -1,0 +1,1 @@
+"""Train the head, the small trainable part on top of the features."""

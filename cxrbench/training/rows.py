@@ -1,0 +1,116 @@
+"""The rows that a head is trained on: the training fold as an imbalance strategy decided, an augmented view drawn per epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.errors import PluginError
+from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from cxrbench.features.store import FeatureView
+
+BLOCK_BATCHES = 64
+"""Batches whose features are in memory at once."""
+
+Block = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.float32]"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRows:
+    """What one epoch passes over.
+
+    Attributes:
+        views: the clean view and then the augmented ones.
+        rows: int ``[m]``, images of the dataset, repeated at will.
+        synthetic: float32 ``[s, D]``.
+        labels, weights: float32 ``[m + s]``, for the images and then the synthetic rows.
+        loss: what the strategy chose.
+    """
+
+    views: tuple[FeatureView, ...]
+    rows: NDArray[np.int64]
+    synthetic: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    loss: CrossEntropy | Focal
+
+    def epoch(self, generator: np.random.Generator, batch_size: int) -> Iterator[Block]:
+        """Yield (features, labels, weights) of all rows in random order, each image in a view drawn for this epoch."""
+        order = generator.permutation(len(self.labels))
+        view = generator.integers(len(self.views), size=len(self.rows))
+        for start in range(0, len(order), batch_size * BLOCK_BATCHES):
+            block = order[start : start + batch_size * BLOCK_BATCHES]
+            yield self._features(block, view), self.labels[block], self.weights[block]
+
+    def _features(self, block: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
+        features = np.empty((len(block), self.views[0].width()), dtype=np.float32)
+        real = block < len(self.rows)
+        features[~real] = self.synthetic[block[~real] - len(self.rows)]
+        for number, of_view in enumerate(self.views):
+            here = np.flatnonzero(real)[view[block[real]] == number]
+            features[here] = of_view.gather(self.rows[block[here]])
+        return features
+
+
+def apply_balance(
+    balance: Balance, *, who: str, views: tuple[FeatureView, ...], train: NDArray[np.int64], labels: NDArray[np.int64]
+) -> TrainingRows:
+    """Carry out what an imbalance strategy decided.
+
+    Args:
+        balance: the decision.
+        who: the strategy's name, for errors.
+        views: the features of the dataset.
+        train: int ``[n]``, the images of the training fold.
+        labels: int ``[n]``, their labels.
+
+    Raises:
+        PluginError: if the decision cannot be carried out.
+    """
+    if not isinstance(balance, Balance):
+        raise PluginError(f"imbalance {who} returned {type(balance).__name__}, not Balance")
+    indices = np.arange(len(train)) if balance.indices is None else np.asarray(balance.indices)
+    if (
+        indices.ndim != 1
+        or indices.dtype.kind not in "iu"
+        or (len(indices) and not 0 <= indices.min() <= indices.max() < len(train))
+    ):
+        raise PluginError(f"imbalance {who}: indices must be whole numbers in 0..{len(train) - 1}")
+    synthetic, synthetic_labels = _synthetic(balance, who, views[0].width())
+    all_labels = np.concatenate([labels[indices], synthetic_labels])
+    if len(np.unique(all_labels)) < 2:
+        raise PluginError(f"imbalance {who} left rows of one class only")
+    return TrainingRows(
+        views=views,
+        rows=train[indices],
+        synthetic=synthetic,
+        labels=all_labels.astype(np.float32),
+        weights=_weights(balance, who, len(all_labels)),
+        loss=balance.loss,
+    )
+
+
+def _synthetic(balance: Balance, who: str, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    if balance.synthetic is None:
+        return np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64)
+    features, labels = (np.asarray(array) for array in balance.synthetic)
+    if features.shape != (len(labels), width) or not np.isfinite(features).all() or not np.isin(labels, (0, 1)).all():
+        raise PluginError(f"imbalance {who}: synthetic rows must be finite features [s, {width}] and as many labels, 0 or 1")
+    return features.astype(np.float32), labels.astype(np.int64)
+
+
+def _weights(balance: Balance, who: str, count: int) -> NDArray[np.float32]:
+    if balance.sample_weight is None:
+        return np.ones(count, dtype=np.float32)
+    weights = np.asarray(balance.sample_weight, dtype=np.float32)
+    if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise PluginError(f"imbalance {who}: sample_weight must be {count} finite numbers, none negative and not all zero")
+    return weights

@@ -1,0 +1,101 @@
+"""Train one head with early stopping on the validation loss, and keep its best epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.training.head import Head, head_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.features.store import FeatureView
+    from cxrbench.training.regimen import Regimen
+    from cxrbench.training.rows import TrainingRows
+
+SCORED_AT_ONCE = 8192
+"""Rows whose features are in memory at once while they are scored."""
+
+
+class TrainingFailed(CxrbenchError):
+    """A head that did not learn anything usable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What training came to.
+
+    Attributes:
+        losses: validation cross-entropy of each epoch.
+        best_epoch: the one that was kept, from 0.
+        scores: float64 ``[n]``, validation scores of the best epoch.
+        head: holding the weights of the best epoch, until the process trains the next one.
+    """
+
+    losses: tuple[float, ...]
+    best_epoch: int
+    scores: NDArray[np.float64]
+    head: Head
+
+
+def fit_head(
+    rows: TrainingRows,
+    validation: tuple[NDArray[np.int64], NDArray[np.int64]],
+    regimen: Regimen,
+    *,
+    learning_rate: float,
+    dropout: float,
+    seed: int,
+) -> Fit:
+    """Train a head from fresh weights.
+
+    Args:
+        rows: what to train on.
+        validation: images and their labels; scored on clean views after each epoch.
+        regimen: epochs, batch size and patience.
+        learning_rate: Adam's.
+        dropout: probability in 0..1.
+        seed: of weights, order, views and dropout.
+
+    Raises:
+        TrainingFailed: if the validation loss is not finite in any epoch.
+    """
+    head = head_for(rows.views[0].width(), rows.loss, regimen.batch_size)
+    head.reset(seed=seed, learning_rate=learning_rate, dropout=dropout)
+    generator = np.random.default_rng(seed)
+    images, labels = validation
+    losses: list[float] = []
+    best_epoch, best_weights, best_logits = -1, head.weights(), np.empty(0)
+    for epoch in range(regimen.epochs):
+        for block in rows.epoch(generator, regimen.batch_size):
+            head.train(*block)
+        logits = head_logits(head, rows.views[0], images)
+        losses.append(_cross_entropy(labels, logits))
+        if np.isfinite(losses[-1]) and (best_epoch < 0 or losses[-1] < losses[best_epoch]):
+            best_epoch, best_weights, best_logits = epoch, head.weights(), logits
+        elif not np.isfinite(losses[-1]) or epoch - best_epoch >= regimen.patience:
+            break
+    if best_epoch < 0:
+        raise TrainingFailed(f"the validation loss was {losses[0]} after the first epoch (learning rate {learning_rate:.2g})")
+    head.set_weights(best_weights)
+    finite = tuple(loss for loss in losses if np.isfinite(loss))
+    return Fit(losses=finite, best_epoch=best_epoch, scores=sigmoid(best_logits), head=head)
+
+
+def head_logits(head: Head, view: FeatureView, images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the head's logit for each image, reading its features block by block."""
+    blocks = range(0, len(images), SCORED_AT_ONCE)
+    return np.concatenate([head.logits(view.gather(images[start : start + SCORED_AT_ONCE])) for start in blocks])
+
+
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities, in float64 so that confident scores do not become ties."""
+    return np.asarray(1 / (1 + np.exp(-logits)))
+
+
+def _cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
+    return float(np.mean(np.logaddexp(0, logits) - labels * logits))
