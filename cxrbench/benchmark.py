@@ -54,12 +54,12 @@ def run(settings: Settings, host: Host, progress: Progress) -> Board:
     check_writable(settings.out)
     source = find_dataset(settings.data, host)
     engine = _engine(settings, host)
+    check_engine(engine, settings.threshold)
     lineup = line_up(host, settings, downloader)
 
     dataset = load(source, settings, downloader, progress)
     warnings = audit_dataset(dataset, strict=settings.strict_data)
     protocol = _protocol(settings, source, dataset, engine)
-    check_engine(engine, protocol)
     split = split_dataset(dataset, protocol.split, protocol.seed)
     warnings += audit_split(dataset, split)
     for warning in warnings:
@@ -124,7 +124,8 @@ class _Run:
         threads = ThreadPoolExecutor(abreast)
         try:
             calls = [threads.submit(self._compete, recipe, views, outcomes) for recipe, views in wanted.items()]
-            self.progress.count("recipes", 0, len(calls))
+            if calls:
+                self.progress.count("recipes", 0, len(calls))
             for done, call in enumerate(as_completed(calls), start=1):
                 call.result()
                 self.progress.count("recipes", done, len(calls))

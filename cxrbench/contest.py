@@ -74,10 +74,10 @@ class Contest:
         )
 
 
-def check_engine(engine: Part[Engine], protocol: Protocol) -> None:
+def check_engine(engine: Part[Engine], threshold: str) -> None:
     """Raise what is wrong with the engine before any work is done: its options, or a package it needs."""
     check_options(engine, reserved=frozenset({"space", "seed"}))
-    _build_engine(engine, search_space(protocol.threshold, {}), seed=0)
+    _build_engine(engine, search_space(threshold, {}), seed=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,6 @@ from cxrbench.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from cxrbench.plugin.contracts import Download
 
@@ -52,7 +52,7 @@ class Downloader:
         path = self.path_of(download)
         if path.is_file():
             return path
-        remedy = f"fetch {download.url} yourself and put it at {path}"
+        remedy = f"fetch {download.url} yourself and put it at {_for_a_person(path)}"
         if self.offline:
             raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
         if not is_reachable(download.url):
@@ -65,6 +65,11 @@ class Downloader:
                 self.say(f"fetching {download.url}")
                 _fetch(download, path, remedy)
         return path
+
+
+def _for_a_person(path: Path) -> str:
+    """Return a path that does not tell whose machine this is."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:

@@ -47,6 +47,12 @@ class NothingFinished(CxrbenchError):
     exit_code: ClassVar[int] = 4
 
 
+class Interrupted(CxrbenchError):
+    """A run that the user stopped."""
+
+    exit_code: ClassVar[int] = 130
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error that names the nearest of the `known` names, or all of them."""
     names = sorted(known)

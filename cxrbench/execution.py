@@ -54,19 +54,40 @@ class WorkerProcesses:
 
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._pool = ProcessPool(max_workers=workers, initializer=start_worker, context=context)
+        self._open: set[Future[Any]] = set()
+        self._stopped = False
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call."""
-        future: Future[T] = self._pool.schedule(function, args=arguments, kwargs=keywords)
+        if self._stopped:
+            raise KeyboardInterrupt
+        future: Future[T] = Future()
+        self._open.add(future)
+        computed = self._pool.schedule(function, args=arguments, kwargs=keywords)
+        computed.add_done_callback(lambda _: self._pass_on(computed, future))
         return future
 
-    def close(self, *, at_once: bool) -> None:
-        """End the processes, after the queued calls or `at_once`."""
-        if at_once:
-            self._pool.stop()
-        else:
-            self._pool.close()
+    def close(self) -> None:
+        """End the processes after the queued calls."""
+        self._pool.close()
         self._pool.join()
+
+    def stop(self) -> None:
+        """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
+        self._stopped = True
+        self._pool.stop()
+        self._pool.join()
+        for future in tuple(self._open):
+            if not future.done():
+                future.set_exception(KeyboardInterrupt())
+
+    def _pass_on(self, computed: Future[T], future: Future[T]) -> None:
+        self._open.discard(future)
+        error = computed.exception()
+        if error is None:
+            future.set_result(computed.result())
+        else:
+            future.set_exception(error)
 
 
 @contextmanager
@@ -80,12 +101,12 @@ def open_executor(workers: int) -> Iterator[Executor]:
             "cxrbench.run was called while a worker process imports your script: put it under if __name__ == '__main__':"
         )
     executor = WorkerProcesses(workers)
-    finished = False
     try:
         yield executor
-        finished = True
-    finally:
-        executor.close(at_once=not finished)
+    except BaseException:
+        executor.stop()
+        raise
+    executor.close()
 
 
 def start_worker() -> None:

@@ -12,8 +12,6 @@ from cxrbench.cli.plugins import plugins
 from cxrbench.cli.run import run
 from cxrbench.errors import CxrbenchError
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     name="cxrbench",
     help="The fair, fast referee for chest X-ray classifiers.",
@@ -36,8 +34,3 @@ def main() -> None:
 
         print_error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        from cxrbench.console import print_error
-
-        print_error("interrupted; finished trials and entries are kept: run the same command to go on")
-        sys.exit(INTERRUPTED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrbench.errors import NothingFinished
+from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
@@ -94,7 +94,10 @@ def run(
     settings = configuration.read_settings(flags, config)
     host = load_host(settings.plugin, settings.blocked)
     with console.ConsoleProgress() as progress:
-        board = benchmark.run(settings, host, progress)
+        try:
+            board = benchmark.run(settings, host, progress)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
     if as_json:
         console.print_text(rows_as_json([board]) + "\n")
     else:

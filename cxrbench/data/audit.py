@@ -43,8 +43,8 @@ def audit_split(dataset: LoadedDataset, split: Split) -> tuple[str, ...]:
     counted = f"the validation part has {normal + pneumonia} images ({normal} normal, {pneumonia} pneumonia)"
     if normal + pneumonia < MINIMUM_VALIDATION or min(normal, pneumonia) < MINIMUM_CLASS:
         raise DataError(
-            f"{dataset.name}: {counted}; at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class, are needed to choose "
-            "a threshold and a winner: bring more images"
+            f"{dataset.name}: {counted}; at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class, are needed to "
+            "choose a threshold and a winner: bring more images"
         )
     for part, rows in (("training", split.train), ("test", split.test)):
         if len(np.unique(labels[rows])) < 2:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, check_options, parse_component
-from cxrbench.errors import ConfigError, DataError, PluginError
+from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
 from cxrbench.files import home
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference
@@ -61,7 +61,10 @@ def _looks_like_path(text: str, host: Host) -> bool:
 
 def _named(text: str, host: Host) -> Part[Dataset]:
     component = parse_component(text)
-    return bind(component, host.find(Dataset, component.name))
+    try:
+        return bind(component, host.find(Dataset, component.name))
+    except UnknownName as error:
+        raise UnknownName(f"--data {text}: there is no such file or folder, and {error}") from None
 
 
 def _claimed(path: Path, host: Host) -> Part[Dataset]:

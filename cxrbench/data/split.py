@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.errors import DataError
+from cxrbench.errors import ConfigError
 from cxrbench.files import seed_from
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int) -> Split:
     100 images; otherwise validation is cut from the rest by patient.
 
     Raises:
-        DataError: if `official` is asked for and the source has no test part.
+        ConfigError: if `official` is asked for and the source has no test part.
     """
     rows = np.arange(len(dataset.records))
     groups = rows if name == "paper" else np.unique(dataset.patients, return_inverse=True)[1]
@@ -63,7 +63,7 @@ def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int) -> S
     part = np.array([record.split or "" for record in dataset.records])
     test = np.flatnonzero(part == "test")
     if not len(test):
-        raise DataError(f"--split official: {dataset.name} has no test part of its own; use --split grouped")
+        raise ConfigError(f"--split official: {dataset.name} has no test part of its own; use --split grouped")
     validation = np.flatnonzero(part == "val")
     if len(validation) >= MINIMUM_OFFICIAL_VALIDATION:
         train = np.flatnonzero((part != "test") & (part != "val"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,8 @@ def extract_missing(extractions: Iterable[Extraction], executor: Executor, progr
     for extraction in outcomes:
         for shard in extraction.features.missing():
             calls[executor.submit(_timed, extraction, shard)] = extraction
-    progress.count("features", 0, len(calls))
+    if calls:
+        progress.count("features", 0, len(calls))
     for done, call in enumerate(as_completed(calls), start=1):
         extraction = calls[call]
         outcomes[extraction] = _after(outcomes[extraction], call)
@@ -44,8 +45,6 @@ def extract_missing(extractions: Iterable[Extraction], executor: Executor, progr
 def _after(so_far: Extracted, call: Future[float]) -> Extracted:
     try:
         return Extracted(seconds=so_far.seconds + call.result(), problem=so_far.problem)
-    except CancelledError:
-        raise KeyboardInterrupt from None
     except Exception as error:
         return Extracted(seconds=so_far.seconds, problem=so_far.problem or reason_of(error))
 

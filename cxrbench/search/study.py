@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,8 +106,6 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
     """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
     try:
         result = call.result()
-    except CancelledError:
-        raise KeyboardInterrupt from None
     except Exception as error:
         return Trial(number=number, params=params, state="failed", reason=reason_of(error))
     labels = study.job.validation[1]
