@@ -19,7 +19,7 @@ from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.errors import CxrbenchError, Unavailable
-from cxrbench.execution import Executor, open_executor
+from cxrbench.execution import Executor, open_executor, refuse_inside_worker
 from cxrbench.features.extraction import CHANNELS, Extraction, extractions
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import get_weights
@@ -50,6 +50,7 @@ def run(settings: Settings, host: Host, progress: Progress) -> Board:
         DataError: images that no fair comparison can be made with.
         KeyboardInterrupt: what was finished is on disk; the same call goes on from there.
     """
+    refuse_inside_worker()
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
     check_writable(settings.out)
     source = find_dataset(settings.data, host)

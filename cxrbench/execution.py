@@ -90,16 +90,18 @@ class WorkerProcesses:
             future.set_exception(error)
 
 
+def refuse_inside_worker() -> None:
+    """Raise ConfigError if this process is a worker that imports the user's script, which would start a run within the run."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError("cxrbench.run was called while a worker imports your script: put it under if __name__ == '__main__':")
+
+
 @contextmanager
 def open_executor(workers: int) -> Iterator[Executor]:
     """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once."""
     if workers == 0:
         yield ThisProcess()
         return
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise ConfigError(
-            "cxrbench.run was called while a worker process imports your script: put it under if __name__ == '__main__':"
-        )
     executor = WorkerProcesses(workers)
     try:
         yield executor

@@ -1,0 +1,124 @@
+"""Bad input gets one clear message, the right exit code and no traceback, and leaves finished work alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentation", "none", "--imbalance", "none", "--offline")
+QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Write a folder of tiny films: `count` of each class, brighter ones with pneumonia."""
+
+    def write(name, normal, pneumonia):
+        generator = np.random.default_rng(0)
+        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
+            (tmp_path / name / folder).mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(60 + 60 * label, 140 + 60 * label, (40, 40), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
+        return tmp_path / name
+
+    return write
+
+
+def refused(result, code, *words):
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    for word in words:
+        assert word in result.stderr
+
+
+def test_an_empty_folder(place):
+    (place.folder / "empty").mkdir()
+    refused(place.call(*RUN, *QUICK, "--data", "empty"), 3, "empty", "NORMAL/")
+
+
+def test_one_class_only(place, films):
+    films("one", 60, 0)
+    refused(place.call(*RUN, *QUICK, "--data", "one"), 3, "PNEUMONIA")
+
+
+def test_too_few_validation_images(place, films):
+    films("few", 100, 100)
+    refused(place.call(*RUN, *QUICK, "--data", "few"), 3, "validation", "at least 50")
+
+
+def test_unreadable_files_are_named_skipped_and_counted(place, films):
+    folder = films("films", 200, 220)
+    whole = (folder / "NORMAL" / "000.jpeg").read_bytes()
+    (folder / "NORMAL" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
+    (folder / "PNEUMONIA" / "notes.txt").write_text("no image")
+    result = place.call(*RUN, *QUICK, "--data", "films")
+    assert result.returncode == 0, result.stderr
+    for text in (result.stderr, result.stdout):
+        assert "2 of 422 files" in " ".join(text.split())
+        assert "NORMAL/cut.jpeg" in text
+        assert "PNEUMONIA/notes.txt" in text
+    (entry,) = place.entries().values()
+    assert entry["dataset"]["skipped"] == 2
+    assert sum(value for name, value in entry["dataset"].items() if name.endswith(("_normal", "_pneumonia"))) == 420
+
+
+def test_strict_data_makes_an_unreadable_file_an_error(place, films):
+    folder = films("films", 200, 220)
+    (folder / "NORMAL" / "cut.jpeg").write_bytes((folder / "NORMAL" / "000.jpeg").read_bytes()[:300])
+    refused(place.call(*RUN, *QUICK, "--data", "films", "--strict-data"), 3, "NORMAL/cut.jpeg", "1 of 421")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--trials", 0), ("--trials 0", "greater than")),
+        (("--backbone", "resnet5"), ("resnet5", "did you mean", "resnet50")),
+        (("--backbone", "mobilenet:alpha=big"), ("alpha=big", "number")),
+        (("--backbone", "texture:depth=3"), ("depth", "orientations")),
+        (("--imbalance", "smote:k_neighbors=two"), ("k_neighbors=two",)),
+        (("--augmentation", "gentle:views=0"), ("views=0",)),
+        (("--engine", "optuna:sampler=best"), ("sampler=best", "tpe")),
+        (("--threshold", "best"), ("--threshold best", "max-f1")),
+        (("--data", "nowhere/at/all"), ("nowhere/at/all", "no such")),
+        (("--data", "phantm"), ("phantm", "did you mean phantom")),
+        (("--config", "absent.toml"), ("absent.toml",)),
+        (("--plugin", "absent.py"), ("absent.py",)),
+    ],
+)
+def test_what_cannot_be_meant_is_exit_code_2_before_any_work(place, flags, words):
+    refused(place.call(*RUN, *QUICK, *flags), 2, *words)
+    assert not (place.folder / "home" / "features").exists()
+
+
+def test_an_out_that_cannot_be_written_is_found_before_the_work(place):
+    (place.folder / "file").write_text("not a folder")
+    refused(place.call(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
+
+
+def test_bad_input_leaves_finished_work_alone(place, films):
+    films("films", 200, 220)
+    assert place.call(*RUN, *QUICK, "--data", "films").returncode == 0
+    before = {path: path.read_bytes() for path in place.folder.glob("leaderboard/**/*") if path.is_file()}
+    assert place.call(*RUN, *QUICK, "--data", "films", "--trials", 0).returncode == 2
+    assert place.call(*RUN, *QUICK, "--data", "films", "--backbone", "nonsense").returncode == 2
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_recipe_that_fails_is_a_row_with_its_reason_beside_the_finished_ones(place, films):
+    films("films", 30, 400)
+    flags = ("--imbalance", "smote:k_neighbors=40")
+    result = place.call(*RUN, *QUICK, "--data", "films", *flags, "--json")
+    refused_data = result.returncode == 3  # 30 normals give too few for validation
+    assert refused_data
+    films("more", 80, 400)
+    result = place.call(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
+    assert result.returncode == 1
+    rows = {row["imbalance"]: row for row in json.loads(result.stdout)}
+    assert rows["none"]["status"] == "complete"
+    assert rows["smote:k_neighbors=70"]["status"] == "failed"
+    assert "70 neighbours" in rows["smote:k_neighbors=70"]["reason"]

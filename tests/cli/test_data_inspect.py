@@ -1,0 +1,27 @@
+"""`cxrbench data inspect` shows what a run would work with."""
+
+from __future__ import annotations
+
+
+def test_phantoms_are_shown_with_their_parts_and_notice(place):
+    result = place.call("data", "inspect", "phantom:images=420,size=64", "--image-size", 64)
+    assert result.returncode == 0, result.stderr
+    assert "SYNTHETIC" in result.stdout
+    assert "images: 420" in result.stdout
+    rows = [line.split() for line in result.stdout.splitlines() if line.split()[:1] == ["grouped"]]
+    assert [row[1] for row in rows] == ["train", "validation", "test"]
+    assert sum(int(row[2]) for row in rows) == 420
+    assert all(int(row[3]) + int(row[4]) == int(row[2]) for row in rows)
+
+
+def test_real_films_are_recognised_with_their_patients(place, shared_folder):
+    result = place.call("data", "inspect", shared_folder / "data" / "chest_xray", "--image-size", 32)
+    assert result.returncode == 0, result.stderr
+    assert "images: 5216" in result.stdout
+    assert "patients: 3654" in result.stdout
+
+
+def test_an_unknown_path_is_an_error_for_a_person(place):
+    result = place.call("data", "inspect", "nowhere")
+    assert result.returncode == 2
+    assert "no such file or folder" in result.stderr

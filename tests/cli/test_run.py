@@ -1,0 +1,184 @@
+"""A run on phantoms from end to end, as its user sees it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import time
+
+import numpy as np
+import optuna
+from sklearn import metrics as sklearn_metrics
+
+METRICS = {
+    "accuracy": sklearn_metrics.accuracy_score,
+    "recall": sklearn_metrics.recall_score,
+    "precision": sklearn_metrics.precision_score,
+    "f1": sklearn_metrics.f1_score,
+}
+
+
+def predictions(place, entry, part):
+    with (place.protocol_folder() / entry["predictions"]).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["set"] == part]
+    return rows, np.array([int(row["label"]) for row in rows]), np.array([float(row["score"]) for row in rows])
+
+
+def test_rows_have_the_promised_keys_and_are_ranked_by_the_searched_metric(small_run):
+    rows = json.loads(small_run[1].stdout)
+    promised = ["rank", "recipe", "backbone", "augmentation", "imbalance", "status", "accuracy", "recall", "precision", "f1"]
+    assert all(row.keys() >= {*promised, "auc", "threshold", "trials"} for row in rows)
+    assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
+    assert [row["auc"] for row in rows] == sorted((row["auc"] for row in rows), reverse=True)
+    assert {row["trials"] for row in rows} == {3}
+
+
+def test_the_grid_is_complete_and_each_control_runs_once_with_none_none(small_run):
+    rows = json.loads(small_run[1].stdout)
+    assert len(rows) == 2 * 2 * 2 + 3
+    controls = [(row["backbone"], row["augmentation"], row["imbalance"]) for row in rows if row["control"]]
+    assert sorted(controls) == [
+        ("control-border", "none", "none"),
+        ("control-intensity", "none", "none"),
+        ("control-thumbnail", "none", "none"),
+    ]
+
+
+def test_stdout_is_data_and_stderr_is_talk(small_run):
+    json.loads(small_run[1].stdout)
+    assert "features: " in small_run[1].stderr
+    assert "━" not in small_run[1].stderr
+
+
+def test_every_metric_comes_from_the_stored_predictions(small_run):
+    place, _ = small_run
+    for entry in place.entries().values():
+        _, labels, scores = predictions(place, entry, "test")
+        called = scores >= entry["threshold"]
+        for name, metric in METRICS.items():
+            np.testing.assert_allclose(entry["metrics"][name], metric(labels, called), err_msg=entry["recipe"])
+        np.testing.assert_allclose(entry["metrics"]["auc"], sklearn_metrics.roc_auc_score(labels, scores))
+
+
+def test_the_threshold_is_the_best_one_on_validation_and_part_of_the_trial(small_run):
+    place, _ = small_run
+    for entry in place.entries().values():
+        _, labels, scores = predictions(place, entry, "validation")
+        best = max(sklearn_metrics.f1_score(labels, scores >= threshold) for threshold in np.unique(scores))
+        np.testing.assert_allclose(sklearn_metrics.f1_score(labels, scores >= entry["threshold"]), best)
+        assert entry["params"]["threshold"] == entry["threshold"]
+
+
+def test_no_patient_is_in_both_validation_and_test(small_run):
+    place, _ = small_run
+    entry = next(iter(place.entries().values()))
+    validation = {row["patient"] for row in predictions(place, entry, "validation")[0]}
+    test = {row["patient"] for row in predictions(place, entry, "test")[0]}
+    assert validation
+    assert test
+    assert not validation & test
+
+
+def test_every_table_of_phantoms_says_synthetic(small_run):
+    place, _ = small_run
+    assert place.protocol_folder().name.startswith("phantom-synthetic-grouped-")
+    assert "SYNTHETIC" in (place.protocol_folder() / "LEADERBOARD.md").read_text()
+    for form in ("table", "md"):
+        assert "SYNTHETIC" in place.call("leaderboard", "--format", form).stdout
+    for form in ("csv", "json"):
+        assert "phantom-synthetic" in place.call("leaderboard", "--format", form).stdout
+
+
+def test_the_written_tables_and_the_command_agree(small_run):
+    place, result = small_run
+    assert place.call("leaderboard", "--format", "json").stdout == result.stdout
+    assert place.call("leaderboard", "--format", "csv").stdout == (place.protocol_folder() / "leaderboard.csv").read_text()
+
+
+def test_sorting_by_another_metric_ranks_by_it(small_run):
+    rows = json.loads(small_run[0].call("leaderboard", "--format", "json", "--sort", "accuracy").stdout)
+    assert [row["accuracy"] for row in rows] == sorted((row["accuracy"] for row in rows), reverse=True)
+    assert rows[0]["rank"] == 1
+
+
+def test_one_worker_gives_the_same_predictions_as_two(small_run, place, small_flags):
+    first = small_run[0]
+    assert place.call("run", *small_flags, "--trials", 3, "--workers", 1).returncode == 0
+    ours, theirs = (sorted(one.protocol_folder().glob("predictions/*.csv")) for one in (first, place))
+    assert [path.name for path in ours] == [path.name for path in theirs]
+    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+
+
+def test_the_same_command_again_repeats_nothing(copy_of_small_run, small_flags):
+    place = copy_of_small_run
+    before = {path: path.stat().st_mtime_ns for path in place.folder.glob("leaderboard/**/*.json")}
+    studies = {path: path.read_bytes() for path in place.folder.glob("leaderboard/studies/*.journal")}
+    assert place.call("run", *small_flags, "--trials", 3, "--workers", 2).returncode == 0
+    entries = {path: when for path, when in before.items() if path.parent.name == "entries"}
+    assert entries == {path: path.stat().st_mtime_ns for path in entries}
+    assert studies == {path: path.read_bytes() for path in studies}
+
+
+def test_more_trials_are_added_to_the_study_in_another_protocol(copy_of_small_run, small_flags):
+    place = copy_of_small_run
+    flags = (*small_flags, "--backbone", "texture", "--no-controls", "--workers", 2)
+    assert place.call("run", *flags, "--trials", 5, "--json").returncode == 0
+    journals = list(place.folder.glob("leaderboard/studies/*.journal"))
+    studies = [optuna.load_study(study_name=None, storage=optuna_storage(path)) for path in journals]
+    assert sorted({len(study.trials) for study in studies}) == [3, 5]
+    numbers = [sorted(trial.user_attrs["number"] for trial in study.trials) for study in studies]
+    assert all(of_study == list(range(len(of_study))) for of_study in numbers)
+    assert len(list(place.folder.glob("leaderboard/*/protocol.json"))) == 2
+
+
+def optuna_storage(path):
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(place, small_flags):
+    process = subprocess.Popen(
+        **place.command("run", *small_flags, "--trials", 4, "--workers", 1), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    for line in process.stderr:
+        if ": complete" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    stopped = time.monotonic()
+    _, talk = process.communicate(timeout=30)
+    assert time.monotonic() - stopped < 10
+    assert process.returncode == 130
+    assert "goes on from there" in talk
+    finished = place.entries()
+    assert finished
+    assert {entry["status"] for entry in finished.values()} == {"complete"}
+    assert place.call("run", *small_flags, "--trials", 4, "--workers", 2).returncode == 0
+    assert len(place.entries()) == 11
+    assert {name: place.entries()[name] for name in finished} == finished
+
+
+def test_the_engine_can_search_the_threshold(place):
+    flags = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--backbone", "random-convnet", "--no-controls")
+    fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 1, "--offline")
+    assert place.call("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
+    (journal,) = place.folder.glob("leaderboard/studies/*.journal")
+    trials = optuna.load_study(study_name=None, storage=optuna_storage(journal)).trials
+    assert len({trial.params["threshold"] for trial in trials}) == 3
+    assert all(not trial.distributions["threshold"].single() for trial in trials)
+    (entry,) = place.entries().values()
+    assert entry["validation"]["f1"] == max(trial.value for trial in trials)
+
+
+def test_settings_come_from_file_and_environment_too(place):
+    (place.folder / "cxrbench.toml").write_text(
+        'data = "phantom:images=420,size=64"\nimage-size = 64\nbackbone = "random-convnet"\ncontrols = false\ntrials = 7\n'
+    )
+    result = place.call(
+        *("run", "--augmentation", "none", "--json"),
+        **{"CXRBENCH_IMBALANCE": "none focal", "CXRBENCH_TRIALS": "1", "CXRBENCH_WORKERS": "0", "CXRBENCH_OFFLINE": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)
+    assert sorted(row["imbalance"] for row in rows) == ["focal", "none"]
+    assert {row["trials"] for row in rows} == {1}
