@@ -14,9 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from cxrbench.evaluation.metrics import METRICS
-from cxrbench.leaderboard.render import cell, notes, title
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from cxrbench.leaderboard.board import Board
 
-COLUMNS = ("rank", "recipe", *METRICS, "threshold", "trials", "status")
 PIPE_WIDTH = 140
 
 
@@ -35,7 +31,7 @@ class ConsoleProgress:
 
     def __init__(self) -> None:
         """Talk to stderr."""
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
         self._tasks: dict[str, TaskID] = {}
@@ -70,9 +66,13 @@ class ConsoleProgress:
 
 def print_board(board: Board, sort: str = "") -> None:
     """Print a board as a table, with what must be read with it."""
+    from cxrbench.evaluation.metrics import METRICS
+    from cxrbench.leaderboard.render import cell, notes, title
+
+    order = ("rank", "recipe", *METRICS, "threshold", "trials", "status")
     console = _stdout()
     rows = board.rows(sort)
-    columns = [column for column in COLUMNS if column != "status" or any(row["status"] != "complete" for row in rows)]
+    columns = [column for column in order if column != "status" or any(row["status"] != "complete" for row in rows)]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         if column == "recipe":
@@ -99,7 +99,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values, one a line."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for name, value in facts.items():
         console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
 
@@ -111,9 +111,9 @@ def print_text(text: str) -> None:
 
 def print_error(message: str) -> None:
     """Print an error for a person."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {escape(message)}")
 
 
 def _stdout() -> Console:
     """Return a console that does not squeeze tables into 80 columns where nobody looks at a terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else max(PIPE_WIDTH, Console().width))
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else max(PIPE_WIDTH, Console().width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import socket
 import urllib.error
 import urllib.request
@@ -74,7 +75,10 @@ def _for_a_person(path: Path) -> str:
 
 def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
     """Return whether the host of `url` accepts a connection within `seconds`; a proxy, if one is set, is asked instead."""
-    proxy = urllib.request.getproxies().get(urlsplit(url).scheme)
+    bypassed = urllib.request.proxy_bypass(urlsplit(url).netloc)
+    proxy = "" if bypassed else urllib.request.getproxies().get(urlsplit(url).scheme, "")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
     try:
         with socket.create_connection(_host(proxy or url), timeout=seconds):
             return True
@@ -91,7 +95,7 @@ def _fetch(download: Download, path: Path, remedy: str) -> None:
     partial = path.with_name(f"{path.name}.part")
     try:
         _receive(download.url, partial)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise Unavailable(f"{download.url}: {reason}; run the same command again to go on, or {remedy}") from None
     found = _digest(partial, download.digest)
@@ -108,6 +112,7 @@ def _receive(url: str, partial: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=STALLED_SECONDS)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 416 and have:  # nothing is missing; the digest decides
             return
         raise

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from cxrbench.component import check_options
 from cxrbench.config import DEFAULT_BACKBONES
-from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.features.extraction import CHANNELS, VIEWS, count_views
 from cxrbench.features.weights import OPTION, are_here
 from cxrbench.plugin.specs import Backbone
 from cxrbench.recipe import Recipe, expand, grid, is_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cxrbench.config import Settings
     from cxrbench.downloads import Downloader
     from cxrbench.plugin.host import Host
@@ -40,6 +42,7 @@ def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
     Raises:
         ConfigError: an unknown component, or an option that it does not have or cannot be.
     """
+    _check_blocked(host, settings.without)
     chosen: list[str] = []
     left_out: list[str] = []
     input_shape = (settings.image_size, settings.image_size, CHANNELS)
@@ -50,10 +53,22 @@ def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
             (chosen if welcome else left_out).append(str(backbone.component))
     recipes = grid(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
     if not recipes:
-        raise ConfigError(f"no recipe to run: the weights of {', '.join(left_out)} are not here; fetch them with --download")
+        remedy = (
+            f"the weights of {', '.join(left_out)} are not here; fetch them with --download"
+            if left_out
+            else "name a --backbone"
+        )
+        raise ConfigError(f"no recipe to run: {remedy}")
     for recipe in recipes:
         _check(recipe)
     return LineUp(recipes=tuple(recipes), left_out=tuple(left_out))
+
+
+def _check_blocked(host: Host, names: Iterable[str]) -> None:
+    known = {plugin.name for plugin in host.plugins} | {plugin.file.stem for plugin in host.plugins if plugin.file}
+    for name in names:
+        if name not in known:
+            raise unknown_name("plugin", name, known)
 
 
 def _known_defaults(host: Host) -> list[str]:
@@ -70,7 +85,7 @@ def _check(recipe: Recipe) -> None:
     ):
         try:
             check_options(part, reserved=frozenset(reserved), without=frozenset(without))
-        except (ConfigError, UnknownName):
+        except ConfigError:
             raise
         except Exception:
             continue

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.host import Host
 
+LONGEST_STEM = 160
+"""File systems allow names of 255 bytes; an ending and a hash come on top."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -41,7 +44,7 @@ class Recipe:
         """A file name that reads like the recipe and that no other recipe has."""
         text = str(self)
         readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", text)
-        return readable if readable == text else f"{readable[:120]}-{digest(text)[:6]}"
+        return readable if readable == text and len(text) <= LONGEST_STEM else f"{readable[:LONGEST_STEM]}-{digest(text)[:6]}"
 
 
 def grid(
@@ -81,12 +84,12 @@ def is_pattern(text: str) -> bool:
 def _matching(host: Host, kind: type[Spec_co], pattern: str) -> list[str]:
     if not is_pattern(pattern):
         return [pattern]
-    names = [
-        declaration.spec.name for declaration in host.declarations(kind) if not getattr(declaration.spec, "control", False)
-    ]
-    matching = [name for name in names if pattern == "all" or fnmatchcase(name, pattern)]
+    specs = [declaration.spec for declaration in host.declarations(kind)]
+    found = [spec for spec in specs if pattern == "all" or fnmatchcase(spec.name, pattern)]
+    plain = [spec.name for spec in found if not getattr(spec, "control", False)]
+    matching = plain or [spec.name for spec in found]  # controls run anyway: a pattern that finds others does not mean them
     if not matching:
-        raise unknown_name(kind_name(kind), pattern, names)
+        raise unknown_name(kind_name(kind), pattern, (spec.name for spec in specs))
     return matching
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,12 +22,14 @@ DECODER = f"pillow-{PIL.__version__} grey-bilinear-1"
 """What the pixels depend on besides the file: part of every cache key."""
 
 
+_OPENING = Lock()
+"""Python's warning filters belong to the whole process, and images are opened in several threads."""
+
+
 def decode(source: Path | bytes | NDArray[np.uint8], *, size: int, resize: Literal["stretch", "pad"]) -> NDArray[np.uint8]:
     """Return the image as uint8 ``[size, size]`` grey; raise DataError with the reason if it cannot be read whole."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return np.asarray(_resized(_grey(_opened(source), size), size, resize))
+        return np.asarray(_resized(_grey(_opened(source), size), size, resize))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_reason(error)) from None
 
@@ -34,12 +37,16 @@ def decode(source: Path | bytes | NDArray[np.uint8], *, size: int, resize: Liter
 def _opened(source: Path | bytes | NDArray[np.uint8]) -> Image.Image:
     if isinstance(source, np.ndarray):
         return Image.fromarray(source)
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 
 def _grey(image: Image.Image, size: int) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
     image.draft("L", (size, size))  # a JPEG is then decoded at 1/2, 1/4 or 1/8, never below the wanted size
     return image.convert("L")
 

@@ -64,9 +64,11 @@ def content_digests(images: Images, threads: int) -> list[str]:
         try:
             content = images.read(key)
             data = content.read_bytes() if isinstance(content, Path) else content
-        except OSError as error:
-            return f"unreadable: {error.strerror}"
-        return hashlib.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).data).hexdigest()
+        except Exception as error:  # decoding will meet it again and give the reason
+            return f"unreadable: {type(error).__name__}"
+        if isinstance(data, bytes):
+            return hashlib.sha256(data).hexdigest()
+        return f"{data.shape} {hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()}"
 
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(digest_of, (record.key for record in images.records)))
@@ -119,8 +121,8 @@ def _decoded(images: Images, decoding: Decoding) -> Iterator[NDArray[np.uint8] |
             return decode(images.read(key), size=decoding.size, resize=decoding.resize)
         except DataError as error:
             return error
-        except OSError as error:
-            return DataError(error.strerror or str(error))
+        except Exception as error:  # a plugin's reader may raise anything
+            return DataError(getattr(error, "strerror", "") or f"{type(error).__name__}: {error}")
 
     keys = [record.key for record in images.records]
     with ThreadPoolExecutor(decoding.threads) as pool:

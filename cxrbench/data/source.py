@@ -38,7 +38,7 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
     """Call the dataset's factory, on what `fetch` brought if the dataset is downloaded and no source was named."""
     source = part.option("source", "")
     if not source and part.spec.download:
-        options = dict(part.component.options)
+        options = {**part.spec.fixed, **dict(part.component.options)}
         download: Download = part.resolve(part.spec.download)(**options)
         source = str(fetch(download))
     images = part.build(str(source) or None, without=SOURCE)

@@ -36,10 +36,10 @@ class Prediction:
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write a CSV, scores in full precision."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for row in predictions:
-        writer.writerow([row.set, row.fold, row.seed, row.key, row.patient, row.label, repr(float(row.score))])
+        writer.writerow([row.set, row.fold, row.seed, row.key, row.patient, row.label, float(row.score)])
     write_text(path, text.getvalue())
 
 

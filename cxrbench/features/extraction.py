@@ -70,7 +70,7 @@ class Extraction:
 def count_views(augmentation: Part[Augmentation]) -> int:
     """Return how many augmented views of every image are drawn: the option `views`, or what the plugin declares."""
     views = augmentation.option("views", augmentation.spec.views)
-    if not isinstance(views, int) or views < 0 or (views == 0) != (augmentation.spec.views == 0):
+    if type(views) is not int or views < 0 or (views == 0) != (augmentation.spec.views == 0):
         raise ConfigError(f"{augmentation.component}: option views={views} must be a whole number from 1; none draws none")
     return views
 
@@ -96,6 +96,9 @@ def extract_shard(extraction: Extraction, shard: int) -> None:
         _features(extraction, backbone, augment(_batch(extraction.pixels, first, min(first + BATCH, stop))))
         for first in range(start, stop, BATCH)
     ]
+    widths = sorted({len(batch[0]) for batch in found})
+    if len(widths) > 1:
+        raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
     extraction.features.write(shard, np.concatenate(found)[: stop - start])
 
 
@@ -139,6 +142,10 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
             raise PluginError(
                 f"augmentation {extraction.augmentation and extraction.augmentation.component} turned shape {films.shape} into "
                 f"{augmented.shape}; it must keep the shape"
+            )
+        if not np.isfinite(augmented).all():
+            raise PluginError(
+                f"augmentation {extraction.augmentation and extraction.augmentation.component} made pixels not finite"
             )
         return augmented.clip(0, 255)
 

@@ -33,7 +33,7 @@ class Board:
         ordered = sorted(self.entries, key=lambda entry: _order(entry, metric))
         values = [entry.metrics.get(metric) for entry in ordered]
         return [
-            _row(entry, None if value is None else values.index(value) + 1)
+            _row(self.protocol, entry, None if value is None else values.index(value) + 1)
             for entry, value in zip(ordered, values, strict=True)
         ]
 
@@ -46,7 +46,7 @@ def _order(entry: Entry, metric: str) -> tuple[float, str]:
     return (-entry.metrics[metric] if entry.status == "complete" else 1.0, entry.recipe)
 
 
-def _row(entry: Entry, rank: int | None) -> dict[str, Any]:
+def _row(protocol: Protocol, entry: Entry, rank: int | None) -> dict[str, Any]:
     return {
         "protocol": entry.protocol,
         "rank": rank,
@@ -65,6 +65,7 @@ def _row(entry: Entry, rank: int | None) -> dict[str, Any]:
         "dropout": entry.params.get("dropout"),
         "seconds": round(sum(entry.seconds.values()), 2),
         "reason": entry.reason,
+        "notice": protocol.notice,
     }
 
 

@@ -71,7 +71,7 @@ def as_csv(boards: list[Board], sort: str = "") -> str:
     text = io.StringIO()
     rows = [row for board in boards for row in board.rows(sort)]
     if rows:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         writer.writerows(rows)
     return text.getvalue()
@@ -84,4 +84,4 @@ def write_tables(folder: Path, board: Board) -> None:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\r", " ").replace("\n", " ")

@@ -94,7 +94,7 @@ class Host:
         for implementation in getattr(self.manager.hook, event).get_hookimpls():
             try:
                 implementation.function(**{name: arguments[name] for name in implementation.argnames})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 report(f"plugin {implementation.plugin_name} failed in {event}: {type(error).__name__}: {error}")
 
 
@@ -106,7 +106,7 @@ def load_host(files: Sequence[Path] = (), without: Iterable[str] = ()) -> Host:
     plugins: list[Plugin] = []
     for entry_point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         plugins.append(_load_entry_point(manager, entry_point, blocked, plugins))
-    for file in files:
+    for file in {path.expanduser().resolve(): path for path in files}.values():
         plugins.append(_load_one_file(manager, file, blocked))
     return Host(plugins=tuple(_mark_duplicates(plugins)), manager=manager)
 
@@ -148,8 +148,8 @@ def _register(manager: PluginManager, plugin: Plugin, load: Callable[[], ModuleT
         manager.check_pending()
         names = sorted(caller.name for caller in manager.get_hookcallers(module) or ())
         return replace(plugin, hooks=tuple(names), declares=_declarations(manager, plugin.name))
-    except Exception as error:
-        if module is not None and manager.is_registered(module):
+    except (Exception, SystemExit) as error:
+        if module is not None and manager.get_name(module) == plugin.name:
             manager.unregister(module)
         return replace(plugin, problem=f"{type(error).__name__}: {error}".splitlines()[0])
 

@@ -32,7 +32,11 @@ class Reference:
         module_name, _, attribute = self.text.partition(":")
         if not module_name or not attribute:
             raise PluginError(f"{self.text!r} is no import string: write it as 'package.module:attribute'")
-        module = load_file(self.file) if self.file else importlib.import_module(module_name)
+        try:
+            file = self._file_of(module_name)
+            module = load_file(file) if file else importlib.import_module(module_name)
+        except ImportError as error:
+            raise PluginError(f"{self.text}: {error}") from error
         try:
             return getattr(module, attribute)
         except AttributeError:
@@ -40,9 +44,22 @@ class Reference:
 
     def source_digest(self) -> str:
         """Return the SHA-256 of the module's source file, or "" where it has none."""
-        spec = None if self.file else importlib.util.find_spec(self.text.partition(":")[0])
-        path = self.file or (Path(spec.origin) if spec and spec.origin else None)
+        module_name = self.text.partition(":")[0]
+        path = self._file_of(module_name) or _source_of(module_name)
         return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else ""
+
+    def _file_of(self, module_name: str) -> Path | None:
+        """Return the one-file plugin if it is that module, and not another package's that the plugin points to."""
+        names = {self.file.stem, module_name_of(self.file)} if self.file else set()
+        return self.file if module_name in names else None
+
+
+def _source_of(module_name: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except (ImportError, ValueError):  # its parent cannot be imported; the factory will say so when it is needed
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
 
 
 def module_name_of(file: Path) -> str:

@@ -48,8 +48,8 @@ class Spec:
 
     Attributes:
         name: kebab-case, unique within its kind; what users write.
-        factory: ``"module:attribute"`` of the callable in the table of docs/plugins.md. Its keyword-only parameters, with their
-            annotations and defaults, are the options that users may set.
+        factory: ``"module:attribute"`` of the callable that does the work; contracts.py says what it must return. Its keyword
+            parameters, with their annotations and defaults, are the options that users may set.
         summary: one line for ``cxrbench plugins list``.
         requires: packages that pip must have installed, beyond those that cxrbench itself needs.
         fixed: arguments of the factory that the declaration sets and users cannot.

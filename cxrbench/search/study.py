@@ -99,7 +99,8 @@ def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, 
 def _inside(parameter: Float | Int | Choice, value: Value) -> bool:
     if isinstance(parameter, Choice):
         return value in parameter.options
-    return not isinstance(value, str) and parameter.low <= value <= parameter.high
+    kind = int if isinstance(parameter, Int) else (int, float)
+    return isinstance(value, kind) and parameter.low <= value <= parameter.high
 
 
 def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[TrialResult]) -> Trial:

@@ -32,7 +32,7 @@ def choose_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.
     value = {
         "max-f1": 2 * true_positives / (true_positives + false_positives + positives),
         "max-accuracy": (true_positives + negatives - false_positives) / len(labels),
-        "youden": true_positives / positives - false_positives / negatives,
+        "youden": true_positives * negatives - false_positives * positives,
     }[policy]
     return float(thresholds[np.flatnonzero(value == value.max())[0]])
 

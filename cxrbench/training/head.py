@@ -107,8 +107,9 @@ def _loss(loss: CrossEntropy | Focal) -> Callable[[Any, Any], Any]:
         return cross_entropy
 
     def focal(labels: Any, logits: Any) -> Any:
-        entropy = cross_entropy(labels, logits)
-        return (1 - ops.exp(-entropy)) ** loss.gamma * entropy
+        truth = ops.reshape(labels, ops.shape(logits))
+        doubt = ops.exp(-loss.gamma * ops.softplus((2 * truth - 1) * logits))  # (1 - p_true) ** gamma, smooth where it is 0
+        return doubt * cross_entropy(labels, logits)
 
     return focal
 

@@ -77,6 +77,8 @@ def apply_balance(
     """
     if not isinstance(balance, Balance):
         raise PluginError(f"imbalance {who} returned {type(balance).__name__}, not Balance")
+    if not isinstance(balance.loss, CrossEntropy | Focal):
+        raise PluginError(f"imbalance {who}: loss {balance.loss!r} is neither CrossEntropy() nor Focal()")
     indices = np.arange(len(train)) if balance.indices is None else np.asarray(balance.indices)
     if (
         indices.ndim != 1
@@ -101,6 +103,8 @@ def apply_balance(
 def _synthetic(balance: Balance, who: str, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if balance.synthetic is None:
         return np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64)
+    if not isinstance(balance.synthetic, tuple) or len(balance.synthetic) != 2:
+        raise PluginError(f"imbalance {who}: synthetic must be a pair (features, labels)")
     features, labels = (np.asarray(array) for array in balance.synthetic)
     if features.shape != (len(labels), width) or not np.isfinite(features).all() or not np.isin(labels, (0, 1)).all():
         raise PluginError(f"imbalance {who}: synthetic rows must be finite features [s, {width}] and as many labels, 0 or 1")

@@ -94,8 +94,11 @@ def head_logits(head: Head, view: FeatureView, images: NDArray[np.int64]) -> NDA
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities, in float64 so that confident scores do not become ties."""
-    return np.asarray(1 / (1 + np.exp(-logits)))
+    from scipy.special import expit
+
+    return np.asarray(expit(logits))
 
 
 def _cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
-    return float(np.mean(np.logaddexp(0, logits) - labels * logits))
+    with np.errstate(over="ignore", invalid="ignore"):  # a head that diverges is a failed trial, not a warning
+        return float(np.mean(np.logaddexp(0, logits) - labels * logits))

@@ -74,7 +74,9 @@ def strong(
     film = [
         keras.layers.RandomBrightness(brightness, value_range=RANGE, seed=seed + 4),
         keras.layers.RandomContrast(contrast, value_range=RANGE, seed=seed + 5),
-        keras.layers.GaussianNoise(noise, seed=seed + 6),
+        keras.layers.Rescaling(1 / 256),  # Keras allows a deviation of 0..1; a power of two brings back every grey exactly
+        keras.layers.GaussianNoise(noise / 256, seed=seed + 6),
+        keras.layers.Rescaling(256.0),
     ]
     return _sequence(input_shape, [*_moves(rotation, zoom, shift, seed), *film])
 

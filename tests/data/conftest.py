@@ -1,0 +1,88 @@
+"""What the tests of the data's way share: a cache of their own, encoded images, and data sets made by hand."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrbench.data.dataset import LoadedDataset
+from cxrbench.data.pixels import Decoding, Pixels
+from cxrbench.plugin import Images, Record
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Keep what is decoded in this test's own folder."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("CXRBENCH_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def encode():
+    """Encode an array, or any Pillow image, as the bytes of a file."""
+
+    def encode_image(image, kind="PNG", **options) -> bytes:
+        buffer = io.BytesIO()
+        (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return encode_image
+
+
+@pytest.fixture
+def decoding():
+    """Decode to 8 pixels in one thread."""
+    return Decoding(size=8, resize="stretch", threads=1)
+
+
+@pytest.fixture
+def images_of():
+    """Make what a dataset plugin returns from a dictionary of keys to files, bytes, pixels or errors."""
+
+    def make(contents, label=lambda row: row % 2, patient=lambda row: f"p{row}") -> Images:
+        def read(key):
+            if isinstance(contents[key], Exception):
+                raise contents[key]
+            return contents[key]
+
+        records = [Record(key=key, label=label(row), patient=patient(row)) for row, key in enumerate(contents)]
+        return Images(name="handmade", records=records, read=read, warnings=("a warning of the plugin",))
+
+    return make
+
+
+@pytest.fixture
+def films_of(encode):
+    """Make the given number of different PNG files, by key."""
+
+    def make(count):
+        generator = np.random.default_rng(0)
+        return {f"{row}.png": encode(generator.integers(0, 256, (10, 12), dtype=np.uint8)) for row in range(count)}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dataset_of(tmp_path_factory):
+    """Make a loaded data set from (label, patient, part) of each image; nobody looks at its pixels."""
+    nowhere = tmp_path_factory.mktemp("nowhere") / "pixels.raw"
+
+    def make(rows, skipped=()) -> LoadedDataset:
+        records = tuple(
+            Record(key=f"{number:05d}", label=label, patient=patient, split=part)
+            for number, (label, patient, part) in enumerate(rows)
+        )
+        return LoadedDataset(
+            name="handmade",
+            records=records,
+            pixels=Pixels(path=nowhere, rows=len(records), size=8, digest=""),
+            fingerprint="",
+            skipped=tuple(skipped),
+            warnings=("a warning of the plugin",),
+        )
+
+    return make

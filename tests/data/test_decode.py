@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cxrbench.data.decode import decode
+from cxrbench.errors import DataError
+
+
+def stretch(source, size):
+    return decode(source, size=size, resize="stretch")
+
+
+def pad(source, size):
+    return decode(source, size=size, resize="pad")
+
+
+def reason_for(source, size=8):
+    with pytest.raises(DataError) as caught:
+        stretch(source, size)
+    return str(caught.value)
+
+
+def white(height, width):
+    return np.full((height, width), 255, dtype=np.uint8)
+
+
+def huge_png(encode, side):
+    """Return a tiny file that claims to hold an image of side times side pixels."""
+    small = bytearray(encode(white(8, 8)))
+    small[16:24] = struct.pack(">II", side, side)
+    small[29:33] = struct.pack(">I", zlib.crc32(small[12:29]))
+    return bytes(small)
+
+
+@pytest.mark.parametrize("resize", ["stretch", "pad"])
+@settings(deadline=None)
+@given(height=st.integers(1, 70), width=st.integers(1, 70), size=st.integers(1, 40))
+def test_any_image_becomes_a_grey_square_of_the_size(resize, height, width, size):
+    film = decode(white(height, width), size=size, resize=resize)
+    assert film.shape == (size, size)
+    assert film.dtype == np.uint8
+    assert film.max() == 255
+
+
+def test_stretch_fills_the_square():
+    left_black = np.hstack([white(20, 20) * 0, white(20, 20)])
+    film = stretch(left_black, 10)
+    assert (film[:, :4] == 0).all()
+    assert (film[:, 6:] == 255).all()
+
+
+def test_pad_keeps_the_shape_between_black_bars():
+    wide = pad(white(20, 40), 20)
+    assert (wide[5:15] == 255).all()
+    assert not wide[:5].any()
+    assert not wide[15:].any()
+    np.testing.assert_array_equal(pad(white(40, 20), 20), wide.T)
+
+
+def test_an_image_of_the_size_is_left_as_it_is(encode):
+    film = np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)
+    for resize in ("stretch", "pad"):
+        np.testing.assert_array_equal(decode(encode(film), size=9, resize=resize), film)
+
+
+def test_16_bit_png_is_scaled_to_8_bit(encode):
+    film = np.array([[0, 255], [256, 65535]], dtype=np.uint16)
+    assert stretch(encode(film), 2).tolist() == [[0, 0], [1, 255]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "grey"),
+    [
+        ("RGB", (255, 0, 0), 76),
+        ("RGB", (90, 90, 90), 90),
+        ("RGBA", (90, 90, 90, 10), 90),
+        ("LA", (90, 10), 90),
+        ("1", 1, 255),
+        ("L", 90, 90),
+    ],
+)
+def test_every_mode_becomes_grey(encode, mode, colour, grey):
+    film = stretch(encode(Image.new(mode, (8, 8), colour)), 8)
+    assert np.abs(film.astype(int) - grey).max() <= 1
+
+
+@pytest.fixture
+def palette():
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 200, 200])
+    return image
+
+
+def test_a_palette_becomes_grey(encode, palette):
+    assert (stretch(encode(palette), 8) == 200).all()
+
+
+def test_a_palette_with_transparency_becomes_grey_without_a_warning(encode, palette):
+    assert (stretch(encode(palette, transparency=bytes([0, 128])), 8) == 200).all()
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("CMYK", (0, 0, 0, 155)), ("RGB", (100, 100, 100)), ("L", 100)])
+def test_jpeg_of_every_mode_becomes_grey(encode, mode, colour):
+    film = stretch(encode(Image.new(mode, (16, 16), colour), "JPEG", quality=95), 16)
+    assert np.abs(film.astype(int) - 100).max() <= 2
+
+
+def test_pixels_are_taken_as_they_are_and_colour_becomes_grey():
+    film = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    np.testing.assert_array_equal(stretch(film, 8), film)
+    np.testing.assert_array_equal(stretch(np.stack([film] * 3, axis=-1), 8), film)
+
+
+def test_a_file_and_its_bytes_give_the_same(encode, tmp_path):
+    content = encode(np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8))
+    (tmp_path / "film.png").write_bytes(content)
+    np.testing.assert_array_equal(stretch(tmp_path / "film.png", 8), stretch(content, 8))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1500, 2100), (2000, 700)])
+@pytest.mark.parametrize("resize", ["stretch", "pad"])
+def test_a_large_jpeg_looks_as_if_it_had_been_decoded_in_full(encode, height, width, resize):
+    rows, columns = np.mgrid[:height, :width] / 300
+    film = 127 + 90 * np.sin(3 * rows) * np.cos(2 * columns) + np.random.default_rng(0).normal(0, 10, (height, width))
+    image = Image.fromarray(film.clip(0, 255).astype(np.uint8))
+    content = encode(image.convert("RGB"), "JPEG", quality=90)
+    full = Image.open(io.BytesIO(content)).convert("L")
+    found = decode(content, size=100, resize=resize)
+    expected = decode(np.asarray(full), size=100, resize=resize)
+    assert np.abs(found.astype(int) - expected).mean() < 1.5
+
+
+def test_a_truncated_jpeg_is_refused_with_a_reason(encode):
+    content = encode(np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8), "JPEG")
+    assert "truncated" in reason_for(content[: len(content) // 2])
+
+
+def test_a_truncated_png_is_refused_with_a_reason(encode):
+    content = encode(np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8))
+    assert "truncated" in reason_for(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"Notes about the films.\n" * 50], ids=["empty", "one byte", "text"])
+def test_what_is_no_image_is_refused(content, tmp_path):
+    assert "is no image" in reason_for(content)
+    (tmp_path / "film.jpeg").write_bytes(content)
+    assert "is no image" in reason_for(tmp_path / "film.jpeg")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    assert reason_for(tmp_path / "absent.png") == "does not exist"
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_a_decompression_bomb_is_refused(encode, side):
+    assert "decompression bomb" in reason_for(huge_png(encode, side))
+
+
+@pytest.fixture
+def restless_threads():
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_decoding_in_many_threads_refuses_every_bomb_and_leaves_the_callers_warnings_alone(encode):
+    bomb = huge_png(encode, 10_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(8) as pool:
+            reasons = set(pool.map(reason_for, [bomb] * 2000))
+        after = list(warnings.filters)
+    assert len(reasons) == 1
+    assert "decompression bomb" in reasons.pop()
+    assert after == before

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxrbench.data.source import downloads_folder, find_dataset, read_images
+from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
+from cxrbench.plugin.host import load_host
+
+PLUGIN = """
+from pathlib import Path
+from cxrbench.plugin import Dataset, Download, Images, Record, hookimpl
+
+HERE = __name__
+
+
+@hookimpl
+def register_datasets():
+    return [
+        Dataset(name="notes", factory=f"{HERE}:load", claims=f"{HERE}:claims", layout="a file that ends in .notes"),
+        Dataset(name="notes-too", factory=f"{HERE}:load", claims=f"{HERE}:claims_two", layout="a file that ends in .two"),
+        Dataset(name="fetched", factory=f"{HERE}:load", download=f"{HERE}:download"),
+        Dataset(name="liar", factory=f"{HERE}:lie"),
+    ]
+
+
+def claims(path):
+    return path.suffix in {".notes", ".two"}
+
+
+def claims_two(path):
+    return path.suffix == ".two"
+
+
+def download(*, size: int = 28):
+    return Download(url=f"http://localhost/{size}", file_name=f"{size}.notes")
+
+
+def load(source, *, size: int = 28):
+    return Images(name=f"{source} {size}", records=[Record(key="a", label=0, patient="a")], read=Path)
+
+
+def lie(source):
+    return [source]
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    file = tmp_path_factory.mktemp("plugin") / "notes.py"
+    file.write_text(PLUGIN)
+    return load_host([file])
+
+
+@pytest.fixture
+def tree(tmp_path, encode):
+    for name in ("NORMAL/a.png", "PNEUMONIA/b.png"):
+        (tmp_path / "films" / name).parent.mkdir(parents=True)
+        (tmp_path / "films" / name).write_bytes(encode(np.zeros((4, 4), dtype=np.uint8)))
+    return tmp_path / "films"
+
+
+def no_fetch(download):
+    raise AssertionError(f"fetched {download.url}")
+
+
+def test_a_folder_goes_to_the_dataset_that_claims_it(host, tree):
+    part = find_dataset(str(tree), host)
+    assert part.spec.name == "folder"
+    assert [record.label for record in read_images(part, no_fetch).records] == [0, 1]
+
+
+def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
+    (tree / "films.csv").write_text("path,label\nNORMAL/a.png,0\nPNEUMONIA/b.png,1\n")
+    part = find_dataset(str(tree / "films.csv"), host)
+    assert part.spec.name == "manifest"
+    assert [record.key for record in read_images(part, no_fetch).records] == ["NORMAL/a.png", "PNEUMONIA/b.png"]
+
+
+def test_a_file_goes_to_the_one_file_plugin_that_claims_it(host, tmp_path):
+    (tmp_path / "x.notes").touch()
+    part = find_dataset(str(tmp_path / "x.notes"), host)
+    assert part.spec.name == "notes"
+    assert read_images(part, no_fetch).name == f"{tmp_path / 'x.notes'} 28"
+
+
+@pytest.mark.parametrize("text", [".", "films", "./films", "films/"])
+def test_a_relative_path_is_a_path(host, tree, monkeypatch, text):
+    monkeypatch.chdir(tree if text == "." else tree.parent)
+    assert find_dataset(text, host).spec.name == "folder"
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(host, tree, monkeypatch):
+    monkeypatch.setenv("HOME", str(tree.parent))
+    part = find_dataset("~/films", host)
+    assert part.spec.name == "folder"
+    assert len(read_images(part, no_fetch).records) == 2
+
+
+def test_a_folder_that_nobody_claims_is_an_error_that_lists_the_layouts(host, tmp_path):
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(DataError, match="no dataset recognises this") as caught:
+        find_dataset(str(tmp_path / "cats"), host)
+    assert caught.value.exit_code == 3
+    for words in (
+        "folder: a folder that holds NORMAL/",
+        "manifest: a .csv file",
+        "medmnist: a file",
+        "notes: a file that ends",
+    ):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["absent/films", "./absent", "~/absent-films", "/absent/films.csv"])
+def test_a_path_that_does_not_exist_is_an_error(host, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"absent.*: there is no such file or folder"):
+        find_dataset(text, host)
+
+
+def test_a_path_that_two_claim_is_an_error_that_shows_how_to_choose(host, tmp_path):
+    path = tmp_path / "x.two"
+    path.touch()
+    with pytest.raises(ConfigError) as caught:
+        find_dataset(str(path), host)
+    for name in ("notes", "notes-too"):
+        spelled_out = f"{name}:source={path}"
+        assert f"--data {spelled_out}" in str(caught.value)
+        assert find_dataset(spelled_out, host).spec.name == name
+
+
+def test_a_source_can_be_named_with_its_options(host, tree):
+    part = find_dataset(f"folder:source={tree},patient_key=file", host)
+    images = read_images(part, no_fetch)
+    assert [record.patient for record in images.records] == ["NORMAL/a.png", "PNEUMONIA/b.png"]
+    swapped = read_images(find_dataset(f"folder:source={tree},negative=PNEUMONIA,positive=NORMAL", host), no_fetch)
+    assert [record.label for record in swapped.records] == [1, 0]
+
+
+def test_a_named_source_is_not_fetched(host, tmp_path):
+    assert read_images(find_dataset(f"fetched:source={tmp_path}", host), no_fetch).name == f"{tmp_path} 28"
+
+
+def test_a_download_hears_the_options_and_its_file_becomes_the_source(host, tmp_path):
+    asked = []
+
+    def fetch(download):
+        asked.append(download.url)
+        return tmp_path / download.file_name
+
+    assert read_images(find_dataset("fetched:size=64", host), fetch).name == f"{tmp_path / '64.notes'} 64"
+    assert read_images(find_dataset("fetched", host), fetch).name == f"{tmp_path / '28.notes'} 28"
+    assert asked == ["http://localhost/64", "http://localhost/28"]
+
+
+def test_a_dataset_without_source_and_download_decides_itself(host):
+    images = read_images(find_dataset("phantom", host), no_fetch)
+    assert len(images.records) == 600
+    with pytest.raises(ConfigError, match="needs a source"):
+        read_images(find_dataset("folder", host), no_fetch)
+
+
+def test_an_unknown_option_is_an_error_that_offers_the_nearest(host, tree):
+    with pytest.raises(UnknownName, match="unknown option of folder 'positiv': did you mean positive"):
+        find_dataset(f"folder:source={tree},positiv=x", host)
+
+
+def test_an_option_of_a_wrong_type_is_an_error(host):
+    with pytest.raises(ConfigError, match="fetched:size=big: option size=big"):
+        find_dataset("fetched:size=big", host)
+
+
+def test_an_unknown_name_is_an_error_that_offers_the_nearest(host):
+    with pytest.raises(ConfigError, match="unknown dataset 'phantm': did you mean phantom"):
+        find_dataset("phantm", host)
+
+
+def test_a_name_wins_over_a_path_that_is_not_there_and_loses_to_one_that_is(host, tree, monkeypatch):
+    monkeypatch.chdir(tree.parent)
+    assert find_dataset("phantom", host).spec.name == "phantom"
+    tree.rename(tree.parent / "phantom")
+    assert find_dataset("phantom", host).spec.name == "folder"
+
+
+def test_a_factory_that_returns_something_else_is_named(host):
+    with pytest.raises(PluginError, match="dataset liar: its factory returned list, not Images"):
+        read_images(find_dataset("liar", host), no_fetch)
+
+
+def test_downloads_lie_in_the_cache(cache):
+    assert downloads_folder() == cache / "downloads"

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cxrbench.data.split import default_split, split_dataset
+from cxrbench.errors import ConfigError
+
+SEEDS = st.integers(0, 2**31 - 1)
+LABELS = st.integers(0, 1)
+PARTS = ("train", "val", "test")
+IMAGES = st.lists(st.tuples(LABELS, st.integers(0, 25).map(str), st.none()), min_size=1, max_size=150)
+TAGGED = st.lists(st.tuples(LABELS, st.integers(0, 9), st.sampled_from((*PARTS, None))), min_size=1, max_size=150)
+
+
+def parts_of(split):
+    return split.train, split.validation, split.test
+
+
+def patients_of(dataset, rows):
+    return set(dataset.patients[rows])
+
+
+def with_own_patients(rows):
+    """Give each part patients of its own, as a careful source does."""
+    return [(label, f"{'test' if part == 'test' else 'rest'}-{patient}", part) for label, patient, part in rows]
+
+
+def of_patients(sizes, part=None):
+    """Return one row per image of patients with so many images, every fourth patient healthy."""
+    return [(int(number % 4 > 0), f"p{number}", part) for number, size in enumerate(sizes) for _ in range(size)]
+
+
+@pytest.mark.parametrize("name", ["grouped", "paper"])
+@settings(deadline=None)
+@given(rows=IMAGES, seed=SEEDS)
+def test_every_row_is_in_exactly_one_part(dataset_of, name, rows, seed):
+    split = split_dataset(dataset_of(rows), name, seed)
+    assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
+    assert all(np.array_equal(part, np.sort(part)) for part in parts_of(split))
+
+
+@settings(deadline=None)
+@given(rows=TAGGED, seed=SEEDS)
+def test_every_row_of_a_source_with_parts_is_in_exactly_one_part(dataset_of, rows, seed):
+    assume(any(part == "test" for _, _, part in rows))
+    split = split_dataset(dataset_of(with_own_patients(rows)), "official", seed)
+    assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
+
+
+@settings(deadline=None)
+@given(rows=IMAGES, seed=SEEDS)
+def test_grouped_has_no_patient_on_two_sides(dataset_of, rows, seed):
+    dataset = dataset_of(rows)
+    for one, other in combinations(parts_of(split_dataset(dataset, "grouped", seed)), 2):
+        assert not patients_of(dataset, one) & patients_of(dataset, other)
+
+
+@settings(deadline=None)
+@given(rows=TAGGED, seed=SEEDS)
+def test_official_has_no_patient_on_two_sides_where_the_source_has_none(dataset_of, rows, seed):
+    assume(any(part == "test" for _, _, part in rows))
+    assume(sum(part == "val" for _, _, part in rows) < 100)
+    dataset = dataset_of(with_own_patients(rows))
+    for one, other in combinations(parts_of(split_dataset(dataset, "official", seed)), 2):
+        assert not patients_of(dataset, one) & patients_of(dataset, other)
+
+
+@settings(deadline=None)
+@given(rows=TAGGED, seed=SEEDS)
+def test_official_keeps_exactly_the_test_rows_of_the_source(dataset_of, rows, seed):
+    theirs = [row for row, (_, _, part) in enumerate(rows) if part == "test"]
+    assume(theirs)
+    assert split_dataset(dataset_of(with_own_patients(rows)), "official", seed).test.tolist() == theirs
+
+
+@pytest.mark.parametrize("name", ["grouped", "paper", "official"])
+def test_a_seed_decides_the_split(dataset_of, name):
+    rows = [*of_patients([1, 2, 3] * 30, "train"), (1, "test", "test")]
+    made = [[part.tolist() for part in parts_of(split_dataset(dataset_of(rows), name, seed))] for seed in (5, 5, 6, 7)]
+    assert made[0] == made[1]
+    assert made[0] != made[2] != made[3] != made[0]
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=120), seed=SEEDS)
+def test_grouped_holds_out_15_percent_of_the_patients_twice(dataset_of, sizes, seed):
+    dataset = dataset_of(of_patients(sizes))
+    train, validation, test = (len(patients_of(dataset, part)) for part in parts_of(split_dataset(dataset, "grouped", seed)))
+    assert abs(test - 0.15 * len(sizes)) < 1
+    assert abs(validation - 0.15 / 0.85 * (train + validation)) < 1
+
+
+def test_grouped_holds_out_about_15_percent_of_either_class(dataset_of):
+    dataset = dataset_of(of_patients([1, 2, 3] * 200))
+    split = split_dataset(dataset, "grouped", 0)
+    for part in (split.validation, split.test):
+        for label in (0, 1):
+            everyone = set(dataset.patients[dataset.labels == label])
+            assert abs(len(everyone & patients_of(dataset, part)) / len(everyone) - 0.15) < 0.01
+
+
+@settings(deadline=None)
+@given(labels=st.lists(LABELS, min_size=1, max_size=300), seed=SEEDS)
+def test_paper_holds_out_15_percent_of_either_class_within_one_image(dataset_of, labels, seed):
+    split = split_dataset(dataset_of([(label, "the one patient", None) for label in labels]), "paper", seed)
+    everything = np.array(labels)
+    for label in (0, 1):
+        train, validation, test = (np.count_nonzero(everything[part] == label) for part in parts_of(split))
+        assert abs(test - 0.15 * (train + validation + test)) <= 1
+        assert abs(validation - 0.15 / 0.85 * (train + validation)) <= 1
+
+
+def test_paper_lets_a_patient_fall_on_all_sides(dataset_of):
+    dataset = dataset_of([(row % 2, "the one patient", None) for row in range(100)])
+    assert all(patients_of(dataset, part) == {"the one patient"} for part in parts_of(split_dataset(dataset, "paper", 0)))
+
+
+def test_how_many_images_a_patient_has_does_not_decide_where_they_fall(dataset_of):
+    sizes = [1, 1, 2, 3, 5, 30] * 8
+    dataset = dataset_of(of_patients(sizes))
+    first_row = np.cumsum([0, *sizes[:-1]])
+    seeds = 1200
+    rates = np.zeros((2, len(sizes)))
+    for seed in range(seeds):
+        split = split_dataset(dataset, "grouped", seed)
+        rates += [np.isin(first_row, split.validation), np.isin(first_row, split.test)]
+    rates /= seeds
+    tolerance = 4.5 * np.sqrt(0.15 * 0.85 / seeds)
+    assert np.abs(rates - 0.15).max() < tolerance
+    for size in set(sizes):
+        assert np.abs(rates[:, np.array(sizes) == size].mean(axis=1) - 0.15).max() < tolerance / 2
+
+
+def test_official_merges_kaggles_validation_part_of_16_images(dataset_of):
+    rows = of_patients([2] * 300, "train")
+    rows += [(number % 2, f"val-{number}", "val") for number in range(16)]
+    rows += [(number % 2, f"test-{number}", "test") for number in range(40)]
+    dataset = dataset_of(rows)
+    split = split_dataset(dataset, "official", 0)
+    assert split.test.tolist() == list(range(616, 656))
+    assert set(range(600, 616)) & set(split.train)
+    patients = len(patients_of(dataset, split.train)), len(patients_of(dataset, split.validation))
+    assert sum(patients) == 316
+    assert abs(patients[1] - 0.15 / 0.85 * 316) < 1
+
+
+@pytest.mark.parametrize(("count", "kept"), [(99, False), (100, True)])
+def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kept):
+    rows = [
+        (row % 2, f"{part}-{row}", part) for part, size in (("train", 200), ("val", count), ("test", 30)) for row in range(size)
+    ]
+    split = split_dataset(dataset_of(rows), "official", 3)
+    assert (split.validation.tolist() == list(range(200, 200 + count))) is kept
+    if kept:
+        assert split.train.tolist() == list(range(200))
+
+
+def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
+    with pytest.raises(ConfigError, match="handmade has no test part of its own; use --split grouped"):
+        split_dataset(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
+
+
+@pytest.mark.parametrize(("parts", "expected"), [((None, None), "grouped"), (("train", "val"), "grouped"), (PARTS, "official")])
+def test_the_default_follows_the_source(dataset_of, parts, expected):
+    assert default_split(dataset_of([(0, "a", part) for part in parts]).records) == expected

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cxrbench.component import bind
+from cxrbench.errors import ConfigError, PluginError
+from cxrbench.execution import ThisProcess
+from cxrbench.features.extraction import BATCH, Extraction, count_views, extract_shard, extractions
+from cxrbench.features.schedule import extract_missing
+from cxrbench.features.store import SHARD_ROWS
+from cxrbench.features.weights import Weights
+from cxrbench.plugin import Backbone
+from cxrbench.plugin.host import Declaration, Plugin
+from cxrbench.progress import Silence
+
+NONE = Weights(name="none")
+TRAINED = Weights(name="imagenet", digest="of the file")
+
+
+@pytest.fixture
+def extraction_of(plain, pixels_with):
+    def make(backbone="corner", *, augmentation=None, view=None, pixels=None, weights=NONE, seed=0):
+        return Extraction(
+            pixels=pixels or pixels_with(BATCH + 5),
+            backbone=plain.backbone(backbone),
+            weights=weights,
+            augmentation=plain.augmentation(augmentation) if augmentation else None,
+            view=(1 if augmentation else 0) if view is None else view,
+            seed=seed,
+        )
+
+    return make
+
+
+@pytest.fixture
+def extract(monkeypatch, tmp_path_factory):
+    """Extract all shards into a cache that nothing else is in, and return the features."""
+
+    def extract_anew(extraction, shards=None):
+        monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path_factory.mktemp("cache")))
+        wanted = extraction.features.missing()
+        for shard in shards or wanted:
+            extract_shard(extraction, shard)
+        assert extraction.features.missing() == []
+        return extraction.features.gather(np.arange(extraction.pixels.rows))
+
+    return extract_anew
+
+
+def expected_corner(films):
+    colour = np.repeat(films[..., None].astype(np.float32), 3, axis=-1)
+    return np.hstack([colour[:, :2, :2].reshape(len(films), -1), colour.mean(axis=(1, 2))])
+
+
+def key(extraction):
+    return extraction.features.folder.name
+
+
+@pytest.mark.parametrize("rows", [1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 7])
+def test_clean_features_are_the_backbone_of_the_pixels_as_rgb_in_0_to_255(extraction_of, extract, pixels_with, rows):
+    pixels = pixels_with(rows)
+    found = extract(extraction_of(pixels=pixels))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected_corner(pixels.read(0, rows)), rtol=1e-6)
+
+
+def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_of, extract, pixels_with):
+    rows = SHARD_ROWS + BATCH + 3
+    pixels = pixels_with(rows)
+    extraction = extraction_of(pixels=pixels)
+    assert extraction.features.missing() == [0, 1]
+    np.testing.assert_allclose(extract(extraction, shards=[1, 0]), expected_corner(pixels.read(0, rows)), rtol=1e-6)
+
+
+def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):
+    extraction = extraction_of(augmentation="noise")
+    sent = pickle.loads(pickle.dumps(extraction))
+    assert sent == extraction
+    assert key(sent) == key(extraction)
+    np.testing.assert_array_equal(extract(sent), extract(extraction))
+
+
+@pytest.mark.parametrize(("backbone", "words"), [("nan", "not finite"), ("infinite", "not finite")])
+def test_features_that_are_not_finite_name_the_backbone(extraction_of, backbone, words):
+    with pytest.raises(PluginError, match=f"backbone {backbone} .*{words}"):
+        extract_shard(extraction_of(backbone), 0)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "shape"), [("flat", "(32,)"), ("deep", "(32, 4, 1)"), ("few", "(31, 4)"), ("many", "(64, 4)")]
+)
+def test_features_of_a_wrong_shape_name_the_backbone_and_the_shape(extraction_of, backbone, shape):
+    extraction = extraction_of(backbone)
+    with pytest.raises(PluginError, match=f"backbone {backbone} returned shape") as caught:
+        extract_shard(extraction, 0)
+    assert shape in str(caught.value)
+    assert extraction.features.missing() == [0]
+
+
+def test_features_whose_number_changes_name_the_backbone(extraction_of):
+    with pytest.raises(PluginError, match="backbone uneven"):
+        extract_shard(extraction_of("uneven"), 0)
+
+
+def test_an_augmentation_that_changes_the_shape_is_named(extraction_of):
+    with pytest.raises(PluginError, match=r"augmentation crop turned shape \(32, 4, 4, 1\) into \(32, 3, 4, 1\)"):
+        extract_shard(extraction_of(augmentation="crop"), 0)
+
+
+def test_an_augmentation_that_makes_pixels_not_finite_is_named_and_not_the_backbone(extraction_of):
+    with pytest.raises(PluginError, match="augmentation blank"):
+        extract_shard(extraction_of(augmentation="blank"), 0)
+
+
+def test_augmented_pixels_stay_in_0_to_255(extraction_of, extract):
+    assert (extract(extraction_of(augmentation="shift")) == 255).all()
+    assert (extract(extraction_of(augmentation="shift:by=-300.0")) == 0).all()
+
+
+def test_augmented_views_depend_on_seed_and_view_alone(extraction_of, extract, pixels_with):
+    pixels = pixels_with(BATCH + 5)
+    views = {
+        (seed, view): extract(extraction_of(augmentation="noise", pixels=pixels, seed=seed, view=view))
+        for seed in (0, 1)
+        for view in (1, 2)
+    }
+    for (seed, view), found in views.items():
+        np.testing.assert_array_equal(found, extract(extraction_of(augmentation="noise", pixels=pixels, seed=seed, view=view)))
+        for other, different in views.items():
+            assert np.array_equal(found, different) == (other == (seed, view))
+
+
+def test_augmented_shards_differ_and_do_not_depend_on_who_was_first(extraction_of, extract, pixels_with):
+    films = np.full((2 * SHARD_ROWS, 4, 4), 128, dtype=np.uint8)
+    extraction = extraction_of(augmentation="noise", pixels=pixels_with(len(films), films=films))
+    found = extract(extraction)
+    np.testing.assert_array_equal(extract(extraction, shards=[1, 0]), found)
+    assert not np.isclose(found[:SHARD_ROWS], found[SHARD_ROWS:]).all(axis=1).any()
+
+
+def test_a_backbone_that_draws_its_weights_follows_the_seed(extraction_of, extract, pixels_with):
+    pixels = pixels_with(BATCH)
+    first, again, other = (extract(extraction_of("random", pixels=pixels, seed=seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_clean_features_from_a_weights_file_serve_every_seed(extraction_of, pixels_with):
+    pixels = pixels_with(3)
+    with_file = {key(extraction_of("trained", pixels=pixels, weights=TRAINED, seed=seed)) for seed in range(4)}
+    without = {key(extraction_of("trained", pixels=pixels, weights=NONE, seed=seed)) for seed in range(4)}
+    assert len(with_file) == 1
+    assert len(without) == 4
+    assert not with_file & without
+
+
+def test_the_clean_view_does_not_depend_on_the_augmentation(plain, pixels_with):
+    made = [
+        extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation(text), NONE, 0)[0]
+        for text in ("noise", "still")
+    ]
+    assert key(made[0]) == key(made[1])
+    assert made[0].augmentation is None
+
+
+def test_the_key_changes_with_all_that_features_depend_on(extraction_of, pixels_with):
+    pixels = pixels_with(3)
+    same = {"backbone": "corner", "augmentation": "noise", "pixels": pixels}
+    others = [
+        {"backbone": "random"},
+        {"backbone": "corner:side=1"},
+        {"augmentation": "shift"},
+        {"augmentation": "noise:strength=5.0"},
+        {"augmentation": None},
+        {"view": 2},
+        {"seed": 1},
+        {"weights": TRAINED},
+        {"weights": replace(TRAINED, digest="of another file")},
+        {"weights": replace(TRAINED, name="cxr")},
+        {"pixels": replace(pixels, digest="of other pixels")},
+    ]
+    keys = [key(extraction_of(**same)), *(key(extraction_of(**same | other)) for other in others)]
+    assert key(extraction_of(**same)) == keys[0]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_changes_with_the_source_of_the_plugin(changed_plain, pixels_with):
+    def keys(plain):
+        made = extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation("shift"), NONE, 0)
+        return [key(one) for one in made]
+
+    before = keys(changed_plain.before)
+    assert keys(changed_plain.before) == before
+    assert not set(keys(changed_plain.change())) & set(before)
+
+
+def test_the_key_changes_with_the_version_of_the_plugin_and_what_its_declaration_fixes(plain, pixels_with):
+    spec = Backbone(name="thick", factory="cxrbench_backbones.controls:border", fixed={"depth": 50})
+    deeper = replace(spec, fixed={"depth": 101})
+    made = [
+        bind(
+            plain.backbone("corner").component, Declaration(kind="backbone", spec=one, plugin=Plugin(name="a", version=version))
+        )
+        for one, version in ((spec, "1.0"), (spec, "1.1"), (deeper, "1.0"))
+    ]
+    pixels = pixels_with(3)
+    keys = [key(Extraction(pixels=pixels, backbone=one, weights=NONE, augmentation=None, view=0, seed=0)) for one in made]
+    assert keys[1] != keys[0]
+    assert keys[2] != keys[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "views"), [("noise", 4), ("shift", 2), ("noise:views=1", 1), ("shift:views=7", 7), ("still", 0)]
+)
+def test_views_are_what_the_plugin_declares_or_the_user_says(plain, pixels_with, text, views):
+    augmentation = plain.augmentation(text)
+    assert count_views(augmentation) == views
+    made = extractions(pixels_with(3), plain.backbone("corner"), augmentation, NONE, 0)
+    assert [one.view for one in made] == list(range(views + 1))
+    assert [one.augmentation for one in made] == [None] + [augmentation] * views
+    assert len({key(one) for one in made}) == views + 1
+
+
+def test_the_number_of_views_does_not_reach_the_augmentation(extraction_of, extract):
+    assert (extract(extraction_of(augmentation="shift:views=7")) == 255).all()
+
+
+@pytest.mark.parametrize("views", ["0", "-1", "1.5", "many", "true"])
+def test_a_number_of_views_that_cannot_be_meant_is_refused(plain, views):
+    with pytest.raises(ConfigError, match=f"noise:views={views}: option views=.* must be a whole number from 1"):
+        count_views(plain.augmentation(f"noise:views={views}"))
+
+
+def test_an_augmentation_that_does_nothing_has_no_views(plain):
+    with pytest.raises(ConfigError, match="still:views=3"):
+        count_views(plain.augmentation("still:views=3"))
+
+
+def test_only_missing_shards_are_extracted(extraction_of, pixels_with):
+    extraction = extraction_of(pixels=pixels_with(SHARD_ROWS + 1))
+    extract_shard(extraction, 0)
+    before = extraction.features.path(0).stat().st_mtime_ns
+    first = extract_missing([extraction], ThisProcess(), Silence())
+    assert extraction.features.missing() == []
+    assert extraction.features.path(0).stat().st_mtime_ns == before
+    assert first[extraction].seconds > 0
+    again = extract_missing([extraction], ThisProcess(), Silence())
+    assert (again[extraction].seconds, again[extraction].problem) == (0, "")
+
+
+def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with):
+    pixels = pixels_with(3)
+    good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
+    outcomes = extract_missing([broken, good], ThisProcess(), Silence())
+    assert outcomes[broken].problem.startswith("PluginError: backbone nan returned features that are not finite")
+    assert outcomes[good].problem == ""
+    assert broken.features.missing() == [0]
+    assert good.features.missing() == []

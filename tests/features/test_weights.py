@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from cxrbench.downloads import Downloader
+from cxrbench.errors import Unavailable
+from cxrbench.features.weights import Weights, are_here, get_weights, weights_file, weights_option
+
+SHAPE = (64, 64, 3)
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def offline(tmp_path, said):
+    return Downloader(folder=tmp_path / "downloads", offline=True, say=said.append)
+
+
+@pytest.fixture
+def online(tmp_path, said):
+    return Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
+
+
+def put(path, content=b"trained"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_imagenet_is_the_default_where_there_are_weights_and_none_elsewhere(plain):
+    assert weights_option(plain.backbone("trained")) == "imagenet"
+    assert weights_option(plain.backbone("trained:weights=none")) == "none"
+    assert weights_option(plain.backbone("corner")) == "none"
+
+
+def test_a_backbone_without_weights_needs_no_file(plain, offline):
+    backbone = plain.backbone("corner:side=1")
+    assert weights_file(backbone, SHAPE) is None
+    assert are_here(backbone, SHAPE, offline)
+    assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
+
+
+def test_a_backbone_whose_weights_are_not_wanted_needs_no_file(plain, offline):
+    backbone = plain.backbone("trained:weights=none")
+    assert are_here(backbone, SHAPE, offline)
+    assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
+
+
+def test_weights_that_are_on_the_machine_are_named_by_their_bytes(plain, offline, tmp_path):
+    backbone = plain.backbone("trained")
+    file = tmp_path / "downloads" / "trained-imagenet-64.bin"
+    assert not are_here(backbone, SHAPE, offline)
+    first = put(file)
+    assert are_here(backbone, SHAPE, offline)
+    assert get_weights(backbone, SHAPE, offline) == Weights(name="imagenet", digest=first)
+    second = put(file, b"trained better")
+    assert get_weights(backbone, SHAPE, offline).digest == second != first
+
+
+def test_which_file_may_depend_on_size_options_and_what_the_declaration_fixes(plain, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert weights_file(plain.backbone("trained"), (128, 128, 3)).file_name == "trained-imagenet-128.bin"
+    found = weights_file(plain.backbone("thick:alpha=0.25,weights=cxr"), SHAPE)
+    assert found.file_name == "thick50-0.25-cxr.bin"
+    assert found.folder == tmp_path / "models"
+
+
+def test_weights_may_lie_in_a_folder_of_their_own(plain, offline, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    backbone = plain.backbone("thick")
+    assert not are_here(backbone, SHAPE, offline)
+    digest = put(tmp_path / "models" / "thick50-1.0-imagenet.bin")
+    assert are_here(backbone, SHAPE, offline)
+    assert get_weights(backbone, SHAPE, offline) == Weights(name="imagenet", digest=digest)
+
+
+def test_absent_weights_offline_are_an_error_that_says_what_to_put_where(plain, offline, tmp_path, said):
+    with pytest.raises(Unavailable, match="--offline") as caught:
+        get_weights(plain.backbone("trained"), SHAPE, offline)
+    assert "http://127.0.0.1:9/trained" in str(caught.value)
+    assert str(tmp_path / "downloads" / "trained-imagenet-64.bin") in str(caught.value)
+    assert said == []
+
+
+def test_absent_weights_of_a_host_that_refuses_are_an_error(plain, online):
+    assert not are_here(plain.backbone("trained"), SHAPE, online)
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
+        get_weights(plain.backbone("trained"), SHAPE, online)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.leaderboard.folder import ProtocolFolder, check_writable
+
+STUDY = "a" * 64
+
+
+@pytest.fixture
+def folder(make_protocol, tmp_path):
+    return ProtocolFolder(out=tmp_path / "out", protocol=make_protocol())
+
+
+@pytest.fixture
+def finish(folder, make_entry):
+    """Write down a recipe's entry, and its predictions unless told otherwise."""
+
+    def write(recipe, auc=0.9, *, predictions=True, **given):
+        folder.add(recipe, make_entry("texture", auc, **{"recipe": str(recipe), "study": STUDY, **given}))
+        if predictions:
+            folder.predictions(recipe).parent.mkdir(parents=True, exist_ok=True)
+            folder.predictions(recipe).write_text("set,fold,seed,key,patient,label,score\n", encoding="utf-8")
+
+    return write
+
+
+def test_a_folder_that_can_be_made_is_made_and_left_empty(tmp_path):
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    check_writable(tmp_path / "new" / "folder")
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(ConfigError, match=f"--out {out}: cannot write there: "):
+            check_writable(out)
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user")
+def test_a_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match="cannot write there: Permission denied"):
+        check_writable(tmp_path)
+    tmp_path.chmod(0o700)
+
+
+def test_only_a_complete_entry_of_the_same_study_is_finished(folder, finish, recipes):
+    recipe, other = recipes
+    assert not folder.finished(recipe, STUDY)
+    finish(recipe)
+    assert folder.finished(recipe, STUDY)
+    assert not folder.finished(recipe, "b" * 64)
+    assert not folder.finished(other, STUDY)
+
+
+@pytest.mark.parametrize("status", ["failed", "unavailable"])
+def test_an_entry_that_is_not_complete_is_tried_again(folder, finish, recipes, status):
+    finish(recipes[0], None, status=status)
+    assert not folder.finished(recipes[0], STUDY)
+
+
+def test_an_entry_without_its_predictions_is_not_finished(folder, finish, recipes):
+    finish(recipes[0], predictions=False)
+    assert not folder.finished(recipes[0], STUDY)
+
+
+def test_a_broken_entry_is_named(folder, finish, recipes):
+    finish(recipes[0])
+    (path,) = (folder.path / "entries").iterdir()
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(CxrbenchError, match=r"texture\+none\+none\.json is no entry"):
+        folder.finished(recipes[0], STUDY)
+
+
+def test_closing_reads_the_entries_and_writes_the_tables(folder, finish, recipes, make_protocol):
+    folder.begin()
+    assert json.loads((folder.path / "protocol.json").read_text(encoding="utf-8"))["schema_version"] == 1
+    finish(recipes[0], 0.8)
+    finish(recipes[1], 0.9)
+    board = folder.close()
+    assert board.protocol == make_protocol()
+    assert [row["recipe"] for row in board.rows()] == ["texture+none+smote:k_neighbors=3", "texture+none+none"]
+    names = {file.relative_to(folder.path).parts[0] for file in folder.path.rglob("*")}
+    assert names == {"protocol.json", "LEADERBOARD.md", "leaderboard.csv", "entries", "predictions"}
+    assert len(list((folder.path / "entries").iterdir())) == 2
+
+
+def test_file_names_are_plain_and_differ_where_recipes_do(folder, recipes):
+    names = [folder.predictions(recipe).name for recipe in recipes]
+    assert names[0] == "texture+none+none.csv"
+    assert names[1].startswith("texture+none+smote-k_neighbors=3".replace("_", "-"))
+    assert len(set(names)) == 2
+
+
+def test_a_study_outlives_the_budget_but_not_the_seed(make_protocol, tmp_path):
+    small, large, other = (make_protocol(trials=50), make_protocol(trials=100), make_protocol(seed=1))
+    assert small.name != large.name
+    assert small.study_identity == large.study_identity != other.study_identity
+    paths = {ProtocolFolder(out=tmp_path, protocol=protocol).study(protocol.study_identity) for protocol in (small, large)}
+    assert len(paths) == 1
+    assert next(iter(paths)).parent == tmp_path / "studies"

@@ -1,0 +1,6 @@
+"""Leaves a mark when it is imported."""
+
+import os
+from pathlib import Path
+
+Path(os.environ["MARK"]).touch()

@@ -1,0 +1,20 @@
+"""Hears of entries and trials, and writes down what it was told."""
+
+from cxrbench import hookimpl
+
+HEARD = []
+
+
+@hookimpl
+def on_entry(entry):
+    HEARD.append(("entry", entry))
+
+
+@hookimpl
+def on_trial_end(trial):
+    HEARD.append(("trial", trial))
+
+
+@hookimpl
+def on_run_end():
+    HEARD.append(("run", None))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxrbench.backend import compile_call
+from cxrbench_augmentations import transforms
+
+FACTORIES = (transforms.paper, transforms.gentle, transforms.strong)
+SHAPE = (32, 40, 1)
+
+
+def films(number=4, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (number, *SHAPE)).astype(np.float32)
+
+
+def left_bright(number):
+    film = np.zeros((number, *SHAPE), dtype=np.float32)
+    film[:, :, :20] = 200
+    film[:, :, 20:] = 20
+    return film
+
+
+def drawn(factory, images, seed=0, calls=1, **options):
+    """Draw as the harness does: compiled, in training, one batch after the other, clipped to the range of grey levels."""
+    augment = compile_call(factory(input_shape=SHAPE, seed=seed, **options), (None, *SHAPE), training=True)
+    return np.concatenate([augment(images) for _ in range(calls)]).clip(0, 255)
+
+
+def left_is_brighter(images):
+    return images[:, :, :20].mean(axis=(1, 2, 3)) > images[:, :, 20:].mean(axis=(1, 2, 3))
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_shape_and_range_are_kept_and_something_happens(factory):
+    images = films()
+    augmented = drawn(factory, images)
+    assert augmented.shape == images.shape
+    assert augmented.dtype == np.float32
+    assert np.isfinite(augmented).all()
+    assert 0 <= augmented.min() <= augmented.max() <= 255
+    assert augmented.std() > 20
+    assert (np.abs(augmented - images).mean(axis=(1, 2, 3)) > 1).all()
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_nothing_happens_outside_training(factory):
+    images = films()
+    augmentation = factory(input_shape=SHAPE, seed=0)
+    np.testing.assert_array_equal(np.asarray(augmentation(images, training=False)), images)
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_the_seed_decides_what_is_drawn(factory):
+    np.testing.assert_array_equal(drawn(factory, films(), 5, 2), drawn(factory, films(), 5, 2))
+    assert not np.array_equal(drawn(factory, films(), 5), drawn(factory, films(), 6))
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_every_image_and_every_batch_is_drawn_anew(factory):
+    same = np.repeat(films(1), 4, axis=0)
+    augmented = drawn(factory, same, calls=2)
+    assert len({image.tobytes() for image in augmented}) == 8
+
+
+@pytest.mark.parametrize("factory", [transforms.gentle, transforms.strong])
+def test_left_stays_left(factory):
+    augmented = np.concatenate([drawn(factory, left_bright(50), seed=seed) for seed in range(4)])
+    assert left_is_brighter(augmented).all()
+
+
+def test_paper_flips_about_half_of_the_films():
+    flipped = ~left_is_brighter(drawn(transforms.paper, left_bright(100), calls=2))
+    assert 60 < flipped.sum() < 140
+    assert left_is_brighter(drawn(transforms.paper, left_bright(50), flip=False)).all()
+
+
+def test_what_comes_into_view_is_black():
+    white = np.full((20, *SHAPE), 255, dtype=np.float32)
+    augmented = drawn(transforms.paper, white, zoom=0.0, rotation=0.0, shift=0.5)
+    edges = np.concatenate([augmented[:, 0].reshape(20, -1), augmented[:, -1].reshape(20, -1)], axis=1)
+    assert (edges.min(axis=1) == 0).sum() > 15
+
+
+def test_without_movement_gentle_changes_brightness_alone():
+    grey = np.full((20, *SHAPE), 100, dtype=np.float32)
+    augmented = drawn(transforms.gentle, grey, rotation=0.0, zoom=0.0, shift=0.0)
+    np.testing.assert_allclose(augmented.std(axis=(1, 2, 3)), 0, atol=1e-3)
+    levels = augmented.mean(axis=(1, 2, 3))
+    assert levels.std() > 3
+    assert np.abs(levels - 100).max() <= 0.08 * 255 + 1e-3
+
+
+def test_strong_adds_noise_of_the_said_size():
+    grey = np.full((20, *SHAPE), 128, dtype=np.float32)
+    still = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
+    assert drawn(transforms.strong, grey, noise=6.0, **still).std() == pytest.approx(6, rel=0.05)
+
+
+def test_none_returns_the_very_images():
+    images = films()
+    assert transforms.unchanged(input_shape=SHAPE, seed=0)(images, training=True) is images

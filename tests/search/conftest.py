@@ -1,0 +1,106 @@
+"""A tiny recipe whose features are on disk, and the engine that searches it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cxrbench.component import Component, bind, parse_component
+from cxrbench.execution import ThisProcess
+from cxrbench.features.store import FeatureView
+from cxrbench.plugin.host import load_host
+from cxrbench.plugin.specs import Engine, Imbalance
+from cxrbench.search.record import StudyRecord
+from cxrbench.search.study import Study, run_study, search_space
+from cxrbench.training.regimen import Regimen
+from cxrbench.training.worker import HeadJob
+
+ROWS, WIDTH = 60, 4
+
+PLUGIN = """
+from cxrbench.plugin import Balance, Float, Imbalance, hookimpl
+
+
+@hookimpl
+def register_imbalances():
+    space = {"strength": Float(low=0.0, high=1.0)}
+    return [Imbalance(name="delicate", factory=__name__ + ":delicate", space=space)]
+
+
+def delicate(fold, *, seed, strength, breaks_above=0.6):
+    if strength > breaks_above:
+        raise MemoryError(f"no room for strength {strength > breaks_above}\\nand a second line")
+    return Balance()
+"""
+
+
+@pytest.fixture
+def delicate(tmp_path):
+    """Return a strategy that fails where its searched parameter is above a limit."""
+    file = tmp_path / "delicate.py"
+    file.write_text(PLUGIN, encoding="utf-8")
+    host = load_host([file])
+
+    def part(text="delicate"):
+        component = parse_component(text)
+        return bind(component, host.find(Imbalance, component.name))
+
+    return part
+
+
+@pytest.fixture
+def view(tmp_path, monkeypatch):
+    """Put features on disk that tell the classes apart, but not perfectly."""
+    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path))
+    features = np.random.default_rng(7).normal(size=(ROWS, WIDTH)).astype(np.float32)
+    features[::2, 0] += 1.5
+    on_disk = FeatureView(folder=tmp_path / "features" / "tiny", rows=ROWS)
+    on_disk.write(0, features)
+    return on_disk
+
+
+@pytest.fixture
+def make_study(host, view, tmp_path):
+    """Return a study of the tiny recipe, with another engine, strategy or policy if asked for."""
+    names = itertools.count()
+    labels = (np.arange(ROWS) % 2 == 0).astype(np.int64)
+
+    def make(*, engine=None, imbalance=None, policy="max-f1", metric="auc", generation=5, seed=11):
+        strategy = imbalance or bind(Component(name="none"), host.find(Imbalance, "none"))
+        space = search_space(policy, strategy.spec.space)
+        images = np.arange(ROWS)
+        job = HeadJob(
+            study=f"{tmp_path} {next(names)}",
+            views=(view,),
+            imbalance=strategy,
+            train=(images[:40], labels[:40]),
+            validation=(images[40:], labels[40:]),
+            regimen=Regimen(epochs=2, batch_size=16, patience=2),
+            seed=seed,
+        )
+        optuna = bind(Component(name="optuna"), host.find(Engine, "optuna"))
+        return Study(
+            job=job,
+            space=space,
+            engine=engine or optuna.build(space=space, seed=seed),
+            generation=generation,
+            policy=policy,
+            metric=metric,
+        )
+
+    return make
+
+
+@pytest.fixture
+def search(tmp_path, tensorflow_ready):
+    """Run a study with its record on disk; return the trials and the numbers in the order they were finished in."""
+
+    def run(study, trials, *, record="record", executor=None):
+        order = []
+        opened = StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space)
+        found = run_study(study, opened, trials, executor or ThisProcess(), lambda trial: order.append(trial.number))
+        return found, order
+
+    return run

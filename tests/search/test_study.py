@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cxrbench.component import Component, bind
+from cxrbench.errors import PluginError
+from cxrbench.evaluation.metrics import metrics
+from cxrbench.execution import ThisProcess
+from cxrbench.plugin import Choice, Float, Int, Trial
+from cxrbench.plugin.specs import Engine
+from cxrbench.search.record import StudyRecord
+from cxrbench.search.study import NoTrialCompleted, search_space, select_trial
+from cxrbench.search.threshold import choose_threshold
+from cxrbench.training.worker import train_trial
+
+GOOD = {"learning_rate": 1e-3, "dropout": 0.2}
+
+
+def results(trials):
+    """Return all of trials but the time they took."""
+    return [replace(trial, seconds=0.0) for trial in trials]
+
+
+class Fixed:
+    """An engine that proposes the same again and again."""
+
+    def __init__(self, params):
+        self.params = params
+
+    def propose(self, number, finished):
+        return self.params
+
+
+class FailingAt(ThisProcess):
+    """Loses the calls of some trials, as a worker that dies does."""
+
+    def __init__(self, *numbers):
+        self.numbers = numbers
+
+    def submit(self, function, /, *arguments, **keywords):
+        if arguments[1] not in self.numbers:
+            return super().submit(function, *arguments, **keywords)
+        future = Future()
+        future.set_exception(OSError("no space left\non the device"))
+        return future
+
+
+class Counting(ThisProcess):
+    """Knows which trials it computed."""
+
+    def __init__(self):
+        self.numbers = []
+
+    def submit(self, function, /, *arguments, **keywords):
+        self.numbers.append(arguments[1])
+        return super().submit(function, *arguments, **keywords)
+
+
+class LastFirst(ThisProcess):
+    """Hands the results of every five calls back in reversed order."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def submit(self, function, /, *arguments, **keywords):
+        future = Future()
+        self.waiting.append((future, super().submit(function, *arguments, **keywords).result()))
+        if len(self.waiting) == 5:
+            threading.Thread(target=self.hand_back, args=(self.waiting[::-1],)).start()
+            self.waiting = []
+        return future
+
+    def hand_back(self, waiting):
+        for future, result in waiting:
+            time.sleep(0.1)
+            future.set_result(result)
+
+
+class Stopped(ThisProcess):
+    """Was ended by Ctrl-C while calls were open."""
+
+    def submit(self, function, /, *arguments, **keywords):
+        future = Future()
+        future.set_exception(KeyboardInterrupt())
+        return future
+
+
+@pytest.mark.parametrize("trials", [1, 5, 7])
+def test_exactly_the_wanted_trials_are_finished(make_study, search, tmp_path, trials):
+    study = make_study()
+    found, order = search(study, trials)
+    assert [trial.number for trial in found] == list(range(trials))
+    assert sorted(order) == list(range(trials))
+    assert {trial.state for trial in found} == {"complete"}
+    assert len(StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()) == trials
+
+
+def test_a_trial_is_judged_on_validation_at_its_own_threshold(make_study, search):
+    study = make_study(metric="f1")
+    for trial in search(study, 2)[0]:
+        scores = train_trial(study.job, trial.number, trial.params).scores
+        labels = study.job.validation[1]
+        assert trial.params["threshold"] == choose_threshold("max-f1", labels, scores)
+        assert trial.value == metrics(labels, scores, trial.params["threshold"])["f1"]
+        assert len(trial.losses) == 2
+        assert trial.seconds > 0
+
+
+def test_a_finished_study_is_not_repeated(make_study, search):
+    study, executor = make_study(), Counting()
+    found, _ = search(study, 6)
+    again, order = search(study, 6, executor=executor)
+    assert again == found
+    assert (executor.numbers, order) == ([], [])
+
+
+def test_a_smaller_budget_than_on_record_returns_the_first_trials(make_study, search):
+    study = make_study()
+    found, _ = search(study, 6)
+    assert search(study, 3)[0] == found[:3]
+
+
+@pytest.mark.parametrize("first", [5, 7])
+def test_a_study_that_goes_on_equals_one_that_never_stopped(make_study, search, first):
+    at_once, _ = search(make_study(), 10, record="at once")
+    executor = Counting()
+    search(make_study(), first, record="in two")
+    in_two, order = search(make_study(), 10, record="in two", executor=executor)
+    assert executor.numbers == list(range(first, 10))
+    assert sorted(order) == list(range(first, 10))
+    assert results(in_two) == results(at_once)
+
+
+def test_trials_that_an_interrupted_generation_lacks_are_proposed_again_identically(make_study, search, tmp_path):
+    study = make_study()
+    at_once, _ = search(study, 10, record="at once")
+    torn = StudyRecord(tmp_path / "studies" / "torn.journal", "tiny", study.space)
+    for number in (8, 1, 0, 3, 2, 4, 6):
+        torn.add(at_once[number])
+    executor = Counting()
+    assert results(search(study, 10, record="torn", executor=executor)[0]) == results(at_once)
+    assert executor.numbers == [5, 7, 9]
+
+
+def test_trials_depend_on_earlier_generations_alone(make_study, search):
+    forwards, _ = search(make_study(), 10, record="forwards")
+    backwards, order = search(make_study(), 10, record="backwards", executor=LastFirst())
+    assert order == [4, 3, 2, 1, 0, 9, 8, 7, 6, 5]
+    assert results(backwards) == results(forwards)
+
+
+def test_an_engine_sees_exactly_the_finished_earlier_generations(make_study, search):
+    seen = {}
+
+    class Curious(Fixed):
+        def propose(self, number, finished):
+            seen[number] = [trial.number for trial in finished]
+            return self.params
+
+    search(make_study(engine=Curious(GOOD), generation=3), 8)
+    earlier = [[]] * 3 + [[0, 1, 2]] * 3 + [[0, 1, 2, 3, 4, 5]] * 2
+    assert seen == dict(enumerate(earlier))
+
+
+def test_a_lost_trial_is_a_record_with_its_reason_and_the_study_goes_on(make_study, search, tmp_path):
+    study = make_study()
+    found, order = search(study, 7, executor=FailingAt(1, 5))
+    assert len(order) == 7
+    assert [trial.number for trial in found if trial.state == "failed"] == [1, 5]
+    assert (found[1].value, found[1].losses, found[1].reason) == (None, (), "OSError: no space left")
+    assert found[1].params.keys() == study.space.keys()
+    on_record = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
+    assert on_record == found
+    assert select_trial(found).state == "complete"
+
+
+def test_a_strategy_that_fails_costs_its_trials_alone(make_study, search, delicate):
+    found, _ = search(make_study(imbalance=delicate()), 10)
+    assert {trial.state for trial in found} == {"complete", "failed"}
+    for trial in found:
+        assert (trial.state == "failed") == (trial.params["strength"] > 0.6)
+        assert trial.reason == ("MemoryError: no room for strength True" if trial.state == "failed" else "")
+
+
+def test_a_study_whose_every_trial_failed_says_why(make_study, search, delicate):
+    found, _ = search(make_study(imbalance=delicate("delicate:breaks_above=-1.0")), 6)
+    with pytest.raises(NoTrialCompleted, match=r"none of 6 trials completed: MemoryError: no room for strength True$"):
+        select_trial(found)
+
+
+def test_an_interrupt_is_no_failed_trial(make_study, search, tmp_path):
+    study = make_study()
+    with pytest.raises(KeyboardInterrupt):
+        search(study, 5, executor=Stopped())
+    assert StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished() == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"learning_rate": 0.1, "dropout": 0.2},
+        {"learning_rate": 1e-3, "dropout": -1e-9},
+        {"learning_rate": float("nan"), "dropout": 0.2},
+        {"learning_rate": "0.001", "dropout": 0.2},
+        {"learning_rate": 1e-3},
+        {**GOOD, "momentum": 0.9},
+        {},
+    ],
+)
+def test_a_proposal_outside_the_space_is_the_engines_fault(make_study, search, tmp_path, params):
+    study, executor = make_study(engine=Fixed(params)), Counting()
+    with pytest.raises(PluginError, match=r"the engine proposed .* for trial 0"):
+        search(study, 5, executor=executor)
+    assert executor.numbers == []
+    assert StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished() == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [(Int(low=1, high=9), 2.5), (Int(low=1, high=9), 10), (Choice(options=("a", "b")), "c")]
+)
+def test_a_proposal_of_another_type_is_outside_the_space(make_study, search, parameter, value):
+    study = make_study(engine=Fixed({**GOOD, "extra": value}))
+    with pytest.raises(PluginError, match="not inside the space"):
+        search(replace(study, space={**study.space, "extra": parameter}), 1)
+
+
+def test_a_searched_threshold_is_the_engines(make_study, search):
+    study = make_study(policy="search", engine=Fixed({**GOOD, "threshold": 0.625}), metric="accuracy")
+    (trial,), _ = search(study, 1)
+    assert trial.params == {**GOOD, "threshold": 0.625}
+    scores = train_trial(study.job, 0, GOOD).scores
+    assert trial.value == np.mean((scores >= 0.625) == study.job.validation[1])
+
+
+def test_the_space_is_the_harness_own_and_the_strategys():
+    assert search_space("max-f1", {}).keys() == {"learning_rate", "dropout"}
+    assert search_space("search", {"gamma": Float(low=0, high=5)}).keys() == {"learning_rate", "dropout", "threshold", "gamma"}
+
+
+def test_equal_values_are_told_apart_by_loss_and_then_by_number():
+    def trial(number, value, losses, state="complete"):
+        return Trial(number=number, params=GOOD, state=state, value=value, losses=losses)
+
+    trials = [
+        trial(0, 0.9, (0.5, 0.4)),
+        trial(1, None, (), "failed"),
+        trial(2, 0.9, (0.3, 0.9)),
+        trial(3, 0.9, (0.9, 0.3)),
+        trial(4, 0.8, (0.1,)),
+    ]
+    assert select_trial(trials).number == 2
+    assert select_trial(trials[::-1]).number == 2
+    assert select_trial([trial(0, 0.0, (0.7,)), trial(1, None, (), "failed")]).number == 0
+
+
+def test_another_seed_is_another_study(make_study, search, host):
+    first, _ = search(make_study(), 1, record="first")
+    other, _ = search(make_study(seed=12), 1, record="other")
+    assert first[0].params != other[0].params
+    engine = bind(Component(name="optuna"), host.find(Engine, "optuna")).build(space=make_study().space, seed=11)
+    assert results(search(make_study(engine=engine), 1, record="again")[0]) == results(first)

@@ -1,0 +1,250 @@
+"""Settings: flags, environment, file, defaults, in this order; a mistake names the flag, the value and what is expected."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cxrbench
+from cxrbench.cli.run import run
+from cxrbench.config import Protocol, Settings, read_settings
+from cxrbench.errors import ConfigError
+
+PROTOCOL = Protocol(
+    dataset="phantom:images=420",
+    fingerprint="0" * 64,
+    split="grouped",
+    image_size=64,
+    resize="stretch",
+    seed=0,
+    engine="optuna",
+    trials=50,
+    metric="auc",
+    threshold="max-f1",
+    epochs=10,
+    batch_size=32,
+    patience=3,
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path, monkeypatch):
+    """Leave no setting around that the test did not make itself."""
+    for name in [name for name in os.environ if name.startswith("CXRBENCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def toml(text, name="cxrbench.toml"):
+    Path(name).write_text(text, encoding="utf-8")
+    return Path(name)
+
+
+def command(*arguments, **environment):
+    script = Path(sys.executable).parent / "cxrbench"
+    surroundings = {**os.environ, **environment}
+    return subprocess.run([script, *arguments], env=surroundings, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_without_anything_said_the_documented_defaults_hold():
+    settings = read_settings({})
+    assert (settings.data, settings.engine, settings.trials, settings.metric) == ("phantom", "optuna", 50, "auc")
+    assert (settings.augmentation, settings.imbalance) == (("none", "gentle"), ("none", "class-weights", "smote"))
+    assert (settings.threshold, settings.image_size, settings.epochs, settings.patience) == ("max-f1", 224, 10, 3)
+    assert (settings.out, settings.seed, settings.controls, settings.split) == (Path("leaderboard"), 0, True, None)
+    assert 1 <= settings.workers <= 8
+
+
+def test_flags_come_before_environment_before_file_before_defaults(monkeypatch):
+    toml("trials = 11\nepochs = 12\npatience = 13\n")
+    monkeypatch.setenv("CXRBENCH_TRIALS", "21")
+    monkeypatch.setenv("CXRBENCH_EPOCHS", "22")
+    settings = read_settings({"trials": 31, "epochs": None})
+    assert (settings.trials, settings.epochs, settings.patience, settings.batch_size) == (31, 22, 13, 32)
+
+
+def test_a_list_from_a_higher_place_replaces_the_lower_one(monkeypatch):
+    toml('backbone = ["vgg16", "vgg19"]\naugmentation = ["paper"]\nimbalance = ["focal"]\n')
+    monkeypatch.setenv("CXRBENCH_BACKBONE", "texture")
+    monkeypatch.setenv("CXRBENCH_AUGMENTATION", "strong")
+    settings = read_settings({"backbone": ["mobilenet"]})
+    assert (settings.backbone, settings.augmentation, settings.imbalance) == (("mobilenet",), ("strong",), ("focal",))
+
+
+def test_a_flag_of_no_comes_before_an_environment_of_yes(monkeypatch):
+    monkeypatch.setenv("CXRBENCH_CONTROLS", "1")
+    assert read_settings({}).controls is True
+    assert read_settings({"controls": False}).controls is False
+
+
+@pytest.mark.parametrize("text", ["texture mobilenet:alpha=0.25", "  texture\n\tmobilenet:alpha=0.25 "])
+def test_a_list_in_the_environment_is_split_on_white_space(text, monkeypatch):
+    monkeypatch.setenv("CXRBENCH_BACKBONE", text)
+    monkeypatch.setenv("CXRBENCH_PLUGIN", "one.py two.py")
+    settings = read_settings({})
+    assert settings.backbone == ("texture", "mobilenet:alpha=0.25")
+    assert settings.plugin == (Path("one.py"), Path("two.py"))
+
+
+def test_both_words_for_blocking_count(monkeypatch):
+    monkeypatch.setenv("CXRBENCH_BLOCK", "one two")
+    monkeypatch.setenv("CXRBENCH_WITHOUT", "three")
+    assert set(read_settings({}).blocked) == {"one", "two", "three"}
+    assert set(read_settings({"without": ["four"]}).blocked) == {"one", "two", "four"}
+
+
+@pytest.mark.parametrize("key", ["image-size", "image_size"])
+def test_keys_in_the_file_are_written_like_flags_or_like_python(key):
+    toml(f"{key} = 96\n")
+    assert read_settings({}).image_size == 96
+
+
+def test_a_single_name_in_the_file_needs_no_brackets_and_keeps_its_blanks():
+    toml("backbone = 'texture:radius=2, orientations=4'\nplugin = 'my plugins/mine.py'\n")
+    settings = read_settings({})
+    assert settings.backbone == ("texture:radius=2, orientations=4",)
+    assert settings.plugin == (Path("my plugins/mine.py"),)
+
+
+def test_a_file_named_by_hand_is_read_instead_of_the_one_in_the_folder():
+    toml("trials = 1\nepochs = 1\n")
+    other = toml("trials = 2\n", "other.toml")
+    settings = read_settings({}, other)
+    assert (settings.trials, settings.epochs) == (2, 10)
+
+
+def test_a_file_named_by_hand_that_is_not_there_is_an_error():
+    with pytest.raises(ConfigError, match=r"^--config nowhere\.toml: No such file"):
+        read_settings({}, Path("nowhere.toml"))
+
+
+@pytest.mark.parametrize("content", [b"trials = ", b"trials = 1\ntrials = 2", b"data = '\xff'"])
+def test_a_file_that_is_no_toml_is_named(content):
+    Path("cxrbench.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^cxrbench\.toml is no valid TOML: "):
+        read_settings({})
+
+
+@pytest.mark.parametrize("text", ["trails = 5", "[run]\ntrials = 5", "file_ = 1"])
+def test_an_unknown_key_in_the_file_is_named_with_the_place_that_lists_them(text):
+    toml(text)
+    key = re.match(r"\[?([a-z_]+)", text)[1]
+    with pytest.raises(ConfigError, match=rf"unknown setting '{key.replace('_', '-')}'; cxrbench run --help lists them"):
+        read_settings({})
+
+
+def test_an_unknown_argument_in_python_is_named():
+    with pytest.raises(cxrbench.CxrbenchError, match="unknown setting 'trails'"):
+        cxrbench.run(trails=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("trials", 0, "greater than or equal to 1"),
+        ("trials", "many", "valid integer"),
+        ("epochs", -1, "greater than or equal to 1"),
+        ("batch_size", 0, "greater than or equal to 1"),
+        ("patience", 0, "greater than or equal to 1"),
+        ("image_size", 31, "greater than or equal to 32"),
+        ("image_size", 1025, "less than or equal to 1024"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 2**31, "less than 2147483648"),
+        ("workers", -1, "greater than or equal to 0"),
+        ("metric", "f2", "'auc', 'f1', 'accuracy', 'recall', 'precision' or 'balanced-accuracy'"),
+        ("split", "random", "'official', 'grouped' or 'paper'"),
+        ("resize", "crop", "'stretch' or 'pad'"),
+        ("threshold", "recall>=1.5", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
+        ("threshold", "best", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_flag_and_what_is_expected_wherever_it_was_said(name, value, expected, monkeypatch):
+    flag = f"--{name.replace('_', '-')} {value}: "
+    with pytest.raises(ConfigError) as by_flag:
+        read_settings({name: value})
+    monkeypatch.setenv(f"CXRBENCH_{name.upper()}", str(value))
+    with pytest.raises(ConfigError) as by_environment:
+        read_settings({})
+    for caught in (by_flag, by_environment):
+        assert str(caught.value).startswith(flag)
+        assert expected in str(caught.value)
+
+
+def test_all_bad_values_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        read_settings({"trials": 0, "image_size": 5})
+    assert "--trials 0" in str(caught.value)
+    assert "--image-size 5" in str(caught.value)
+
+
+POLICIES = ["max-f1", "max-accuracy", "youden", "search", "recall>=0.95", "recall>=1", "recall>=.9", "fixed=0.5", "fixed=0"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_documented_threshold_policy_is_accepted(policy):
+    assert read_settings({"threshold": policy}).threshold == policy
+
+
+@given(st.floats(0, 1).map(lambda value: round(value, 6)))
+def test_a_recall_or_a_cut_in_0_to_1_is_accepted_and_one_outside_is_not(value):
+    assert Settings(threshold=f"recall>={value:f}", data="phantom").threshold == f"recall>={value:f}"
+    for policy in (f"recall>={value + 1.5:f}", f"fixed=-{value:f}", f"fixed={value:f}x", f"recall<={value:f}", "fixed="):
+        with pytest.raises(ConfigError, match="threshold"):
+            read_settings({"threshold": policy})
+
+
+def test_settings_cannot_be_changed_afterwards():
+    with pytest.raises(ValueError, match="frozen"):
+        read_settings({}).trials = 5
+
+
+def test_every_setting_is_a_flag_and_every_flag_a_setting():
+    flags = set(inspect.signature(run).parameters) - {"config", "as_json"}
+    assert flags == set(Settings.model_fields) - {"block"}
+
+
+def test_a_bad_flag_ends_the_command_with_exit_code_2_and_one_line():
+    done = command("run", "--trials", "0", "--threshold", "best")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: --trials 0: .+; --threshold best: .+\n", done.stderr)
+
+
+def test_a_bad_environment_and_a_bad_file_end_the_command_in_the_same_way():
+    toml("image-size = 7\n")
+    done = command("run", CXRBENCH_SEED="x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--image-size 7: " in done.stderr
+    assert "--seed x: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_takes_an_unknown_component_from_the_file():
+    toml("backbone = 'textur'\noffline = true\n")
+    done = command("run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown backbone 'textur': did you mean texture?\n"
+
+
+@pytest.mark.parametrize("change", [{"trials": 51}, {"seed": 1}, {"fingerprint": "1" * 64}, {"threshold": "youden"}])
+def test_whatever_changes_in_a_protocol_changes_its_name(change):
+    assert PROTOCOL.model_copy(update=change).name != PROTOCOL.name
+    assert PROTOCOL.model_copy().name == PROTOCOL.name
+
+
+def test_the_budget_is_no_part_of_a_study_and_all_else_is():
+    assert PROTOCOL.model_copy(update={"trials": 100}).study_identity == PROTOCOL.study_identity
+    for change in ({"seed": 1}, {"epochs": 11}, {"engine": "optuna:sampler=random"}, {"metric": "f1"}, {"image_size": 96}):
+        assert PROTOCOL.model_copy(update=change).study_identity != PROTOCOL.study_identity
+
+
+@given(st.text(max_size=200))
+def test_the_name_of_a_protocol_is_a_file_name_whatever_the_data_is_called(dataset):
+    name = PROTOCOL.model_copy(update={"dataset": dataset}).name
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", name)
+    assert not name.startswith("-")

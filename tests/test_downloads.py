@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import gc
+import hashlib
+import re
+import socket
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from cxrbench.data.source import find_dataset, read_images
+from cxrbench.downloads import Downloader
+from cxrbench.errors import Unavailable
+from cxrbench.plugin import Download
+from cxrbench.plugin.host import load_host
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+PLUGIN = """
+from cxrbench.plugin import Dataset, Download, hookimpl
+
+FILE = Download(url={url!r}, file_name="pneumoniamnist.npz", digest={digest!r})
+
+
+@hookimpl
+def register_datasets():
+    return [Dataset(name="mirror", factory=f"{{__name__}}:load", download=f"{{__name__}}:download")]
+
+
+def download(*, size: int = 28):
+    return FILE
+
+
+def load(source, *, size: int = 28):
+    from cxrbench_datasets.medmnist import load_medmnist
+
+    return load_medmnist(source, size=size)
+"""
+
+
+class Server(ThreadingHTTPServer):
+    """Serve one content; can be told to hold it back or to break off, and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = CONTENT
+        self.knows_ranges = True
+        self.chunked = False
+        self.speaks_http = True
+        self.break_after = None
+        self.status = 200
+        self.hold = None
+        self.held = threading.Event()
+        self.connections = 0
+        self.requests = []
+
+    def get_request(self):
+        self.connections += 1
+        return super().get_request()
+
+    def handle_error(self, request, client_address):
+        """Keep quiet about clients that go away."""
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_port}"
+
+    @property
+    def url(self):
+        return f"http://{self.address}/film.bin"
+
+    @property
+    def ranges(self):
+        return [range_ for _, range_ in self.requests]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *arguments):
+        """Keep quiet."""
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        self.server.requests.append((self.path, wanted))
+        if not self.server.speaks_http:
+            self.wfile.write(b"220 welcome to a mail server\r\n")
+            return
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.knows_ranges else 0
+        if self.server.status != 200 or (start and start >= len(self.server.content)):
+            self.send_error(416 if self.server.status == 200 else self.server.status)
+            return
+        self.answer(start)
+
+    def answer(self, start):
+        total = len(self.server.content)
+        body = self.server.content[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if self.server.chunked:
+            self.protocol_version = "HTTP/1.1"
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        sent = body[: self.server.break_after]
+        half = len(sent) // 2
+        self.write(sent[:half])
+        self.server.held.set()
+        if self.server.hold:
+            self.server.hold.wait(20)
+        self.write(sent[half:])
+        if self.server.chunked and self.server.break_after is None:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def write(self, data):
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self.server.chunked else data)
+        self.wfile.flush()
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    """Keep the cache in this test's own folder and proxies out of the way."""
+    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "cache"))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies of the first test
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+    gc.collect()  # a connection that was left open is told here, and not in some later test
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def downloader(tmp_path, said):
+    return Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
+
+
+def download_of(url, content=CONTENT, algorithm="md5"):
+    digest = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}" if algorithm else ""
+    return Download(url=url, file_name="film.bin", digest=digest)
+
+
+def partial_of(downloader, content):
+    """Leave the beginning of a file, as an earlier run does that broke off."""
+    downloader.folder.mkdir(parents=True)
+    (downloader.folder / "film.bin.part").write_bytes(content)
+    return downloader.folder / "film.bin.part"
+
+
+def reason_for(downloader, download):
+    with pytest.raises(Unavailable) as caught:
+        downloader.fetch(download)
+    assert not downloader.path_of(download).exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", ""])
+def test_a_file_is_fetched_whole(server, downloader, said, algorithm):
+    download = download_of(server.url, algorithm=algorithm)
+    path = downloader.fetch(download)
+    assert path == downloader.path_of(download) == downloader.folder / "film.bin"
+    assert path.read_bytes() == CONTENT
+    assert server.ranges == [None]
+    assert said == [f"fetching {server.url}"]
+    assert not path.with_name("film.bin.part").exists()
+
+
+def test_a_file_that_is_there_is_not_fetched(server, downloader, said):
+    downloader.fetch(download_of(server.url))
+    before = server.connections
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+    assert server.connections == before
+    assert len(said) == 1
+
+
+def test_a_download_may_name_its_folder(server, downloader, tmp_path):
+    download = Download(url=server.url, file_name="film.bin", folder=tmp_path / "models" / "deep")
+    assert downloader.fetch(download) == tmp_path / "models" / "deep" / "film.bin"
+
+
+def test_a_partial_file_is_resumed_where_it_stopped(server, downloader):
+    partial_of(downloader, CONTENT[:123_456])
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=123456-"]
+
+
+def test_a_partial_file_that_is_already_whole_is_taken(server, downloader):
+    partial_of(downloader, CONTENT)
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+    assert server.ranges == [f"bytes={len(CONTENT)}-"]
+
+
+def test_a_server_without_ranges_is_asked_from_the_start(server, downloader):
+    server.knows_ranges = False
+    partial_of(downloader, b"another beginning")
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+
+
+def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloader):
+    server.break_after = 200_000
+    reason = reason_for(downloader, download_of(server.url))
+    partial = downloader.folder / "film.bin.part"
+    assert partial.read_bytes() == CONTENT[:200_000]
+    assert "broke off after 200000 of 300000 bytes" in reason
+    assert "run the same command again" in reason
+    assert str(downloader.folder / "film.bin") in reason
+    server.break_after = None
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=200000-"]
+    assert not partial.exists()
+
+
+def test_a_broken_connection_of_unannounced_length_is_no_crash(server, downloader):
+    server.chunked, server.break_after = True, 200_000
+    assert "run the same command again" in reason_for(downloader, download_of(server.url))
+    server.break_after = None
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+
+
+def test_a_server_that_speaks_something_else_is_no_crash(server, downloader):
+    server.speaks_http = False
+    assert server.url in reason_for(downloader, download_of(server.url))
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (503, "Service Unavailable")])
+def test_a_refusal_is_told_with_the_remedy(server, downloader, status, words):
+    server.status = status
+    reason = reason_for(downloader, download_of(server.url))
+    assert words in reason
+    assert f"fetch {server.url} yourself and put it at {downloader.folder / 'film.bin'}" in reason
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_a_file_that_is_not_what_its_digest_says_is_thrown_away(server, downloader, algorithm):
+    server.content = CONTENT[:-1] + b"\0"
+    reason = reason_for(downloader, download_of(server.url, algorithm=algorithm))
+    assert f"brought {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
+    assert f"not {algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}" in reason
+    assert "thrown away" in reason
+    assert not (downloader.folder / "film.bin.part").exists()
+
+
+def test_a_resumed_file_whose_beginning_is_wrong_is_thrown_away_and_then_fetched_anew(server, downloader):
+    partial_of(downloader, bytes(1000))
+    assert "thrown away" in reason_for(downloader, download_of(server.url))
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-", None]
+
+
+def test_a_file_is_not_in_place_before_it_is_whole(server, downloader):
+    server.hold = threading.Event()
+    download = download_of(server.url)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(downloader.fetch, download)
+        assert server.held.wait(10)
+        time.sleep(0.1)
+        assert not downloader.path_of(download).exists()
+        assert not call.done()
+        server.hold.set()
+        assert call.result(10).read_bytes() == CONTENT
+
+
+def test_two_threads_that_want_one_file_fetch_it_once(server, downloader, said):
+    server.hold = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(downloader.fetch, download_of(server.url)) for _ in range(2)]
+        assert server.held.wait(10)
+        time.sleep(0.2)
+        server.hold.set()
+        assert [call.result(10).read_bytes() for call in calls] == [CONTENT, CONTENT]
+    assert server.ranges == [None]
+    assert len(said) == 1
+
+
+def test_offline_opens_no_connection_and_says_what_to_put_where(server, tmp_path, said):
+    downloader = Downloader(folder=tmp_path, offline=True, say=said.append)
+    reason = reason_for(downloader, download_of(server.url))
+    assert "--offline" in reason
+    assert server.url in reason
+    assert str(tmp_path / "film.bin") in reason
+    assert server.connections == 0
+    assert said == []
+
+
+def test_offline_still_finds_what_is_there(tmp_path, said):
+    (tmp_path / "film.bin").write_bytes(b"x")
+    downloader = Downloader(folder=tmp_path, offline=True, say=said.append)
+    assert downloader.fetch(download_of("http://localhost/film.bin")) == tmp_path / "film.bin"
+
+
+def test_a_host_that_refuses_is_told_at_once(closed_port, downloader):
+    start = time.monotonic()
+    url = f"http://127.0.0.1:{closed_port}/film.bin"
+    reason = reason_for(downloader, download_of(url))
+    assert time.monotonic() - start < 2
+    assert "127.0.0.1 cannot be reached" in reason
+    assert url in reason
+    assert str(downloader.folder / "film.bin") in reason
+
+
+def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # fills the queue, after which a connection is neither accepted nor refused
+            one.setblocking(False)
+            one.connect_ex(silent.getsockname())
+        start = time.monotonic()
+        reason = reason_for(downloader, download_of(f"http://127.0.0.1:{silent.getsockname()[1]}/film.bin"))
+        seconds = time.monotonic() - start
+        for one in waiting:
+            one.close()
+    assert "cannot be reached" in reason
+    assert 2 < seconds < 5
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_a_proxy_is_asked_instead_of_the_host(server, downloader, monkeypatch, scheme):
+    monkeypatch.setenv("http_proxy", f"{scheme}{server.address}")
+    url = "http://films.invalid/film.bin"
+    assert downloader.fetch(download_of(url)).read_bytes() == CONTENT
+    assert server.requests == [(url, None)]
+
+
+def test_a_host_that_needs_no_proxy_is_asked_itself(server, downloader, monkeypatch, closed_port):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
+
+
+@pytest.fixture
+def mirror(server, tmp_path):
+    """Serve a small PneumoniaMNIST and return the host that knows a dataset which is fetched from there."""
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 6), ("val", 4), ("test", 2)):
+        arrays[f"{part}_images"] = generator.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{part}_labels"] = (np.arange(count, dtype=np.uint8) % 2)[:, None]
+    file = tmp_path / "served.npz"
+    np.savez_compressed(file, **arrays)
+    server.content = file.read_bytes()
+    plugin = tmp_path / "mirror.py"
+    plugin.write_text(PLUGIN.format(url=server.url, digest=f"md5:{hashlib.md5(server.content).hexdigest()}"))
+    return load_host([plugin])
+
+
+def test_a_downloaded_dataset_is_read_from_its_file(server, mirror, downloader):
+    images = read_images(find_dataset("mirror:size=28", mirror), downloader.fetch)
+    assert images.name == "pneumoniamnist-28"
+    assert [record.split for record in images.records] == ["train"] * 6 + ["val"] * 4 + ["test"] * 2
+    assert images.read("val/00003").shape == (28, 28)
+    assert (downloader.folder / "pneumoniamnist.npz").read_bytes() == server.content
+
+
+def test_a_downloaded_dataset_is_fetched_once(server, mirror, downloader, tmp_path, said):
+    first = read_images(find_dataset("mirror", mirror), downloader.fetch)
+    offline = Downloader(folder=downloader.folder, offline=True, say=said.append)
+    second = read_images(find_dataset("mirror", mirror), offline.fetch)
+    assert second.records == first.records
+    assert len(server.requests) == 1
+
+
+def test_a_dataset_that_cannot_be_fetched_says_what_to_put_where(server, mirror, tmp_path, said):
+    offline = Downloader(folder=tmp_path / "downloads", offline=True, say=said.append)
+    with pytest.raises(Unavailable, match=re.escape(str(tmp_path / "downloads" / "pneumoniamnist.npz"))):
+        read_images(find_dataset("mirror", mirror), offline.fetch)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import time
+
+import pytest
+
+from cxrbench.component import parse_component
+from cxrbench.errors import ConfigError
+from cxrbench.execution import THREADS, ThisProcess, WorkerProcesses, open_executor, reason_of
+
+
+@pytest.fixture(scope="module")
+def workers():
+    executor = WorkerProcesses(1)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(params=["this process", "worker processes"])
+def executor(request):
+    return ThisProcess() if request.param == "this process" else request.getfixturevalue("workers")
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_results_come_back(executor):
+    calls = [executor.submit(operator.truediv, number, 4) for number in range(5)]
+    assert [call.result(60) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
+    assert executor.submit(sorted, [1, 3, 2], reverse=True).result(60) == [3, 2, 1]
+
+
+def test_exceptions_come_back_and_cost_their_call_only(executor):
+    calls = [executor.submit(operator.truediv, 1, divisor) for divisor in (2, 0, 4)]
+    assert calls[0].result(60) == 0.5
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        calls[1].result(60)
+    assert calls[2].result(60) == 0.25
+    assert reason_of(calls[1].exception()) == "ZeroDivisionError: division by zero"
+
+
+def test_errors_for_people_come_back_as_what_they_are(executor):
+    with pytest.raises(ConfigError, match="'gentle:' is no component"):
+        executor.submit(parse_component, "gentle:").result(60)
+
+
+def test_workers_are_other_processes(workers):
+    assert workers.submit(os.getpid).result(60) != os.getpid()
+    assert ThisProcess().submit(os.getpid).result() == os.getpid()
+
+
+def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_parent(workers):
+    assert {workers.submit(os.getenv, name).result(60) for name in THREADS} == {"1"}
+    assert {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"} <= set(THREADS)
+    assert workers.submit(signal.getsignal, signal.SIGINT).result(60) is signal.SIG_IGN
+
+
+def test_a_worker_that_dies_costs_the_one_call_it_was_working_on(workers):
+    before = workers.submit(operator.truediv, 1, 2)
+    fatal = workers.submit(os._exit, 3)
+    after = [workers.submit(operator.truediv, number, 2) for number in range(3)]
+    assert before.result(60) == 0.5
+    assert reason_of(fatal.exception(60)) == "the worker process died (exit code 3)"
+    assert [call.result(60) for call in after] == [0, 0.5, 1]
+
+
+def test_an_exception_in_the_block_ends_the_workers_at_once():
+    with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
+        worker = executor.submit(os.getpid).result(60)
+        asleep, queued = executor.submit(time.sleep, 600), executor.submit(os.getpid)
+        start = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 20
+    assert not is_alive(worker)
+    for call in (asleep, queued):
+        with pytest.raises(KeyboardInterrupt):
+            call.result(5)
+
+
+def test_no_workers_are_this_process():
+    with open_executor(0) as executor:
+        assert isinstance(executor, ThisProcess)
+        assert executor.submit(os.getpid).result() == os.getpid()
+    with pytest.raises(ValueError, match="in the block"), open_executor(0):
+        raise ValueError("in the block")
+
+
+def test_ctrl_c_is_not_kept_in_a_future_of_this_process():
+    with pytest.raises(KeyboardInterrupt):
+        ThisProcess().submit(signal.raise_signal, signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (ValueError("\n one \n"), "ValueError: one"),
+        (ValueError(), "ValueError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_a_reason_is_one_line(error, reason):
+    assert reason_of(error) == reason

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrbench.files import digest, digest_file, home, replacing, seed_from, write_json, write_text
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("files")
+
+
+def test_home_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "elsewhere"))
+    assert home() == tmp_path / "elsewhere"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CXRBENCH_HOME", "~/cache")
+    assert home() == tmp_path / "cache"
+
+
+@pytest.mark.parametrize("unset", [True, False])
+def test_home_is_the_platforms_cache_without_one(tmp_path, monkeypatch, unset):
+    monkeypatch.setenv("CXRBENCH_HOME", "")
+    if unset:
+        monkeypatch.delenv("CXRBENCH_HOME")
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert home().is_relative_to(tmp_path)
+    assert "cxrbench" in home().parts
+
+
+def test_a_file_appears_with_the_folders_above_it(tmp_path):
+    path = tmp_path / "a" / "b" / "c.bin"
+    with replacing(path) as file:
+        file.write(b"films")
+    assert path.read_bytes() == b"films"
+    assert [found.name for found in path.parent.iterdir()] == ["c.bin"]
+
+
+def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_block_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error), replacing(path) as file:  # noqa: PT012
+        file.write(b"half of the n")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_what_was_written(tmp_path):
+    write_text(tmp_path / "a.txt", "x")
+    assert (tmp_path / "a.txt").stat().st_mode & 0o444 == 0o444
+
+
+@settings(deadline=None)
+@given(st.text().filter(lambda text: text.isprintable()))
+def test_text_is_utf_8(folder, text):
+    write_text(folder / "a.txt", text)
+    assert (folder / "a.txt").read_bytes().decode("utf-8") == text
+
+
+@settings(deadline=None)
+@given(JSON)
+def test_json_is_read_back_as_it_was(folder, content):
+    write_json(folder / "a.json", content)
+    assert json.loads((folder / "a.json").read_text(encoding="utf-8")) == content
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_does_not_know_are_refused(tmp_path, number):
+    path = tmp_path / "a.json"
+    write_json(path, {"auc": 0.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"auc": number})
+    assert json.loads(path.read_text()) == {"auc": 0.5}
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest([number])
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.text(), JSON))
+def test_a_digest_does_not_depend_on_the_order_of_keys(content):
+    assert digest(content) == digest(dict(reversed(content.items())))
+
+
+def test_a_digest_stays_the_same_from_release_to_release():
+    assert digest({"b": [1, 0.5, None], "a": "Köln"}) == "5544e4f023bdcf1b25110c95da7ec696f29c06973fbad10a57326374b3c95bb8"
+
+
+@pytest.mark.parametrize("other", [[1, "2"], ["1", 2], [12], [[1], 2], [1, 2, None], [2, 1], [1, 2.5], []])
+def test_other_content_has_another_digest(other):
+    assert digest([1, 2]) != digest(other)
+
+
+def test_a_file_is_named_by_its_bytes(tmp_path):
+    Path(tmp_path / "a").write_bytes(b"abc")
+    assert digest_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers() | st.text(), max_size=4))
+def test_a_seed_is_a_whole_number_that_every_library_takes(parts):
+    assert 0 <= seed_from(*parts) < 2**31
+    assert seed_from(*parts) == seed_from(*parts)
+
+
+def test_seeds_depend_on_every_part():
+    seeds = {seed_from(seed, name, number) for seed in range(20) for name in ("test", "validation") for number in range(20)}
+    assert len(seeds) == 800

@@ -1,0 +1,50 @@
+"""Starting is cheap: what is not needed is not imported, seen from outside with `python -X importtime`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(sys.executable).parent / "cxrbench"
+HEAVY = {"tensorflow", "keras", "optuna", "numpy", "sklearn", "scipy", "skimage", "imblearn", "pandas", "torch", "PIL"}
+
+
+def imported(folder, *arguments):
+    """Return the top-level names of all modules that a Python process imports, and what it printed."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
+    command = [sys.executable, "-X", "importtime", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=True, timeout=60)
+    lines = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.partition(".")[0] for line in lines}, done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["plugins", "list"], ["plugins", "list", "--json"], ["leaderboard", "--help"]]
+)
+def test_a_command_that_computes_nothing_imports_nothing_that_computes(arguments, tmp_path):
+    names, printed = imported(tmp_path, SCRIPT, *arguments)
+    assert names & HEAVY == set()
+    assert "cxrbench" in names
+    assert printed
+
+
+def test_listing_does_not_import_what_the_factories_of_a_plugin_need(tmp_path):
+    plugin = Path(__file__).parent / "plugins" / "heavy.py"
+    names, printed = imported(tmp_path, SCRIPT, "plugins", "list", "--json", "--plugin", plugin)
+    assert names & HEAVY == set()
+    assert '"name": "heavy"' in printed
+
+
+def test_the_library_imports_pluggy_and_nothing_else_of_others(tmp_path):
+    code = "import sys; before = set(sys.modules); import cxrbench; print(*sorted(set(sys.modules) - before))"
+    _, printed = imported(tmp_path, "-c", code)
+    names = {name.partition(".")[0] for name in printed.split()}
+    assert names - set(sys.stdlib_module_names) == {"cxrbench", "pluggy"}
+
+
+def test_the_plugin_hall_can_be_imported_without_the_rest_of_the_harness(tmp_path):
+    code = "import sys, cxrbench.plugin; print(*sorted(name for name in sys.modules if name.startswith('cxrbench.')))"
+    _, printed = imported(tmp_path, "-c", code)
+    assert {name.split(".")[1] for name in printed.split()} == {"errors", "plugin"}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxrbench.plugin.contracts import Fold
+from cxrbench.plugin.host import load_host
+from cxrbench.plugin.references import load_file
+from cxrbench.training.worker import train_trial
+
+PARAMS = {"learning_rate": 1e-3, "dropout": 0.2}
+
+PLUGIN = """
+import numpy as np
+
+from cxrbench.plugin import Balance, Imbalance, hookimpl
+
+REACHED = []
+
+
+@hookimpl
+def register_imbalances():
+    return [
+        Imbalance(name="spy", factory=__name__ + ":spy", needs_features=True),
+        Imbalance(name="blind-spy", factory=__name__ + ":spy"),
+        Imbalance(name="vandal", factory=__name__ + ":vandal", needs_features=True),
+        Imbalance(name="blind-vandal", factory=__name__ + ":vandal"),
+    ]
+
+
+def spy(*positional, **named):
+    REACHED.clear()
+    waiting = [*positional, *named.values()]
+    seen = set()
+    while waiting:
+        thing = waiting.pop()
+        if thing is None or id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        REACHED.append(thing)
+        waiting += neighbours(thing)
+    return Balance()
+
+
+def neighbours(thing):
+    if isinstance(thing, np.ndarray):
+        return [thing.base]
+    if isinstance(thing, memoryview):
+        return [thing.obj]
+    if isinstance(thing, dict):
+        return [*thing, *thing.values()]
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return list(thing)
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*vars(thing).values()] if hasattr(thing, "__dict__") else [getattr(thing, name) for name in slots]
+
+
+def vandal(fold, *, seed):
+    fold.labels[:] = 1 - fold.labels
+    if fold.features is not None:
+        fold.features[:] = 1e6
+    return Balance()
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    file = tmp_path / "spies.py"
+    file.write_text(PLUGIN, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("spy", [Fold, int, np.ndarray, np.ndarray]), ("blind-spy", [Fold, int, np.ndarray])]
+)
+def test_the_training_rows_are_all_that_a_strategy_can_reach(make_job, plugin, tensorflow_ready, name, kinds):
+    job = make_job(name, of_host=load_host([plugin]), views=2)
+    train_trial(job, 0, PARAMS)
+    reached = load_file(plugin.resolve()).REACHED
+    assert sorted(type(thing).__name__ for thing in reached) == sorted(kind.__name__ for kind in kinds)
+    images, labels = job.train
+    (fold,) = (thing for thing in reached if isinstance(thing, Fold))
+    np.testing.assert_array_equal(fold.labels, labels)
+    assert not np.shares_memory(fold.labels, labels)
+    if name == "spy":
+        np.testing.assert_array_equal(fold.features, job.views[0].gather(images))
+        held_out = {row.tobytes() for row in job.views[0].gather(job.validation[0])}
+        assert not held_out & {row.tobytes() for row in fold.features}
+    else:
+        assert fold.features is None
+    for array in (thing for thing in reached if isinstance(thing, np.ndarray)):
+        assert len(array) == len(images)
+        assert array.base is None
+
+
+@pytest.mark.parametrize("name", ["vandal", "blind-vandal"])
+def test_what_a_strategy_does_to_its_arguments_has_no_effect(make_job, plugin, tensorflow_ready, name):
+    job, honest = make_job(name, of_host=load_host([plugin])), make_job("none")
+    labels, held_out = job.train[1].copy(), job.validation[1].copy()
+    features = job.views[0].gather(np.arange(80))
+    for number in range(2):
+        result, expected = train_trial(job, number, PARAMS), train_trial(honest, number, PARAMS)
+        assert result.losses == expected.losses
+        assert result.scores.tobytes() == expected.scores.tobytes()
+    np.testing.assert_array_equal(job.train[1], labels)
+    np.testing.assert_array_equal(job.validation[1], held_out)
+    np.testing.assert_array_equal(job.views[0].gather(np.arange(80)), features)

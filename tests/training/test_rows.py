@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cxrbench.errors import PluginError
+from cxrbench.plugin import Balance, Focal
+from cxrbench.training.rows import BLOCK_BATCHES, apply_balance
+
+IMAGES, TRAIN = 40, np.array([3, 5, 8, 13, 21, 34, 39])
+LABELS = np.array([0, 1, 0, 1, 1, 0, 1])
+
+
+@pytest.fixture
+def views(store):
+    """Return three views whose features name the image and the view."""
+    image = np.arange(IMAGES, dtype=np.float32)
+    return tuple(store(np.stack([image, np.full(IMAGES, number, dtype=np.float32)], axis=1)) for number in range(3))
+
+
+@pytest.fixture
+def carry_out(views):
+    def apply(balance):
+        return apply_balance(balance, who="odd:k=1", views=views, train=TRAIN, labels=LABELS)
+
+    return apply
+
+
+def one_epoch(rows, batch_size=2, seed=0):
+    blocks = list(rows.epoch(np.random.default_rng(seed), batch_size))
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+
+def test_an_epoch_passes_every_row_once_with_its_label_and_weight(carry_out):
+    weights = np.arange(1, 8) / 8
+    features, labels, drawn_weights = one_epoch(carry_out(Balance(sample_weight=weights)))
+    passed = sorted(zip(features[:, 0], labels, drawn_weights, strict=True))
+    assert passed == sorted(zip(TRAIN, LABELS, weights, strict=True))
+    assert (features.dtype, labels.dtype, drawn_weights.dtype) == (np.float32,) * 3
+
+
+def test_nothing_decided_means_all_rows_once_with_weight_one(carry_out):
+    features, labels, weights = one_epoch(carry_out(Balance()))
+    assert sorted(features[:, 0]) == TRAIN.tolist()
+    assert dict(zip(features[:, 0], labels, strict=True)) == dict(zip(TRAIN, LABELS, strict=True))
+    assert set(weights) == {1}
+
+
+def test_repeated_and_left_out_rows_and_synthetic_ones_are_passed(carry_out):
+    synthetic = np.array([[100.5, -1], [101.5, -1]]), np.array([0, 1])
+    indices = np.array([6, 6, 0], dtype=np.uint8)
+    weights = np.array([0.1, 0.2, 0.3, 0.4, 0.5], dtype=np.float32)
+    rows = carry_out(Balance(indices=indices, synthetic=synthetic, sample_weight=weights))
+    features, labels, drawn_weights = one_epoch(rows)
+    passed = sorted(zip(features[:, 0].tolist(), labels.tolist(), drawn_weights.tolist(), strict=True))
+    expected = zip([39, 39, 3, 100.5, 101.5], [1, 1, 0, 0, 1], weights.tolist(), strict=True)
+    assert passed == sorted(expected)
+    assert set(features[features[:, 0] > 99, 1]) == {-1}
+
+
+def test_synthetic_rows_alone_are_enough(carry_out):
+    nothing = np.empty(0, dtype=np.int64)
+    rows = carry_out(Balance(indices=nothing, synthetic=(np.eye(2), np.array([0, 1]))))
+    features, labels, _ = one_epoch(rows)
+    assert sorted(zip(features[:, 0], labels, strict=True)) == [(0, 1), (1, 0)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 6), max_size=300), st.integers(0, 20), st.integers(1, 5), st.integers(0, 2**31 - 1))
+def test_any_decision_is_passed_completely_in_any_batch_size(carry_out, indices, invented, batch_size, seed):
+    balance = Balance(
+        indices=np.array([*indices, 0, 1], dtype=np.int64),
+        synthetic=(np.full((invented, 2), 99.5, dtype=np.float32), np.ones(invented, dtype=np.int64)),
+    )
+    features, labels, _ = one_epoch(carry_out(balance), batch_size, seed)
+    expected = [(image, LABELS[TRAIN.tolist().index(image)]) for image in TRAIN[[*indices, 0, 1]]] + [(99.5, 1)] * invented
+    assert sorted(zip(features[:, 0], labels, strict=True)) == sorted(expected)
+
+
+def test_blocks_hold_whole_batches_but_the_last(carry_out):
+    rows = carry_out(Balance(indices=np.arange(1000) % 7))
+    sizes = [len(labels) for _, labels, _ in rows.epoch(np.random.default_rng(0), 4)]
+    assert sizes == [4 * BLOCK_BATCHES] * 3 + [1000 - 3 * 4 * BLOCK_BATCHES]
+
+
+def test_epochs_are_ordered_by_the_generator_alone(carry_out):
+    rows = carry_out(Balance())
+    np.testing.assert_array_equal(one_epoch(rows, seed=4)[0], one_epoch(rows, seed=4)[0])
+    assert not np.array_equal(one_epoch(rows, seed=4)[0], one_epoch(rows, seed=5)[0])
+    generator = np.random.default_rng(4)
+    first, second = (np.concatenate([block[1] for block in rows.epoch(generator, 2)]) for _ in range(2))
+    assert first.shape == second.shape
+
+
+def test_each_image_comes_in_each_view_about_equally_often(carry_out):
+    rows, generator = carry_out(Balance()), np.random.default_rng(1)
+    drawn = np.concatenate([features for _ in range(600) for features, _, _ in rows.epoch(generator, 4)])
+    for image in TRAIN:
+        counts = np.bincount(drawn[drawn[:, 0] == image, 1].astype(int), minlength=3)
+        assert counts.sum() == 600
+        assert np.abs(counts - 200).max() < 60
+
+
+def test_a_repeated_row_may_come_in_different_views(carry_out):
+    rows = carry_out(Balance(indices=np.array([0] * 30 + [1])))
+    features = one_epoch(rows)[0]
+    assert set(features[features[:, 0] == 3, 1]) == {0, 1, 2}
+
+
+def test_the_loss_is_handed_on(carry_out):
+    assert carry_out(Balance(loss=Focal(gamma=3.0))).loss == Focal(gamma=3.0)
+
+
+GOOD_FEATURES = np.zeros((2, 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [
+        (None, "returned NoneType, not Balance"),
+        ({"indices": [0, 1]}, "returned dict, not Balance"),
+        (Balance(indices=np.array([0, 7])), "indices must be whole numbers in 0..6"),
+        (Balance(indices=np.array([-1, 1])), "indices must be whole numbers"),
+        (Balance(indices=np.array([0.0, 1.0])), "indices must be whole numbers"),
+        (Balance(indices=np.array([True, False])), "indices must be whole numbers"),
+        (Balance(indices=np.array([[0, 1]])), "indices must be whole numbers"),
+        (Balance(indices=np.array([0, 2, 5])), "left rows of one class only"),
+        (Balance(indices=np.empty(0, dtype=int)), "left rows of one class only"),
+        (Balance(synthetic=(np.zeros((2, 3)), np.array([0, 1]))), r"synthetic rows must be finite features \[s, 2\]"),
+        (Balance(synthetic=(np.zeros(2), np.array([0, 1]))), "synthetic rows must be"),
+        (Balance(synthetic=(GOOD_FEATURES, np.array([0]))), "synthetic rows must be"),
+        (Balance(synthetic=(GOOD_FEATURES, np.array([0, 2]))), "synthetic rows must be"),
+        (Balance(synthetic=(GOOD_FEATURES * np.nan, np.array([0, 1]))), "synthetic rows must be"),
+        (Balance(synthetic=GOOD_FEATURES[:1]), "synthetic"),
+        (Balance(sample_weight=np.ones(6)), "sample_weight must be 7 finite numbers"),
+        (Balance(sample_weight=np.ones((7, 1))), "sample_weight must be"),
+        (Balance(sample_weight=np.array([1, 1, 1, 1, 1, 1, -0.1])), "sample_weight must be"),
+        (Balance(sample_weight=np.array([1, 1, 1, 1, 1, 1, np.inf])), "sample_weight must be"),
+        (Balance(sample_weight=np.zeros(7)), "not all zero"),
+        (Balance(sample_weight=np.ones(7), synthetic=(GOOD_FEATURES, np.array([0, 1]))), "sample_weight must be 9"),
+        (Balance(loss="focal"), "loss"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_the_strategys_fault(carry_out, decision, words):
+    with pytest.raises(PluginError, match=f"imbalance odd:k=1.*{words}"):
+        carry_out(decision)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from cxrbench.plugin.contracts import CrossEntropy, Focal
+from cxrbench.training.regimen import Regimen
+from cxrbench.training.rows import TrainingRows
+from cxrbench.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
+from cxrbench.training.worker import score_images, train_trial
+
+pytestmark = pytest.mark.usefixtures("tensorflow_ready")
+
+PARAMS = {"learning_rate": 3e-3, "dropout": 0.3}
+
+
+@pytest.fixture
+def make_rows(store):
+    """Return 200 training rows of noisy labels on few features, and 60 honest validation rows."""
+    generator = np.random.default_rng(2)
+    features = generator.normal(size=(260, 6)).astype(np.float32)
+    truth = (features[:, 0] + 0.5 * generator.normal(size=260) > 0).astype(np.int64)
+
+    def make(*, noise=0.0, scale=1.0, loss=None):
+        flipped = np.random.default_rng(3).random(200) < noise
+        rows = TrainingRows(
+            views=(store(features * np.float32(scale)),),
+            rows=np.arange(200),
+            synthetic=np.empty((0, 6), dtype=np.float32),
+            labels=np.where(flipped, 1 - truth[:200], truth[:200]).astype(np.float32),
+            weights=np.ones(200, dtype=np.float32),
+            loss=loss or CrossEntropy(),
+        )
+        return rows, (np.arange(200, 260), truth[200:])
+
+    return make
+
+
+def fit(rows, validation, *, epochs=10, patience=3, learning_rate=1e-3, dropout=0.0, seed=5):
+    regimen = Regimen(epochs=epochs, batch_size=32, patience=patience)
+    return fit_head(rows, validation, regimen, learning_rate=learning_rate, dropout=dropout, seed=seed)
+
+
+def cross_entropy(labels, scores):
+    return -np.mean(np.log(np.where(labels == 1, scores, 1 - scores)))
+
+
+def test_a_head_learns(make_rows):
+    rows, validation = make_rows()
+    found = fit(rows, validation, epochs=15, patience=15)
+    assert found.losses[-1] < 0.6 * np.log(2)
+    assert np.mean((found.scores > 0.5) == validation[1]) > 0.8
+
+
+def test_the_best_epoch_is_kept(make_rows):
+    rows, validation = make_rows(noise=0.4)
+    found = fit(rows, validation, epochs=12, patience=12, learning_rate=3e-3)
+    assert len(found.losses) == 12
+    assert 0 < found.best_epoch < 11
+    assert found.best_epoch == np.argmin(found.losses)
+    assert cross_entropy(validation[1], found.scores) == pytest.approx(found.losses[found.best_epoch], abs=1e-9)
+    logits = head_logits(found.head, rows.views[0], validation[0])
+    assert sigmoid(logits).tobytes() == found.scores.tobytes()
+    scores, best_epoch, losses = found.scores, found.best_epoch, found.losses
+    shorter = fit(rows, validation, epochs=best_epoch + 1, patience=12, learning_rate=3e-3)
+    assert shorter.losses == losses[: best_epoch + 1]
+    assert shorter.scores.tobytes() == scores.tobytes()
+
+
+@pytest.mark.parametrize("patience", [1, 2, 4])
+def test_training_stops_after_so_many_epochs_without_a_better_loss(make_rows, patience):
+    rows, validation = make_rows(noise=1.0)
+    found = fit(rows, validation, epochs=20, patience=patience)
+    assert found.best_epoch == 0
+    assert len(found.losses) == patience + 1
+    assert list(found.losses) == sorted(found.losses)
+
+
+def test_patience_counts_from_the_best_epoch_on(make_rows):
+    rows, validation = make_rows(noise=0.4)
+    found = fit(rows, validation, epochs=60, patience=3, learning_rate=3e-3)
+    assert len(found.losses) == found.best_epoch + 4 < 60
+    assert min(found.losses[found.best_epoch + 1 :]) >= found.losses[found.best_epoch]
+
+
+def test_the_validation_loss_is_the_plain_cross_entropy_whatever_is_trained_with(make_rows):
+    rows, validation = make_rows(loss=Focal(gamma=2.0))
+    found = fit(rows, validation)
+    assert cross_entropy(validation[1], found.scores) == pytest.approx(found.losses[found.best_epoch], abs=1e-9)
+
+
+@pytest.mark.parametrize("learning_rate", [1e3, 1e15, 1e30])
+@pytest.mark.parametrize("scale", [1.0, 1e12])
+def test_a_divergent_trial_fails_or_is_finite(make_rows, learning_rate, scale):
+    rows, validation = make_rows(scale=scale)
+    with suppress(TrainingFailed):
+        found = fit(rows, validation, epochs=4, learning_rate=learning_rate)
+        assert np.isfinite(found.losses).all()
+        assert np.isfinite(found.scores).all()
+        assert ((found.scores >= 0) & (found.scores <= 1)).all()
+
+
+def test_features_that_overflow_fail_the_trial(make_rows):
+    rows, validation = make_rows(scale=1e37)
+    with pytest.raises(TrainingFailed, match=r"validation loss was .* after the first epoch \(learning rate 10\)"):
+        fit(rows, validation, learning_rate=10.0)
+
+
+def test_a_divergent_trial_leaves_nothing_behind(make_rows):
+    rows, validation = make_rows()
+    expected = fit(rows, validation).scores
+    for learning_rate in (1e30, 1e3):
+        with suppress(TrainingFailed):
+            fit(rows, validation, learning_rate=learning_rate)
+    assert fit(rows, validation).scores.tobytes() == expected.tobytes()
+
+
+def test_confident_logits_become_scores_without_ties():
+    logits = np.array([-1000.0, -745.0, -100.0, -20.0, 0.0, 20.0, 30.0, 1000.0])
+    scores = sigmoid(logits)
+    assert scores[4] == 0.5
+    assert scores[0] == 0
+    assert scores[-1] == 1
+    assert (np.diff(scores[1:]) > 0).all()
+
+
+@pytest.mark.parametrize("imbalance", ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"])
+def test_scoring_images_repeats_the_trial_exactly(make_job, imbalance):
+    job = make_job(imbalance, views=2)
+    first = train_trial(job, 4, PARAMS)
+    train_trial(job, 5, {"learning_rate": 1e-2, "dropout": 0.6})
+    images = np.array([79, 50, 51])
+    validation, scores = score_images(job, 4, {**PARAMS, "threshold": 0.3}, images)
+    assert validation.tobytes() == first.scores.tobytes()
+    np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
+    assert (first.scores.shape, first.scores.dtype) == ((30,), np.float64)
+
+
+def test_trials_of_one_study_differ_by_their_number(make_job):
+    job = make_job()
+    assert train_trial(job, 0, PARAMS).scores.tobytes() != train_trial(job, 1, PARAMS).scores.tobytes()
+
+
+def test_validation_is_scored_on_the_clean_view(make_job):
+    job = make_job(views=2)
+    found = train_trial(job, 0, {"learning_rate": 1e-5, "dropout": 0.0})
+    _, scores = score_images(job, 0, {"learning_rate": 1e-5, "dropout": 0.0}, job.validation[0])
+    assert scores.tobytes() == found.scores.tobytes()
