@@ -67,4 +67,4 @@ def run(**settings: Any) -> Board:
     from cxrbench.progress import Silence
 
     resolved = read_settings(settings)
-    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), Silence())
+    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), Silence()).board

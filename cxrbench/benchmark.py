@@ -5,45 +5,50 @@ Declare -> load -> decode -> split -> features -> imbalance -> search -> evaluat
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.component import bind, parse_component
+from cxrbench.all_recipes import Audience, enter_all
 from cxrbench.config import Protocol
-from cxrbench.contest import Contest, Prepared, check_engine, compete
+from cxrbench.contest import Contest
 from cxrbench.data.audit import audit_dataset, audit_split
 from cxrbench.data.dataset import LoadedDataset, load_dataset
 from cxrbench.data.pixels import Decoding
 from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
-from cxrbench.errors import CxrbenchError, Unavailable
-from cxrbench.execution import Executor, open_executor, refuse_inside_worker
-from cxrbench.features.extraction import CHANNELS, Extraction, extractions
-from cxrbench.features.schedule import extract_missing
-from cxrbench.features.weights import get_weights
+from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.leaderboard.folder import ProtocolFolder, check_writable
 from cxrbench.lineup import line_up
-from cxrbench.plugin.specs import Engine
+from cxrbench.search.engine import find_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from cxrbench.component import Part
     from cxrbench.config import Settings
-    from cxrbench.features.schedule import Extracted
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.entry import Entry
-    from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.host import Host
-    from cxrbench.plugin.specs import Dataset
+    from cxrbench.plugin.specs import Dataset, Engine
     from cxrbench.progress import Progress
-    from cxrbench.recipe import Recipe
 
 
-def run(settings: Settings, host: Host, progress: Progress) -> Board:
-    """Give every recipe the same search under the same protocol and return the ranked board.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        board: all entries of the protocol, those of earlier runs included.
+        entries: those of this run's recipes.
+        left_out: backbones that nobody named and whose weights are not on this machine.
+    """
+
+    board: Board
+    entries: tuple[Entry, ...]
+    left_out: tuple[str, ...]
+
+
+def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
+    """Give every recipe the same search under the same protocol and rank them.
 
     Raises:
         ConfigError: a setting that cannot be meant.
@@ -54,8 +59,7 @@ def run(settings: Settings, host: Host, progress: Progress) -> Board:
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
     check_writable(settings.out)
     source = find_dataset(settings.data, host)
-    engine = _engine(settings, host)
-    check_engine(engine, settings.threshold)
+    engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
 
     dataset = load(source, settings, downloader, progress)
@@ -72,28 +76,29 @@ def run(settings: Settings, host: Host, progress: Progress) -> Board:
     host.notify("on_run_start", progress.warn, protocol=protocol, recipes=lineup.recipes)
     try:
         with open_executor(settings.workers) as executor:
-            _Run(contest, host, progress, executor).hold(lineup.recipes, downloader, abreast=1 + settings.workers // 2)
+            enter_all(
+                contest, lineup.recipes, downloader, executor, Audience(host, progress), abreast=1 + settings.workers // 2
+            )
     finally:
         board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
-    if lineup.left_out:
-        names = ", ".join(lineup.left_out)
-        progress.say(
-            f"left out, because their weights are not on this machine: {names}; fetch them with: cxrbench run --download"
-        )
-    return board
+    mine = {str(recipe) for recipe in lineup.recipes}
+    entries = tuple(entry for entry in board.entries if entry.recipe in mine)
+    return Outcome(board=board, entries=entries, left_out=lineup.left_out)
 
 
 def load(source: Part[Dataset], settings: Settings, downloader: Downloader, progress: Progress) -> LoadedDataset:
     """Read and decode the images of a dataset."""
     decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
     images = read_images(source, downloader.fetch)
-    return load_dataset(images, decoding, lambda done, total: progress.count("images", done, total))
 
+    def on_progress(done: int, total: int) -> None:
+        if done:
+            progress.advance("images")
+        else:
+            progress.begin("images", total)
 
-def _engine(settings: Settings, host: Host) -> Part[Engine]:
-    component = parse_component(settings.engine)
-    return bind(component, host.find(Engine, component.name))
+    return load_dataset(images, decoding, on_progress)
 
 
 def _protocol(settings: Settings, source: Part[Dataset], dataset: LoadedDataset, engine: Part[Engine]) -> Protocol:
@@ -106,66 +111,3 @@ def _protocol(settings: Settings, source: Part[Dataset], dataset: LoadedDataset,
         split=settings.split or default_split(dataset.records),
         engine=str(engine.component),
     )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The part of the story that has workers: features of all recipes, then their studies, a few abreast."""
-
-    contest: Contest
-    host: Host
-    progress: Progress
-    executor: Executor
-
-    def hold(self, recipes: Iterable[Recipe], downloader: Downloader, *, abreast: int) -> None:
-        """Finish every recipe that an earlier run has not."""
-        waiting = [recipe for recipe in recipes if not self.contest.finished(recipe)]
-        wanted = self._extractions(waiting, downloader)
-        outcomes = extract_missing([one for of_recipe in wanted.values() for one in of_recipe], self.executor, self.progress)
-        threads = ThreadPoolExecutor(abreast)
-        try:
-            calls = [threads.submit(self._compete, recipe, views, outcomes) for recipe, views in wanted.items()]
-            if calls:
-                self.progress.count("recipes", 0, len(calls))
-            for done, call in enumerate(as_completed(calls), start=1):
-                call.result()
-                self.progress.count("recipes", done, len(calls))
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-
-    def _extractions(self, recipes: Iterable[Recipe], downloader: Downloader) -> dict[Recipe, list[Extraction]]:
-        """Return what each recipe needs extracted; those whose weights cannot be had are entered as unavailable."""
-        pixels, seed = self.contest.dataset.pixels, self.contest.protocol.seed
-        input_shape = (pixels.size, pixels.size, CHANNELS)
-        wanted = {}
-        for recipe in recipes:
-            try:
-                weights = get_weights(recipe.backbone, input_shape, downloader)
-                wanted[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, weights, seed)
-            except Unavailable as error:
-                self._enter(recipe, self.contest.blank_entry(recipe, "unavailable", str(error)))
-            except CxrbenchError as error:
-                self._enter(recipe, self.contest.blank_entry(recipe, "failed", str(error)))
-        return wanted
-
-    def _compete(self, recipe: Recipe, views: list[Extraction], outcomes: Mapping[Extraction, Extracted]) -> None:
-        problem = next((outcomes[view].problem for view in views if outcomes[view].problem), "")
-        if problem:
-            self._enter(recipe, self.contest.blank_entry(recipe, "failed", problem))
-            return
-        prepared = Prepared(views=tuple(view.features for view in views), seconds=sum(outcomes[view].seconds for view in views))
-
-        def on_trial(trial: Trial) -> None:
-            self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
-
-        self._enter(recipe, compete(self.contest, recipe, prepared, self.executor, on_trial))
-
-    def _enter(self, recipe: Recipe, entry: Entry) -> None:
-        self.contest.folder.add(recipe, entry)
-        result = (
-            f"{self.contest.protocol.metric} {entry.metrics[self.contest.protocol.metric]:.3f}"
-            if entry.metrics
-            else entry.reason
-        )
-        self.progress.say(f"{recipe}: {entry.status}, {result}")
-        self.host.notify("on_entry", self.progress.warn, entry=entry)

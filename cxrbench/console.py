@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,6 @@ class ConsoleProgress:
         self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def __enter__(self) -> ConsoleProgress:
         self._bars.start()
@@ -53,15 +51,19 @@ class ConsoleProgress:
         """Print a warning."""
         self._console.print(f"[yellow]warning:[/] {escape(line)}")
 
-    def count(self, stage: str, done: int, total: int) -> None:
-        """Move a stage's bar; without a terminal, say when a stage is over."""
-        with self._lock:
-            started = self._started.setdefault(stage, time.monotonic())
-            if stage not in self._tasks:
-                self._tasks[stage] = self._bars.add_task(stage, total=total)
-            self._bars.update(self._tasks[stage], completed=done)
-        if done == total > 0 and not self._console.is_terminal:
-            self.say(f"{stage}: {done} in {time.monotonic() - started:.0f} s")
+    def begin(self, stage: str, total: int) -> None:
+        """Show a bar for a stage, unless there is nothing to do."""
+        if total:
+            self._started[stage] = time.monotonic()
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+
+    def advance(self, stage: str, steps: int = 1) -> None:
+        """Move a stage's bar; without a terminal, say when the stage is over."""
+        task = self._tasks[stage]
+        self._bars.advance(task, steps)
+        done = self._bars.tasks[task]
+        if done.finished and steps and not self._console.is_terminal:
+            self.say(f"{stage}: {done.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 
 def print_board(board: Board, sort: str = "") -> None:
@@ -107,6 +109,11 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 def print_text(text: str) -> None:
     """Print text as it is."""
     Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(text, end="")
+
+
+def print_talk(line: str) -> None:
+    """Print a line of talk to stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(escape(line))
 
 
 def print_error(message: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import http.client
 import socket
+import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -34,11 +36,13 @@ class Downloader:
         folder: where files go whose `Download` names no folder.
         offline: whether nothing may be fetched, not even a probe sent.
         say: told in one line what is being fetched.
+        answers: hosts that were probed, and whether they answered; each is probed once.
     """
 
     folder: Path
     offline: bool
     say: Callable[[str], None]
+    answers: dict[str, bool] = field(default_factory=dict)
 
     def path_of(self, download: Download) -> Path:
         """Return where the file is, or will be."""
@@ -56,15 +60,19 @@ class Downloader:
         remedy = f"fetch {download.url} yourself and put it at {_for_a_person(path)}"
         if self.offline:
             raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
-        if not is_reachable(download.url):
-            raise Unavailable(
-                f"{download.file_name} is not on this machine and {_host(download.url)[0]} cannot be reached: {remedy}"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            if not path.is_file():
-                self.say(f"fetching {download.url}")
-                _fetch(download, path, remedy)
+        host = _host(download.url)[0]
+        if host not in self.answers:
+            self.answers[host] = is_reachable(download.url)
+        if not self.answers[host]:
+            raise Unavailable(f"{download.file_name} is not on this machine and {host} cannot be reached: {remedy}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{path}.lock"):
+                if not path.is_file():
+                    self.say(f"fetching {download.url}")
+                    _fetch(download, path, remedy)
+        except OSError as error:
+            raise Unavailable(f"{download.file_name} cannot be written: {error.strerror}; {remedy}") from None
         return path
 
 
@@ -75,15 +83,25 @@ def _for_a_person(path: Path) -> str:
 
 def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
     """Return whether the host of `url` accepts a connection within `seconds`; a proxy, if one is set, is asked instead."""
-    bypassed = urllib.request.proxy_bypass(urlsplit(url).netloc)
-    proxy = "" if bypassed else urllib.request.getproxies().get(urlsplit(url).scheme, "")
-    if proxy and "://" not in proxy:
-        proxy = f"http://{proxy}"
-    try:
-        with socket.create_connection(_host(proxy or url), timeout=seconds):
-            return True
-    except OSError:
-        return False
+    address = _host(_proxy_for(url) or url)
+    accepted: list[bool] = []
+
+    def connect() -> None:
+        with suppress(OSError), socket.create_connection(address, timeout=seconds):
+            accepted.append(True)
+
+    attempt = threading.Thread(target=connect, daemon=True)  # looking the name up knows no time limit of its own
+    attempt.start()
+    attempt.join(seconds)
+    return bool(accepted)
+
+
+def _proxy_for(url: str) -> str:
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    proxy = urllib.request.getproxies().get(parts.scheme, "")
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def _host(url: str) -> tuple[str, int]:

@@ -16,8 +16,12 @@ class Progress(Protocol):
         """Hear something that a user should know."""
         ...
 
-    def count(self, stage: str, done: int, total: int) -> None:
-        """Hear how far a stage has come."""
+    def begin(self, stage: str, total: int) -> None:
+        """Hear that a stage of `total` steps begins."""
+        ...
+
+    def advance(self, stage: str, steps: int = 1) -> None:
+        """Hear that a stage has come further."""
         ...
 
 
@@ -30,5 +34,8 @@ class Silence:
     def warn(self, line: str) -> None:
         """Do nothing."""
 
-    def count(self, stage: str, done: int, total: int) -> None:
+    def begin(self, stage: str, total: int) -> None:
+        """Do nothing."""
+
+    def advance(self, stage: str, steps: int = 1) -> None:
         """Do nothing."""

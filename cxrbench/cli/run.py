@@ -10,7 +10,7 @@ import typer
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
-    from cxrbench.leaderboard.board import Board
+    from cxrbench.benchmark import Outcome
 
 SOME_FAILED = 1
 
@@ -95,18 +95,24 @@ def run(
     host = load_host(settings.plugin, settings.blocked)
     with console.ConsoleProgress() as progress:
         try:
-            board = benchmark.run(settings, host, progress)
+            outcome = benchmark.run(settings, host, progress)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
     if as_json:
-        console.print_text(rows_as_json([board]) + "\n")
+        console.print_text(rows_as_json([outcome.board]) + "\n")
     else:
-        console.print_board(board)
-    _exit(board)
+        console.print_board(outcome.board)
+    if outcome.left_out:
+        names = ", ".join(outcome.left_out)
+        console.print_talk(
+            f"left out, for their weights are not on this machine: {names}; fetch them with: cxrbench run --download"
+        )
+    _exit(outcome)
 
 
-def _exit(board: Board) -> None:
-    if not board.count("complete"):
+def _exit(outcome: Outcome) -> None:
+    complete = sum(entry.status == "complete" for entry in outcome.entries)
+    if not complete:
         raise NothingFinished("no recipe was completed; the reasons are under the table")
-    if board.count("complete") < len(board.entries):
+    if complete < len(outcome.entries):
         raise typer.Exit(SOME_FAILED)

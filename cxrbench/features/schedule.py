@@ -33,12 +33,11 @@ def extract_missing(extractions: Iterable[Extraction], executor: Executor, progr
     for extraction in outcomes:
         for shard in extraction.features.missing():
             calls[executor.submit(_timed, extraction, shard)] = extraction
-    if calls:
-        progress.count("features", 0, len(calls))
-    for done, call in enumerate(as_completed(calls), start=1):
+    progress.begin("features", len(calls))
+    for call in as_completed(calls):
         extraction = calls[call]
         outcomes[extraction] = _after(outcomes[extraction], call)
-        progress.count("features", done, len(calls))
+        progress.advance("features")
     return outcomes
 
 

@@ -37,10 +37,6 @@ class Board:
             for entry, value in zip(ordered, values, strict=True)
         ]
 
-    def count(self, status: str) -> int:
-        """Return how many entries have a status."""
-        return sum(entry.status == status for entry in self.entries)
-
 
 def _order(entry: Entry, metric: str) -> tuple[float, str]:
     return (-entry.metrics[metric] if entry.status == "complete" else 1.0, entry.recipe)

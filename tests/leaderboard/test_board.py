@@ -118,11 +118,6 @@ def test_the_rows_of_all_boards_are_one_list(make_board, make_entry):
     assert json.loads(rows_as_json([make_board()])) == []
 
 
-def test_entries_are_counted_by_status(make_board, five):
-    board = make_board(*five)
-    assert [board.count(status) for status in ("complete", "failed", "unavailable")] == [3, 1, 1]
-
-
 def test_an_entry_comes_back_as_it_was_written(make_entry, tmp_path):
     entry = make_entry(
         "vgg16", 0.1 + 0.2, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset={"name": "p", "train_normal": 3}
