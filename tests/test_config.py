@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -248,3 +249,15 @@ def test_the_name_of_a_protocol_is_a_file_name_whatever_the_data_is_called(datas
     name = PROTOCOL.model_copy(update={"dataset": dataset}).name
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", name)
     assert not name.startswith("-")
+
+
+def test_every_setting_is_a_flag_and_the_help_tells_the_true_default():
+    hints = get_type_hints(run, include_extras=True)
+    for name, field in Settings.model_fields.items():
+        if name == "block":  # the other word for --without, for the environment
+            continue
+        help_text = hints[name].__metadata__[0].help
+        if isinstance(field.default, int) and not isinstance(field.default, bool):
+            assert f"[{field.default}]" in help_text, name
+        if isinstance(field.default, str):
+            assert f"[{field.default}]" in help_text, name

@@ -26,12 +26,17 @@ def list_plugins(
     from cxrbench.console import print_table, print_text
     from cxrbench.plugin.host import load_host
 
-    blocked = (*(without or ()), *os.environ.get("CXRBENCH_BLOCK", "").split(), *os.environ.get("CXRBENCH_WITHOUT", "").split())
-    host = load_host(plugin or (), blocked)
+    files = plugin or [Path(text) for text in _from_environment("PLUGIN")]
+    host = load_host(files, [*(without or _from_environment("WITHOUT")), *_from_environment("BLOCK")])
     if as_json:
         print_text(json.dumps([_facts(found) for found in host.plugins], indent=2, ensure_ascii=False) + "\n")
     else:
         print_table(HEADINGS, [row for found in host.plugins for row in _rows(found)])
+
+
+def _from_environment(setting: str) -> list[str]:
+    """Return a list as `cxrbench run` reads it, without the settings' machinery, which costs more than the listing."""
+    return os.environ.get(f"CXRBENCH_{setting}", "").split()
 
 
 def _status(plugin: Plugin) -> str:
