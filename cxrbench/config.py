@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     image_size: int = Field(default=224, ge=32, le=1024)
     resize: Resize = "stretch"
     epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     patience: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
     workers: int = Field(default_factory=_workers, ge=0, le=256)

@@ -39,7 +39,7 @@ Threshold = Annotated[
 ImageSize = Annotated[int | None, _option("Height and width in pixels [224]")]
 Resize = Annotated[str | None, _option("stretch or pad [stretch]", metavar="HOW")]
 Epochs = Annotated[int | None, _option("At most, for each trial [10]")]
-BatchSize = Annotated[int | None, _option("Rows per optimizer step [32]")]
+BatchSize = Annotated[int | None, _option("Rows per optimizer step [64]")]
 Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
 Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
 Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
