@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import CxrbenchError, Unavailable
+from cxrbench.errors import Unavailable
+from cxrbench.execution import reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, extractions
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import Weights, get_weights
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.downloads import Downloader
     from cxrbench.execution import Executor
     from cxrbench.features.schedule import Extracted
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.entry import Entry, Status
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Backbone
@@ -34,17 +36,21 @@ class Audience:
 
     host: Host
     progress: Progress
+    one_at_a_time: Lock = field(default_factory=Lock)
 
     def hear_trial(self, recipe: Recipe, trial: Trial) -> None:
         """Tell of a finished trial."""
         self.progress.advance("trials")
-        self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
+        with self.one_at_a_time:
+            self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
 
     def hear_entry(self, entry: Entry) -> None:
         """Tell of an entry that was written."""
-        result = f"{entry.selected_by} {entry.metrics[entry.selected_by]:.3f}" if entry.metrics else entry.reason
+        metric = entry.selected_by
+        result = f"{metric} {entry.validation[metric]:.3f} on validation" if metric else entry.reason
         self.progress.say(f"{entry.recipe}: {entry.status}, {result}")
-        self.host.notify("on_entry", self.progress.warn, entry=entry)
+        with self.one_at_a_time:
+            self.host.notify("on_entry", self.progress.warn, entry=entry)
 
 
 def enter_all(
@@ -66,7 +72,8 @@ def enter_all(
         audience: told of trials and entries.
         abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
-    wanted = _extractions(contest, [recipe for recipe in recipes if not contest.finished(recipe)], downloader, audience)
+    needed = _extractions(contest, recipes, downloader, audience)
+    wanted = {recipe: views for recipe, views in needed.items() if not _is_finished(contest, recipe, views)}
     outcomes = extract_missing([one for of_recipe in wanted.values() for one in of_recipe], executor, audience.progress)
     audience.progress.begin("trials", len(wanted) * contest.protocol.trials)
 
@@ -87,18 +94,34 @@ def _extractions(
     """Return what each recipe needs extracted; those whose weights cannot be had are entered as unavailable."""
     pixels, seed = contest.dataset.pixels, contest.protocol.seed
     input_shape = (pixels.size, pixels.size, CHANNELS)
-    wanted: dict[Recipe, list[Extraction]] = {}
-    found: dict[Part[Backbone], Weights] = {}
+    needed: dict[Recipe, list[Extraction]] = {}
+    found: dict[Part[Backbone], Weights | tuple[Status, str]] = {}
     for recipe in recipes:
-        try:
-            if recipe.backbone not in found:
-                found[recipe.backbone] = get_weights(recipe.backbone, input_shape, downloader)
-            wanted[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, found[recipe.backbone], seed)
-        except Unavailable as error:
-            _enter(contest, recipe, contest.blank_entry(recipe, "unavailable", str(error)), audience)
-        except CxrbenchError as error:
-            _enter(contest, recipe, contest.blank_entry(recipe, "failed", str(error)), audience)
-    return wanted
+        if recipe.backbone not in found:
+            found[recipe.backbone] = _weights(recipe.backbone, input_shape, downloader)
+        match found[recipe.backbone]:
+            case Weights() as weights:
+                needed[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, weights, seed)
+            case (status, reason):
+                _enter(contest, recipe, contest.blank_entry(recipe, status, reason), audience)
+    return needed
+
+
+def _weights(
+    backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader
+) -> Weights | tuple[Status, str]:
+    """Return the weights of a backbone, or the status and reason of every recipe that needs them."""
+    try:
+        return get_weights(backbone, input_shape, downloader)
+    except Unavailable as error:
+        return "unavailable", str(error)
+    except Exception as error:
+        return "failed", reason_of(error)
+
+
+def _is_finished(contest: Contest, recipe: Recipe, views: Iterable[Extraction]) -> bool:
+    """Return whether an earlier run finished this recipe, with the same features and plugins."""
+    return contest.folder.finished(recipe, contest.study_identity(recipe, [view.features for view in views]))
 
 
 def _prepared(views: list[Extraction], outcomes: Mapping[Extraction, Extracted]) -> Prepared:

@@ -66,7 +66,7 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     warnings = audit_dataset(dataset, strict=settings.strict_data)
     protocol = _protocol(settings, source, dataset, engine)
     split = split_dataset(dataset, protocol.split, protocol.seed)
-    warnings += audit_split(dataset, split)
+    warnings += (*protocol.warnings, *audit_split(dataset, split))
     for warning in warnings:
         progress.warn(warning)
 

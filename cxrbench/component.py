@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -83,7 +83,7 @@ class Part(Generic[Spec_co]):
     """A component joined with its declaration: picklable, ready to be built in any process.
 
     Attributes:
-        identity: what its behaviour depends on: kind, name, options, the plugin's version and its module's source.
+        identity: what its behaviour depends on: name and options, declaration, the plugin's version and its package's source.
     """
 
     component: Component
@@ -95,13 +95,15 @@ class Part(Generic[Spec_co]):
         """Return what the user set an option to, or the default."""
         return dict(self.component.options).get(name, default)
 
-    def build(self, *positional: Any, without: frozenset[str] = frozenset(), **given: Any) -> Any:
-        """Call the factory with what the harness gives, the declaration's fixed arguments and the user's options.
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """What the declaration fixes and what the user set, less the options that stay with the harness."""
+        chosen = {name: value for name, value in self.component.options if name not in self.spec.KEPT}
+        return {**self.spec.fixed, **chosen}
 
-        Options named in `without` are the harness's own and do not reach the factory.
-        """
-        options = {key: value for key, value in self.component.options if key not in without}
-        return self.factory()(*positional, **{**self.spec.fixed, **options, **given})
+    def build(self, *positional: Any, **given: Any) -> Any:
+        """Call the factory with its arguments and with what the harness gives."""
+        return self.factory()(*positional, **{**self.arguments, **given})
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
@@ -120,36 +122,32 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     """Join a component with its declaration."""
     plugin, spec = declaration.plugin, declaration.spec
     source = Reference(text=spec.factory, file=plugin.file).source_digest()
+    declared = repr(replace(spec, summary=""))
     return Part(
         component=component,
-        identity="|".join((declaration.kind, str(component), repr(sorted(spec.fixed.items())), plugin.version, source)),
+        identity="|".join((str(component), declared, plugin.version, source)),
         spec=spec,
         file=plugin.file,
     )
 
 
-def check_options(part: Part[Spec], *, reserved: frozenset[str], without: frozenset[str] = frozenset()) -> None:
+def check_options(part: Part[Spec]) -> None:
     """Hold the user's options against the factory's signature.
 
-    Args:
-        part: whose options.
-        reserved: parameters that the harness itself fills in.
-        without: options that the harness takes and the factory does not know.
-
     Raises:
-        UnknownName: an option that the factory does not have.
+        UnknownName: an option that neither the factory nor the harness has.
         ConfigError: a value of a wrong type.
     """
-    factory = part.factory()
+    factory, kept = part.factory(), part.spec.KEPT
     parameters = inspect.signature(factory).parameters
-    hidden = reserved | set(part.spec.fixed)
+    hidden = part.spec.FILLED | set(part.spec.fixed)
     known = {name: parameter for name, parameter in parameters.items() if parameter.kind in NAMED and name not in hidden}
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     for name, value in part.component.options:
         if name in known:
             _check_type(part, name, value, known[name], factory)
-        elif name not in without and not (takes_any and name not in hidden):
-            raise unknown_name(f"option of {part.component.name}", name, known.keys() | without)
+        elif name not in kept and not (takes_any and name not in hidden):
+            raise unknown_name(f"option of {part.component.name}", name, known.keys() | kept)
 
 
 def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Parameter, factory: Callable[..., Any]) -> None:

@@ -37,6 +37,7 @@ def _words(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 
@@ -68,7 +69,7 @@ class Settings(BaseSettings):
     patience: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**31)
     workers: int = Field(default_factory=_workers, ge=0, le=256)
-    out: Path = Path("leaderboard")
+    out: Folder = Path("leaderboard")
     plugin: Paths = ()
     without: Names = ()
     block: Names = ()
@@ -176,6 +177,15 @@ class Protocol(BaseModel):
     patience: int
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is permitted and unwise."""
+        if self.threshold == "search" and self.metric == "auc":
+            return (
+                "the AUC does not depend on the searched threshold, which is therefore a matter of chance: use --metric f1",
+            )
+        return ()
+
+    @property
     def name(self) -> str:
         """A readable name that no other protocol has."""
         dataset = re.sub(r"[^A-Za-z0-9_]+", "-", self.dataset).strip("-") or "data"
@@ -183,5 +193,5 @@ class Protocol(BaseModel):
 
     @property
     def study_identity(self) -> str:
-        """What a study depends on: all but the budget, so that a larger one adds trials to it."""
-        return digest(self.model_dump(exclude={"trials"}))
+        """What a study depends on: neither the budget, so that a larger one adds trials to it, nor what things are called."""
+        return digest(self.model_dump(exclude={"trials", "dataset", "notice"}))

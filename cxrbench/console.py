@@ -68,23 +68,18 @@ class ConsoleProgress:
 
 def print_board(board: Board, sort: str = "") -> None:
     """Print a board as a table, with what must be read with it."""
-    from cxrbench.evaluation.metrics import METRICS
-    from cxrbench.leaderboard.render import cell, notes, title
+    from cxrbench.leaderboard.render import cell, columns, notes, title
 
-    order = ("rank", "recipe", *METRICS, "threshold", "trials", "status")
-    console = _stdout()
-    rows = board.rows(sort)
-    columns = [column for column in order if column != "status" or any(row["status"] != "complete" for row in rows)]
+    console, rows = _stdout(), board.rows(sort)
+    all_complete = all(row["status"] == "complete" for row in rows)
+    shown = [column for column in columns(sort or board.protocol.metric) if column != "status" or not all_complete]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        if column == "recipe":
-            table.add_column(column, ratio=1)
-        else:
-            table.add_column(column, justify="left" if column == "status" else "right", no_wrap=True)
+    for column in shown:
+        text = column in {"recipe", "status"}
+        table.add_column(column, justify="left" if text else "right", no_wrap=column != "recipe")
     for row in rows:
-        shown = {**row, "recipe": f"{row['backbone']} + {row['augmentation']} + {row['imbalance']}"}
         style = "dim" if row["control"] or row["status"] != "complete" else ""
-        table.add_row(*(escape(cell(shown, column)) for column in columns), style=style)
+        table.add_row(*(escape(cell(row, column)) for column in shown), style=style)
     console.print(f"[bold]{escape(title(board))}[/]")
     console.print(table)
     for note in notes(board):

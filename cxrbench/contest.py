@@ -12,10 +12,13 @@ from cxrbench.leaderboard.entry import Entry, Status
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cxrbench.component import Part
     from cxrbench.config import Protocol
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+    from cxrbench.features.store import FeatureView
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.recipe import Recipe
@@ -32,13 +35,10 @@ class Contest:
     warnings: tuple[str, ...]
     folder: ProtocolFolder
 
-    def study_identity(self, recipe: Recipe) -> str:
-        """Return what a recipe's study depends on: the protocol less its budget, and the code of the plugins."""
-        return digest([self.protocol.study_identity, self.engine.identity, *recipe.identity])
-
-    def finished(self, recipe: Recipe) -> bool:
-        """Return whether an earlier run finished this recipe."""
-        return self.folder.finished(recipe, self.study_identity(recipe))
+    def study_identity(self, recipe: Recipe, views: Sequence[FeatureView]) -> str:
+        """Return what a recipe's study depends on: the protocol less its budget, the features, engine and strategy."""
+        features = [view.folder.name for view in views]
+        return digest([self.protocol.study_identity, self.engine.identity, str(recipe), recipe.imbalance.identity, *features])
 
     def blank_entry(self, recipe: Recipe, status: Status, reason: str = "") -> Entry:
         """Return an entry without a result."""
@@ -49,7 +49,6 @@ class Contest:
             augmentation=str(recipe.augmentation.component),
             imbalance=str(recipe.imbalance.component),
             control=recipe.backbone.spec.control,
-            study=self.study_identity(recipe),
             status=status,
             reason=reason,
             versions=all_versions(),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from cxrbench.errors import ConfigError
+from cxrbench.errors import ConfigError, CxrbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +35,29 @@ class Executor(Protocol):
 class ThisProcess:
     """Computes each call at once, in the calling thread."""
 
+    def __init__(self) -> None:
+        """Ask for the one thread that workers have, as long as TensorFlow still listens."""
+        if "tensorflow" not in sys.modules:
+            os.environ.update(dict.fromkeys(THREADS, "1"))
+        self._stopped = False
+
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Call `function` and return a finished future."""
+        if self._stopped:
+            raise KeyboardInterrupt
         future: Future[T] = Future()
         try:
             future.set_result(function(*arguments, **keywords))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def close(self) -> None:
+        """Do nothing; every call is over."""
+
+    def stop(self) -> None:
+        """Refuse further calls with a KeyboardInterrupt."""
+        self._stopped = True
 
 
 class WorkerProcesses:
@@ -63,7 +81,7 @@ class WorkerProcesses:
             raise KeyboardInterrupt
         future: Future[T] = Future()
         self._open.add(future)
-        computed = self._pool.schedule(function, args=arguments, kwargs=keywords)
+        computed = self._pool.schedule(_call, args=(function, arguments, keywords))
         computed.add_done_callback(lambda _: self._pass_on(computed, future))
         return future
 
@@ -99,10 +117,7 @@ def refuse_inside_worker() -> None:
 @contextmanager
 def open_executor(workers: int) -> Iterator[Executor]:
     """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once."""
-    if workers == 0:
-        yield ThisProcess()
-        return
-    executor = WorkerProcesses(workers)
+    executor = WorkerProcesses(workers) if workers else ThisProcess()
     try:
         yield executor
     except BaseException:
@@ -112,11 +127,30 @@ def open_executor(workers: int) -> Iterator[Executor]:
 
 
 def start_worker() -> None:
-    """Give the process one thread, a quiet TensorFlow, and leave Ctrl-C to the parent."""
+    """Give the process one thread and no more GPU memory than it needs, and leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _native_stderr_closed():  # what TensorFlow says of itself on import comes before its log level counts
+
+
+def _call(function: Callable[..., T], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> T:
+    """Call `function` in a worker; what it raises is made fit for the way back to the parent."""
+    _import_keras()
+    try:
+        return function(*arguments, **keywords)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            raise CxrbenchError(reason_of(error)) from None
+        raise
+
+
+@cache
+def _import_keras() -> None:
+    """Import Keras; what TensorFlow says of itself on the way comes before its log level counts, and goes nowhere."""
+    with _native_stderr_closed():
         import keras  # noqa: F401
 
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from cxrbench.component import check_options
 from cxrbench.config import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, unknown_name
-from cxrbench.features.extraction import CHANNELS, VIEWS, count_views
-from cxrbench.features.weights import OPTION, are_here
-from cxrbench.plugin.specs import Backbone
+from cxrbench.features.extraction import CHANNELS, count_views
+from cxrbench.features.weights import are_here
+from cxrbench.plugin.specs import Backbone, Spec
 from cxrbench.recipe import Recipe, expand, grid, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cxrbench.component import Part
     from cxrbench.config import Settings
     from cxrbench.downloads import Downloader
     from cxrbench.plugin.host import Host
@@ -49,7 +50,9 @@ def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
     for text in settings.backbone or _known_defaults(host):
         spelled_out = bool(settings.backbone) and not is_pattern(text)
         for backbone in expand(host, Backbone, [text]):
-            welcome = spelled_out or settings.download or are_here(backbone, input_shape, downloader)
+            _check(backbone)
+            here = _weights_are_here(backbone, input_shape, downloader)
+            welcome = here or spelled_out or settings.download
             (chosen if welcome else left_out).append(str(backbone.component))
     recipes = grid(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
     if not recipes:
@@ -60,7 +63,9 @@ def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
         )
         raise ConfigError(f"no recipe to run: {remedy}")
     for recipe in recipes:
-        _check(recipe)
+        _check(recipe.augmentation)
+        _check(recipe.imbalance)
+        count_views(recipe.augmentation)
     return LineUp(recipes=tuple(recipes), left_out=tuple(left_out))
 
 
@@ -76,17 +81,21 @@ def _known_defaults(host: Host) -> list[str]:
     return [name for name in DEFAULT_BACKBONES if name in known]
 
 
-def _check(recipe: Recipe) -> None:
+def _check(part: Part[Spec]) -> None:
     """Raise ConfigError for a wrong option; a factory that cannot be imported is the run's business, as a failed row."""
-    for part, reserved, without in (
-        (recipe.backbone, {"input_shape", "seed"}, OPTION),
-        (recipe.augmentation, {"input_shape", "seed"}, VIEWS),
-        (recipe.imbalance, {"fold", "seed"}, frozenset()),
-    ):
-        try:
-            check_options(part, reserved=frozenset(reserved), without=frozenset(without))
-        except ConfigError:
-            raise
-        except Exception:
-            continue
-    count_views(recipe.augmentation)
+    try:
+        check_options(part)
+    except ConfigError:
+        raise
+    except Exception:
+        return
+
+
+def _weights_are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
+    """Return whether nothing must be fetched; a plugin that cannot tell is asked again by the run, and fails there."""
+    try:
+        return are_here(backbone, input_shape, downloader)
+    except ConfigError:
+        raise
+    except Exception:
+        return True

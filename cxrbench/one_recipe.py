@@ -61,10 +61,9 @@ def compete(
 def _compete(
     contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> Entry:
-    start = time.perf_counter()
-    protocol, identity = contest.protocol, contest.study_identity(recipe)
+    protocol, identity = contest.protocol, contest.study_identity(recipe, prepared.views)
     job = _job(contest, recipe, identity, prepared.views)
-    space = search_space(protocol.threshold, recipe.imbalance.spec.space)
+    space = search_space(protocol.threshold, job.strategy_space)
     study = Study(
         job=job,
         space=space,
@@ -73,21 +72,15 @@ def _compete(
         policy=protocol.threshold,
         metric=protocol.metric,
     )
-    trials = run_study(
-        study, StudyRecord(contest.folder.study(identity), str(recipe), space), protocol.trials, executor, on_trial
-    )
+    record = StudyRecord(contest.folder.study(identity), str(recipe), space)
+    trials = run_study(study, record, protocol.trials, executor, on_trial)
     selected = select_trial(trials)
-    searched = time.perf_counter()
+    start = time.perf_counter()
     _score(contest, recipe, job, selected, executor)
-    return _entry(contest, recipe, trials, selected).model_copy(
-        update={
-            "seconds": {
-                "features": round(prepared.seconds, 3),
-                "search": round(searched - start, 3),
-                "evaluation": round(time.perf_counter() - searched, 3),
-            }
-        }
-    )
+    entry = _entry(contest, recipe, trials, selected)
+    search, evaluation = sum(trial.seconds for trial in trials), time.perf_counter() - start
+    seconds = {"features": round(prepared.seconds, 3), "search": round(search, 3), "evaluation": round(evaluation, 3)}
+    return entry.model_copy(update={"study": identity, "seconds": seconds})
 
 
 def _job(contest: Contest, recipe: Recipe, identity: str, views: tuple[FeatureView, ...]) -> HeadJob:
@@ -134,17 +127,29 @@ def _predictions(
 
 def _entry(contest: Contest, recipe: Recipe, trials: list[Trial], selected: Trial) -> Entry:
     """Return the complete entry, its metrics computed from the stored predictions."""
-    path = contest.folder.predictions(recipe)
+    path, metric = contest.folder.predictions(recipe), contest.protocol.metric
     threshold = float(selected.params["threshold"])
+    validation = metrics(*read_predictions(path, "validation"), threshold)
     return contest.blank_entry(recipe, "complete").model_copy(
         update={
             "metrics": metrics(*read_predictions(path, "test"), threshold),
-            "validation": metrics(*read_predictions(path, "validation"), threshold),
-            "selected_by": contest.protocol.metric,
+            "validation": validation,
+            "selected_by": metric,
             "selected_trial": selected.number,
             "threshold": threshold,
             "params": dict(selected.params),
             "trials": dict(Counter(trial.state for trial in trials)),
             "predictions": f"predictions/{path.name}",
+            "warnings": (*contest.warnings, *_unrepeated(metric, selected, validation[metric])),
         }
+    )
+
+
+def _unrepeated(metric: str, selected: Trial, value: float) -> tuple[str, ...]:
+    """Return a warning if the selected trial, trained again, is not the one that was selected."""
+    if abs(value - (selected.value or 0.0)) < 1e-9:
+        return ()
+    return (
+        f"trial {selected.number} had {metric} {selected.value:.6f} on validation when it was selected and {value:.6f} when it "
+        "was trained again: the machine or a package has changed in between",
     )

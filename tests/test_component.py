@@ -11,7 +11,6 @@ from cxrbench.errors import ConfigError, MissingRequirement, UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone
 
-RESERVED = frozenset({"input_shape", "seed"})
 NAMES = st.from_regex(r"[a-z0-9]{1,9}(-[a-z0-9]{1,9}){0,2}", fullmatch=True)
 KEYS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 NUMBERS = st.booleans() | st.integers() | st.floats()
@@ -107,7 +106,7 @@ def part(text):
     ["pooling=max", "pooling=avg,depth=5", "scale=2", "scale=0.5", "crop=true", "note=hello", 'note="5"', "note=''"],
 )
 def test_options_of_the_annotated_types_are_accepted(options):
-    check_options(part(f"described:{options}"), reserved=RESERVED)
+    check_options(part(f"described:{options}"))
 
 
 @pytest.mark.parametrize(
@@ -125,39 +124,38 @@ def test_options_of_the_annotated_types_are_accepted(options):
 )
 def test_a_value_of_a_wrong_type_is_an_error_with_component_option_value_and_expectation(option, reason):
     with pytest.raises(ConfigError) as caught:
-        check_options(part(f"described:{option}"), reserved=RESERVED)
+        check_options(part(f"described:{option}"))
     assert str(caught.value).startswith(f"described:{option}: option {option} ")
     assert reason in str(caught.value)
 
 
 def test_an_unknown_option_is_answered_with_the_nearest():
     with pytest.raises(UnknownName, match="unknown option of described 'poling': did you mean pooling"):
-        check_options(part("described:poling=max"), reserved=RESERVED)
+        check_options(part("described:poling=max"))
 
 
 def test_an_option_like_no_other_is_answered_with_those_that_users_can_set():
     with pytest.raises(UnknownName, match=r"known: crop, depth, note, pooling, scale, weights$"):
-        check_options(part("described:qqqq=1"), reserved=RESERVED, without=frozenset({"weights"}))
+        check_options(part("described:qqqq=1"))
 
 
 @pytest.mark.parametrize("option", ["seed=3", "input_shape=3", "network=large"])
 def test_what_the_harness_or_the_declaration_sets_is_no_option(option):
     with pytest.raises(UnknownName, match="unknown option of described"):
-        check_options(part(f"described:{option}"), reserved=RESERVED)
+        check_options(part(f"described:{option}"))
 
 
-def test_options_that_the_harness_takes_are_known_and_do_not_reach_the_factory():
-    described = part("described:views=8,depth=4")
-    check_options(described, reserved=RESERVED, without=frozenset({"views"}))
-    built = described.build(without=frozenset({"views"}), input_shape=(8, 8, 3), weights="none", seed=0)
-    assert built == ("small", "avg", 4, 1.0, False, "")
+def test_options_that_the_harness_keeps_are_known_and_reach_the_factory_from_the_harness_alone():
+    open_to_any = part("open:weights=mine,depth=4")
+    check_options(open_to_any)
+    assert open_to_any.build(input_shape=(8, 8, 3), weights="harness", seed=0) == {"depth": 4}
 
 
 def test_a_factory_that_takes_any_option_gets_any_but_those_of_the_harness():
-    check_options(part("open:colour=red"), reserved=RESERVED)
+    check_options(part("open:colour=red"))
     assert part("open:colour=red").build(input_shape=1, weights=2, seed=3) == {"colour": "red"}
     with pytest.raises(UnknownName):
-        check_options(part("open:seed=3"), reserved=RESERVED)
+        check_options(part("open:seed=3"))
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it():

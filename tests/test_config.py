@@ -67,7 +67,7 @@ def test_flags_come_before_environment_before_file_before_defaults(monkeypatch):
     monkeypatch.setenv("CXRBENCH_TRIALS", "21")
     monkeypatch.setenv("CXRBENCH_EPOCHS", "22")
     settings = read_settings({"trials": 31, "epochs": None})
-    assert (settings.trials, settings.epochs, settings.patience, settings.batch_size) == (31, 22, 13, 32)
+    assert (settings.trials, settings.epochs, settings.patience, settings.batch_size) == (31, 22, 13, 64)
 
 
 def test_a_list_from_a_higher_place_replaces_the_lower_one(monkeypatch):
@@ -261,3 +261,10 @@ def test_every_setting_is_a_flag_and_the_help_tells_the_true_default():
             assert f"[{field.default}]" in help_text, name
         if isinstance(field.default, str):
             assert f"[{field.default}]" in help_text, name
+
+
+def test_a_searched_threshold_that_the_metric_cannot_see_is_warned_of():
+    searched = PROTOCOL.model_copy(update={"threshold": "search"})
+    assert "--metric f1" in " ".join(searched.warnings)
+    assert not searched.model_copy(update={"metric": "f1"}).warnings
+    assert not PROTOCOL.warnings

@@ -11,19 +11,22 @@ from cxrbench.errors import ConfigError
 
 
 def leaderboard(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where leaderboards were written")] = Path("leaderboard"),
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
+    ] = None,
     sort: Annotated[str, typer.Option(metavar="METRIC", help="Rank by this metric instead of the search's own")] = "",
     format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="How to print")] = "table",
 ) -> None:
     """Print the leaderboards below a folder, one protocol after the other."""
     from cxrbench import console
-    from cxrbench.evaluation.metrics import METRICS
+    from cxrbench.config import read_settings
+    from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards, rows_as_json
     from cxrbench.leaderboard.render import as_csv, as_markdown
 
-    if sort and sort not in METRICS:
-        raise ConfigError(f"--sort {sort}: must be one of {', '.join(METRICS)}")
-    boards = read_boards(out)
+    if sort and sort not in SORTABLE:
+        raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
+    boards = read_boards(read_settings({"out": out}).out)
     if format == "json":
         console.print_text(rows_as_json(boards, sort) + "\n")
     elif format == "csv":

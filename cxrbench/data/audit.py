@@ -51,6 +51,27 @@ def audit_split(dataset: LoadedDataset, split: Split) -> tuple[str, ...]:
             raise DataError(
                 f"{dataset.name}: the {part} part has {len(rows)} images of one class or none; both classes are needed"
             )
-    if min(normal, pneumonia) < COMFORTABLE_CLASS:
-        return (f"{counted}: below {COMFORTABLE_CLASS} of a class, the threshold and the choice of trial are uncertain",)
-    return ()
+    return (*_uncertain(counted, normal, pneumonia), *_shared_patients(dataset, split))
+
+
+def _uncertain(counted: str, normal: int, pneumonia: int) -> tuple[str, ...]:
+    if min(normal, pneumonia) >= COMFORTABLE_CLASS:
+        return ()
+    return (f"{counted}: below {COMFORTABLE_CLASS} of a class, the threshold and the choice of trial are uncertain",)
+
+
+def _shared_patients(dataset: LoadedDataset, split: Split) -> tuple[str, ...]:
+    """Return a warning for each part that decides something and holds images of patients that training has seen."""
+    patients = dataset.patients
+    found = []
+    for part, rows, earlier in (
+        ("validation", split.validation, split.train),
+        ("test", split.test, np.concatenate([split.train, split.validation])),
+    ):
+        shared = int(np.isin(patients[rows], patients[earlier]).sum())
+        if shared:
+            found.append(
+                f"{shared} of {len(rows)} {part} images are of patients with other images in training"
+                f"{' or validation' if part == 'test' else ''}: the result says little about new patients"
+            )
+    return tuple(found)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DECODER = f"pillow-{PIL.__version__} grey-bilinear-1"
+DECODER = f"pillow-{PIL.__version__} grey-bilinear-2"
 """What the pixels depend on besides the file: part of every cache key."""
 
 
@@ -43,12 +43,18 @@ def _opened(source: Path | bytes | NDArray[np.uint8]) -> Image.Image:
 
 
 def _grey(image: Image.Image, size: int) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode[0] in "IF":  # 10 to 16 bits, wherever in the range they lie
+        return Image.fromarray(_eight_bits(np.asarray(image, dtype=np.float64)))
     if "transparency" in image.info:
         image = image.convert("RGBA")
     image.draft("L", (size, size))  # a JPEG is then decoded at 1/2, 1/4 or 1/8, never below the wanted size
     return image.convert("L")
+
+
+def _eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return greys in 0..255, black and white at the 0.5th and 99.5th percentile: no hot pixel sets the scale."""
+    low, high = np.percentile(values, (0.5, 99.5))
+    return np.asarray(((values - low) / max(high - low, 1e-9) * 255).clip(0, 255).round(), dtype=np.uint8)
 
 
 def _resized(image: Image.Image, size: int, resize: Literal["stretch", "pad"]) -> Image.Image:

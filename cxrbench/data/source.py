@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, check_options, parse_component
-from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
+from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.files import home
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cxrbench.plugin.contracts import Download
-    from cxrbench.plugin.host import Host
-
-SOURCE = frozenset({"source"})
+    from cxrbench.plugin.host import Declaration, Host
 
 
 def find_dataset(text: str, host: Host) -> Part[Dataset]:
@@ -30,7 +28,7 @@ def find_dataset(text: str, host: Host) -> Part[Dataset]:
     """
     path = Path(text).expanduser()
     part = _claimed(path, host) if _looks_like_path(text, host) else _named(text, host)
-    check_options(part, reserved=frozenset(), without=SOURCE)
+    check_options(part)
     return part
 
 
@@ -38,10 +36,14 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
     """Call the dataset's factory, on what `fetch` brought if the dataset is downloaded and no source was named."""
     source = part.option("source", "")
     if not source and part.spec.download:
-        options = {**part.spec.fixed, **dict(part.component.options)}
-        download: Download = part.resolve(part.spec.download)(**options)
+        download: Download = part.resolve(part.spec.download)(**part.arguments)
         source = str(fetch(download))
-    images = part.build(str(source) or None, without=SOURCE)
+    try:
+        images = part.build(str(source) or None)
+    except CxrbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(f"dataset {part.component} failed: {type(error).__name__}: {error}") from error
     if not isinstance(images, Images):
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
     return images
@@ -54,7 +56,7 @@ def downloads_folder() -> Path:
 
 def _looks_like_path(text: str, host: Host) -> bool:
     names = {declaration.spec.name for declaration in host.declarations(Dataset)}
-    if text.partition(":")[0] in names and not Path(text).exists():
+    if text.partition(":")[0] in names:
         return False
     return "/" in text or "\\" in text or text.startswith((".", "~")) or Path(text).exists()
 
@@ -71,11 +73,7 @@ def _claimed(path: Path, host: Host) -> Part[Dataset]:
     if not path.exists():
         raise ConfigError(f"--data {path}: there is no such file or folder")
     declarations = host.declarations(Dataset)
-    claiming = [
-        declaration
-        for declaration in declarations
-        if declaration.spec.claims and Reference(text=declaration.spec.claims, file=declaration.plugin.file).resolve()(path)
-    ]
+    claiming = [declaration for declaration in declarations if _claims(declaration, path)]
     if not claiming:
         known = "; ".join(f"{found.spec.name}: {found.spec.layout}" for found in declarations if found.spec.layout)
         raise DataError(f"--data {path}: no dataset recognises this. Known layouts: {known}")
@@ -83,3 +81,13 @@ def _claimed(path: Path, host: Host) -> Part[Dataset]:
         names = " or ".join(f"--data {found.spec.name}:source={path}" for found in claiming)
         raise ConfigError(f"--data {path}: more than one dataset recognises this; say which: {names}")
     return bind(Component(name=claiming[0].spec.name, options=(("source", str(path)),)), claiming[0])
+
+
+def _claims(declaration: Declaration[Dataset], path: Path) -> bool:
+    """Ask a dataset whether a path is of its kind; one whose test is broken claims nothing."""
+    if not declaration.spec.claims:
+        return False
+    try:
+        return bool(Reference(text=declaration.spec.claims, file=declaration.plugin.file).resolve()(path))
+    except Exception:
+        return False

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 METRICS = ("accuracy", "recall", "precision", "f1", "auc")
 """The columns of a leaderboard, in order."""
 
+SORTABLE = (*METRICS, "balanced-accuracy")
+"""What a leaderboard can be ranked by: whatever a search can maximise."""
+
 
 def metrics(labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, float]:
     """Return accuracy, recall, precision, F1, AUC, specificity and balanced accuracy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,6 @@ import numpy as np
 
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.features.store import SHARD_ROWS, FeatureView
-from cxrbench.features.weights import OPTION, Weights
 from cxrbench.files import digest, home, seed_from
 from cxrbench.versions import NUMERICAL, versions_of
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from cxrbench.component import Part
     from cxrbench.data.pixels import Pixels
+    from cxrbench.features.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 BATCH = 32
 CHANNELS = 3
-VIEWS = frozenset({"views"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,9 @@ class Extraction:
         """Where the features lie, named by all that they depend on."""
         drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
-        key = digest([1, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL)])
+        key = digest(
+            [1, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL), os.environ.get("KERAS_BACKEND", "")]
+        )
         return FeatureView(folder=home() / "features" / key, rows=self.pixels.rows)
 
     @property
@@ -123,7 +125,7 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
 
 @lru_cache(maxsize=2)
 def _backbone(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int]) -> ImageBatches:
-    built = part.build(input_shape=input_shape, weights=weights.name, seed=seed, without=OPTION)
+    built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
     return _compiled(built, (BATCH, *input_shape), training=False)
 
 
@@ -133,7 +135,7 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
         return lambda films: films
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
     seed = seed_from(extraction.seed, extraction.view, shard)
-    built = extraction.augmentation.build(input_shape=shape, seed=seed, without=VIEWS)
+    built = extraction.augmentation.build(input_shape=shape, seed=seed)
     augment = _compiled(built, (BATCH, *shape), training=True)
 
     def checked(films: NDArray[np.float32]) -> NDArray[np.float32]:

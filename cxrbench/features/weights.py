@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.specs import Backbone
 
-OPTION = frozenset({"weights"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
@@ -40,9 +38,8 @@ def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) ->
     """Return the file that the backbone needs, or None if it needs no file."""
     if not backbone.spec.weights:
         return None
-    options = {key: value for key, value in backbone.component.options if key not in OPTION}
-    given = {**backbone.spec.fixed, **options, "weights": weights_option(backbone)}
-    file: Download | None = backbone.resolve(backbone.spec.weights)(input_shape=input_shape, **given)
+    find = backbone.resolve(backbone.spec.weights)
+    file: Download | None = find(input_shape=input_shape, weights=weights_option(backbone), **backbone.arguments)
     return file
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cxrbench.config import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.evaluation.metrics import METRICS
+from cxrbench.evaluation.metrics import SORTABLE
 from cxrbench.leaderboard.entry import Entry, read_entry
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _row(protocol: Protocol, entry: Entry, rank: int | None) -> dict[str, Any]:
         "imbalance": entry.imbalance,
         "control": entry.control,
         "status": entry.status,
-        **{metric: entry.metrics.get(metric) for metric in METRICS},
+        **{metric: entry.metrics.get(metric) for metric in SORTABLE},
         "threshold": entry.threshold,
         "trials": sum(entry.trials.values()),
         "trials_failed": entry.trials.get("failed", 0),

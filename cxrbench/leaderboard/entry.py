@@ -40,7 +40,7 @@ class Entry(BaseModel):
     imbalance: str
     control: bool
     stage: Literal["head"] = "head"
-    study: str
+    study: str = ""
     status: Status
     reason: str = ""
     metrics: dict[str, float] = {}

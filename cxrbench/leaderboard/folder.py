@@ -62,8 +62,11 @@ class ProtocolFolder:
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
 
     def add(self, recipe: Recipe, entry: Entry) -> None:
-        """Write an entry down."""
-        write_entry(self._entry(recipe), entry)
+        """Write an entry down; one that could not be had this time does not replace a finished one."""
+        path = self._entry(recipe)
+        if entry.status == "unavailable" and path.is_file() and read_entry(path).status == "complete":
+            return
+        write_entry(path, entry)
 
     def close(self) -> Board:
         """Read all entries, write the tables and return the board."""

@@ -14,17 +14,11 @@ if TYPE_CHECKING:
 
     from cxrbench.leaderboard.board import Board
 
-TITLES = {
-    "rank": "rank",
-    "backbone": "backbone",
-    "augmentation": "augmentation",
-    "imbalance": "imbalance",
-    **{metric: metric for metric in METRICS},
-    "threshold": "threshold",
-    "trials": "trials",
-    "status": "status",
-}
-"""The columns that a person reads."""
+
+def columns(metric: str) -> tuple[str, ...]:
+    """Return the columns that a person reads, in order; the metric that ranks is always among them."""
+    metrics = METRICS if metric in METRICS else (*METRICS, metric)
+    return ("rank", "recipe", *metrics, "threshold", "trials", "status")
 
 
 def title(board: Board) -> str:
@@ -41,8 +35,7 @@ def notes(board: Board) -> list[str]:
     warnings = dict.fromkeys(warning for entry in board.entries for warning in entry.warnings)
     reasons = [f"{entry.recipe} is {entry.status}: {entry.reason}" for entry in board.entries if entry.status != "complete"]
     notice = [board.protocol.notice] if board.protocol.notice else []
-    shared = ["paper split: patients may be on both sides; in-distribution"] if board.protocol.split == "paper" else []
-    return [*notice, *shared, *warnings, *reasons]
+    return [*notice, *warnings, *reasons]
 
 
 def cell(row: dict[str, Any], column: str) -> str:
@@ -50,16 +43,18 @@ def cell(row: dict[str, Any], column: str) -> str:
     value = row[column]
     if value is None:
         return "-"
-    if column == "backbone" and row["control"]:
-        return f"{value} (control)"
+    if column == "recipe":
+        parts = f"{row['backbone']} + {row['augmentation']} + {row['imbalance']}"
+        return f"{parts} (control)" if row["control"] else parts
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def as_markdown(board: Board, sort: str = "") -> str:
     """Return the board as a Markdown page."""
     lines = [f"# {title(board)}", "", *(f"> {_escaped(note)}\n" for note in notes(board))]
-    lines += ["| " + " | ".join(TITLES.values()) + " |", "|" + "---|" * len(TITLES)]
-    lines += ["| " + " | ".join(_escaped(cell(row, column)) for column in TITLES) + " |" for row in board.rows(sort)]
+    titles = columns(sort or board.protocol.metric)
+    lines += ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    lines += ["| " + " | ".join(_escaped(cell(row, column)) for column in titles) + " |" for row in board.rows(sort)]
     test = next((entry.dataset for entry in board.entries if entry.dataset), {})
     footer = "Positive class: pneumonia. Metrics of the test images, scored once, after the selection was frozen on validation."
     counts = ", ".join(f"{name} {value}" for name, value in test.items() if isinstance(value, int))

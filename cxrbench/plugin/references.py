@@ -43,10 +43,10 @@ class Reference:
             raise PluginError(f"{self.text}: module {module_name} has no attribute {attribute!r}") from None
 
     def source_digest(self) -> str:
-        """Return the SHA-256 of the module's source file, or "" where it has none."""
+        """Return the SHA-256 of the source of the one-file plugin, or of the whole package that the module belongs to."""
         module_name = self.text.partition(":")[0]
-        path = self._file_of(module_name) or _source_of(module_name)
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else ""
+        file = self._file_of(module_name)
+        return _digest_of([file]) if file else _package_digest(module_name.partition(".")[0])
 
     def _file_of(self, module_name: str) -> Path | None:
         """Return the one-file plugin if it is that module, and not another package's that the plugin points to."""
@@ -54,12 +54,21 @@ class Reference:
         return self.file if module_name in names else None
 
 
-def _source_of(module_name: str) -> Path | None:
+@cache
+def _package_digest(package: str) -> str:
     try:
-        spec = importlib.util.find_spec(module_name)
-    except (ImportError, ValueError):  # its parent cannot be imported; the factory will say so when it is needed
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # it cannot be imported; the factory will say so when it is needed
+        return ""
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    sources = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
+    return _digest_of(sources or ([Path(spec.origin)] if spec and spec.origin else []))
+
+
+def _digest_of(sources: list[Path]) -> str:
+    """Return the SHA-256 of some source files, or "" where there are none (a built-in module)."""
+    found = [path for path in sources if path.is_file()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest() if found else ""
 
 
 def module_name_of(file: Path) -> str:

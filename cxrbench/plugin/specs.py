@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 Value = bool | int | float | str
 """What an option or a searched parameter may be: the scalars of TOML."""
@@ -53,7 +54,12 @@ class Spec:
         summary: one line for ``cxrbench plugins list``.
         requires: packages that pip must have installed, beyond those that cxrbench itself needs.
         fixed: arguments of the factory that the declaration sets and users cannot.
+        FILLED: arguments of the factory that the harness sets and users cannot.
+        KEPT: options that users may set and that stay with the harness.
     """
+
+    FILLED: ClassVar[frozenset[str]] = frozenset()
+    KEPT: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     factory: str
@@ -73,6 +79,8 @@ class Dataset(Spec):
         notice: a line to be printed with every table made from these images.
     """
 
+    KEPT: ClassVar[frozenset[str]] = frozenset({"source"})
+
     claims: str = ""
     download: str = ""
     layout: str = ""
@@ -87,8 +95,10 @@ class Backbone(Spec):
         weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, which says where the
             pretrained weights lie and where they come from. Empty for a backbone that has none.
         control: whether this backbone must NOT do well; controls run once in every run.
-        space: hyper-parameters of the backbone that the search sets besides its own.
     """
+
+    FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
+    KEPT: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     weights: str = ""
     control: bool = False
@@ -102,6 +112,9 @@ class Augmentation(Spec):
         views: how many augmented views of every image are drawn, unless the user says ``name:views=8``; 0 for none.
     """
 
+    FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
+    KEPT: ClassVar[frozenset[str]] = frozenset({"views"})
+
     views: int = 4
 
 
@@ -114,10 +127,14 @@ class Imbalance(Spec):
         space: further parameters of the strategy that the search sets; they arrive as options.
     """
 
+    FILLED: ClassVar[frozenset[str]] = frozenset({"fold", "seed"})
+
     needs_features: bool = False
     space: Space = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine(Spec):
-    """Who proposes the next trial: ``factory(*, space, seed, **options) -> Engine protocol``."""
+    """Who proposes the next trial: ``factory(*, space, seed, **options) -> Proposer``."""
+
+    FILLED: ClassVar[frozenset[str]] = frozenset({"space", "seed"})

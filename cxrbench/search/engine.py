@@ -23,7 +23,7 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
     """
     component = parse_component(text)
     engine = bind(component, host.find(Engine, component.name))
-    check_options(engine, reserved=frozenset({"space", "seed"}))
+    check_options(engine)
     build_engine(engine, search_space(policy, {}), seed=0)
     return engine
 

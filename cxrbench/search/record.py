@@ -25,13 +25,14 @@ class StudyRecord:
         """Open the record at `path`, or begin it."""
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._space = space
+        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))  # a symlink needs rights on Windows
         self._study = optuna.create_study(
-            study_name=name, storage=JournalStorage(JournalFileBackend(str(path))), direction="maximize", load_if_exists=True
+            study_name=name, storage=JournalStorage(backend), direction="maximize", load_if_exists=True
         )
 
     def finished(self) -> list[Trial]:

@@ -50,14 +50,12 @@ class Study:
 
 
 def search_space(policy: str, strategy: Space) -> Space:
-    """Return what a study searches: learning rate and dropout, a strategy's own parameters, the threshold if asked for."""
-    threshold = {THRESHOLD: Float(low=0.01, high=0.99)} if policy == SEARCHED_THRESHOLD else {}
-    return {
-        "learning_rate": Float(low=1e-5, high=1e-2, log=True),
-        "dropout": Float(low=0.0, high=0.7),
-        **threshold,
-        **strategy,
-    }
+    """Return what a study searches: learning rate and dropout, the threshold if asked for, a strategy's own parameters."""
+    threshold: Space = {THRESHOLD: Float(low=0.01, high=0.99)} if policy == SEARCHED_THRESHOLD else {}
+    own: Space = {"learning_rate": Float(low=1e-5, high=1e-2, log=True), "dropout": Float(low=0.0, high=0.7), **threshold}
+    if clash := (own.keys() | {THRESHOLD}) & strategy.keys():
+        raise PluginError(f"an imbalance strategy cannot search {', '.join(sorted(clash))}: the harness does")
+    return {**own, **strategy}
 
 
 def run_study(

@@ -93,7 +93,7 @@ def head_logits(head: Head, view: FeatureView, images: NDArray[np.int64]) -> NDA
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return probabilities, in float64 so that confident scores do not become ties."""
+    """Return scores between 0 and 1, in float64 so that confident ones do not become ties."""
     from scipy.special import expit
 
     return np.asarray(expit(logits))

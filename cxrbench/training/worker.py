@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cxrbench.component import Part
     from cxrbench.features.store import FeatureView
-    from cxrbench.plugin.specs import Imbalance, Value
+    from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.trainer import Fit
 
@@ -41,6 +41,12 @@ class HeadJob:
     validation: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
     regimen: Regimen = field(compare=False)
     seed: int = field(compare=False)
+
+    @property
+    def strategy_space(self) -> Space:
+        """What the strategy lets the search set, less what the user has set."""
+        chosen = dict(self.imbalance.component.options)
+        return {name: parameter for name, parameter in self.imbalance.spec.space.items() if name not in chosen}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ def score_images(
 def _fit(job: HeadJob, number: int, params: Mapping[str, Value]) -> Fit:
     from cxrbench.training.trainer import fit_head
 
-    options = tuple(sorted((name, params[name]) for name in job.imbalance.spec.space))
+    options = tuple(sorted((name, params[name]) for name in job.strategy_space))
     return fit_head(
         _training_rows(job, options),
         job.validation,

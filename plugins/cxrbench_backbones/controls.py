@@ -1,4 +1,4 @@
-"""Backbones that must NOT do well: each sees only what no diagnosis can be made from. Pure NumPy.
+"""Backbones that must NOT do well: each sees only what should not suffice for a diagnosis. Pure NumPy.
 
 Where one of them comes near a real backbone, the dataset offers a shortcut (DeGrave et al., Nature Machine Intelligence 2021).
 """

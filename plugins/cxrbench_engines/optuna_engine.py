@@ -41,13 +41,12 @@ class OptunaEngine:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         distributions = {name: _distribution(parameter) for name, parameter in self.space.items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(direction="maximize", sampler=_sampler(self.sampler, self.seed, number))
-            replay = _ask_again if self.sampler == "cmaes" else _add
-            for trial in finished:
-                replay(study, trial, {name: trial.params[name] for name in self.space}, distributions)
-            return dict(study.ask(distributions).params)
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # for good: several threads propose at once
+        study = optuna.create_study(direction="maximize", sampler=_sampler(self.sampler, self.seed, number))
+        replay = _ask_again if self.sampler == "cmaes" else _add
+        for trial in finished:
+            replay(study, trial, {name: trial.params[name] for name in self.space}, distributions)
+        return dict(study.ask(distributions).params)
 
 
 def _sampler(name: SamplerName, seed: int, number: int) -> Any:

@@ -88,3 +88,20 @@ def test_another_part_without_both_classes_is_refused(parts_with, part, word, co
     with pytest.raises(DataError, match=f"the {word} part has {sum(counts)} images of one class or none") as caught:
         audit_split(*parts_with(**{part: counts}))
     assert caught.value.exit_code == 3
+
+
+def test_patients_on_both_sides_are_counted_for_each_part(dataset_of):
+    patients = [f"p{row}" for row in range(220)]
+    patients[150] = "p0"  # a validation image of a training patient
+    patients[200:203] = ["p0", "p100", "p101"]  # test images of a training and of two validation patients
+    dataset = dataset_of([(row % 2, patient, None) for row, patient in enumerate(patients)])
+    split = Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 220))
+    validation, test = audit_split(dataset, split)
+    assert validation.startswith("1 of 120 validation images are of patients with other images in training:")
+    assert test.startswith("3 of 20 test images are of patients with other images in training or validation:")
+
+
+def test_patients_kept_apart_give_no_warning(dataset_of):
+    dataset = dataset_of([(row % 2, f"p{row}", None) for row in range(220)])
+    split = Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 220))
+    assert audit_split(dataset, split) == ()

@@ -74,9 +74,21 @@ def test_an_image_of_the_size_is_left_as_it_is(encode):
         np.testing.assert_array_equal(decode(encode(film), size=9, resize=resize), film)
 
 
-def test_16_bit_png_is_scaled_to_8_bit(encode):
-    film = np.array([[0, 255], [256, 65535]], dtype=np.uint16)
-    assert stretch(encode(film), 2).tolist() == [[0, 0], [1, 255]]
+def test_16_bit_png_is_scaled_to_8_bit_wherever_in_the_range_it_lies(encode):
+    ramp = np.arange(100 * 100).reshape(100, 100)
+    whole, twelve_bits = ramp * 6, 500 + ramp // 3
+    for film in (whole, twelve_bits):
+        grey = stretch(encode(film.astype(np.uint16)), 100).astype(float)
+        assert grey.min() == 0
+        assert grey.max() == 255
+        np.testing.assert_allclose(grey, (ramp / 9999 * 255 - 127.5) * 1.01 + 127.5, atol=2)
+
+
+def test_one_hot_pixel_does_not_turn_a_16_bit_film_black(encode):
+    film = np.full((100, 100), 1000, dtype=np.uint16)
+    film[:50] = 2000
+    film[0, 0] = 65535
+    assert stretch(encode(film), 100)[30, 30] == 255
 
 
 @pytest.mark.parametrize(

@@ -176,11 +176,11 @@ def test_an_unknown_name_is_an_error_that_offers_the_nearest(host):
         find_dataset("phantm", host)
 
 
-def test_a_name_wins_over_a_path_that_is_not_there_and_loses_to_one_that_is(host, tree, monkeypatch):
+def test_a_name_wins_over_a_folder_of_that_name_which_a_dot_and_slash_mean(host, tree, monkeypatch):
     monkeypatch.chdir(tree.parent)
-    assert find_dataset("phantom", host).spec.name == "phantom"
     tree.rename(tree.parent / "phantom")
-    assert find_dataset("phantom", host).spec.name == "folder"
+    assert find_dataset("phantom", host).spec.name == "phantom"
+    assert find_dataset("./phantom", host).spec.name == "folder"
 
 
 def test_a_factory_that_returns_something_else_is_named(host):

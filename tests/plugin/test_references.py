@@ -1,10 +1,10 @@
 """Import strings: resolved late, in any process, with an error that says what is not there."""
 
 import hashlib
+import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -66,13 +66,27 @@ def test_a_module_that_is_not_there_has_no_source_and_does_not_stop_the_grid(tex
     assert Reference(text=text).source_digest() == ""
 
 
-def test_the_digest_of_a_source_is_that_of_its_file(files):
-    import json
-
+def test_the_digest_of_a_one_file_plugin_is_that_of_its_file(files):
     found = load_host([files("good")]).find(Backbone, "coarse-pixels")
     in_file = Reference(text=found.spec.factory, file=found.plugin.file)
-    for reference, path in ((in_file, files("good")), (Reference(text="json:loads"), Path(json.__file__))):
-        assert reference.source_digest() == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert in_file.source_digest() == hashlib.sha256(files("good").read_bytes()).hexdigest()
+
+
+def test_the_digest_of_a_package_covers_all_its_modules_for_one_may_use_another(tmp_path):
+    digests = []
+    for content in ("scale = 1", "scale = 2"):
+        package = tmp_path / content[-1] / "of_two_modules"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        (package / "build.py").write_text("from of_two_modules.helper import scale")
+        (package / "helper.py").write_text(content)
+        command = (
+            "from cxrbench.plugin.references import Reference; print(Reference(text='of_two_modules.build:x').source_digest())"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+        digests.append(subprocess.check_output([sys.executable, "-c", command], env=environment, text=True).strip())
+    assert all(len(one) == 64 for one in digests)
+    assert digests[0] != digests[1]
 
 
 def test_changing_the_file_of_a_plugin_changes_the_identity_of_its_components(files, tmp_path):

@@ -41,6 +41,7 @@ class FailingAt(ThisProcess):
     """Loses the calls of some trials, as a worker that dies does."""
 
     def __init__(self, *numbers):
+        super().__init__()
         self.numbers = numbers
 
     def submit(self, function, /, *arguments, **keywords):
@@ -55,6 +56,7 @@ class Counting(ThisProcess):
     """Knows which trials it computed."""
 
     def __init__(self):
+        super().__init__()
         self.numbers = []
 
     def submit(self, function, /, *arguments, **keywords):
@@ -66,6 +68,7 @@ class LastFirst(ThisProcess):
     """Hands the results of every five calls back in reversed order."""
 
     def __init__(self):
+        super().__init__()
         self.waiting = []
 
     def submit(self, function, /, *arguments, **keywords):
