@@ -8,8 +8,9 @@ import time
 import pytest
 
 from cxrbench.component import parse_component
-from cxrbench.errors import ConfigError
+from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.execution import THREADS, ThisProcess, WorkerProcesses, open_executor, reason_of
+from cxrbench.plugin.references import Reference
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,18 @@ def test_exceptions_come_back_and_cost_their_call_only(executor):
 def test_errors_for_people_come_back_as_what_they_are(executor):
     with pytest.raises(ConfigError, match="'gentle:' is no component"):
         executor.submit(parse_component, "gentle:").result(60)
+
+
+def test_an_exception_that_cannot_travel_costs_its_call_only(workers, tmp_path):
+    plugin = tmp_path / "odd.py"
+    plugin.write_text(
+        "class Odd(Exception):\n    def __init__(self, what, why):\n        super().__init__(f'{what}: {why}')\n\n"
+        "raise Odd('the film', 'is upside down')\n"
+    )
+    odd = workers.submit(Reference(text="odd:build", file=plugin).resolve)
+    with pytest.raises(CxrbenchError, match="Odd: the film: is upside down"):
+        odd.result(60)
+    assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
 def test_workers_are_other_processes(workers):
