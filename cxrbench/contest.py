@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cxrbench.files import digest
-from cxrbench.leaderboard.entry import Entry, Status
+from cxrbench.leaderboard.entry import DatasetFacts, Entry, Status
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
@@ -57,11 +55,13 @@ class Contest:
         )
 
 
-def _dataset_facts(contest: Contest) -> dict[str, int | str]:
-    split = contest.split
+def _dataset_facts(contest: Contest) -> DatasetFacts:
+    split, labels = contest.split, contest.dataset.labels
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    facts: dict[str, int | str] = {"name": contest.dataset.name, "fingerprint": contest.dataset.fingerprint}
+    counts: dict[str, int] = {}
     for part, rows in parts.items():
-        normal, pneumonia = np.bincount(contest.dataset.labels[rows], minlength=2)
-        facts |= {f"{part}_normal": int(normal), f"{part}_pneumonia": int(pneumonia)}
-    return facts | {"skipped": len(contest.dataset.skipped)}
+        pneumonia = int(labels[rows].sum())
+        counts |= {f"{part}_normal": len(rows) - pneumonia, f"{part}_pneumonia": pneumonia}
+    return DatasetFacts(
+        name=contest.dataset.name, fingerprint=contest.dataset.fingerprint, skipped=len(contest.dataset.skipped), **counts
+    )

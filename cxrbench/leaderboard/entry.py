@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 Status = Literal["complete", "failed", "unavailable"]
 
 
+class DatasetFacts(BaseModel):
+    """Which images a result is of, and how many of each class fell into each part."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    train_normal: int
+    train_pneumonia: int
+    validation_normal: int
+    validation_pneumonia: int
+    test_normal: int
+    test_pneumonia: int
+    skipped: int
+
+
 class Entry(BaseModel):
     """What one recipe came to.
 
@@ -52,7 +68,7 @@ class Entry(BaseModel):
     trials: dict[str, int] = {}
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
-    dataset: dict[str, int | str] = {}
+    dataset: DatasetFacts | None = None
     predictions: str = ""
     warnings: tuple[str, ...] = ()
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
 
 
+FOOTER = "Positive class: pneumonia. Metrics of the test images, scored after the selection was frozen on validation."
+
+
 def columns(metric: str) -> tuple[str, ...]:
     """Return the columns that a person reads, in order; the metric that ranks is always among them."""
     metrics = METRICS if metric in METRICS else (*METRICS, metric)
@@ -55,10 +58,18 @@ def as_markdown(board: Board, sort: str = "") -> str:
     titles = columns(sort or board.protocol.metric)
     lines += ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     lines += ["| " + " | ".join(_escaped(cell(row, column)) for column in titles) + " |" for row in board.rows(sort)]
-    test = next((entry.dataset for entry in board.entries if entry.dataset), {})
-    footer = "Positive class: pneumonia. Metrics of the test images, scored once, after the selection was frozen on validation."
-    counts = ", ".join(f"{name} {value}" for name, value in test.items() if isinstance(value, int))
-    return "\n".join([*lines, "", f"{footer} {counts}.", ""])
+    return "\n".join([*lines, "", FOOTER, *_image_counts(board), ""])
+
+
+def _image_counts(board: Board) -> list[str]:
+    facts = next((entry.dataset for entry in board.entries if entry.dataset), None)
+    if not facts:
+        return []
+    return [
+        f"Images: train {facts.train_normal} normal and {facts.train_pneumonia} pneumonia, "
+        f"validation {facts.validation_normal} and {facts.validation_pneumonia}, "
+        f"test {facts.test_normal} and {facts.test_pneumonia}; {facts.skipped} files skipped."
+    ]
 
 
 def as_csv(boards: list[Board], sort: str = "") -> str:

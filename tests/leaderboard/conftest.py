@@ -74,3 +74,19 @@ def make_entry(make_protocol):
 def recipes(host):
     """Return two recipes, the second with options that make a poor file name."""
     return grid(host, ["texture"], ["none"], ["none", "smote:k_neighbors=3"], controls=False)
+
+
+@pytest.fixture
+def facts():
+    """Return what an entry says of its images."""
+    return {
+        "name": "p",
+        "fingerprint": "f",
+        "train_normal": 30,
+        "train_pneumonia": 90,
+        "validation_normal": 10,
+        "validation_pneumonia": 40,
+        "test_normal": 11,
+        "test_pneumonia": 41,
+        "skipped": 2,
+    }

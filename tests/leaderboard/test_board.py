@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board, read_boards, rows_as_json
-from cxrbench.leaderboard.entry import read_entry, write_entry
+from cxrbench.leaderboard.entry import DatasetFacts, read_entry, write_entry
 
 
 @pytest.fixture(scope="session")
@@ -118,10 +118,8 @@ def test_the_rows_of_all_boards_are_one_list(make_board, make_entry):
     assert json.loads(rows_as_json([make_board()])) == []
 
 
-def test_an_entry_comes_back_as_it_was_written(make_entry, tmp_path):
-    entry = make_entry(
-        "vgg16", 0.1 + 0.2, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset={"name": "p", "train_normal": 3}
-    )
+def test_an_entry_comes_back_as_it_was_written(make_entry, tmp_path, facts):
+    entry = make_entry("vgg16", 0.1 + 0.2, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset=DatasetFacts(**facts))
     write_entry(tmp_path / "entry.json", entry)
     assert read_entry(tmp_path / "entry.json") == entry
     assert json.loads((tmp_path / "entry.json").read_text(encoding="utf-8"))["schema_version"] == 1

@@ -24,9 +24,9 @@ HOSTILE = [
 
 
 @pytest.fixture
-def board(make_protocol, make_entry):
+def board(make_protocol, make_entry, facts):
     entries = (
-        make_entry("vgg16", 0.91234567, warnings=("the classes tell sizes apart",), dataset={"name": "p", "train_normal": 30}),
+        make_entry("vgg16", 0.91234567, warnings=("the classes tell sizes apart",), dataset=facts),
         make_entry("control-border", 0.5, control=True, warnings=("the classes tell sizes apart",)),
         make_entry("resnet50"),
     )
@@ -66,7 +66,7 @@ def test_markdown_says_what_it_is_of_and_what_must_be_read_with_it(board):
     assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials a recipe, auc maximised on validation")
     assert "> resnet50+none+smote is failed: MemoryError: no room\n" in text
     assert text.count("the classes tell sizes apart") == 1
-    assert "train_normal 30" in text
+    assert "Images: train 30 normal and 90 pneumonia, validation 10 and 40, test 11 and 41; 2 files skipped." in text
     assert "patients may be on both sides" not in text
 
 
