@@ -18,7 +18,8 @@ from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.execution import open_executor, refuse_inside_worker
-from cxrbench.leaderboard.folder import ProtocolFolder, check_writable
+from cxrbench.files import check_writable, home
+from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.search.engine import find_engine
 
@@ -57,7 +58,8 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     """
     refuse_inside_worker()
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-    check_writable(settings.out)
+    check_writable(settings.out, "--out")
+    check_writable(home(), "CXRBENCH_HOME")
     source = find_dataset(settings.data, host)
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)

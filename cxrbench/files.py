@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import platformdirs
 
+from cxrbench.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 def home() -> Path:
     """Return the folder of decoded images, features and downloads: ``CXRBENCH_HOME`` or the platform's user cache."""
     return Path(os.environ.get("CXRBENCH_HOME") or platformdirs.user_cache_path("cxrbench")).expanduser()
+
+
+def check_writable(folder: Path, setting: str) -> None:
+    """Raise ConfigError if nothing can be written in a folder that a setting names; better before the work than after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{setting} {folder}: cannot write there: {error.strerror}") from None
 
 
 @contextmanager

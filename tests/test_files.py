@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrbench.files import digest, digest_file, home, replacing, seed_from, write_json, write_text
+from cxrbench.errors import ConfigError
+from cxrbench.files import check_writable, digest, digest_file, home, replacing, seed_from, write_json, write_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -131,3 +133,25 @@ def test_a_seed_is_a_whole_number_that_every_library_takes(parts):
 def test_seeds_depend_on_every_part():
     seeds = {seed_from(seed, name, number) for seed in range(20) for name in ("test", "validation") for number in range(20)}
     assert len(seeds) == 800
+
+
+def test_a_folder_that_can_be_made_is_made_and_left_empty(tmp_path):
+    check_writable(tmp_path / "new" / "folder", "--out")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    check_writable(tmp_path / "new" / "folder", "--out")
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(ConfigError, match=f"--out {out}: cannot write there: "):
+            check_writable(out, "--out")
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user")
+def test_a_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match="cannot write there: Permission denied"):
+        check_writable(tmp_path, "--out")
+    tmp_path.chmod(0o700)

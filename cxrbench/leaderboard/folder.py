@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import ConfigError
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry import Entry, read_entry, write_entry
@@ -17,16 +15,6 @@ if TYPE_CHECKING:
 
     from cxrbench.config import Protocol
     from cxrbench.recipe import Recipe
-
-
-def check_writable(out: Path) -> None:
-    """Raise ConfigError if nothing can be written below `out`; better before the work than after it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot write there: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
-from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.leaderboard.folder import ProtocolFolder, check_writable
+from cxrbench.errors import CxrbenchError
+from cxrbench.leaderboard.folder import ProtocolFolder
 
 STUDY = "a" * 64
 
@@ -27,28 +26,6 @@ def finish(folder, make_entry):
             folder.predictions(recipe).write_text("set,fold,seed,key,patient,label,score\n", encoding="utf-8")
 
     return write
-
-
-def test_a_folder_that_can_be_made_is_made_and_left_empty(tmp_path):
-    check_writable(tmp_path / "new" / "folder")
-    assert list((tmp_path / "new" / "folder").iterdir()) == []
-    check_writable(tmp_path / "new" / "folder")
-
-
-def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
-    (tmp_path / "taken").write_text("mine", encoding="utf-8")
-    for out in (tmp_path / "taken", tmp_path / "taken" / "below"):
-        with pytest.raises(ConfigError, match=f"--out {out}: cannot write there: "):
-            check_writable(out)
-    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user")
-def test_a_folder_without_permission_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match="cannot write there: Permission denied"):
-        check_writable(tmp_path)
-    tmp_path.chmod(0o700)
 
 
 def test_only_a_complete_entry_of_the_same_study_is_finished(folder, finish, recipes):
@@ -106,3 +83,15 @@ def test_a_study_outlives_the_budget_but_not_the_seed(make_protocol, tmp_path):
     paths = {ProtocolFolder(out=tmp_path, protocol=protocol).study(protocol.study_identity) for protocol in (small, large)}
     assert len(paths) == 1
     assert next(iter(paths)).parent == tmp_path / "studies"
+
+
+def test_what_could_not_be_had_this_time_does_not_replace_what_was_finished(folder, finish, make_entry, recipes):
+    recipe, other = recipes
+    folder.begin()
+    finish(recipe)
+    folder.add(recipe, make_entry("texture", recipe=str(recipe), status="unavailable", reason="no weights"))
+    folder.add(other, make_entry("vgg16", recipe=str(other), status="unavailable", reason="no weights"))
+    assert {entry.recipe: entry.status for entry in folder.close().entries} == {
+        str(recipe): "complete",
+        str(other): "unavailable",
+    }
