@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import gc
 import hashlib
 import re
 import socket
 import threading
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -42,123 +39,9 @@ def load(source, *, size: int = 28):
 """
 
 
-class Server(ThreadingHTTPServer):
-    """Serve one content; can be told to hold it back or to break off, and remembers what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content = CONTENT
-        self.knows_ranges = True
-        self.chunked = False
-        self.speaks_http = True
-        self.break_after = None
-        self.status = 200
-        self.hold = None
-        self.held = threading.Event()
-        self.connections = 0
-        self.requests = []
-
-    def get_request(self):
-        self.connections += 1
-        return super().get_request()
-
-    def handle_error(self, request, client_address):
-        """Keep quiet about clients that go away."""
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.server_port}"
-
-    @property
-    def url(self):
-        return f"http://{self.address}/film.bin"
-
-    @property
-    def ranges(self):
-        return [range_ for _, range_ in self.requests]
-
-
-class Handler(BaseHTTPRequestHandler):
-    def log_message(self, *arguments):
-        """Keep quiet."""
-
-    def do_GET(self):
-        wanted = self.headers.get("Range")
-        self.server.requests.append((self.path, wanted))
-        if not self.server.speaks_http:
-            self.wfile.write(b"220 welcome to a mail server\r\n")
-            return
-        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.knows_ranges else 0
-        if self.server.status != 200 or (start and start >= len(self.server.content)):
-            self.send_error(416 if self.server.status == 200 else self.server.status)
-            return
-        self.answer(start)
-
-    def answer(self, start):
-        total = len(self.server.content)
-        body = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        if self.server.chunked:
-            self.protocol_version = "HTTP/1.1"
-            self.send_header("Transfer-Encoding", "chunked")
-        else:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        sent = body[: self.server.break_after]
-        half = len(sent) // 2
-        self.write(sent[:half])
-        self.server.held.set()
-        if self.server.hold:
-            self.server.hold.wait(20)
-        self.write(sent[half:])
-        if self.server.chunked and self.server.break_after is None:
-            self.wfile.write(b"0\r\n\r\n")
-
-    def write(self, data):
-        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if self.server.chunked else data)
-        self.wfile.flush()
-
-
 @pytest.fixture(autouse=True)
-def surroundings(tmp_path, monkeypatch):
-    """Keep the cache in this test's own folder and proxies out of the way."""
-    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "cache"))
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies of the first test
-
-
-@pytest.fixture
-def server():
-    with Server() as server:
-        thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-    gc.collect()  # a connection that was left open is told here, and not in some later test
-
-
-@pytest.fixture
-def closed_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-@pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
-def downloader(tmp_path, said):
-    return Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
+def content(server):
+    server.content = CONTENT
 
 
 def download_of(url, content=CONTENT, algorithm="md5"):
