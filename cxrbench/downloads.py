@@ -36,13 +36,13 @@ class Downloader:
         folder: where files go whose `Download` names no folder.
         offline: whether nothing may be fetched, not even a probe sent.
         say: told in one line what is being fetched.
-        answers: hosts that were probed, and whether they answered; each is probed once.
+        answers: hosts and ports that were probed, and whether they answered; each is probed once.
     """
 
     folder: Path
     offline: bool
     say: Callable[[str], None]
-    answers: dict[str, bool] = field(default_factory=dict)
+    answers: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def path_of(self, download: Download) -> Path:
         """Return where the file is, or will be."""
@@ -60,11 +60,11 @@ class Downloader:
         remedy = f"fetch {download.url} yourself and put it at {_for_a_person(path)}"
         if self.offline:
             raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
-        host = _host(download.url)[0]
-        if host not in self.answers:
-            self.answers[host] = is_reachable(download.url)
-        if not self.answers[host]:
-            raise Unavailable(f"{download.file_name} is not on this machine and {host} cannot be reached: {remedy}")
+        address = _host(download.url)
+        if address not in self.answers:
+            self.answers[address] = is_reachable(download.url)
+        if not self.answers[address]:
+            raise Unavailable(f"{download.file_name} is not on this machine and {address[0]} cannot be reached: {remedy}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"):
