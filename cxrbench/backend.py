@@ -5,7 +5,8 @@ With another Keras backend (``KERAS_BACKEND=jax``) the same functions go through
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -29,44 +30,134 @@ def compile_call(layer: Any, shape: tuple[int | None, ...], *, training: bool) -
         return lambda array: np.asarray(keras.ops.convert_to_numpy(layer(array, training=training)))
     import tensorflow
 
-    signature = [tensorflow.TensorSpec(shape, tensorflow.float32)]
-    compiled = tensorflow.function(lambda batch: layer(batch, training=training), input_signature=signature)
+    return _compiled(lambda batch: layer(batch, training=training), shape)
+
+
+def compile_features(model: Any, shape: tuple[int, int, int, int], channels: int) -> Callable[[Array], Array]:
+    """Return a model as one compiled function of grey images, float32 `shape`, each repeated in `channels` channels.
+
+    The weights become constants of the graph, so that TensorFlow folds batch normalisation into the convolutions before it:
+    MobileNet is 1.4 times as fast, ResNet50 1.07 times; features move by a millionth.
+    """
+    weights = [
+        [keras.ops.convert_to_numpy(variable) for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+
+    def features(films: Any) -> Any:
+        found, _ = model.stateless_call(*weights, keras.ops.repeat(films, channels, axis=-1), training=False)
+        return keras.ops.cast(found, "float32")
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda films: np.asarray(keras.ops.convert_to_numpy(features(films)))
+    return _compiled(features, shape)
+
+
+def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Callable[[Array], Array]:
+    import tensorflow
+
+    compiled = tensorflow.function(function, input_signature=[tensorflow.TensorSpec(shape, tensorflow.float32)])
     return lambda array: np.asarray(compiled(tensorflow.constant(array)))
 
 
-def compile_epoch(model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> Callable[[Array, Array, Array], None]:
-    """Return a function that takes one optimizer step per batch, in order, over (features, labels, sample weights).
+class Steps(Protocol):
+    """Optimizer steps on a model, with Adam's state between them (Kingma and Ba, ICLR 2015)."""
+
+    def reset(self, learning_rate: float) -> None:
+        """Forget all steps so far."""
+        ...
+
+    def take(self, features: Array, noise: NDArray[np.uint16], labels: Array, weights: Array) -> None:
+        """Take one step per batch, in the order of the rows; the last batch may be smaller."""
+        ...
+
+
+def compile_steps(model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> Steps:
+    """Return the steps that train a model.
 
     Args:
-        model: compiled with the optimizer and with `loss`; float32 ``[n, D]`` to logits ``[n, 1]``.
+        model: (float32 ``[n, D]``, noise uint16 ``[n, units]``) to logits ``[n, 1]``.
         loss: (labels ``[n]``, logits ``[n]``) to one loss per row; a batch's loss is the mean of loss times weight.
-        batch_size: rows per step; the last batch may be smaller.
+        batch_size: rows per step.
     """
-    if keras.backend.backend() != "tensorflow":
-        return lambda *rows: _train_through_keras(model, rows, batch_size)
-    import tensorflow
-
-    variables = model.trainable_variables
-
-    def step(features: Any, labels: Any, weights: Any) -> None:
-        with tensorflow.GradientTape() as tape:
-            mean = tensorflow.reduce_mean(loss(labels, model(features, training=True)[:, 0]) * weights)
-        gradients = tape.gradient(mean, [variable.value for variable in variables])
-        model.optimizer.apply(gradients, variables)
-
-    def epoch(features: Any, labels: Any, weights: Any) -> None:
-        for start in tensorflow.range(0, tensorflow.shape(features)[0], batch_size):
-            rows = slice(start, start + batch_size)
-            step(features[rows], labels[rows], weights[rows])
-
-    vector = tensorflow.TensorSpec((None,), tensorflow.float32)
-    matrix = tensorflow.TensorSpec((None, model.input_shape[1]), tensorflow.float32)
-    compiled = tensorflow.function(epoch, input_signature=[matrix, vector, vector])
-    return lambda *rows: compiled(*(tensorflow.constant(array) for array in rows)) and None
+    steps = _CompiledSteps if keras.backend.backend() == "tensorflow" else _KerasSteps
+    return steps(model, loss, batch_size)
 
 
-def _train_through_keras(model: Any, rows: tuple[Array, ...], batch_size: int) -> None:
-    features, labels, weights = rows
-    for start in range(0, len(features), batch_size):
-        batch = slice(start, start + batch_size)
-        model.train_on_batch(features[batch], labels[batch, None], sample_weight=weights[batch])
+class _CompiledSteps:
+    """A whole block of batches in one call; one fused kernel updates a variable, where Keras' Adam passes over it many times."""
+
+    def __init__(self, model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
+        import tensorflow
+
+        self._learning_rate = tensorflow.Variable(0.0)
+        self._taken = tensorflow.Variable(0.0)
+        variables = [variable.value for variable in model.trainable_variables]
+        self._moments = [[tensorflow.Variable(tensorflow.zeros_like(variable)) for _ in range(2)] for variable in variables]
+
+        def step(features: Any, noise: Any, labels: Any, weights: Any) -> None:
+            with tensorflow.GradientTape() as tape:
+                logits = model([features, noise], training=True)[:, 0]
+                mean = tensorflow.reduce_mean(loss(labels, logits) * weights)
+            self._taken.assign_add(1.0)
+            for variable, (first, second), gradient in zip(
+                variables, self._moments, tape.gradient(mean, variables), strict=True
+            ):
+                tensorflow.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=first.handle,
+                    v=second.handle,
+                    beta1_power=0.9**self._taken,
+                    beta2_power=0.999**self._taken,
+                    lr=self._learning_rate,
+                    beta1=0.9,
+                    beta2=0.999,
+                    epsilon=1e-7,
+                    grad=gradient,
+                )
+
+        def block(*arrays: Any) -> None:
+            for start in tensorflow.range(0, tensorflow.shape(arrays[0])[0], batch_size):
+                step(*(array[start : start + batch_size] for array in arrays))
+
+        width, units = (shape[1] for shape in model.input_shape)
+        vector = tensorflow.TensorSpec((None,), tensorflow.float32)
+        signature = [
+            tensorflow.TensorSpec((None, width), tensorflow.float32),
+            tensorflow.TensorSpec((None, units), tensorflow.uint16),
+            vector,
+            vector,
+        ]
+        self._block = tensorflow.function(block, input_signature=signature)
+
+    def reset(self, learning_rate: float) -> None:
+        self._learning_rate.assign(learning_rate)
+        self._taken.assign(0.0)
+        for moment in itertools.chain.from_iterable(self._moments):
+            moment.assign(np.zeros(moment.shape, dtype=np.float32))
+
+    def take(self, *arrays: NDArray[Any]) -> None:
+        import tensorflow
+
+        self._block(*(tensorflow.constant(array) for array in arrays))
+
+
+class _KerasSteps:
+    """The same through Keras alone, a call per batch, for the other backends."""
+
+    def __init__(self, model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
+        self._model, self._batch_size = model, batch_size
+        self._optimizer = keras.optimizers.Adam()
+        model.compile(self._optimizer, loss=loss)
+        self._optimizer.build(model.trainable_variables)
+
+    def reset(self, learning_rate: float) -> None:
+        for variable in self._optimizer.variables:
+            variable.assign(np.zeros(variable.shape, dtype=variable.dtype))
+        self._optimizer.learning_rate = learning_rate
+
+    def take(self, features: Array, noise: NDArray[np.uint16], labels: Array, weights: Array) -> None:
+        for start in range(0, len(features), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            inputs, truth = [features[batch], noise[batch]], labels[batch, None]
+            self._model.train_on_batch(inputs, truth, sample_weight=weights[batch])

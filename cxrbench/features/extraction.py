@@ -54,7 +54,7 @@ class Extraction:
         drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
-            [1, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL), os.environ.get("KERAS_BACKEND", "")]
+            [2, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL), os.environ.get("KERAS_BACKEND", "")]
         )
         return FeatureView(folder=home() / "features" / key, rows=self.pixels.rows)
 
@@ -112,7 +112,7 @@ def _batch(pixels: Pixels, start: int, stop: int) -> NDArray[np.float32]:
 
 
 def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.float32]) -> NDArray[np.float32]:
-    features = np.asarray(backbone(np.repeat(films, CHANNELS, axis=-1)), dtype=np.float32)
+    features = np.asarray(backbone(films), dtype=np.float32)
     if features.ndim != 2 or len(features) != BATCH:
         raise PluginError(
             f"backbone {extraction.backbone.component} returned shape {features.shape} for {BATCH} images; "
@@ -125,8 +125,13 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
 
 @lru_cache(maxsize=2)
 def _backbone(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int]) -> ImageBatches:
+    """Build a backbone as a function of grey films."""
     built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
-    return _compiled(built, (BATCH, *input_shape), training=False)
+    if _is_model(built):
+        from cxrbench.backend import compile_features
+
+        return compile_features(built, (BATCH, *input_shape[:2], 1), CHANNELS)
+    return lambda films: built(np.repeat(films, CHANNELS, axis=-1))
 
 
 def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
@@ -136,7 +141,7 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
     seed = seed_from(extraction.seed, extraction.view, shard)
     built = extraction.augmentation.build(input_shape=shape, seed=seed)
-    augment = _compiled(built, (BATCH, *shape), training=True)
+    augment = _in_training(built, (BATCH, *shape))
 
     def checked(films: NDArray[np.float32]) -> NDArray[np.float32]:
         augmented = np.asarray(augment(films), dtype=np.float32)
@@ -154,12 +159,19 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     return checked
 
 
-def _compiled(function: Any, shape: tuple[int, ...], *, training: bool) -> ImageBatches:
-    """Compile what is Keras' own; anything else is called as it is, and Keras is not imported for it."""
-    if "keras" in sys.modules:
-        from cxrbench.backend import compile_call, is_model
+def _is_model(built: Any) -> bool:
+    """Return whether a plugin built something of Keras' own, which can be compiled; Keras is not imported to find out."""
+    if "keras" not in sys.modules:
+        return False
+    from cxrbench.backend import is_model
 
-        if is_model(function):
-            return compile_call(function, shape, training=training)
-    plain: ImageBatches = (lambda films: function(films, training=True)) if training else function
-    return plain
+    return is_model(built)
+
+
+def _in_training(built: Any, shape: tuple[int, ...]) -> ImageBatches:
+    """Return an augmentation as a function of films that draws new numbers at every call."""
+    if _is_model(built):
+        from cxrbench.backend import compile_call
+
+        return compile_call(built, shape, training=True)
+    return lambda films: built(films, training=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cxrbench.plugin.contracts import CrossEntropy, Focal
-from cxrbench.training.head import UNITS, Head
+from cxrbench.training.head import NOISE_LEVELS, UNITS, Head, NoiseDropout, _noise
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 
@@ -171,20 +171,29 @@ def test_scoring_does_not_drop_and_does_not_change_the_head():
     np.testing.assert_allclose(logits, np.maximum(features @ kernel + bias, 0) @ top[:, 0] + top_bias, atol=1e-5)
 
 
-def test_dropout_drops_as_often_as_said_and_keeps_the_mean():
-    from cxrbench.training.head import AssignableDropout
-
-    dropout = AssignableDropout()
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.7])
+def test_dropout_drops_as_often_as_said_and_keeps_the_mean(rate):
+    dropout = NoiseDropout()
     ones = np.ones((200, UNITS), dtype=np.float32)
-    dropout(ones)
-    dropout.reset(0.3, seed=4)
-    dropped = np.asarray(dropout(ones, training=True))
-    assert np.mean(dropped == 0) == pytest.approx(0.3, abs=0.01)
-    assert dropped.mean() == pytest.approx(1, abs=0.01)
-    assert set(np.unique(dropped)) == {0, np.float32(1) / np.float32(0.7)}
-    assert not np.array_equal(np.asarray(dropout(ones, training=True)), dropped)
-    dropout.reset(0.3, seed=4)
-    np.testing.assert_array_equal(np.asarray(dropout(ones, training=True)), dropped)
+    noise = np.random.default_rng(4).integers(0, NOISE_LEVELS, ones.shape, dtype=np.uint16)
+    dropout.build([ones.shape, noise.shape])
+    dropout.rate.assign(rate)
+    dropped = np.asarray(dropout([ones, noise]))
+    assert np.mean(dropped == 0) == pytest.approx(rate, abs=0.01)
+    assert dropped.mean() == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(dropped[dropped > 0], 1 / (1 - rate), rtol=1e-6)
+
+
+def test_no_two_rows_or_blocks_are_dropped_alike():
+    zeros, labels, weights = np.zeros((BATCH, WIDTH), dtype=np.float32), np.ones(BATCH, np.float32), np.ones(BATCH, np.float32)
+    with_noise, again = fresh(dropout=0.5), fresh(dropout=0.5)
+    with_noise.train(zeros, labels, weights)
+    again.train(zeros, labels, weights)
+    assert content(with_noise) == content(again)
+    generator = np.random.default_rng(0)
+    drawn = [_noise(3, generator) for _ in range(2)]
+    assert len({row.tobytes() for block in drawn for row in block}) == 6
+    assert all(0.4 < block.mean() / NOISE_LEVELS < 0.6 for block in drawn)
 
 
 def test_kept_weights_do_not_change_while_training_goes_on():
