@@ -1,27 +1,30 @@
-"""All recipes of a run: the features of all of them first, then their studies, a few abreast."""
+"""All recipes of a run: what they need extracted, and their studies, a few abreast."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import Unavailable
+from cxrbench import errors
 from cxrbench.execution import reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, extractions
-from cxrbench.features.schedule import extract_missing
-from cxrbench.features.weights import Weights, get_weights
+from cxrbench.features.weights import get_weights
 from cxrbench.one_recipe import Prepared, compete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from cxrbench.component import Part
+    from cxrbench.config import Protocol
     from cxrbench.contest import Contest
+    from cxrbench.data.pixels import Pixels
     from cxrbench.downloads import Downloader
     from cxrbench.execution import Executor
-    from cxrbench.features.schedule import Extracted
+    from cxrbench.features.schedule import Underway
+    from cxrbench.features.weights import Weights
     from cxrbench.leaderboard.entry import Entry, Status
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.host import Host
@@ -53,82 +56,79 @@ class Audience:
             self.host.notify("on_entry", self.progress.warn, entry=entry)
 
 
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why the features of a recipe cannot be had, and what that makes of its entry."""
+
+    status: Status
+    reason: str
+
+
+Needed = dict["Recipe", "tuple[Extraction, ...] | Unavailable"]
+"""What each recipe needs extracted."""
+
+
+def needed_features(recipes: Iterable[Recipe], pixels: Pixels, protocol: Protocol, downloader: Downloader) -> Needed:
+    """Return what each recipe needs extracted, the clean view first; weights that are not on the machine are fetched."""
+    input_shape = (pixels.size, pixels.size, CHANNELS)
+    weights = cache(partial(_weights, input_shape=input_shape, downloader=downloader))
+    needed: Needed = {}
+    for recipe in recipes:
+        match weights(recipe.backbone):
+            case Unavailable() as unavailable:
+                needed[recipe] = unavailable
+            case found:
+                needed[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, found, protocol)
+    return needed
+
+
 def enter_all(
-    contest: Contest,
-    recipes: Iterable[Recipe],
-    downloader: Downloader,
-    executor: Executor,
-    audience: Audience,
-    *,
-    abreast: int,
+    contest: Contest, needed: Needed, underway: Underway, executor: Executor, audience: Audience, *, abreast: int
 ) -> None:
-    """Enter every recipe that an earlier run has not finished, whatever becomes of it.
+    """Enter every recipe, whatever becomes of it, each as soon as its features are there.
 
     Args:
         contest: what they share.
-        recipes: who takes part.
-        downloader: brings weights.
+        needed: the recipes that an earlier run has not finished.
+        underway: what is being extracted for them.
         executor: where shards and trials are computed.
         audience: told of trials and entries.
         abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
-    needed = _extractions(contest, recipes, downloader, audience)
-    wanted = {recipe: views for recipe, views in needed.items() if not _is_finished(contest, recipe, views)}
-    outcomes = extract_missing([one for of_recipe in wanted.values() for one in of_recipe], executor, audience.progress)
-    audience.progress.begin("trials", len(wanted) * contest.protocol.trials)
+    audience.progress.begin("trials", len(needed) * contest.protocol.trials)
 
-    def enter(recipe: Recipe, views: list[Extraction]) -> None:
-        _enter(contest, recipe, _compete(contest, recipe, _prepared(views, outcomes), executor, audience), audience)
+    def enter(recipe: Recipe, features: tuple[Extraction, ...] | Unavailable) -> None:
+        if isinstance(features, Unavailable):
+            entry = contest.blank_entry(recipe, features.status, features.reason)
+        else:
+            entry = _compete(contest, recipe, _prepared(features, underway), executor, audience)
+        contest.folder.add(recipe, entry)
+        audience.hear_entry(entry)
 
     threads = ThreadPoolExecutor(abreast)
     try:
-        for call in as_completed([threads.submit(enter, recipe, views) for recipe, views in wanted.items()]):
+        for call in as_completed([threads.submit(enter, recipe, features) for recipe, features in needed.items()]):
             call.result()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _extractions(
-    contest: Contest, recipes: Iterable[Recipe], downloader: Downloader, audience: Audience
-) -> dict[Recipe, list[Extraction]]:
-    """Return what each recipe needs extracted; those whose weights cannot be had are entered as unavailable."""
-    pixels, seed = contest.dataset.pixels, contest.protocol.seed
-    input_shape = (pixels.size, pixels.size, CHANNELS)
-    needed: dict[Recipe, list[Extraction]] = {}
-    found: dict[Part[Backbone], Weights | tuple[Status, str]] = {}
-    for recipe in recipes:
-        if recipe.backbone not in found:
-            found[recipe.backbone] = _weights(recipe.backbone, input_shape, downloader)
-        match found[recipe.backbone]:
-            case Weights() as weights:
-                needed[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, weights, seed)
-            case (status, reason):
-                _enter(contest, recipe, contest.blank_entry(recipe, status, reason), audience)
-    return needed
-
-
-def _weights(
-    backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader
-) -> Weights | tuple[Status, str]:
-    """Return the weights of a backbone, or the status and reason of every recipe that needs them."""
+def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], downloader: Downloader) -> Weights | Unavailable:
+    """Return the weights of a backbone, or what becomes of every recipe that needs them."""
     try:
         return get_weights(backbone, input_shape, downloader)
-    except Unavailable as error:
-        return "unavailable", str(error)
+    except errors.Unavailable as error:
+        return Unavailable("unavailable", str(error))
     except Exception as error:
-        return "failed", reason_of(error)
+        return Unavailable("failed", reason_of(error))
 
 
-def _is_finished(contest: Contest, recipe: Recipe, views: Iterable[Extraction]) -> bool:
-    """Return whether an earlier run finished this recipe, with the same features and plugins."""
-    return contest.folder.finished(recipe, contest.study_identity(recipe, [view.features for view in views]))
-
-
-def _prepared(views: list[Extraction], outcomes: Mapping[Extraction, Extracted]) -> Prepared:
+def _prepared(features: tuple[Extraction, ...], underway: Underway) -> Prepared:
+    outcomes = [underway.wait(one) for one in features]
     return Prepared(
-        views=tuple(view.features for view in views),
-        seconds=sum(outcomes[view].seconds for view in views),
-        problem=next((outcomes[view].problem for view in views if outcomes[view].problem), ""),
+        views=tuple(one.features for one in features),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        problem=next((outcome.problem for outcome in outcomes if outcome.problem), ""),
     )
 
 
@@ -142,8 +142,3 @@ def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Exe
     entry = compete(contest, recipe, prepared, executor, on_trial)
     audience.progress.advance("trials", contest.protocol.trials - len(new))  # on record before, or never to be
     return entry
-
-
-def _enter(contest: Contest, recipe: Recipe, entry: Entry, audience: Audience) -> None:
-    contest.folder.add(recipe, entry)
-    audience.hear_entry(entry)

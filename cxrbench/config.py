@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
+Precision = Literal["float32", "bfloat16"]
 SplitName = Literal["official", "grouped", "paper"]
 Resize = Literal["stretch", "pad"]
 THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     threshold: ThresholdPolicy = "max-f1"
     image_size: int = Field(default=224, ge=32, le=1024)
     resize: Resize = "stretch"
+    precision: Precision = "float32"
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=64, ge=1)
     patience: int = Field(default=3, ge=1)
@@ -165,7 +167,7 @@ class Protocol(BaseModel):
     split: SplitName
     image_size: int
     resize: Resize
-    precision: Literal["float32"] = "float32"
+    precision: Precision
     seed: int
     engine: str
     trials: int

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from cxrbench.config import Protocol
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
-    from cxrbench.features.store import FeatureView
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.recipe import Recipe
+    from cxrbench.shards import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,6 @@ class Contest:
     split: Split
     warnings: tuple[str, ...]
     folder: ProtocolFolder
-
-    def study_identity(self, recipe: Recipe, views: Sequence[FeatureView]) -> str:
-        """Return what a recipe's study depends on: the protocol less its budget, the features, engine and strategy."""
-        features = [view.folder.name for view in views]
-        return digest([self.protocol.study_identity, self.engine.identity, str(recipe), recipe.imbalance.identity, *features])
 
     def blank_entry(self, recipe: Recipe, status: Status, reason: str = "") -> Entry:
         """Return an entry without a result."""
@@ -53,6 +48,12 @@ class Contest:
             dataset=_dataset_facts(self),
             warnings=self.warnings,
         )
+
+
+def study_identity(protocol: Protocol, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
+    """Return what a recipe's study depends on: the protocol less its budget, the features, engine and strategy."""
+    features = [view.folder.name for view in views]
+    return digest([protocol.study_identity, engine.identity, str(recipe), recipe.imbalance.identity, *features])
 
 
 def _dataset_facts(contest: Contest) -> DatasetFacts:

@@ -7,20 +7,27 @@ import os
 import pickle
 import signal
 import sys
-from concurrent.futures import Future
-from contextlib import contextmanager
-from functools import cache
+from collections import deque
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from threading import RLock, Thread
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError, CxrbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pebble import ProcessPool
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
+GROWTH = 2**31
+"""Bytes that a worker may grow by: more than any backbone needs, less than hurts."""
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -63,49 +70,96 @@ class ThisProcess:
 class WorkerProcesses:
     """Computes calls in processes of one thread each, so that results do not depend on how many there are.
 
-    A worker that dies costs the one call it was working on.
+    A worker that dies costs the one call it was working on. When one has grown, all are replaced between two calls.
     """
 
     def __init__(self, workers: int) -> None:
-        """Start `workers` processes when the first call comes."""
-        from pebble import ProcessPool
-
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        self._pool = ProcessPool(max_workers=workers, initializer=start_worker, context=context)
-        self._open: set[Future[Any]] = set()
+        """Start `workers` processes, which import Keras while the caller prepares the first call."""
+        self._workers = workers
+        self._lock = RLock()
+        self._queue: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
+        self._running: set[Future[Any]] = set()
+        self._memory_at_first: dict[int, int] = {}
+        self._retiring: list[Thread] = []
         self._stopped = False
+        self._pool = self._start()
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call."""
-        if self._stopped:
-            raise KeyboardInterrupt
         future: Future[T] = Future()
-        self._open.add(future)
-        computed = self._pool.schedule(_call, args=(function, arguments, keywords))
-        computed.add_done_callback(lambda _: self._pass_on(computed, future))
+        with self._lock:
+            if self._stopped:
+                raise KeyboardInterrupt
+            self._queue.append((future, (function, arguments, keywords)))
+            self._feed()
         return future
 
     def close(self) -> None:
         """End the processes after the queued calls."""
+        with self._lock:
+            unfinished = [*self._running, *(future for future, _ in self._queue)]
+        wait(unfinished)
         self._pool.close()
         self._pool.join()
+        for thread in self._retiring:
+            thread.join()
 
     def stop(self) -> None:
         """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
-        self._stopped = True
+        with self._lock:
+            self._stopped = True
+            unfinished = [*self._running, *(future for future, _ in self._queue)]
+            self._queue.clear()
         self._pool.stop()
         self._pool.join()
-        for future in tuple(self._open):
+        for future in unfinished:
             if not future.done():
                 future.set_exception(KeyboardInterrupt())
 
-    def _pass_on(self, computed: Future[T], future: Future[T]) -> None:
-        self._open.discard(future)
+    def _start(self) -> ProcessPool:
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, context=context)
+        pool.schedule(import_keras)  # a pool starts with its first call
+        return pool
+
+    def _feed(self) -> None:
+        """Give the pool as many calls as its workers can have at hand; the others can still go to other processes."""
+        while self._queue and len(self._running) < 2 * self._workers:
+            future, call = self._queue.popleft()
+            self._running.add(future)
+            try:
+                computed = self._pool.schedule(_call, args=call)
+            except RuntimeError as error:  # pebble gave the pool up: no process would start
+                self._running.discard(future)
+                future.set_exception(error)
+            else:
+                computed.add_done_callback(partial(self._pass_on, future))
+
+    def _pass_on(self, future: Future[T], computed: Future[_Returned[T]]) -> None:
         error = computed.exception()
+        with self._lock:
+            self._running.discard(future)
+            if error is None:
+                self._watch(computed.result())
+            if not self._stopped:
+                self._feed()
+        if future.done():
+            return
         if error is None:
-            future.set_result(computed.result())
+            future.set_result(computed.result().value)
         else:
             future.set_exception(error)
+
+    def _watch(self, returned: _Returned[Any]) -> None:
+        """Replace the processes if this one has grown since its first call; the old ones finish what they have."""
+        if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > GROWTH:
+            self._memory_at_first.clear()
+            old, self._pool = self._pool, self._start()
+            old.close()
+            self._retiring.append(Thread(target=old.join))
+            self._retiring[-1].start()
 
 
 def refuse_inside_worker() -> None:
@@ -127,28 +181,49 @@ def open_executor(workers: int) -> Iterator[Executor]:
 
 
 def start_worker() -> None:
-    """Give the process one thread and no more GPU memory than it needs, and leave Ctrl-C to the parent."""
+    """Give the process one thread and no more GPU memory than it needs, leave Ctrl-C to the parent, and import Keras."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with suppress(Exception):  # a call that needs it will say what is wrong
+        import_keras()
 
 
-def _call(function: Callable[..., T], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> T:
-    """Call `function` in a worker; what it raises is made fit for the way back to the parent."""
-    _import_keras()
+def anonymous_memory() -> int:
+    """Return how many bytes of memory are this process's own, without mapped files; 0 where the system does not tell."""
     try:
-        return function(*arguments, **keywords)
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Returned(Generic[T]):
+    """What a call returned, and how many bytes of memory the worker has since."""
+
+    value: T
+    process: int
+    memory: int
+
+
+def _call(function: Callable[..., T], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> _Returned[T]:
+    """Call `function` in a worker; what it raises is made fit for the way back to the parent."""
+    import_keras()
+    try:
+        value = function(*arguments, **keywords)
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:
             raise CxrbenchError(reason_of(error)) from None
         raise
+    return _Returned(value=value, process=os.getpid(), memory=anonymous_memory())
 
 
 @cache
-def _import_keras() -> None:
+def import_keras() -> None:
     """Import Keras; what TensorFlow says of itself on the way comes before its log level counts, and goes nowhere."""
     with _native_stderr_closed():
         import keras  # noqa: F401

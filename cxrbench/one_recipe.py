@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from cxrbench.contest import study_identity
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import Prediction, read_predictions, write_predictions
 from cxrbench.execution import reason_of
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
-    from cxrbench.features.store import FeatureView
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.plugin.contracts import Trial
     from cxrbench.recipe import Recipe
+    from cxrbench.shards import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Prepared:
         problem: why they could not be extracted; empty if they could.
     """
 
-    views: tuple[FeatureView, ...]
+    views: tuple[ShardedArray, ...]
     seconds: float
     problem: str = ""
 
@@ -61,7 +62,7 @@ def compete(
 def _compete(
     contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> Entry:
-    protocol, identity = contest.protocol, contest.study_identity(recipe, prepared.views)
+    protocol, identity = contest.protocol, study_identity(contest.protocol, contest.engine, recipe, prepared.views)
     job = _job(contest, recipe, identity, prepared.views)
     space = search_space(protocol.threshold, job.strategy_space)
     study = Study(
@@ -83,14 +84,14 @@ def _compete(
     return entry.model_copy(update={"study": identity, "seconds": seconds})
 
 
-def _job(contest: Contest, recipe: Recipe, identity: str, views: tuple[FeatureView, ...]) -> HeadJob:
-    labels, split, protocol = contest.dataset.labels, contest.split, contest.protocol
+def _job(contest: Contest, recipe: Recipe, identity: str, views: tuple[ShardedArray, ...]) -> HeadJob:
+    labels, rows, split, protocol = contest.dataset.labels, contest.dataset.rows, contest.split, contest.protocol
     return HeadJob(
         study=identity,
         views=views,
         imbalance=recipe.imbalance,
-        train=(split.train, labels[split.train]),
-        validation=(split.validation, labels[split.validation]),
+        train=(rows[split.train], labels[split.train]),
+        validation=(rows[split.validation], labels[split.validation]),
         regimen=Regimen(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
         seed=seed_from(protocol.seed, str(recipe)),
     )
@@ -99,7 +100,8 @@ def _job(contest: Contest, recipe: Recipe, identity: str, views: tuple[FeatureVi
 def _score(contest: Contest, recipe: Recipe, job: HeadJob, selected: Trial, executor: Executor) -> None:
     """Score validation and test images with the selected trial and store the table."""
     test = contest.split.test
-    validation_scores, test_scores = executor.submit(score_images, job, selected.number, selected.params, test).result()
+    images = contest.dataset.rows[test]
+    validation_scores, test_scores = executor.submit(score_images, job, selected.number, selected.params, images).result()
     write_predictions(
         contest.folder.predictions(recipe),
         [

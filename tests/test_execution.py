@@ -4,6 +4,7 @@ import operator
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -96,6 +97,27 @@ def test_an_exception_in_the_block_ends_the_workers_at_once():
     for call in (asleep, queued):
         with pytest.raises(KeyboardInterrupt):
             call.result(5)
+
+
+def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
+    monkeypatch.setattr("cxrbench.execution.GROWTH", 2**28)
+    with open_executor(1) as executor:
+        first = executor.submit(os.getpid).result(60)
+        assert executor.submit(os.getpid).result(60) == first
+        executor.submit(exec, "import builtins; builtins.kept = bytes(range(256)) * 2**21").result(60)  # half a GB
+        calls = [executor.submit(os.getpid) for _ in range(20)]
+        after = [call.result(60) for call in calls]
+    assert first != after[-1]
+    assert len(set(after)) <= 2
+    assert not is_alive(first)
+
+
+def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):
+    monkeypatch.setattr("cxrbench.execution.start_worker", partial(os._exit, 7))
+    executor = WorkerProcesses(1)
+    calls = [executor.submit(os.getpid) for _ in range(5)]
+    assert all("pool" in reason_of(call.exception(60)).lower() for call in calls)
+    executor.stop()
 
 
 def test_no_workers_are_this_process():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,7 @@ def inspect(
     """Show what a data set holds, what cannot be read, and how it would be divided."""
     from cxrbench import benchmark, config, console
     from cxrbench.data.audit import audit_dataset, audit_split
+    from cxrbench.data.dataset import load_dataset
     from cxrbench.data.source import downloads_folder, find_dataset
     from cxrbench.data.split import default_split, split_dataset
     from cxrbench.downloads import Downloader
@@ -42,7 +44,9 @@ def inspect(
     found = find_dataset(settings.data, host)
     with console.ConsoleProgress() as progress:
         downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-        dataset = benchmark.load(found, settings, downloader, progress)
+        catalogue = benchmark.read_catalogue(found, settings, downloader)
+        deque(benchmark.decode(catalogue, progress), maxlen=0)
+    dataset = load_dataset(catalogue)
     console.print_facts({**_facts(dataset), **({"notice": found.spec.notice} if found.spec.notice else {})})
     for warning in audit_dataset(dataset, strict=False):
         console.print_talk(f"warning: {warning}")

@@ -38,6 +38,9 @@ Threshold = Annotated[
 ]
 ImageSize = Annotated[int | None, _option("Height and width in pixels [224]")]
 Resize = Annotated[str | None, _option("stretch or pad [stretch]", metavar="HOW")]
+Precision = Annotated[
+    str | None, _option("float32, or bfloat16 inside backbones: faster or not, and other features [float32]", metavar="NAME")
+]
 Epochs = Annotated[int | None, _option("At most, for each trial [10]")]
 BatchSize = Annotated[int | None, _option("Rows per optimizer step [64]")]
 Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
@@ -66,6 +69,7 @@ def run(
     threshold: Threshold = None,
     image_size: ImageSize = None,
     resize: Resize = None,
+    precision: Precision = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     patience: Patience = None,

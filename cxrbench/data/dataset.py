@@ -1,18 +1,18 @@
-"""Load a dataset: records from its plugin, pixels decoded, a fingerprint of the whole."""
+"""Datasets: catalogued from what their plugin says and the contents' digests, then loaded when their images are decoded."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_images
+from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.errors import DataError
 from cxrbench.files import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,16 +20,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedDataset:
-    """The images that could be read, in the order of their pixels.
+class Catalogue:
+    """A dataset whose every image was read, but not decoded.
 
     Attributes:
         fingerprint: changes with any record and with any byte of any image.
+    """
+
+    images: Images
+    decoding: Decoding
+    pixels: Pixels
+    fingerprint: str
+
+    def decode(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Iterator[int]:
+        """Yield each shard of pixels as soon as it is on disk; `on_progress` hears of images done and images in all."""
+        return decode_missing(self.images, self.pixels, self.decoding, on_progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedDataset:
+    """The images that could be read.
+
+    Attributes:
+        rows: int ``[images]``, where in the pixels, and so in all features, each record's image lies.
         skipped: key and reason of each image that could not be read.
     """
 
     name: str
     records: tuple[Record, ...]
+    rows: NDArray[np.int64] = field(compare=False)
     pixels: Pixels
     fingerprint: str
     skipped: tuple[tuple[str, str], ...]
@@ -46,32 +65,31 @@ class LoadedDataset:
         return np.array([record.patient for record in self.records])
 
 
-def load_dataset(
-    images: Images, decoding: Decoding, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> LoadedDataset:
-    """Decode every image once, or find the decoded ones of an earlier run.
-
-    Args:
-        images: what a dataset plugin returned.
-        decoding: size, resizing and threads.
-        on_progress: called with images done and images in all.
-
-    Raises:
-        DataError: keys that are not unique, labels that are not 0 or 1, or not one readable image.
-    """
+def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
+    """Read every image's content; raise DataError on keys that are not unique and on labels that are not 0 or 1."""
     _check_records(images.records)
     digests = content_digests(images, decoding.threads)
-    pixels, skipped = decode_images(images, digests, decoding, on_progress)
-    kept = [(record, content) for record, content in zip(images.records, digests, strict=True) if record.key not in skipped]
-    if not kept:
-        key, reason = next(iter(skipped.items()))
+    contents = [[asdict(record), content] for record, content in zip(images.records, digests, strict=True)]
+    return Catalogue(
+        images=images, decoding=decoding, pixels=pixels_of(images, digests, decoding), fingerprint=digest(contents)
+    )
+
+
+def load_dataset(catalogue: Catalogue) -> LoadedDataset:
+    """Return the dataset of decoded images; raise DataError if not one of them could be read."""
+    images, unreadable = catalogue.images, catalogue.pixels.unreadable()
+    rows = [row for row in range(len(images.records)) if row not in unreadable]
+    skipped = [(images.records[row].key, reason) for row, reason in unreadable.items()]
+    if not rows:
+        key, reason = skipped[0]
         raise DataError(f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {key} {reason}")
     return LoadedDataset(
         name=images.name,
-        records=tuple(record for record, _ in kept),
-        pixels=pixels,
-        fingerprint=digest([[asdict(record), content] for record, content in kept]),
-        skipped=tuple(skipped.items()),
+        records=tuple(images.records[row] for row in rows),
+        rows=np.array(rows, dtype=np.int64),
+        pixels=catalogue.pixels,
+        fingerprint=catalogue.fingerprint,
+        skipped=tuple(skipped),
         warnings=tuple(images.warnings),
     )
 

@@ -1,13 +1,14 @@
-"""Decode images once into an array on disk that every process can map."""
+"""Decode images once into an array on disk that every process can map, shard by shard."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import shutil
-import tempfile
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 from cxrbench.data.decode import DECODER, decode
 from cxrbench.errors import DataError
 from cxrbench.files import digest, home, write_json
+from cxrbench.shards import SHARD_ROWS, ShardedArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,22 +26,31 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.contracts import Images
 
-CHUNK = 1024
-"""Images in flight at once, so that memory does not grow with their number."""
+UNREADABLE = ".unreadable.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """Decoded images on disk: uint8 ``[rows, size, size]``, grey."""
+    """Decoded images on disk: uint8 ``[rows, size, size]``, grey; black where an image could not be read.
 
-    path: Path
+    Attributes:
+        rows: one for each record of the dataset.
+        digest: of all that the pixels depend on.
+    """
+
     rows: int
     size: int
     digest: str
 
-    def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return some rows, mapped from disk."""
-        return np.memmap(self.path, dtype=np.uint8, mode="r", shape=(self.rows, self.size, self.size))[start:stop]
+    @property
+    def films(self) -> ShardedArray:
+        """The array on disk."""
+        return ShardedArray(folder=home() / "images" / self.digest, rows=self.rows, dtype="uint8")
+
+    def unreadable(self) -> dict[int, str]:
+        """Return the row of each image that could not be read, and why."""
+        lists = sorted(self.films.folder.glob(f"*{UNREADABLE}"))
+        return {row: reason for path in lists for row, reason in json.loads(path.read_text(encoding="utf-8"))["unreadable"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,65 +85,62 @@ def content_digests(images: Images, threads: int) -> list[str]:
         return list(pool.map(digest_of, (record.key for record in images.records)))
 
 
-def decode_images(
-    images: Images, digests: Sequence[str], decoding: Decoding, on_progress: Callable[[int, int], None]
-) -> tuple[Pixels, dict[str, str]]:
-    """Return the pixels of the readable images, and key and reason of each of the others.
+def pixels_of(images: Images, digests: Sequence[str], decoding: Decoding) -> Pixels:
+    """Return where the pixels of images lie, or will lie when they are decoded."""
+    key = digest([DECODER, decoding.size, decoding.resize, SHARD_ROWS, list(digests)])
+    return Pixels(rows=len(images.records), size=decoding.size, digest=key)
+
+
+def decode_missing(
+    images: Images, pixels: Pixels, decoding: Decoding, on_progress: Callable[[int, int], None]
+) -> Iterator[int]:
+    """Yield each shard as soon as its pixels are on disk; threads decode the next one in the meantime.
 
     Args:
-        images: what to read, in this order.
-        digests: what `content_digests` returned for them.
+        images: what to read, a row for each record.
+        pixels: where they go.
         decoding: size, resizing and threads.
-        on_progress: called with images done and images in all; not called if an earlier run decoded the same images.
+        on_progress: called with images done and images in all; not called if nothing is missing.
     """
-    key = digest([DECODER, decoding.size, decoding.resize, list(digests)])
-    folder = home() / "images" / key
-    index = folder / "index.json"
-    if not index.is_file():
-        _fill(folder, images, decoding, on_progress)
-    skipped = {images.records[row].key: reason for row, reason in json.loads(index.read_text(encoding="utf-8"))["skipped"]}
-    rows = len(images.records) - len(skipped)
-    return Pixels(path=folder / "pixels.raw", rows=rows, size=decoding.size, digest=key), skipped
-
-
-def _fill(folder: Path, images: Images, decoding: Decoding, on_progress: Callable[[int, int], None]) -> None:
-    """Make `folder` with the pixels and the list of images that could not be read; it appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    workplace = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".decoding-"))
-    skipped: list[tuple[int, str]] = []
-    on_progress(0, len(images.records))
-    try:
-        with (workplace / "pixels.raw").open("wb") as file:
-            for row, film in enumerate(_decoded(images, decoding)):
-                if isinstance(film, DataError):
-                    skipped.append((row, str(film)))
-                else:
-                    file.write(film.data)
-                on_progress(row + 1, len(images.records))
-        write_json(workplace / "index.json", {"schema_version": 1, "decoder": DECODER, "skipped": skipped})
-        _move_into_place(workplace, folder)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
-
-
-def _decoded(images: Images, decoding: Decoding) -> Iterator[NDArray[np.uint8] | DataError]:
-    def film_of(key: str) -> NDArray[np.uint8] | DataError:
-        try:
-            return decode(images.read(key), size=decoding.size, resize=decoding.resize)
-        except DataError as error:
-            return error
-        except Exception as error:  # a plugin's reader may raise anything
-            return DataError(getattr(error, "strerror", "") or f"{type(error).__name__}: {error}")
-
-    keys = [record.key for record in images.records]
+    films, missing = pixels.films, pixels.films.missing()
+    yield from sorted(set(range(films.shards)).difference(missing))
+    if not missing:
+        return
+    total = sum(stop - start for start, stop in map(films.bounds, missing))
+    on_progress(0, total)
+    steps = itertools.count(1)
     with ThreadPoolExecutor(decoding.threads) as pool:
-        for start in range(0, len(keys), CHUNK):
-            yield from pool.map(film_of, keys[start : start + CHUNK])
+        ahead: deque[tuple[int, Iterator[NDArray[np.uint8] | DataError]]] = deque()
+        for shard in missing:
+            ahead.append((shard, pool.map(partial(_film_of, images, decoding), range(*films.bounds(shard)))))
+            if len(ahead) > 1:
+                yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
+        yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
 
 
-def _move_into_place(workplace: Path, folder: Path) -> None:
+def _store(pixels: Pixels, shard: int, decoded: Iterator[NDArray[np.uint8] | DataError], on_step: Callable[[], None]) -> int:
+    films, black = pixels.films, np.zeros((1, pixels.size, pixels.size), dtype=np.uint8)
+
+    def blocks() -> Iterator[NDArray[np.uint8]]:
+        unreadable: list[tuple[int, str]] = []
+        for row, film in enumerate(decoded, films.bounds(shard)[0]):
+            if isinstance(film, DataError):
+                unreadable.append((row, str(film)))
+                yield black
+            else:
+                yield film[None]
+            on_step()
+        if unreadable:  # on disk before the shard counts as written
+            write_json(films.folder / f"{shard:05d}{UNREADABLE}", {"schema_version": 1, "unreadable": unreadable})
+
+    films.write(shard, blocks())
+    return shard
+
+
+def _film_of(images: Images, decoding: Decoding, row: int) -> NDArray[np.uint8] | DataError:
     try:
-        workplace.rename(folder)
-    except OSError:
-        if not (folder / "index.json").is_file():  # otherwise another process decoded the same images first
-            raise
+        return decode(images.read(images.records[row].key), size=decoding.size, resize=decoding.resize)
+    except DataError as error:
+        return error
+    except Exception as error:  # a plugin's reader may raise anything
+        return DataError(getattr(error, "strerror", "") or f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.features.store import SHARD_ROWS, FeatureView
 from cxrbench.files import digest, home, seed_from
+from cxrbench.shards import SHARD_ROWS, ShardedArray
 from cxrbench.versions import NUMERICAL, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from cxrbench.component import Part
+    from cxrbench.config import Precision, Protocol
     from cxrbench.data.pixels import Pixels
     from cxrbench.features.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone
@@ -38,7 +41,7 @@ class Extraction:
     Attributes:
         augmentation: None for the clean view.
         view: 0 for the clean view, then 1, 2, ...
-        seed: the protocol's.
+        seed, precision: the protocol's.
     """
 
     pixels: Pixels
@@ -47,16 +50,26 @@ class Extraction:
     augmentation: Part[Augmentation] | None
     view: int
     seed: int
+    precision: Precision
 
     @property
-    def features(self) -> FeatureView:
+    def features(self) -> ShardedArray:
         """Where the features lie, named by all that they depend on."""
         drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
-            [2, *depends_on, drawn, BATCH, SHARD_ROWS, "float32", versions_of(*NUMERICAL), os.environ.get("KERAS_BACKEND", "")]
+            [
+                2,
+                *depends_on,
+                drawn,
+                BATCH,
+                SHARD_ROWS,
+                self.precision,
+                versions_of(*NUMERICAL),
+                os.environ.get("KERAS_BACKEND", ""),
+            ]
         )
-        return FeatureView(folder=home() / "features" / key, rows=self.pixels.rows)
+        return ShardedArray(folder=home() / "features" / key, rows=self.pixels.rows, dtype="float32")
 
     @property
     def backbone_seed(self) -> int:
@@ -78,21 +91,29 @@ def count_views(augmentation: Part[Augmentation]) -> int:
 
 
 def extractions(
-    pixels: Pixels, backbone: Part[Backbone], augmentation: Part[Augmentation], weights: Weights, seed: int
-) -> list[Extraction]:
+    pixels: Pixels, backbone: Part[Backbone], augmentation: Part[Augmentation], weights: Weights, protocol: Protocol
+) -> tuple[Extraction, ...]:
     """Return the clean view and then each augmented one."""
-    return [
+    return tuple(
         Extraction(
-            pixels=pixels, backbone=backbone, weights=weights, augmentation=augmentation if view else None, view=view, seed=seed
+            pixels=pixels,
+            backbone=backbone,
+            weights=weights,
+            augmentation=augmentation if view else None,
+            view=view,
+            seed=protocol.seed,
+            precision=protocol.precision,
         )
         for view in range(count_views(augmentation) + 1)
-    ]
+    )
 
 
 def extract_shard(extraction: Extraction, shard: int) -> None:
     """Write one shard of features; raise PluginError if the backbone or the augmentation breaks its contract."""
     start, stop = extraction.features.bounds(shard)
-    backbone = _backbone(extraction.backbone, extraction.weights, extraction.backbone_seed, extraction.input_shape)
+    backbone = _backbone(
+        extraction.backbone, extraction.weights, extraction.backbone_seed, extraction.input_shape, extraction.precision
+    )
     augment = _augmentation(extraction, shard)
     found = [
         _features(extraction, backbone, augment(_batch(extraction.pixels, first, min(first + BATCH, stop))))
@@ -101,12 +122,12 @@ def extract_shard(extraction: Extraction, shard: int) -> None:
     widths = sorted({len(batch[0]) for batch in found})
     if len(widths) > 1:
         raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
-    extraction.features.write(shard, np.concatenate(found)[: stop - start])
+    extraction.features.write(shard, [np.concatenate(found)[: stop - start]])
 
 
 def _batch(pixels: Pixels, start: int, stop: int) -> NDArray[np.float32]:
     """Return float32 ``[BATCH, size, size, 1]``; a shorter last batch is filled with its first image: one shape compiles."""
-    films = pixels.read(start, stop)
+    films = pixels.films.read(start, stop)
     filled = np.concatenate([films, np.repeat(films[:1], BATCH - len(films), axis=0)])
     return filled[..., None].astype(np.float32)
 
@@ -124,14 +145,26 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
 
 
 @lru_cache(maxsize=2)
-def _backbone(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int]) -> ImageBatches:
+def _backbone(
+    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision
+) -> ImageBatches:
     """Build a backbone as a function of grey films."""
-    built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
+    with _layers_in(precision):
+        built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
     if _is_model(built):
         from cxrbench.backend import compile_features
 
         return compile_features(built, (BATCH, *input_shape[:2], 1), CHANNELS)
     return lambda films: built(np.repeat(films, CHANNELS, axis=-1))
+
+
+def _layers_in(precision: Precision) -> AbstractContextManager[None]:
+    """Have Keras layers compute in a precision while a backbone is built; nothing else knows of it."""
+    if precision == "float32":
+        return nullcontext()
+    from cxrbench.backend import layers_in
+
+    return layers_in(precision)
 
 
 def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:

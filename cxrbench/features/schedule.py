@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from cxrbench.execution import reason_of
 from cxrbench.features.extraction import Extraction, extract_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Future
 
     from cxrbench.execution import Executor
@@ -26,26 +25,36 @@ class Extracted:
     problem: str = ""
 
 
-def extract_missing(extractions: Iterable[Extraction], executor: Executor, progress: Progress) -> dict[Extraction, Extracted]:
-    """Extract every shard that is not on disk; a failed shard costs its own extraction only."""
-    outcomes = dict.fromkeys(extractions, Extracted())
-    calls: dict[Future[float], Extraction] = {}
-    for extraction in outcomes:
-        for shard in extraction.features.missing():
-            calls[executor.submit(_timed, extraction, shard)] = extraction
-    progress.begin("features", len(calls))
-    for call in as_completed(calls):
-        extraction = calls[call]
-        outcomes[extraction] = _after(outcomes[extraction], call)
-        progress.advance("features")
-    return outcomes
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """Extractions that workers have been asked for, and the shards of each."""
+
+    calls: Mapping[Extraction, Iterable[Future[float]]]
+
+    def wait(self, extraction: Extraction) -> Extracted:
+        """Return what became of one, when all its shards are over; a failed shard costs its own extraction only."""
+        seconds, problem = 0.0, ""
+        for call in self.calls.get(extraction, ()):
+            try:
+                seconds += call.result()
+            except Exception as error:
+                problem = problem or reason_of(error)
+        return Extracted(seconds=seconds, problem=problem)
 
 
-def _after(so_far: Extracted, call: Future[float]) -> Extracted:
-    try:
-        return Extracted(seconds=so_far.seconds + call.result(), problem=so_far.problem)
-    except Exception as error:
-        return Extracted(seconds=so_far.seconds, problem=so_far.problem or reason_of(error))
+def extract_missing(
+    extractions: Iterable[Extraction], decoded: Iterable[int], executor: Executor, progress: Progress
+) -> Underway:
+    """Ask for every shard that is not on disk, as soon as its pixels are: `decoded` yields shards."""
+    missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
+    calls: dict[Extraction, list[Future[float]]] = {extraction: [] for extraction in missing}
+    progress.begin("features", sum(map(len, missing.values())))
+    for shard in decoded:
+        for extraction in (one for one in missing if shard in missing[one]):
+            call = executor.submit(_timed, extraction, shard)
+            call.add_done_callback(lambda _: progress.advance("features"))
+            calls[extraction].append(call)
+    return Underway(calls)
 
 
 def _timed(extraction: Extraction, shard: int) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.features.store import FeatureView
+    from cxrbench.shards import ShardedArray
 
 BLOCK_BATCHES = 64
 """Batches whose features are in memory at once."""
@@ -35,7 +35,7 @@ class TrainingRows:
         loss: what the strategy chose.
     """
 
-    views: tuple[FeatureView, ...]
+    views: tuple[ShardedArray, ...]
     rows: NDArray[np.int64]
     synthetic: NDArray[np.float32]
     labels: NDArray[np.float32]
@@ -51,7 +51,9 @@ class TrainingRows:
             yield self._features(block, view), self.labels[block], self.weights[block]
 
     def _features(self, block: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:
-        features = np.empty((len(block), self.views[0].width()), dtype=np.float32)
+        if len(self.views) == 1 and not len(self.synthetic):
+            return self.views[0].gather(self.rows[block])
+        features = np.empty((len(block), self.synthetic.shape[1]), dtype=np.float32)
         real = block < len(self.rows)
         features[~real] = self.synthetic[block[~real] - len(self.rows)]
         for number, of_view in enumerate(self.views):
@@ -61,7 +63,7 @@ class TrainingRows:
 
 
 def apply_balance(
-    balance: Balance, *, who: str, views: tuple[FeatureView, ...], train: NDArray[np.int64], labels: NDArray[np.int64]
+    balance: Balance, *, who: str, views: tuple[ShardedArray, ...], train: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> TrainingRows:
     """Carry out what an imbalance strategy decided.
 
@@ -86,7 +88,7 @@ def apply_balance(
         or (len(indices) and not 0 <= indices.min() <= indices.max() < len(train))
     ):
         raise PluginError(f"imbalance {who}: indices must be whole numbers in 0..{len(train) - 1}")
-    synthetic, synthetic_labels = _synthetic(balance, who, views[0].width())
+    synthetic, synthetic_labels = _synthetic(balance, who, views[0].row_shape()[0])
     all_labels = np.concatenate([labels[indices], synthetic_labels])
     if len(np.unique(all_labels)) < 2:
         raise PluginError(f"imbalance {who} left rows of one class only")

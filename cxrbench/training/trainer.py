@@ -13,7 +13,7 @@ from cxrbench.training.head import Head, head_for
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.features.store import FeatureView
+    from cxrbench.shards import ShardedArray
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.rows import TrainingRows
 
@@ -64,7 +64,7 @@ def fit_head(
     Raises:
         TrainingFailed: if the validation loss is not finite in any epoch.
     """
-    head = head_for(rows.views[0].width(), rows.loss, regimen.batch_size)
+    head = head_for(rows.synthetic.shape[1], rows.loss, regimen.batch_size)
     head.reset(seed=seed, learning_rate=learning_rate, dropout=dropout)
     generator = np.random.default_rng(seed)
     images, labels = validation
@@ -86,7 +86,7 @@ def fit_head(
     return Fit(losses=finite, best_epoch=best_epoch, scores=sigmoid(best_logits), head=head)
 
 
-def head_logits(head: Head, view: FeatureView, images: NDArray[np.int64]) -> NDArray[np.float64]:
+def head_logits(head: Head, view: ShardedArray, images: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the head's logit for each image, reading its features block by block."""
     blocks = range(0, len(images), SCORED_AT_ONCE)
     return np.concatenate([head.logits(view.gather(images[start : start + SCORED_AT_ONCE])) for start in blocks])

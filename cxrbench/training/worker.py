@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.component import Part
-    from cxrbench.features.store import FeatureView
     from cxrbench.plugin.specs import Imbalance, Space, Value
+    from cxrbench.shards import ShardedArray
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.trainer import Fit
 
@@ -35,7 +35,7 @@ class HeadJob:
     """
 
     study: str
-    views: tuple[FeatureView, ...] = field(compare=False)
+    views: tuple[ShardedArray, ...] = field(compare=False)
     imbalance: Part[Imbalance] = field(compare=False)
     train: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
     validation: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
