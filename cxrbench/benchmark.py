@@ -5,10 +5,12 @@ Declare -> load -> decode -> split -> features -> imbalance -> search -> evaluat
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Audience, Unavailable, enter_all, needed_features
+from cxrbench.cache import GIGABYTE, claiming, items, keep_below
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, study_identity
 from cxrbench.data.audit import audit_dataset, audit_split
@@ -25,7 +27,8 @@ from cxrbench.lineup import line_up
 from cxrbench.search.engine import find_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from cxrbench.component import Part
     from cxrbench.config import Settings
@@ -69,8 +72,8 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
 
-    with open_executor(settings.workers) as executor:  # its processes import Keras while the images are read
-        catalogue = read_catalogue(source, settings, downloader)
+    with _kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
+        catalogue = read_catalogue(source, settings, downloader)  # meanwhile, the workers import Keras
         protocol = _protocol(settings, source, catalogue, engine)
         folder = ProtocolFolder(out=settings.out, protocol=protocol)
         needed = {
@@ -79,6 +82,7 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
             if not _is_finished(folder, engine, recipe, features)
         }
         extracted = [one for features in needed.values() if not isinstance(features, Unavailable) for one in features]
+        claim([catalogue.pixels.films.folder, *(one.features.folder for one in extracted)])
         underway = extract_missing(extracted, decode(catalogue, progress), executor, progress)
 
         dataset = load_dataset(catalogue)
@@ -99,6 +103,19 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     mine = {str(recipe) for recipe in lineup.recipes}
     entries = tuple(entry for entry in board.entries if entry.recipe in mine)
     return Outcome(board=board, entries=entries, left_out=lineup.left_out)
+
+
+@contextmanager
+def _kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
+    """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
+    with claiming() as claim:
+        try:
+            yield claim
+        finally:
+            keep_below(int(limit_gb * GIGABYTE))
+            taken = sum(item.size for item in items()) / GIGABYTE
+            if taken > limit_gb:
+                progress.warn(f"what this run uses takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
 
 
 def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:

@@ -40,6 +40,7 @@ def _words(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
+Pruning = Literal["none", "median", "halving"]
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 
 
@@ -69,8 +70,10 @@ class Settings(BaseSettings):
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=64, ge=1)
     patience: int = Field(default=3, ge=1)
+    pruning: Pruning = "none"
     seed: int = Field(default=0, ge=0, lt=2**31)
     workers: int = Field(default_factory=_workers, ge=0, le=256)
+    cache_gb: float = Field(default=50.0, gt=0)
     out: Folder = Path("leaderboard")
     plugin: Paths = ()
     without: Names = ()
@@ -177,6 +180,7 @@ class Protocol(BaseModel):
     epochs: int
     batch_size: int
     patience: int
+    pruning: Pruning
 
     @property
     def warnings(self) -> tuple[str, ...]:

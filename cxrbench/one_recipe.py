@@ -72,6 +72,7 @@ def _compete(
         generation=protocol.generation,
         policy=protocol.threshold,
         metric=protocol.metric,
+        pruning=protocol.pruning,
     )
     record = StudyRecord(contest.folder.study(identity), str(recipe), space)
     trials = run_study(study, record, protocol.trials, executor, on_trial)

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from cxrbench.cli.cache import cache
 from cxrbench.cli.data import data
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
@@ -23,6 +24,7 @@ app.command()(run)
 app.command()(leaderboard)
 app.add_typer(plugins, name="plugins")
 app.add_typer(data, name="data")
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

@@ -44,9 +44,11 @@ Precision = Annotated[
 Epochs = Annotated[int | None, _option("At most, for each trial [10]")]
 BatchSize = Annotated[int | None, _option("Rows per optimizer step [64]")]
 Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
+Pruning = Annotated[str | None, _option("Give trials up early: none, median or halving [none]", metavar="POLICY")]
 Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
 Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
 Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
+CacheGb = Annotated[float | None, _option("Images and features kept on disk, in GB; the longest unused go first [50]")]
 Config = Annotated[Path | None, _option("Settings as TOML, under the flags' names [cxrbench.toml]", metavar="FILE")]
 PluginFiles = Annotated[list[Path] | None, _option("A one-file plugin, repeatable", metavar="FILE")]
 Without = Annotated[list[str] | None, _option("A plugin that is not to be loaded, repeatable", metavar="NAME")]
@@ -73,9 +75,11 @@ def run(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     patience: Patience = None,
+    pruning: Pruning = None,
     seed: Seed = None,
     workers: Workers = None,
     out: Out = None,
+    cache_gb: CacheGb = None,
     config: Config = None,
     plugin: PluginFiles = None,
     without: Without = None,

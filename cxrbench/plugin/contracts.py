@@ -127,6 +127,9 @@ class Balance:
     loss: CrossEntropy | Focal = field(default_factory=CrossEntropy)
 
 
+State = Literal["complete", "pruned", "failed"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One finished trial: what was tried and what came of it.
@@ -134,15 +137,15 @@ class Trial:
     Attributes:
         number: its place in the study, from 0.
         params: every searched parameter and the threshold.
-        state: complete, or failed with a `reason`.
-        value: the metric of the protocol on the validation fold at the best epoch; None if it failed.
+        state: complete; or pruned, that is given up at a cut-off of earlier trials; or failed, with a `reason`.
+        value: the metric of the protocol on the validation fold at the best epoch; None unless it is complete.
         losses: validation cross-entropy per epoch trained.
         seconds: wall time of the training.
     """
 
     number: int
     params: Mapping[str, Value]
-    state: Literal["complete", "failed"]
+    state: State
     value: float | None = None
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
@@ -156,6 +159,6 @@ class Proposer(Protocol):
         """Return a value inside the space for every parameter of trial `number`.
 
         Must be a pure function: the same seed, number and finished trials give the same proposal, in any process. `finished`
-        holds the trials of all earlier generations, sorted by number; failed ones have no value.
+        holds the trials of all earlier generations, sorted by number; only complete ones have a value.
         """
         ...

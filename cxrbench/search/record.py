@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
+    from cxrbench.plugin.contracts import State
     from cxrbench.plugin.specs import Parameter, Space
 
 THRESHOLD = "threshold"
@@ -50,7 +51,7 @@ class StudyRecord:
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
         self._study.add_trial(
             optuna.trial.create_trial(
-                state=optuna.trial.TrialState.COMPLETE if trial.state == "complete" else optuna.trial.TrialState.FAIL,
+                state=_states()[trial.state],
                 value=trial.value,
                 params=dict(trial.params),
                 distributions=distributions,
@@ -61,18 +62,22 @@ class StudyRecord:
 
 
 def _from_optuna(trial: FrozenTrial) -> Trial:
-    import optuna
-
     attributes = trial.user_attrs
     return Trial(
         number=attributes["number"],
         params=trial.params,
-        state="complete" if trial.state == optuna.trial.TrialState.COMPLETE else "failed",
+        state=next(name for name, state in _states().items() if state == trial.state),
         value=trial.value,
         losses=tuple(attributes["losses"]),
         seconds=attributes["seconds"],
         reason=attributes["reason"],
     )
+
+
+def _states() -> dict[State, TrialState]:
+    from optuna.trial import TrialState
+
+    return {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

@@ -11,6 +11,7 @@ from cxrbench.evaluation.metrics import metrics
 from cxrbench.execution import reason_of
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
+from cxrbench.search.pruning import cut_offs
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.threshold import choose_threshold
 from cxrbench.training.worker import HeadJob, TrialResult, train_trial
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from cxrbench.config import Pruning
     from cxrbench.execution import Executor
     from cxrbench.plugin.contracts import Proposer
     from cxrbench.plugin.specs import Space, Value
-    from cxrbench.search.record import StudyRecord
+from cxrbench.search.record import StudyRecord
 
 SEARCHED_THRESHOLD = "search"
 
@@ -39,6 +41,7 @@ class Study:
         generation: trials proposed together, each seeing exactly the finished earlier generations.
         policy: how the threshold is chosen.
         metric: what the search maximises on the validation fold.
+        pruning: how trials are given up early.
     """
 
     job: HeadJob
@@ -47,6 +50,7 @@ class Study:
     generation: int
     policy: str
     metric: str
+    pruning: Pruning
 
 
 def search_space(policy: str, strategy: Space) -> Space:
@@ -66,8 +70,11 @@ def run_study(
     for first in range(0, trials, study.generation):
         earlier = [finished[number] for number in range(first)]
         wanted = [number for number in range(first, min(first + study.generation, trials)) if number not in finished]
-        proposals = {number: _proposal(study, number, earlier) for number in wanted}
-        calls = {executor.submit(train_trial, study.job, number, params): number for number, params in proposals.items()}
+        limits = cut_offs(study.pruning, earlier, study.job.regimen.epochs)
+        proposals, calls = {}, {}
+        for number in wanted:  # one is trained while the next one is proposed
+            proposals[number] = _proposal(study, number, earlier)
+            calls[executor.submit(train_trial, study.job, number, proposals[number], limits)] = number
         for call in as_completed(calls):
             number = calls[call]
             trial = _judge(study, number, proposals[number], call)
@@ -107,6 +114,8 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
         result = call.result()
     except Exception as error:
         return Trial(number=number, params=params, state="failed", reason=reason_of(error))
+    if result.pruned:
+        return Trial(number=number, params=params, state="pruned", losses=result.losses, seconds=result.seconds)
     labels = study.job.validation[1]
     threshold = params.get(THRESHOLD)
     if threshold is None:

@@ -11,6 +11,8 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.training.head import Head, head_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cxrbench.shards import ShardedArray
@@ -33,6 +35,7 @@ class Fit:
         losses: validation cross-entropy of each epoch.
         best_epoch: the one that was kept, from 0.
         scores: float64 ``[n]``, validation scores of the best epoch.
+        pruned: whether training was given up at a cut-off.
         head: holding the weights of the best epoch, until the process trains the next one.
     """
 
@@ -40,6 +43,7 @@ class Fit:
     best_epoch: int
     scores: NDArray[np.float64]
     head: Head
+    pruned: bool
 
 
 def fit_head(
@@ -50,6 +54,7 @@ def fit_head(
     learning_rate: float,
     dropout: float,
     seed: int,
+    cut_offs: Sequence[float] = (),
 ) -> Fit:
     """Train a head from fresh weights.
 
@@ -60,6 +65,7 @@ def fit_head(
         learning_rate: Adam's.
         dropout: probability in 0..1.
         seed: of weights, order, views and dropout.
+        cut_offs: for each of the first epochs, the validation loss that the best one so far must not exceed.
 
     Raises:
         TrainingFailed: if the validation loss is not finite in any epoch.
@@ -69,7 +75,7 @@ def fit_head(
     generator = np.random.default_rng(seed)
     images, labels = validation
     losses: list[float] = []
-    best_epoch, best_weights, best_logits = -1, head.weights(), np.empty(0)
+    best_epoch, best_weights, best_logits, pruned = -1, head.weights(), np.empty(0), False
     for epoch in range(regimen.epochs):
         for block in rows.epoch(generator, regimen.batch_size):
             head.train(*block)
@@ -79,11 +85,14 @@ def fit_head(
             best_epoch, best_weights, best_logits = epoch, head.weights(), logits
         elif not np.isfinite(losses[-1]) or epoch - best_epoch >= regimen.patience:
             break
+        if epoch < len(cut_offs) and losses[best_epoch] > cut_offs[epoch]:
+            pruned = True
+            break
     if best_epoch < 0:
         raise TrainingFailed(f"the validation loss was {losses[0]} after the first epoch (learning rate {learning_rate:.2g})")
     head.set_weights(best_weights)
     finite = tuple(loss for loss in losses if np.isfinite(loss))
-    return Fit(losses=finite, best_epoch=best_epoch, scores=sigmoid(best_logits), head=head)
+    return Fit(losses=finite, best_epoch=best_epoch, scores=sigmoid(best_logits), head=head, pruned=pruned)
 
 
 def head_logits(head: Head, view: ShardedArray, images: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from cxrbench.plugin.contracts import Fold
 from cxrbench.training.rows import TrainingRows, apply_balance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -56,18 +56,20 @@ class TrialResult:
     Attributes:
         losses: validation cross-entropy of each epoch.
         scores: validation scores of the best epoch.
+        pruned: whether it was given up at a cut-off.
     """
 
     losses: tuple[float, ...]
     scores: NDArray[np.float64]
     seconds: float
+    pruned: bool
 
 
-def train_trial(job: HeadJob, number: int, params: Mapping[str, Value]) -> TrialResult:
-    """Train trial `number` of a study."""
+def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
+    """Train trial `number` of a study; give it up after an epoch whose cut-off its best validation loss so far exceeds."""
     start = time.perf_counter()
-    fit = _fit(job, number, params)
-    return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start)
+    fit = _fit(job, number, params, cut_offs)
+    return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
 
 
 def score_images(
@@ -80,7 +82,7 @@ def score_images(
     return fit.scores, sigmoid(head_logits(fit.head, job.views[0], images))
 
 
-def _fit(job: HeadJob, number: int, params: Mapping[str, Value]) -> Fit:
+def _fit(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> Fit:
     from cxrbench.training.trainer import fit_head
 
     options = tuple(sorted((name, params[name]) for name in job.strategy_space))
@@ -91,6 +93,7 @@ def _fit(job: HeadJob, number: int, params: Mapping[str, Value]) -> Fit:
         learning_rate=float(params["learning_rate"]),
         dropout=float(params["dropout"]),
         seed=seed_from(job.seed, number),
+        cut_offs=cut_offs,
     )
 
 

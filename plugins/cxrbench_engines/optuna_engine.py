@@ -66,8 +66,16 @@ def _add(study: Any, trial: Trial, params: dict[str, Value], distributions: dict
     """Put a finished trial into the study."""
     import optuna
 
-    state = optuna.trial.TrialState.COMPLETE if trial.state == "complete" else optuna.trial.TrialState.FAIL
-    study.add_trial(optuna.trial.create_trial(state=state, value=trial.value, params=params, distributions=distributions))
+    states = optuna.trial.TrialState
+    study.add_trial(
+        optuna.trial.create_trial(
+            state={"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[trial.state],
+            value=trial.value,
+            params=params,
+            distributions=distributions,
+            intermediate_values={epoch: -loss for epoch, loss in enumerate(trial.losses)},  # the study maximises
+        )
+    )
 
 
 def _ask_again(study: Any, trial: Trial, params: dict[str, Value], distributions: dict[str, Any]) -> None:
@@ -79,7 +87,7 @@ def _ask_again(study: Any, trial: Trial, params: dict[str, Value], distributions
     if trial.state == "complete":
         study.tell(asked, trial.value)
     else:
-        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)  # also if it was pruned: CMA-ES takes no part of a curve
 
 
 def _distribution(parameter: Parameter) -> Any:

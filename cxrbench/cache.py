@@ -1,0 +1,149 @@
+"""The cache of decoded images and features: what lies there, who uses it, and what goes when it is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from cxrbench.files import home, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+KINDS = ("images", "features")
+"""What a run keeps and can make again."""
+GIGABYTE = 10**9
+SET_ASIDE = ".removing-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """The decoded images of a dataset, or the features of one view under one backbone.
+
+    Attributes:
+        size: bytes on disk.
+        used: when a run last asked for it, in seconds since the epoch.
+        in_use: whether a running process may read it.
+    """
+
+    folder: Path
+    kind: str
+    size: int
+    used: float
+    in_use: bool
+
+
+@contextmanager
+def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
+    """Yield a function that claims folders of the cache until the block ends, or until the process does, however it ends.
+
+    A claimed folder exists, counts as used now, and is removed by nobody.
+    """
+    name, claimed = uuid.uuid4().hex, set[str]()
+    folder = home() / "claims"
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / f"{name}.json"
+
+    def claim(folders: Iterable[Path]) -> None:
+        with _one_at_a_time():
+            for one in folders:
+                one.mkdir(parents=True, exist_ok=True)
+                os.utime(one)
+                claimed.add(one.relative_to(home()).as_posix())
+            write_json(note, sorted(claimed))
+
+    with FileLock(_lock_of(note)):
+        try:
+            yield claim
+        finally:
+            note.unlink(missing_ok=True)
+    _lock_of(note).unlink(missing_ok=True)
+
+
+def items() -> list[Item]:
+    """Return what lies in the cache, the longest unused first."""
+    with _one_at_a_time():
+        return _items()
+
+
+def keep_below(limit: int) -> list[Item]:
+    """Remove what was unused for longest until the cache takes at most `limit` bytes, but nothing that is in use; return it."""
+    with _one_at_a_time():
+        found = _items()
+        excess = sum(item.size for item in found) - limit
+        gone: list[Item] = []
+        for item in found:
+            if excess > 0 and not item.in_use:
+                gone.append(item)
+                excess -= item.size
+        _set_aside(gone)
+    _remove_set_aside()
+    return gone
+
+
+def clear(kinds: Iterable[str] = KINDS) -> list[Item]:
+    """Remove all that is not in use; return it."""
+    with _one_at_a_time():
+        gone = [item for item in _items() if item.kind in kinds and not item.in_use]
+        _set_aside(gone)
+    _remove_set_aside()
+    return gone
+
+
+def _items() -> list[Item]:
+    in_use = _claimed()
+    found = []
+    for kind in KINDS:
+        for folder in (home() / kind).glob("[!.]*"):
+            status = folder.stat()
+            claimed = f"{kind}/{folder.name}" in in_use
+            found.append(Item(folder=folder, kind=kind, size=_size(folder), used=status.st_mtime, in_use=claimed))
+    return sorted(found, key=lambda item: item.used)
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes that the files of a folder take on disk; files of shards have holes until they are whole."""
+    statuses = [entry.stat() for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+    return sum(status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size for status in statuses)
+
+
+def _set_aside(gone: Iterable[Item]) -> None:
+    """Move folders out of everybody's sight, which is done at once."""
+    for item in gone:
+        item.folder.rename(home() / f"{SET_ASIDE}{uuid.uuid4().hex}")
+
+
+def _remove_set_aside() -> None:
+    """Remove what this process or one that did not come to its end has set aside."""
+    for folder in home().glob(f"{SET_ASIDE}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _claimed() -> set[str]:
+    """Return what running processes have claimed, and forget the claims of those that ended."""
+    claimed: set[str] = set()
+    for note in (home() / "claims").glob("*.json"):
+        try:
+            with FileLock(_lock_of(note), timeout=0):
+                note.unlink(missing_ok=True)
+            _lock_of(note).unlink(missing_ok=True)
+        except Timeout:
+            claimed |= set(json.loads(note.read_text(encoding="utf-8")))
+    return claimed
+
+
+def _lock_of(note: Path) -> Path:
+    return note.with_suffix(".lock")
+
+
+def _one_at_a_time() -> FileLock:
+    home().mkdir(parents=True, exist_ok=True)
+    return FileLock(home() / "cache.lock")
