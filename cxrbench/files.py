@@ -15,7 +15,7 @@ import platformdirs
 from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def home() -> Path:
@@ -62,14 +62,25 @@ def write_json(path: Path, content: Any) -> None:
 
 def digest(content: Any) -> str:
     """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(content)).hexdigest()
+
+
+def digest_each(contents: Iterable[Any]) -> str:
+    """Return the SHA-256 of a sequence of JSON values, of which only one at a time is in memory."""
+    summed = hashlib.sha256()
+    for content in contents:
+        summed.update(_canonical(content) + b"\n")
+    return summed.hexdigest()
 
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def seed_from(*parts: Any) -> int:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 SHARD_ROWS = 512
 """Rows of a shard: so few that two workers share a data set of a few thousand images evenly."""
-MARK = ".done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardedArray:
-    """One file of rows, and an empty file for each shard that is whole in it, named by its number and the shape of a row.
+    """One file of rows, an empty file for each shard that is whole in it, and one that is named by the shape of a row.
 
-    Processes that write the same shard write the same bytes, so that nobody needs to wait.
+    Processes that write the same shard write the same bytes, so that nobody needs to wait. No call but `missing` takes longer
+    when there are more rows.
 
     Attributes:
         folder: named by the hash of all that the content depends on.
@@ -46,8 +46,8 @@ class ShardedArray:
 
     def missing(self) -> list[int]:
         """Return the shards that are not on disk."""
-        present = {int(mark.split(".")[0]) for mark in self._marks()}
-        return [shard for shard in range(self.shards) if shard not in present]
+        present = set(_names_in(self.folder))
+        return [shard for shard in range(self.shards) if self._mark(shard).name not in present]
 
     def bounds(self, shard: int) -> tuple[int, int]:
         """Return the first row of a shard and the one after its last."""
@@ -58,12 +58,12 @@ class ShardedArray:
         start, stop = self.bounds(shard)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file.touch()
-        written, row_shape = 0, ()
+        written = 0
         with self._file.open("r+b") as file:  # other processes write their shards into the same file
             for block in blocks:
                 rows = np.ascontiguousarray(block, dtype=self.dtype)
                 if not written:
-                    row_shape = rows.shape[1:]
+                    self._agree_on(rows.shape[1:])
                     file.seek(start * rows[0].nbytes)
                 file.write(rows.data)
                 written += len(rows)
@@ -71,14 +71,14 @@ class ShardedArray:
             os.fsync(file.fileno())
         if written != stop - start:
             raise ValueError(f"shard {shard} of {self.folder} has {stop - start} rows, not {written}")
-        (self.folder / f"{shard:05d}.{'x'.join(map(str, row_shape))}{MARK}").touch()
+        self._mark(shard).touch()
 
     def row_shape(self) -> tuple[int, ...]:
-        """Return the shape of a row; raise CxrbenchError if the shards on disk differ in it."""
-        shapes = {mark.split(".")[1] for mark in self._marks()}
+        """Return the shape of a row; raise CxrbenchError if rows of different shapes were written."""
+        shapes = _names_in(self._shapes)
         if len(shapes) != 1:
-            raise CxrbenchError(f"rows of different shapes: {', '.join(sorted(shapes))}")
-        return tuple(map(int, shapes.pop().split("x")))
+            raise CxrbenchError(f"rows of different shapes: {' and '.join(sorted(shapes)) or 'none yet'}")
+        return tuple(map(int, shapes[0].split("x")))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return some rows that are on disk, though others may still be missing; mapped."""
@@ -95,11 +95,25 @@ class ShardedArray:
     def _file(self) -> Path:
         return self.folder / "rows.raw"
 
-    def _marks(self) -> list[str]:
-        try:
-            return [name for name in os.listdir(self.folder) if name.endswith(MARK)]  # noqa: PTH208 - names alone are wanted
-        except FileNotFoundError:
-            return []
+    @property
+    def _shapes(self) -> Path:
+        return self.folder / "shape"
+
+    def _mark(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.done"
+
+    def _agree_on(self, row_shape: tuple[int, ...]) -> None:
+        """Say what shape a row has; raise CxrbenchError if another one was said before."""
+        self._shapes.mkdir(exist_ok=True)
+        (self._shapes / "x".join(map(str, row_shape))).touch()
+        self.row_shape()
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names alone are wanted
+    except FileNotFoundError:
+        return []
 
 
 @lru_cache(maxsize=64)

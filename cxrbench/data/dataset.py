@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.errors import DataError
-from cxrbench.files import digest
+from cxrbench.files import digest_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,9 +69,9 @@ def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image's content; raise DataError on keys that are not unique and on labels that are not 0 or 1."""
     _check_records(images.records)
     digests = content_digests(images, decoding.threads)
-    contents = [[asdict(record), content] for record, content in zip(images.records, digests, strict=True)]
+    contents = ([asdict(record), content] for record, content in zip(images.records, digests, strict=True))
     return Catalogue(
-        images=images, decoding=decoding, pixels=pixels_of(images, digests, decoding), fingerprint=digest(contents)
+        images=images, decoding=decoding, pixels=pixels_of(images, digests, decoding), fingerprint=digest_each(contents)
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from cxrbench.data.decode import DECODER, decode
 from cxrbench.errors import DataError
-from cxrbench.files import digest, home, write_json
+from cxrbench.files import digest_each, home, write_json
 from cxrbench.shards import SHARD_ROWS, ShardedArray
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def content_digests(images: Images, threads: int) -> list[str]:
 
 def pixels_of(images: Images, digests: Sequence[str], decoding: Decoding) -> Pixels:
     """Return where the pixels of images lie, or will lie when they are decoded."""
-    key = digest([DECODER, decoding.size, decoding.resize, SHARD_ROWS, list(digests)])
+    key = digest_each([[DECODER, decoding.size, decoding.resize, SHARD_ROWS], *digests])
     return Pixels(rows=len(images.records), size=decoding.size, digest=key)
 
 

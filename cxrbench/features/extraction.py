@@ -115,19 +115,17 @@ def extract_shard(extraction: Extraction, shard: int) -> None:
         extraction.backbone, extraction.weights, extraction.backbone_seed, extraction.input_shape, extraction.precision
     )
     augment = _augmentation(extraction, shard)
-    found = [
-        _features(extraction, backbone, augment(_batch(extraction.pixels, first, min(first + BATCH, stop))))
-        for first in range(start, stop, BATCH)
-    ]
+    films = extraction.pixels.films.read(start, stop)
+    batches = (films[first : first + BATCH] for first in range(0, stop - start, BATCH))
+    found = [_features(extraction, backbone, augment(_filled(batch))) for batch in batches]
     widths = sorted({len(batch[0]) for batch in found})
     if len(widths) > 1:
         raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
     extraction.features.write(shard, [np.concatenate(found)[: stop - start]])
 
 
-def _batch(pixels: Pixels, start: int, stop: int) -> NDArray[np.float32]:
+def _filled(films: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return float32 ``[BATCH, size, size, 1]``; a shorter last batch is filled with its first image: one shape compiles."""
-    films = pixels.films.read(start, stop)
     filled = np.concatenate([films, np.repeat(films[:1], BATCH - len(films), axis=0)])
     return filled[..., None].astype(np.float32)
 

@@ -1,0 +1,127 @@
+"""Images a second through a backbone: cxrbench against `model.predict`, and the share of the machine's matrix-product peak.
+
+    KERAS_HOME=../shared/keras_home python benchmarks/extraction.py mobilenet:alpha=0.25 resnet50:weights=none
+
+Both get decoded images of 224 x 224 in memory or in the page cache. `model.predict` runs in one process with all cores, as
+users call it; cxrbench in one process a core, as `cxrbench run` does. Rounds alternate, and the peak is measured in each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import machine
+import numpy as np
+
+from cxrbench.component import bind, parse_component
+from cxrbench.data.pixels import Pixels
+from cxrbench.execution import open_executor
+from cxrbench.features.extraction import BATCH, CHANNELS, Extraction
+from cxrbench.features.schedule import extract_missing
+from cxrbench.features.weights import Weights, weights_option
+from cxrbench.plugin import Backbone
+from cxrbench.plugin.host import load_host
+from cxrbench.progress import Silence
+
+if TYPE_CHECKING:
+    from cxrbench.component import Part
+    from cxrbench.execution import Executor
+
+SIZE = 224
+SHAPE = (SIZE, SIZE, CHANNELS)
+
+
+def main() -> None:
+    """Print a Markdown table, a row for each backbone."""
+    arguments = _arguments()
+    print(f"{machine.describe()}\n\nmedians of {arguments.rounds} rounds, {arguments.precision}\n")
+    print("| backbone | GFLOP an image | images/s | model.predict | ratio | share of the peak | peak GFLOP/s |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["CXRBENCH_HOME"] = home
+        with open_executor(arguments.workers) as executor:
+            for text in arguments.backbone:
+                _measure(text, arguments, executor)
+
+
+def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> None:
+    component = parse_component(text)
+    backbone = bind(component, load_host().find(Backbone, component.name))
+    model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=0)
+    gigaflop = operations(model) / 1e9
+    images = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
+    images = min(images, 512)
+    films = np.random.default_rng(0).integers(0, 256, (images * arguments.workers, SIZE, SIZE), dtype=np.uint8)
+    as_users_have_them = np.repeat(films[..., None], CHANNELS, axis=-1).astype(np.float32)
+    ours, theirs, peaks = [], [], []
+    for round_number in range(arguments.rounds + 1):  # the first one compiles and does not count
+        peaks.append(machine.peak(executor, arguments.workers))
+        ours.append(_extracted(backbone, films, round_number, arguments, executor))
+        start = time.perf_counter()
+        model.predict(as_users_have_them, batch_size=BATCH, verbose=0)
+        theirs.append(len(films) / (time.perf_counter() - start))
+    ratio = statistics.median(mine / plain for mine, plain in zip(ours[1:], theirs[1:], strict=True))
+    share = statistics.median(mine * gigaflop / peak for mine, peak in zip(ours[1:], peaks[1:], strict=True))
+    mine, plain, peak = (statistics.median(rates[1:]) for rates in (ours, theirs, peaks))
+    print(f"| {text} | {gigaflop:.2f} | {mine:.1f} | {plain:.1f} | {ratio:.2f} | {share:.0%} | {peak:.0f} |", flush=True)
+
+
+def _extracted(
+    backbone: Part[Backbone], films: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
+) -> float:
+    """Return images a second through the path that a run takes: one shard for each worker, read from disk and written to it."""
+    extractions = []
+    for worker, own in enumerate(np.array_split(films, arguments.workers)):
+        pixels = Pixels(rows=len(own), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
+        pixels.films.write(0, [own])
+        extractions.append(
+            Extraction(
+                pixels=pixels,
+                backbone=backbone,
+                weights=Weights(name=weights_option(backbone)),
+                augmentation=None,
+                view=0,
+                seed=0,
+                precision=arguments.precision,
+            )
+        )
+    start = time.perf_counter()
+    underway = extract_missing(extractions, [0], executor, Silence())
+    for extraction in extractions:
+        if problem := underway.wait(extraction).problem:
+            raise RuntimeError(problem)
+    return len(films) / (time.perf_counter() - start)
+
+
+def operations(model: Any) -> float:
+    """Return the floating-point operations of the products in an image's pass: two for each multiplication and addition."""
+    total = 0.0
+    for layer in _layers(model):
+        for weight in layer.weights:
+            if "kernel" in weight.name:
+                total += 2 * float(np.prod(weight.shape)) * float(np.prod(layer.output.shape[1:-1]))
+    return total
+
+
+def _layers(model: Any) -> list[Any]:
+    inner = getattr(model, "layers", None)
+    return [model] if inner is None else [one for layer in inner for one in _layers(layer)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("backbone", nargs="*", default=["mobilenet:weights=none,alpha=0.25", "resnet50:weights=none"])
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=12.0, help="about what cxrbench takes in a round")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
