@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+
+    from cxrbench.config import Precision
 
     Array = NDArray[np.float32]
 
@@ -26,10 +28,10 @@ def is_model(function: Any) -> bool:
 
 
 @contextmanager
-def layers_in(precision: Literal["bfloat16"]) -> Iterator[None]:
+def layers_in(precision: Precision) -> Iterator[None]:
     """Have Keras layers that are built inside compute in `precision`; their weights stay float32."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(f"mixed_{precision}")
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
     try:
         yield
     finally:
@@ -67,7 +69,8 @@ def compile_features(model: Any, shape: tuple[int, int, int, int], channels: int
 def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Callable[[Array], Array]:
     import tensorflow
 
-    compiled = tensorflow.function(function, input_signature=[tensorflow.TensorSpec(shape, tensorflow.float32)])
+    signature = [tensorflow.TensorSpec(shape, tensorflow.float32)]
+    compiled = tensorflow.function(function, input_signature=signature).get_concrete_function()
     return lambda array: np.asarray(compiled(tensorflow.constant(array)))
 
 
@@ -139,7 +142,7 @@ class _CompiledSteps:
             vector,
             vector,
         ]
-        self._block = tensorflow.function(block, input_signature=signature)
+        self._block = tensorflow.function(block, input_signature=signature).get_concrete_function()
 
     def reset(self, learning_rate: float) -> None:
         self._learning_rate.assign(learning_rate)

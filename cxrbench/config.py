@@ -174,7 +174,7 @@ class Protocol(BaseModel):
     seed: int
     engine: str
     trials: int
-    generation: int = 5
+    generation: int = 6
     metric: Metric
     threshold: ThresholdPolicy
     epochs: int

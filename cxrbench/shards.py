@@ -62,9 +62,10 @@ class ShardedArray:
         with self._file.open("r+b") as file:  # other processes write their shards into the same file
             for block in blocks:
                 rows = np.ascontiguousarray(block, dtype=self.dtype)
-                if not written:
-                    self._agree_on(rows.shape[1:])
-                    file.seek(start * rows[0].nbytes)
+                self._agree_on(rows.shape[1:])
+                if written + len(rows) > stop - start:
+                    raise ValueError(f"shard {shard} of {self.folder} has {stop - start} rows, no more")
+                file.seek((start + written) * int(np.prod(rows.shape[1:])) * rows.itemsize)
                 file.write(rows.data)
                 written += len(rows)
             file.flush()
@@ -104,9 +105,14 @@ class ShardedArray:
 
     def _agree_on(self, row_shape: tuple[int, ...]) -> None:
         """Say what shape a row has; raise CxrbenchError if another one was said before."""
-        self._shapes.mkdir(exist_ok=True)
-        (self._shapes / "x".join(map(str, row_shape))).touch()
-        self.row_shape()
+        shape = "x".join(map(str, row_shape))
+        if said := _names_in(self._shapes):
+            if said != [shape]:
+                raise CxrbenchError(f"rows of different shapes: {' and '.join(sorted({shape, *said}))}")
+        else:
+            self._shapes.mkdir(exist_ok=True)
+            (self._shapes / shape).touch()
+            self.row_shape()
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ PROTOCOL = Protocol(
     split="grouped",
     image_size=64,
     resize="stretch",
+    precision="float32",
     seed=0,
     engine="optuna",
     trials=50,
@@ -31,6 +32,7 @@ PROTOCOL = Protocol(
     epochs=10,
     batch_size=32,
     patience=3,
+    pruning="none",
 )
 
 
@@ -161,6 +163,7 @@ def test_an_unknown_argument_in_python_is_named():
         ("metric", "f2", "'auc', 'f1', 'accuracy', 'recall', 'precision' or 'balanced-accuracy'"),
         ("split", "random", "'official', 'grouped' or 'paper'"),
         ("resize", "crop", "'stretch' or 'pad'"),
+        ("precision", "float16", "'float32' or 'bfloat16'"),
         ("threshold", "recall>=1.5", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
         ("threshold", "best", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
     ],
@@ -232,7 +235,9 @@ def test_the_command_takes_an_unknown_component_from_the_file():
     assert done.stderr == "error: unknown backbone 'textur': did you mean texture?\n"
 
 
-@pytest.mark.parametrize("change", [{"trials": 51}, {"seed": 1}, {"fingerprint": "1" * 64}, {"threshold": "youden"}])
+@pytest.mark.parametrize(
+    "change", [{"trials": 51}, {"seed": 1}, {"fingerprint": "1" * 64}, {"threshold": "youden"}, {"precision": "bfloat16"}]
+)
 def test_whatever_changes_in_a_protocol_changes_its_name(change):
     assert PROTOCOL.model_copy(update=change).name != PROTOCOL.name
     assert PROTOCOL.model_copy().name == PROTOCOL.name
@@ -240,7 +245,14 @@ def test_whatever_changes_in_a_protocol_changes_its_name(change):
 
 def test_the_budget_is_no_part_of_a_study_and_all_else_is():
     assert PROTOCOL.model_copy(update={"trials": 100}).study_identity == PROTOCOL.study_identity
-    for change in ({"seed": 1}, {"epochs": 11}, {"engine": "optuna:sampler=random"}, {"metric": "f1"}, {"image_size": 96}):
+    for change in (
+        {"seed": 1},
+        {"epochs": 11},
+        {"engine": "optuna:sampler=random"},
+        {"metric": "f1"},
+        {"image_size": 96},
+        {"precision": "bfloat16"},
+    ):
         assert PROTOCOL.model_copy(update=change).study_identity != PROTOCOL.study_identity
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import ConfigError
-from cxrbench.files import check_writable, digest, digest_file, home, replacing, seed_from, write_json, write_text
+from cxrbench.files import check_writable, digest, digest_each, digest_file, home, replacing, seed_from, write_json, write_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -116,6 +116,18 @@ def test_a_digest_stays_the_same_from_release_to_release():
 @pytest.mark.parametrize("other", [[1, "2"], ["1", 2], [12], [[1], 2], [1, 2, None], [2, 1], [1, 2.5], []])
 def test_other_content_has_another_digest(other):
     assert digest([1, 2]) != digest(other)
+
+
+@settings(deadline=None)
+@given(st.lists(JSON, max_size=5), st.lists(JSON, max_size=5))
+def test_the_digest_of_a_sequence_differs_where_the_sequence_does(one, other):
+    assert digest_each(iter(one)) == digest_each(one)
+    assert (digest_each(one) == digest_each(other)) == (digest(one) == digest(other))
+
+
+@pytest.mark.parametrize("other", [["ab", "c"], ["abc"], ["a", "b", "c"], ["bc", "a"], ["a", "bc", ""], [["a", "bc"]], []])
+def test_the_digest_of_a_sequence_depends_on_where_its_members_end(other):
+    assert digest_each(["a", "bc"]) != digest_each(other)
 
 
 def test_a_file_is_named_by_its_bytes(tmp_path):

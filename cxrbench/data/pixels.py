@@ -109,13 +109,16 @@ def decode_missing(
     total = sum(stop - start for start, stop in map(films.bounds, missing))
     on_progress(0, total)
     steps = itertools.count(1)
-    with ThreadPoolExecutor(decoding.threads) as pool:
+    pool = ThreadPoolExecutor(decoding.threads)
+    try:
         ahead: deque[tuple[int, Iterator[NDArray[np.uint8] | DataError]]] = deque()
         for shard in missing:
             ahead.append((shard, pool.map(partial(_film_of, images, decoding), range(*films.bounds(shard)))))
             if len(ahead) > 1:
                 yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
         yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
+    finally:  # nobody who interrupts waits for a thousand images
+        pool.shutdown(cancel_futures=True)
 
 
 def _store(pixels: Pixels, shard: int, decoded: Iterator[NDArray[np.uint8] | DataError], on_step: Callable[[], None]) -> int:

@@ -157,8 +157,8 @@ def _backbone(
 
 
 def _layers_in(precision: Precision) -> AbstractContextManager[None]:
-    """Have Keras layers compute in a precision while a backbone is built; nothing else knows of it."""
-    if precision == "float32":
+    """Have Keras layers compute in a precision while a backbone is built; Keras is not imported for the usual one."""
+    if precision == "float32" and "keras" not in sys.modules:
         return nullcontext()
     from cxrbench.backend import layers_in
 

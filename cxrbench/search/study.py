@@ -72,15 +72,17 @@ def run_study(
         wanted = [number for number in range(first, min(first + study.generation, trials)) if number not in finished]
         limits = cut_offs(study.pruning, earlier, study.job.regimen.epochs)
         proposals, calls = {}, {}
-        for number in wanted:  # one is trained while the next one is proposed
-            proposals[number] = _proposal(study, number, earlier)
-            calls[executor.submit(train_trial, study.job, number, proposals[number], limits)] = number
-        for call in as_completed(calls):
-            number = calls[call]
-            trial = _judge(study, number, proposals[number], call)
-            record.add(trial)
-            finished[number] = trial
-            on_trial(trial)
+        try:
+            for number in wanted:  # one is trained while the next one is proposed
+                proposals[number] = _proposal(study, number, earlier)
+                calls[executor.submit(train_trial, study.job, number, proposals[number], limits)] = number
+        finally:
+            for call in as_completed(calls):
+                number = calls[call]
+                trial = _judge(study, number, proposals[number], call)
+                record.add(trial)
+                finished[number] = trial
+                on_trial(trial)
     return [finished[number] for number in range(trials)]
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from cxrbench.shards import ShardedArray
 
-BLOCK_BATCHES = 64
-"""Batches whose features are in memory at once."""
+BLOCK_VALUES = 2**21
+"""Features in memory at once: 8 MB, whatever their width."""
 
 Block = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.float32]"]
 
@@ -46,8 +46,9 @@ class TrainingRows:
         """Yield (features, labels, weights) of all rows in random order, each image in a view drawn for this epoch."""
         order = generator.permutation(len(self.labels))
         view = generator.integers(len(self.views), size=len(self.rows))
-        for start in range(0, len(order), batch_size * BLOCK_BATCHES):
-            block = order[start : start + batch_size * BLOCK_BATCHES]
+        rows = max(1, BLOCK_VALUES // (batch_size * self.synthetic.shape[1])) * batch_size
+        for start in range(0, len(order), rows):
+            block = order[start : start + rows]
             yield self._features(block, view), self.labels[block], self.weights[block]
 
     def _features(self, block: NDArray[np.int64], view: NDArray[np.int64]) -> NDArray[np.float32]:

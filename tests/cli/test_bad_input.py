@@ -67,6 +67,18 @@ def test_unreadable_files_are_named_skipped_and_counted(place, films):
     assert sum(value for name, value in entry["dataset"].items() if name.endswith(("_normal", "_pneumonia"))) == 420
 
 
+def test_an_unreadable_file_does_not_shift_the_films_after_it(place, films):
+    folder = films("films", 210, 210)
+    (folder / "notes.png").write_text("no image")
+    by_turns = [f"films/{name}/{number:03d}.jpeg,{name.lower()}" for number in range(210) for name in ("NORMAL", "PNEUMONIA")]
+    (place.folder / "films.csv").write_text("\n".join(["path,label", "films/notes.png,normal", *by_turns]))
+    result = place.call(*RUN, *QUICK, "--data", "films.csv", "--epochs", 5)
+    assert result.returncode == 0, result.stderr
+    (entry,) = place.entries().values()
+    assert entry["dataset"]["skipped"] == 1
+    assert (entry["validation"]["auc"], entry["metrics"]["auc"]) == (1, 1)  # all films with pneumonia are the brighter ones
+
+
 def test_strict_data_makes_an_unreadable_file_an_error(place, films):
     folder = films("films", 200, 220)
     (folder / "NORMAL" / "cut.jpeg").write_bytes((folder / "NORMAL" / "000.jpeg").read_bytes()[:300])

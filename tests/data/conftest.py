@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbench.data.dataset import LoadedDataset
+from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
 from cxrbench.data.pixels import Decoding, Pixels
 from cxrbench.plugin import Images, Record
 
@@ -39,6 +40,18 @@ def decoding():
     return Decoding(size=8, resize="stretch", threads=1)
 
 
+@pytest.fixture(scope="session")
+def load():
+    """Catalogue and decode all images and load the data set."""
+
+    def load_all(images, decoding, *on_progress) -> LoadedDataset:
+        catalogue = catalogue_images(images, decoding)
+        deque(catalogue.decode(*on_progress), maxlen=0)
+        return load_dataset(catalogue)
+
+    return load_all
+
+
 @pytest.fixture
 def images_of():
     """Make what a dataset plugin returns from a dictionary of keys to files, bytes, pixels or errors."""
@@ -67,9 +80,8 @@ def films_of(encode):
 
 
 @pytest.fixture(scope="session")
-def dataset_of(tmp_path_factory):
+def dataset_of():
     """Make a loaded data set from (label, patient, part) of each image; nobody looks at its pixels."""
-    nowhere = tmp_path_factory.mktemp("nowhere") / "pixels.raw"
 
     def make(rows, skipped=()) -> LoadedDataset:
         records = tuple(
@@ -79,7 +91,8 @@ def dataset_of(tmp_path_factory):
         return LoadedDataset(
             name="handmade",
             records=records,
-            pixels=Pixels(path=nowhere, rows=len(records), size=8, digest=""),
+            rows=np.arange(len(records)),
+            pixels=Pixels(rows=len(records), size=8, digest="of none"),
             fingerprint="",
             skipped=tuple(skipped),
             warnings=("a warning of the plugin",),

@@ -9,52 +9,58 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.data.dataset import load_dataset
+from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decode import decode
-from cxrbench.data.pixels import CHUNK, Decoding
+from cxrbench.data.pixels import Decoding
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
+from cxrbench.shards import SHARD_ROWS
 
 TWO_AT_ONCE = """
 import sys
 from pathlib import Path
 import numpy as np
-from cxrbench.data.dataset import load_dataset
+import cxrbench.shards
+from cxrbench.data.dataset import catalogue_images, load_dataset
 from cxrbench.data.pixels import Decoding
 from cxrbench.plugin import Images, Record
 
+cxrbench.shards.SHARD_ROWS = 7
 folder = Path(sys.argv[1])
 keys = sorted(path.name for path in folder.iterdir())
 records = [Record(key=key, label=row % 2, patient=key) for row, key in enumerate(keys)]
 images = Images(name="shared", records=records, read=lambda key: folder / key)
 print("ready", flush=True)
 sys.stdin.readline()
-dataset = load_dataset(images, Decoding(size=32, resize="pad", threads=1))
-print(dataset.fingerprint, dataset.pixels.digest, int(dataset.pixels.read(0, len(keys)).sum()))
+catalogue = catalogue_images(images, Decoding(size=32, resize="pad", threads=1))
+shards = list(catalogue.decode())
+dataset = load_dataset(catalogue)
+print(dataset.fingerprint, dataset.pixels.digest, sorted(shards), int(dataset.pixels.films.read(0, len(keys)).sum()))
 """
 
 
 def pixels_of(dataset):
-    return np.array(dataset.pixels.read(0, dataset.pixels.rows))
+    return dataset.pixels.films.gather(dataset.rows)
 
 
 def never(done, total):
     raise AssertionError(f"decoded again: {done} of {total}")
 
 
-def test_pixels_and_labels_are_those_of_the_records(images_of, films_of, decoding):
+def test_pixels_and_labels_are_those_of_the_records(images_of, films_of, decoding, load):
     contents = films_of(5)
-    dataset = load_dataset(images_of(contents, label=lambda row: row // 3), decoding)
+    dataset = load(images_of(contents, label=lambda row: row // 3), decoding)
     assert dataset.labels.tolist() == [0, 0, 0, 1, 1]
     assert dataset.patients.tolist() == ["p0", "p1", "p2", "p3", "p4"]
     assert dataset.warnings == ("a warning of the plugin",)
     assert (dataset.pixels.rows, dataset.pixels.size) == (5, 8)
     expected = [decode(content, size=8, resize="stretch") for content in contents.values()]
     np.testing.assert_array_equal(pixels_of(dataset), expected)
-    np.testing.assert_array_equal(dataset.pixels.read(2, 4), expected[2:4])
+    np.testing.assert_array_equal(dataset.pixels.films.read(2, 4), expected[2:4])
+    assert dataset.rows.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films_of, encode, decoding, tmp_path):
+def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films_of, encode, tmp_path, load):
     films = list(films_of(3).values())
     jpeg = encode(np.random.default_rng(1).integers(0, 256, (90, 90), dtype=np.uint8), "JPEG")
     contents = {
@@ -67,9 +73,11 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films
         "c": films[2],
         "empty.png": b"",
     }
-    dataset = load_dataset(images_of(contents, label=lambda row: int(row == 4)), decoding)
+    decoding = Decoding(size=8, resize="stretch", threads=3)
+    dataset = load(images_of(contents, label=lambda row: int(row == 4)), decoding)
     assert [record.key for record in dataset.records] == ["a", "b", "c"]
     assert dataset.labels.tolist() == [0, 1, 0]
+    assert dataset.rows.tolist() == [1, 4, 6]
     np.testing.assert_array_equal(pixels_of(dataset), [decode(film, size=8, resize="stretch") for film in films])
     reasons = dict(dataset.skipped)
     assert list(reasons) == ["notes.txt", "gone.png", "half.jpeg", "closed.png", "empty.png"]
@@ -80,57 +88,87 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films
     assert "is no image" in reasons["empty.png"]
 
 
-def test_skipped_files_are_known_without_decoding_again(images_of, films_of, decoding):
+def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, films_of, decoding, load):
+    films = list(films_of(3).values())
+    contents = {"notes": b"not a film", "a": films[0], "b": films[1], "empty": b"", "c": films[2]}
+    pixels = load(images_of(contents), decoding).pixels
+    assert pixels.rows == 5
+    assert list(pixels.unreadable()) == [0, 3]
+    stored = pixels.films.read(0, 5)
+    assert stored.shape == (5, 8, 8)
+    assert not stored[[0, 3]].any()
+    np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(film, size=8, resize="stretch") for film in films])
+
+
+def test_skipped_files_are_known_without_decoding_again(images_of, films_of, decoding, load):
     images = images_of(films_of(3) | {"notes.txt": b"not a film"})
-    first = load_dataset(images, decoding)
-    assert load_dataset(images, decoding, never) == first
+    first = load(images, decoding)
+    assert load(images, decoding, never) == first
     assert [key for key, _ in first.skipped] == ["notes.txt"]
 
 
-def test_a_file_that_has_been_repaired_is_read(images_of, films_of, decoding, tmp_path):
+def test_a_file_that_has_been_repaired_is_read(images_of, films_of, decoding, tmp_path, load):
     path = tmp_path / "late.png"
     contents = films_of(2) | {"late.png": path}
-    before = load_dataset(images_of(contents), decoding)
+    before = load(images_of(contents), decoding)
     path.write_bytes(contents["0.png"])
-    after = load_dataset(images_of(contents), decoding)
+    after = load(images_of(contents), decoding)
     assert (len(before.records), len(after.records)) == (2, 3)
     assert after.skipped == ()
+    assert after.fingerprint != before.fingerprint
+    np.testing.assert_array_equal(pixels_of(after)[2], pixels_of(after)[0])
 
 
-def test_progress_counts_up_to_all_images(images_of, films_of, decoding):
+def test_progress_counts_up_to_all_images(images_of, films_of, decoding, load):
     heard = []
-    load_dataset(images_of(films_of(3) | {"x": b""}), decoding, lambda done, total: heard.append((done, total)))
+    load(images_of(films_of(3) | {"x": b""}), decoding, lambda done, total: heard.append((done, total)))
     assert heard == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_a_second_load_decodes_nothing_and_gives_the_same(images_of, films_of, decoding):
-    first = load_dataset(images_of(films_of(4)), decoding)
-    second = load_dataset(images_of(films_of(4)), decoding, never)
+def test_cataloguing_reads_every_image_and_decodes_none(images_of, films_of, decoding, cache):
+    catalogue = catalogue_images(images_of(films_of(3) | {"x": b""}), decoding)
+    assert (catalogue.pixels.rows, catalogue.pixels.size) == (4, 8)
+    assert not cache.exists()
+
+
+def test_a_second_load_decodes_nothing_and_gives_the_same(images_of, films_of, decoding, load):
+    first = load(images_of(films_of(4)), decoding)
+    second = load(images_of(films_of(4)), decoding, never)
     assert second == first
     np.testing.assert_array_equal(pixels_of(second), pixels_of(first))
 
 
-def test_one_byte_of_one_image_changes_fingerprint_and_pixel_key(images_of, films_of, decoding):
+def test_one_byte_of_one_image_changes_fingerprint_and_pixel_key(images_of, films_of, decoding, load):
     contents = films_of(3)
-    before = load_dataset(images_of(contents), decoding)
-    after = load_dataset(images_of(contents | {"1.png": contents["1.png"] + b"\0"}), decoding)
+    before = load(images_of(contents), decoding)
+    after = load(images_of(contents | {"1.png": contents["1.png"] + b"\0"}), decoding)
     assert after.fingerprint != before.fingerprint
     assert after.pixels.digest != before.pixels.digest
 
 
-def test_one_pixel_changes_fingerprint_and_pixel_key(images_of, decoding):
+@pytest.mark.parametrize("change", [b"not a film", b"", PermissionError(13, "Permission denied")])
+def test_a_file_that_cannot_be_read_counts_in_fingerprint_and_pixel_key(images_of, films_of, decoding, change):
+    contents = films_of(3) | {"notes.txt": b"no film"}
+    before = catalogue_images(images_of(contents), decoding)
+    after = catalogue_images(images_of(contents | {"notes.txt": change}), decoding)
+    without = catalogue_images(images_of(films_of(3)), decoding)
+    assert len({one.fingerprint for one in (before, after, without)}) == 3
+    assert len({one.pixels.digest for one in (before, after, without)}) == 3
+
+
+def test_one_pixel_changes_fingerprint_and_pixel_key(images_of, decoding, load):
     film = np.zeros((8, 8), dtype=np.uint8)
     other = film.copy()
     other[3, 4] = 1
-    before, after = (load_dataset(images_of({"a": film, "b": second}), decoding) for second in (film, other))
+    before, after = (load(images_of({"a": film, "b": second}), decoding) for second in (film, other))
     assert after.fingerprint != before.fingerprint
     assert after.pixels.digest != before.pixels.digest
 
 
-def test_the_shape_of_pixels_changes_the_pixel_key(images_of):
+def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
     film = np.full((4, 16), 255, dtype=np.uint8)
     padded = Decoding(size=16, resize="pad", threads=1)
-    wide, high = (load_dataset(images_of({"a": shape}), padded) for shape in (film, film.reshape(16, 4)))
+    wide, high = (load(images_of({"a": shape}), padded) for shape in (film, film.reshape(16, 4)))
     assert wide.pixels.digest != high.pixels.digest
     np.testing.assert_array_equal(pixels_of(high)[0], pixels_of(wide)[0].T)
 
@@ -138,12 +176,12 @@ def test_the_shape_of_pixels_changes_the_pixel_key(images_of):
 @pytest.mark.parametrize(
     "change", [{"label": 1}, {"patient": "somebody else"}, {"split": "test"}, {"key": "other.png"}, {"site": "Basel"}]
 )
-def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(images_of, films_of, decoding, change):
+def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(images_of, films_of, decoding, change, load):
     contents = films_of(3)
     images = images_of(contents)
-    before = load_dataset(images, decoding)
+    before = load(images, decoding)
     changed = replace(images.records[0], **change)
-    after = load_dataset(
+    after = load(
         replace(images, records=[changed, *images.records[1:]], read=lambda key: contents.get(key, contents["0.png"])),
         decoding,
         never,
@@ -152,50 +190,41 @@ def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(im
     assert after.pixels == before.pixels
 
 
-def test_another_order_of_files_gives_another_pixel_key(images_of, films_of, decoding):
+def test_another_order_of_files_gives_another_pixel_key(images_of, films_of, decoding, load):
     contents = films_of(3)
-    before = load_dataset(images_of(contents), decoding)
-    after = load_dataset(images_of(dict(reversed(contents.items()))), decoding)
+    before = load(images_of(contents), decoding)
+    after = load(images_of(dict(reversed(contents.items()))), decoding)
     assert after.pixels.digest != before.pixels.digest
     np.testing.assert_array_equal(pixels_of(after), pixels_of(before)[::-1])
 
 
 @pytest.mark.parametrize("change", [{"size": 9}, {"resize": "pad"}])
-def test_size_and_resizing_change_the_pixel_key_but_not_the_fingerprint(images_of, films_of, decoding, change):
-    before = load_dataset(images_of(films_of(3)), decoding)
-    after = load_dataset(images_of(films_of(3)), replace(decoding, **change))
+def test_size_and_resizing_change_the_pixel_key_but_not_the_fingerprint(images_of, films_of, decoding, change, load):
+    before = load(images_of(films_of(3)), decoding)
+    after = load(images_of(films_of(3)), replace(decoding, **change))
     assert after.pixels.digest != before.pixels.digest
     assert after.fingerprint == before.fingerprint
 
 
-def test_the_number_of_threads_changes_nothing(images_of, films_of, decoding, tmp_path, monkeypatch):
+def test_the_number_of_threads_changes_nothing(images_of, films_of, tmp_path, monkeypatch, load):
     contents = films_of(40) | {"notes.txt": b"not a film"}
     found = []
     for threads in (1, 7):
         monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / str(threads)))
-        found.append(load_dataset(images_of(contents), replace(decoding, threads=threads)))
+        found.append(load(images_of(contents), Decoding(size=8, resize="stretch", threads=threads)))
     one, many = found
-    assert one.pixels.path != many.pixels.path
-    assert one.pixels.path.read_bytes() == many.pixels.path.read_bytes()
+    files = [tmp_path / threads / "images" / one.pixels.digest / "rows.raw" for threads in ("1", "7")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert len(files[0].read_bytes()) == 41 * 8 * 8
+    assert one.pixels == many.pixels
     assert (one.fingerprint, one.skipped, one.records) == (many.fingerprint, many.skipped, many.records)
 
 
-def test_more_images_than_are_in_flight_at_once_keep_their_order(images_of, decoding):
-    levels = np.arange(CHUNK + 5) % 251
+def test_more_images_than_are_in_flight_at_once_keep_their_order(images_of, decoding, load):
+    levels = np.arange(3 * SHARD_ROWS + 5) % 251
     contents = {str(row): np.full((8, 8), level, dtype=np.uint8) for row, level in enumerate(levels)}
-    dataset = load_dataset(images_of(contents), replace(decoding, threads=4))
+    dataset = load(images_of(contents), replace(decoding, threads=4))
     np.testing.assert_array_equal(pixels_of(dataset)[:, 3, 3], levels)
-
-
-def test_decoding_that_breaks_off_leaves_nothing_behind(images_of, films_of, decoding, cache):
-    def interrupt(done, total):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        load_dataset(images_of(films_of(3)), decoding, interrupt)
-    assert list((cache / "images").iterdir()) == []
-    assert len(load_dataset(images_of(films_of(3)), decoding).records) == 3
 
 
 def test_two_processes_may_decode_the_same_images_at_once(films_of, cache, tmp_path):
@@ -214,12 +243,13 @@ def test_two_processes_may_decode_the_same_images_at_once(films_of, cache, tmp_p
     ends = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
     assert ends[0][0] == ends[1][0] != ""
+    assert str(list(range(9))) in ends[0][0]
     assert [path.name for path in (cache / "images").iterdir()] == [ends[0][0].split()[1]]
 
 
-def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding):
+def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding, load):
     with pytest.raises(DataError, match=r"none of 2 files could be read as an image; the first: a is no image") as caught:
-        load_dataset(images_of({"a": b"x", "b": b""}), decoding)
+        load(images_of({"a": b"x", "b": b""}), decoding)
     assert caught.value.exit_code == 3
 
 
@@ -232,12 +262,12 @@ def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding):
         ([Record(key="a", label=None, patient="p")], "a: label None is neither 0"),
     ],
 )
-def test_records_that_cannot_be_meant_are_refused(images_of, decoding, records, words):
+def test_records_that_cannot_be_meant_are_refused(images_of, decoding, records, words, load):
     with pytest.raises(DataError, match=words):
-        load_dataset(replace(images_of({"a": np.zeros((8, 8), dtype=np.uint8)}), records=records), decoding)
+        load(replace(images_of({"a": np.zeros((8, 8), dtype=np.uint8)}), records=records), decoding)
 
 
-def test_nothing_is_written_outside_the_cache(images_of, films_of, decoding, cache):
-    dataset = load_dataset(images_of(films_of(2)), decoding)
-    assert dataset.pixels.path.is_relative_to(cache)
+def test_nothing_is_written_outside_the_cache(images_of, films_of, decoding, cache, load):
+    dataset = load(images_of(films_of(2)), decoding)
+    assert dataset.pixels.films.folder.is_relative_to(cache)
     assert {path.relative_to(cache).parts[0] for path in Path(cache).rglob("*")} == {"images"}

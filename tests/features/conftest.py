@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from cxrbench.component import bind, parse_component
+from cxrbench.config import Protocol
 from cxrbench.data.pixels import Pixels
+from cxrbench.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.features.weights import Weights
+from cxrbench.files import home
 from cxrbench.plugin import Augmentation, Backbone
 from cxrbench.plugin.host import load_host
 
@@ -155,11 +159,21 @@ def components_of(host):
 
 
 @pytest.fixture(scope="session")
-def plain(plugin_file):
-    """Make components of the one-file plugin."""
-    host = load_host([plugin_file])
-    assert not host.plugins[-1].problem
-    return components_of(host)
+def parts_of():
+    """Make components of a one-file plugin."""
+
+    def load(file):
+        host = load_host([file])
+        assert not host.plugins[-1].problem
+        return components_of(host)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def plain(parts_of, plugin_file):
+    """Make components of the one-file plugin of plain NumPy."""
+    return parts_of(plugin_file)
 
 
 @pytest.fixture
@@ -177,15 +191,60 @@ def changed_plain(tmp_path, plugin_file):
 
 
 @pytest.fixture
-def pixels_with(tmp_path):
+def pixels_with():
     """Put random pixels on disk."""
-    numbers = itertools.count()
 
-    def make(rows, size=4, films=None, digest="of these pixels"):
+    def make(rows, size=4, films=None):
         if films is None:
             films = np.random.default_rng(rows).integers(0, 256, (rows, size, size), dtype=np.uint8)
-        path = tmp_path / f"pixels{next(numbers)}.raw"
-        path.write_bytes(films.tobytes())
-        return Pixels(path=path, rows=rows, size=size, digest=digest)
+        pixels = Pixels(rows=rows, size=films.shape[1], digest=hashlib.sha256(films.tobytes()).hexdigest())
+        for shard in pixels.films.missing():
+            start, stop = pixels.films.bounds(shard)
+            pixels.films.write(shard, [films[start:stop]])
+        return pixels
 
     return make
+
+
+@pytest.fixture
+def protocol_with():
+    """Make a protocol of which a seed and a precision are known and nothing else."""
+    return lambda seed=0, precision="float32": Protocol.model_construct(seed=seed, precision=precision)
+
+
+@pytest.fixture
+def extraction_of(plain, pixels_with):
+    """Make an extraction of components of a one-file plugin, the one of plain NumPy unless told otherwise."""
+
+    def make(backbone="corner", *, of=plain, augmentation=None, view=None, **given):
+        return Extraction(
+            **{
+                "pixels": given.pop("pixels", None) or pixels_with(BATCH + 5),
+                "backbone": of.backbone(backbone),
+                "weights": Weights(name="none"),
+                "augmentation": of.augmentation(augmentation) if augmentation else None,
+                "view": (1 if augmentation else 0) if view is None else view,
+                "seed": 0,
+                "precision": "float32",
+                **given,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def extract(monkeypatch, tmp_path_factory):
+    """Extract all shards into a cache that holds the pixels and nothing else, and return the features."""
+
+    def extract_anew(extraction, shards=None):
+        images, cache = home() / "images", tmp_path_factory.mktemp("cache")
+        monkeypatch.setenv("CXRBENCH_HOME", str(cache))
+        (cache / "images").symlink_to(images.resolve(), target_is_directory=True)
+        wanted = extraction.features.missing()
+        for shard in shards or wanted:
+            extract_shard(extraction, shard)
+        assert extraction.features.missing() == []
+        return extraction.features.gather(np.arange(extraction.pixels.rows))
+
+    return extract_anew

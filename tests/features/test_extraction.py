@@ -8,47 +8,14 @@ import pytest
 
 from cxrbench.component import bind
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.execution import ThisProcess
-from cxrbench.features.extraction import BATCH, Extraction, count_views, extract_shard, extractions
-from cxrbench.features.schedule import extract_missing
-from cxrbench.features.store import SHARD_ROWS
+from cxrbench.features.extraction import BATCH, count_views, extract_shard, extractions
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import Declaration, Plugin
-from cxrbench.progress import Silence
+from cxrbench.shards import SHARD_ROWS
 
 NONE = Weights(name="none")
 TRAINED = Weights(name="imagenet", digest="of the file")
-
-
-@pytest.fixture
-def extraction_of(plain, pixels_with):
-    def make(backbone="corner", *, augmentation=None, view=None, pixels=None, weights=NONE, seed=0):
-        return Extraction(
-            pixels=pixels or pixels_with(BATCH + 5),
-            backbone=plain.backbone(backbone),
-            weights=weights,
-            augmentation=plain.augmentation(augmentation) if augmentation else None,
-            view=(1 if augmentation else 0) if view is None else view,
-            seed=seed,
-        )
-
-    return make
-
-
-@pytest.fixture
-def extract(monkeypatch, tmp_path_factory):
-    """Extract all shards into a cache that nothing else is in, and return the features."""
-
-    def extract_anew(extraction, shards=None):
-        monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path_factory.mktemp("cache")))
-        wanted = extraction.features.missing()
-        for shard in shards or wanted:
-            extract_shard(extraction, shard)
-        assert extraction.features.missing() == []
-        return extraction.features.gather(np.arange(extraction.pixels.rows))
-
-    return extract_anew
 
 
 def expected_corner(films):
@@ -65,7 +32,7 @@ def test_clean_features_are_the_backbone_of_the_pixels_as_rgb_in_0_to_255(extrac
     pixels = pixels_with(rows)
     found = extract(extraction_of(pixels=pixels))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected_corner(pixels.read(0, rows)), rtol=1e-6)
+    np.testing.assert_allclose(found, expected_corner(pixels.films.read(0, rows)), rtol=1e-6)
 
 
 def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_of, extract, pixels_with):
@@ -73,7 +40,7 @@ def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_o
     pixels = pixels_with(rows)
     extraction = extraction_of(pixels=pixels)
     assert extraction.features.missing() == [0, 1]
-    np.testing.assert_allclose(extract(extraction, shards=[1, 0]), expected_corner(pixels.read(0, rows)), rtol=1e-6)
+    np.testing.assert_allclose(extract(extraction, shards=[1, 0]), expected_corner(pixels.films.read(0, rows)), rtol=1e-6)
 
 
 def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):
@@ -158,9 +125,9 @@ def test_clean_features_from_a_weights_file_serve_every_seed(extraction_of, pixe
     assert not with_file & without
 
 
-def test_the_clean_view_does_not_depend_on_the_augmentation(plain, pixels_with):
+def test_the_clean_view_does_not_depend_on_the_augmentation(plain, pixels_with, protocol_with):
     made = [
-        extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation(text), NONE, 0)[0]
+        extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation(text), NONE, protocol_with())[0]
         for text in ("noise", "still")
     ]
     assert key(made[0]) == key(made[1])
@@ -181,6 +148,7 @@ def test_the_key_changes_with_all_that_features_depend_on(extraction_of, pixels_
         {"weights": TRAINED},
         {"weights": replace(TRAINED, digest="of another file")},
         {"weights": replace(TRAINED, name="cxr")},
+        {"precision": "bfloat16"},
         {"pixels": replace(pixels, digest="of other pixels")},
     ]
     keys = [key(extraction_of(**same)), *(key(extraction_of(**same | other)) for other in others)]
@@ -188,9 +156,9 @@ def test_the_key_changes_with_all_that_features_depend_on(extraction_of, pixels_
     assert len(set(keys)) == len(keys)
 
 
-def test_the_key_changes_with_the_source_of_the_plugin(changed_plain, pixels_with):
+def test_the_key_changes_with_the_source_of_the_plugin(changed_plain, pixels_with, protocol_with):
     def keys(plain):
-        made = extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation("shift"), NONE, 0)
+        made = extractions(pixels_with(3), plain.backbone("corner"), plain.augmentation("shift"), NONE, protocol_with())
         return [key(one) for one in made]
 
     before = keys(changed_plain.before)
@@ -198,7 +166,7 @@ def test_the_key_changes_with_the_source_of_the_plugin(changed_plain, pixels_wit
     assert not set(keys(changed_plain.change())) & set(before)
 
 
-def test_the_key_changes_with_the_version_of_the_plugin_and_what_its_declaration_fixes(plain, pixels_with):
+def test_the_key_changes_with_the_version_of_the_plugin_and_what_its_declaration_fixes(plain, extraction_of, pixels_with):
     spec = Backbone(name="thick", factory="cxrbench_backbones.controls:border", fixed={"depth": 50})
     deeper = replace(spec, fixed={"depth": 101})
     made = [
@@ -207,8 +175,7 @@ def test_the_key_changes_with_the_version_of_the_plugin_and_what_its_declaration
         )
         for one, version in ((spec, "1.0"), (spec, "1.1"), (deeper, "1.0"))
     ]
-    pixels = pixels_with(3)
-    keys = [key(Extraction(pixels=pixels, backbone=one, weights=NONE, augmentation=None, view=0, seed=0)) for one in made]
+    keys = [key(replace(extraction_of(pixels=pixels_with(3)), backbone=one)) for one in made]
     assert keys[1] != keys[0]
     assert keys[2] != keys[0]
 
@@ -216,11 +183,12 @@ def test_the_key_changes_with_the_version_of_the_plugin_and_what_its_declaration
 @pytest.mark.parametrize(
     ("text", "views"), [("noise", 4), ("shift", 2), ("noise:views=1", 1), ("shift:views=7", 7), ("still", 0)]
 )
-def test_views_are_what_the_plugin_declares_or_the_user_says(plain, pixels_with, text, views):
+def test_views_are_what_the_plugin_declares_or_the_user_says(plain, pixels_with, protocol_with, text, views):
     augmentation = plain.augmentation(text)
     assert count_views(augmentation) == views
-    made = extractions(pixels_with(3), plain.backbone("corner"), augmentation, NONE, 0)
+    made = extractions(pixels_with(3), plain.backbone("corner"), augmentation, NONE, protocol_with(seed=7))
     assert [one.view for one in made] == list(range(views + 1))
+    assert {(one.seed, one.precision) for one in made} == {(7, "float32")}
     assert [one.augmentation for one in made] == [None] + [augmentation] * views
     assert len({key(one) for one in made}) == views + 1
 
@@ -238,25 +206,3 @@ def test_a_number_of_views_that_cannot_be_meant_is_refused(plain, views):
 def test_an_augmentation_that_does_nothing_has_no_views(plain):
     with pytest.raises(ConfigError, match="still:views=3"):
         count_views(plain.augmentation("still:views=3"))
-
-
-def test_only_missing_shards_are_extracted(extraction_of, pixels_with):
-    extraction = extraction_of(pixels=pixels_with(SHARD_ROWS + 1))
-    extract_shard(extraction, 0)
-    before = extraction.features.path(0).stat().st_mtime_ns
-    first = extract_missing([extraction], ThisProcess(), Silence())
-    assert extraction.features.missing() == []
-    assert extraction.features.path(0).stat().st_mtime_ns == before
-    assert first[extraction].seconds > 0
-    again = extract_missing([extraction], ThisProcess(), Silence())
-    assert (again[extraction].seconds, again[extraction].problem) == (0, "")
-
-
-def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with):
-    pixels = pixels_with(3)
-    good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
-    outcomes = extract_missing([broken, good], ThisProcess(), Silence())
-    assert outcomes[broken].problem.startswith("PluginError: backbone nan returned features that are not finite")
-    assert outcomes[good].problem == ""
-    assert broken.features.missing() == [0]
-    assert good.features.missing() == []

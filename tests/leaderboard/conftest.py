@@ -20,6 +20,7 @@ def make_protocol():
                 "split": "grouped",
                 "image_size": 64,
                 "resize": "stretch",
+                "precision": "float32",
                 "seed": 0,
                 "engine": "optuna",
                 "trials": 5,
@@ -28,6 +29,7 @@ def make_protocol():
                 "epochs": 3,
                 "batch_size": 32,
                 "patience": 2,
+                "pruning": "none",
                 **given,
             }
         )

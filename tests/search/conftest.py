@@ -9,11 +9,11 @@ import pytest
 
 from cxrbench.component import Component, bind, parse_component
 from cxrbench.execution import ThisProcess
-from cxrbench.features.store import FeatureView
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space
+from cxrbench.shards import ShardedArray
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 
@@ -56,8 +56,8 @@ def view(tmp_path, monkeypatch):
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path))
     features = np.random.default_rng(7).normal(size=(ROWS, WIDTH)).astype(np.float32)
     features[::2, 0] += 1.5
-    on_disk = FeatureView(folder=tmp_path / "features" / "tiny", rows=ROWS)
-    on_disk.write(0, features)
+    on_disk = ShardedArray(folder=tmp_path / "features" / "tiny", rows=ROWS, dtype="float32")
+    on_disk.write(0, [features])
     return on_disk
 
 
@@ -88,6 +88,7 @@ def make_study(host, view, tmp_path):
             generation=generation,
             policy=policy,
             metric=metric,
+            pruning="none",
         )
 
     return make

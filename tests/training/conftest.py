@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cxrbench.component import bind, parse_component
-from cxrbench.features.store import FeatureView
 from cxrbench.plugin.specs import Imbalance
+from cxrbench.shards import ShardedArray
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 
@@ -23,10 +23,10 @@ def store(tmp_path, monkeypatch):
     names = itertools.count()
 
     def write(features):
-        view = FeatureView(folder=tmp_path / "features" / f"view{next(names)}", rows=len(features))
+        view = ShardedArray(folder=tmp_path / "features" / f"view{next(names)}", rows=len(features), dtype="float32")
         for shard in view.missing():
             start, stop = view.bounds(shard)
-            view.write(shard, features[start:stop])
+            view.write(shard, [features[start:stop]])
         return view
 
     return write

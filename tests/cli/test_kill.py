@@ -1,0 +1,82 @@
+"""A run that is killed while features are extracted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+RUN = ("run", "--trials", "1", "--backbone", "random-convnet", "--imbalance", "none", "--epochs", "1", "--workers", "2")
+
+
+def features_of(place):
+    """Return what lies in each features folder, with the time of its last change."""
+    found = {}
+    for path in sorted((place.folder / "home" / "features").glob("*/*")):
+        if path.is_file():
+            found[f"{path.parent.name}/{path.name}"] = path.stat().st_mtime_ns
+    return found
+
+
+def digests_of(place):
+    return {
+        path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (place.folder / "home" / "features").glob("*/rows.raw")
+    }
+
+
+def kill_after(place, shards):
+    """Start a run and kill it with its workers when so many shards are on disk."""
+    command = place.command(*RUN)
+    process = subprocess.Popen(**command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        while process.poll() is None and sum(name.endswith(".done") for name in features_of(place)) < shards:
+            time.sleep(0.01)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(place):
+    kill_after(place, shards=4)
+    before = {name: changed for name, changed in features_of(place).items() if name.endswith(".done")}
+    assert len(before) >= 4
+    resumed = place.call(*RUN)
+    assert resumed.returncode == 0, resumed.stderr
+    after = features_of(place)
+    shards = [name for name in after if name.endswith(".done")]
+    assert len(shards) > len(before)
+    assert {name: after[name] for name in before} == before
+    assert f"features: {len(shards) - len(before)} in" in resumed.stderr
+    interrupted = digests_of(place)
+    assert place.call("cache", "clear").returncode == 0
+    undisturbed = place.call(*RUN, "--out", "again")
+    assert f"features: {len(shards)} in" in undisturbed.stderr
+    assert digests_of(place) == interrupted
+    assert place.entries("again").keys() == place.entries().keys()
+
+
+def test_cache_info_and_clear_say_what_is_there(place):
+    assert place.call(*RUN, "--no-controls", "--augmentation", "none").returncode == 0
+    info = place.call("cache", "info")
+    assert info.returncode == 0
+    assert f"folder: {place.folder / 'home'}" in info.stdout
+    assert "limit: 50 GB" in info.stdout
+    (images,) = (line.split() for line in info.stdout.splitlines() if line.strip().startswith("images"))
+    assert images[1:5] == ["1", "0.030", "GB", "0"]
+    cleared = place.call("cache", "clear")
+    assert cleared.stdout == "removed 2 folders, 0.031 GB\n"
+    assert "images    0" in place.call("cache", "info").stdout
+
+
+def test_the_limit_is_kept_but_not_at_the_cost_of_what_is_in_use(place):
+    small = (*RUN, "--no-controls", "--augmentation", "none")
+    assert place.call(*small).returncode == 0
+    again = place.call(*small, "--seed", "1", CXRBENCH_CACHE_GB="0.0302")
+    assert again.returncode == 0
+    assert "more than --cache-gb 0.0302" in again.stderr
+    info = place.call("cache", "info", CXRBENCH_CACHE_GB="0.0302").stdout
+    rows = {line.split()[0]: line.split()[1] for line in info.splitlines() if line.strip().startswith(("images", "features"))}
+    assert rows == {"images": "1", "features": "1"}

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from cxrbench.data.dataset import catalogue_images, load_dataset
+from cxrbench.data.decode import decode
+
+FEW = 4
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Put few images into a shard."""
+    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
+
+
+@pytest.fixture
+def contents(films_of):
+    """Return 18 films, that is five shards; the second and the last of the 18 cannot be read."""
+    return films_of(18) | {"1.png": b"not a film", "17.png": b""}
+
+
+@pytest.fixture
+def expected(contents):
+    """Return the pixels of all 18."""
+    unreadable = np.zeros((8, 8), dtype=np.uint8)
+    readable = {key for key in contents if key not in {"1.png", "17.png"}}
+    return np.array(
+        [decode(film, size=8, resize="stretch") if key in readable else unreadable for key, film in contents.items()]
+    )
+
+
+@pytest.fixture
+def counted(images_of, contents):
+    """Return the images, and the keys of those that were read."""
+    images, keys = images_of(contents), []
+
+    def read(key):
+        keys.append(key)
+        return contents[key]
+
+    return replace(images, read=read), keys
+
+
+def stored(catalogue):
+    return (catalogue.pixels.films.folder / "rows.raw").read_bytes()
+
+
+def interrupt_at(number):
+    def hear(done, total):
+        if done == number:
+            raise KeyboardInterrupt
+
+    return hear
+
+
+def test_shards_come_in_order_and_each_is_on_disk_when_it_comes(images_of, contents, decoding, expected):
+    catalogue = catalogue_images(images_of(contents), decoding)
+    came = []
+    for shard in catalogue.decode():
+        came.append(shard)
+        assert catalogue.pixels.films.missing() == list(range(shard + 1, 5))
+        start, stop = catalogue.pixels.films.bounds(shard)
+        np.testing.assert_array_equal(catalogue.pixels.films.read(start, stop), expected[start:stop])
+    assert came == [0, 1, 2, 3, 4]
+    assert stored(catalogue) == expected.tobytes()
+
+
+def test_images_of_later_shards_but_one_are_not_decoded_before_they_are_asked_for(counted, decoding, contents):
+    images, keys = counted
+    catalogue = catalogue_images(images, decoding)
+    keys.clear()
+    for shard in catalogue.decode():
+        assert min(FEW * (shard + 1), 18) <= len(keys) <= FEW * (shard + 2)
+    assert keys == list(contents)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_decoding_that_was_given_up_goes_on_at_the_missing_shard(counted, decoding, contents, expected, shards):
+    images, keys = counted
+    catalogue = catalogue_images(images, decoding)
+    decoded = catalogue.decode()
+    assert list(islice(decoded, shards)) == list(range(shards))
+    decoded.close()
+    assert catalogue.pixels.films.missing() == list(range(shards, 5))
+    again, heard = catalogue_images(images, decoding), []
+    assert again.pixels == catalogue.pixels
+    keys.clear()
+    assert list(again.decode(lambda done, total: heard.append((done, total)))) == [0, 1, 2, 3, 4]
+    assert keys == list(contents)[FEW * shards :]
+    left = 18 - FEW * shards
+    assert heard == [(done, left) for done in range(left + 1)]
+    assert stored(again) == expected.tobytes()
+
+
+def test_a_shard_that_is_missing_between_others_is_decoded_alone_and_comes_after_them(counted, decoding, contents, expected):
+    images, keys = counted
+    catalogue = catalogue_images(images, decoding)
+    list(catalogue.decode())
+    (mark,) = catalogue.pixels.films.folder.glob("00002.*")
+    mark.unlink()
+    keys.clear()
+    assert list(catalogue.decode()) == [0, 1, 3, 4, 2]
+    assert keys == list(contents)[8:12]
+    assert stored(catalogue) == expected.tobytes()
+
+
+def test_decoding_that_is_interrupted_within_a_shard_does_not_count_the_shard(images_of, contents, decoding, expected):
+    catalogue = catalogue_images(images_of(contents), decoding)
+    with pytest.raises(KeyboardInterrupt):
+        list(catalogue.decode(interrupt_at(6)))
+    assert catalogue.pixels.films.missing() == [1, 2, 3, 4]
+    list(catalogue.decode())
+    assert stored(catalogue) == expected.tobytes()
+
+
+def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has_finished_it(
+    images_of, contents, decoding, load
+):
+    images = images_of(contents)
+    catalogue = catalogue_images(images, decoding)
+    decoded = catalogue.decode()
+    next(decoded)
+    decoded.close()
+    assert list(catalogue.pixels.unreadable()) == [1]
+    again = catalogue_images(images, decoding)
+    list(again.decode())
+    assert list(again.pixels.unreadable()) == [1, 17]
+    dataset = load_dataset(again)
+    assert [key for key, _ in dataset.skipped] == ["1.png", "17.png"]
+    assert all("is no image" in reason for _, reason in dataset.skipped)
+    assert dataset.rows.tolist() == [0, *range(2, 17)]
+    assert dataset == load(images_of(contents), decoding)
+
+
+def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, monkeypatch, load):
+    before = load(images_of(contents), decoding)
+    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW + 1)
+    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW + 1)
+    after = load(images_of(contents), decoding)
+    assert after.pixels.digest != before.pixels.digest
+    assert after.fingerprint == before.fingerprint
+    np.testing.assert_array_equal(after.pixels.films.gather(after.rows), before.pixels.films.gather(before.rows))
+
+
+def test_a_reader_that_raises_anything_costs_its_own_image(images_of, contents, decoding, load, expected):
+    dataset = load(images_of(contents | {"9.png": RuntimeError("odd"), "12.png": OSError(5, "Input/output error")}), decoding)
+    assert dict(dataset.skipped)["9.png"] == "RuntimeError: odd"
+    assert dict(dataset.skipped)["12.png"] == "Input/output error"
+    kept = [row for row in range(18) if row not in {1, 9, 12, 17}]
+    assert dataset.rows.tolist() == kept
+    np.testing.assert_array_equal(dataset.pixels.films.gather(dataset.rows), expected[kept])

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cxrbench.data.dataset import catalogue_images
+from cxrbench.data.pixels import Decoding
+from cxrbench.execution import ThisProcess, open_executor
+from cxrbench.features.extraction import BATCH
+from cxrbench.features.schedule import Extracted, extract_missing
+from cxrbench.plugin import Images, Record
+from cxrbench.progress import Silence
+from cxrbench.shards import SHARD_ROWS
+
+FEW = BATCH + 8
+ROWS = 4 * FEW + 3
+
+
+def rows_of_a_shard(monkeypatch, rows):
+    for module in ("shards", "data.pixels", "features.extraction"):
+        monkeypatch.setattr(f"cxrbench.{module}.SHARD_ROWS", rows)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Put few rows into a shard."""
+    rows_of_a_shard(monkeypatch, FEW)
+
+
+class Recording(ThisProcess):
+    """Knows which shards of which extractions it was asked for."""
+
+    def __init__(self, on_submit=lambda shard: None):
+        super().__init__()
+        self.asked = []
+        self.on_submit = on_submit
+
+    def submit(self, function, /, *arguments, **keywords):
+        extraction, shard = arguments
+        self.asked.append((extraction, shard))
+        self.on_submit(shard)
+        return super().submit(function, *arguments, **keywords)
+
+
+class Counts(Silence):
+    """Knows what it heard."""
+
+    def __init__(self):
+        self.heard = []
+
+    def begin(self, stage, total):
+        self.heard.append((stage, total))
+
+    def advance(self, stage, steps=1):
+        self.heard.append((stage, steps))
+
+
+def catalogue_of(rows):
+    """Return films of which nothing is decoded yet."""
+    films = np.random.default_rng(0).integers(0, 256, (rows, 4, 4), dtype=np.uint8)
+    records = [Record(key=str(row), label=row % 2, patient=str(row)) for row in range(rows)]
+    images = Images(name="films", records=records, read=lambda key: films[int(key)])
+    return catalogue_images(images, Decoding(size=4, resize="stretch", threads=1))
+
+
+def content(extraction):
+    return (extraction.features.folder / "rows.raw").read_bytes()
+
+
+def lose(extraction, shard):
+    (mark,) = extraction.features.folder.glob(f"{shard:05d}.*")
+    mark.unlink()
+    damage(extraction, shard)
+
+
+def damage(extraction, shard):
+    start, stop = extraction.features.bounds(shard)
+    features = np.memmap(
+        extraction.features.folder / "rows.raw", dtype=np.float32, mode="r+", shape=(extraction.pixels.rows, 15)
+    )
+    features[start:stop] = -1
+    features.flush()
+
+
+def test_a_shard_is_asked_for_while_later_images_are_not_decoded(extraction_of):
+    catalogue = catalogue_of(ROWS)
+    films, missing = catalogue.pixels.films, []
+    executor = Recording(lambda shard: missing.append((shard, films.missing())))
+    one, other = (extraction_of(backbone, pixels=catalogue.pixels) for backbone in ("corner", "random"))
+    underway = extract_missing([one, other], catalogue.decode(), executor, Silence())
+    assert missing == [(shard, list(range(shard + 1, 5))) for shard in range(5) for _ in range(2)]
+    assert executor.asked == [(extraction, shard) for shard in range(5) for extraction in (one, other)]
+    for extraction in (one, other):
+        assert underway.wait(extraction).problem == ""
+        assert extraction.features.missing() == []
+
+
+def test_features_do_not_depend_on_when_their_images_were_decoded(extraction_of, extract):
+    catalogue = catalogue_of(ROWS)
+    extraction = extraction_of(augmentation="noise", pixels=catalogue.pixels)
+    extract_missing([extraction], catalogue.decode(), ThisProcess(), Silence())
+    found = content(extraction)
+    assert extract(extraction).tobytes() == found
+
+
+def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of, pixels_with):
+    extraction = extraction_of(augmentation="noise", pixels=pixels_with(ROWS))
+    assert extract_missing([extraction], range(5), ThisProcess(), Silence()).wait(extraction).seconds > 0
+    before = content(extraction)
+    lose(extraction, 1)
+    lose(extraction, 4)
+    assert content(extraction) != before
+    executor = Recording()
+    outcome = extract_missing([extraction], range(5), executor, Silence()).wait(extraction)
+    assert executor.asked == [(extraction, 1), (extraction, 4)]
+    assert outcome.problem == ""
+    assert outcome.seconds > 0
+    assert extraction.features.missing() == []
+    assert content(extraction) == before
+
+
+def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
+    extraction = extraction_of(pixels=pixels_with(ROWS))
+    extract_missing([extraction], range(5), ThisProcess(), Silence())
+    damage(extraction, 2)
+    changed = content(extraction)
+    executor = Recording()
+    underway = extract_missing([extraction], range(5), executor, Silence())
+    assert executor.asked == []
+    assert underway.wait(extraction) == Extracted(seconds=0.0, problem="")
+    assert content(extraction) == changed
+
+
+def test_what_nobody_asked_for_has_taken_no_time(extraction_of):
+    one, other = extraction_of("corner"), extraction_of("random")
+    underway = extract_missing([one], range(5), ThisProcess(), Silence())
+    assert underway.wait(other) == Extracted()
+    assert other.features.missing() != []
+
+
+def test_what_two_recipes_need_is_extracted_once(extraction_of, pixels_with):
+    pixels = pixels_with(2 * FEW)
+    clean, noise = extraction_of(pixels=pixels), extraction_of(augmentation="noise", pixels=pixels)
+    executor = Recording()
+    extract_missing([clean, noise, replace(clean)], range(2), executor, Silence())
+    assert executor.asked == [(clean, 0), (noise, 0), (clean, 1), (noise, 1)]
+
+
+def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with):
+    pixels = pixels_with(2 * FEW)
+    extractions, progress = [extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random", "nan")], Counts()
+    extract_missing(extractions[:1], range(1), ThisProcess(), Silence())
+    extract_missing(extractions, range(2), ThisProcess(), progress)
+    assert progress.heard == [("features", 5), *[("features", 1)] * 5]
+
+
+def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with):
+    pixels = pixels_with(2 * FEW)
+    good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
+    underway = extract_missing([broken, good], range(2), ThisProcess(), Silence())
+    assert underway.wait(broken).problem.startswith("PluginError: backbone nan returned features that are not finite")
+    assert underway.wait(good).problem == ""
+    assert broken.features.missing() == [0, 1]
+    assert good.features.missing() == []
+
+
+def test_decoding_that_fails_ends_the_extraction_and_keeps_what_is_whole(extraction_of, pixels_with):
+    def decoded():
+        yield 0
+        yield 1
+        raise OSError("no space left on device")
+
+    extraction = extraction_of(pixels=pixels_with(ROWS))
+    with pytest.raises(OSError, match="no space left"):
+        extract_missing([extraction], decoded(), ThisProcess(), Silence())
+    assert extraction.features.missing() == [2, 3, 4]
+
+
+def test_worker_processes_end_with_the_bytes_of_this_process(extraction_of, monkeypatch):
+    rows_of_a_shard(monkeypatch, SHARD_ROWS)  # workers are other processes: nothing else can be said to them
+    catalogue = catalogue_of(2 * SHARD_ROWS + 3)
+    extractions = [extraction_of(augmentation=name, pixels=catalogue.pixels) for name in (None, "noise")]
+    with open_executor(2) as executor:
+        underway = extract_missing(extractions, catalogue.decode(), executor, Silence())
+        assert [underway.wait(one).problem for one in extractions] == ["", ""]
+    by_workers = [content(one) for one in extractions]
+    for one in extractions:
+        for shard in range(3):
+            lose(one, shard)
+    extract_missing(extractions, catalogue.decode(), ThisProcess(), Silence())
+    assert [content(one) for one in extractions] == by_workers

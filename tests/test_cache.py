@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cxrbench.cache import claiming, clear, items, keep_below
+
+BLOCK = 64 * 1024
+
+HOLDER = """
+import sys
+from pathlib import Path
+from cxrbench.cache import claiming
+
+with claiming() as claim:
+    claim([Path(path) for path in sys.argv[1:]])
+    print("holding", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    monkeypatch.setenv("CXRBENCH_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make(home):
+    """Put something into the cache that was used so many seconds ago."""
+
+    def item(name, *, age, blocks=1, kind="features"):
+        folder = home / kind / name
+        folder.mkdir(parents=True)
+        (folder / "rows.raw").write_bytes(b"x" * BLOCK * blocks)
+        os.utime(folder, (time.time() - age,) * 2)
+        return folder
+
+    return item
+
+
+@pytest.fixture
+def hold(home):
+    """Claim folders in another process, and return it."""
+    started = []
+
+    def holder(*folders):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, *map(str, folders)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout.readline() == "holding\n"
+        return process
+
+    yield holder
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def names():
+    return [item.folder.name for item in items()]
+
+
+def test_items_are_listed_with_size_and_the_longest_unused_first(make):
+    make("young", age=10, blocks=2)
+    make("old", age=1000)
+    make("films", age=100, blocks=3, kind="images")
+    assert [(item.folder.name, item.kind, item.size, item.in_use) for item in items()] == [
+        ("old", "features", BLOCK, False),
+        ("films", "images", 3 * BLOCK, False),
+        ("young", "features", 2 * BLOCK, False),
+    ]
+
+
+def test_an_empty_cache_has_no_items(home):
+    assert items() == []
+    assert keep_below(0) == []
+
+
+def test_the_longest_unused_goes_first_and_no_more_than_needed(make):
+    for number, age in enumerate([40, 30, 20, 10]):
+        make(f"item{number}", age=age)
+    gone = keep_below(2 * BLOCK)
+    assert [item.folder.name for item in gone] == ["item0", "item1"]
+    assert names() == ["item2", "item3"]
+    assert keep_below(2 * BLOCK) == []
+
+
+def test_a_claim_counts_as_use(make):
+    old, _young = make("old", age=1000), make("young", age=10)
+    with claiming() as claim:
+        claim([old])
+    assert names() == ["young", "old"]
+
+
+def test_a_claimed_folder_exists(home):
+    with claiming() as claim:
+        claim([home / "features" / "new"])
+        assert (home / "features" / "new").is_dir()
+
+
+def test_what_a_running_process_uses_stays_whatever_the_limit(make, hold):
+    used, unused = make("used", age=1000), make("unused", age=1)
+    holder = hold(used)
+    assert [item.in_use for item in items()] == [False, True]  # claiming is using: it is the younger one now
+    keep_below(0)
+    assert used.is_dir()
+    assert not unused.exists()
+    assert clear() == []
+    holder.communicate("")
+    assert [item.folder for item in clear()] == [used]
+
+
+def test_a_process_that_was_killed_holds_nothing(make, hold, home):
+    folder = make("used", age=5)
+    holder = hold(folder)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert [item.in_use for item in items()] == [False]
+    assert [item.folder for item in clear()] == [folder]
+    assert list((home / "claims").iterdir()) == []
+
+
+def test_two_holders_of_the_same_folder_both_count(make, hold):
+    folder = make("used", age=5)
+    first, _second = hold(folder), hold(folder)
+    first.communicate("")
+    keep_below(0)
+    assert folder.is_dir()
+
+
+def test_a_claim_grows(make, hold):
+    one, other = make("one", age=5), make("other", age=5)
+    with claiming() as claim:
+        claim([one])
+        claim([other])
+        assert clear() == []
+    assert {item.folder for item in clear()} == {one, other}
+
+
+def test_clearing_one_kind_leaves_the_other(make):
+    make("films", age=5, kind="images")
+    make("features", age=5)
+    assert [item.folder.name for item in clear(["features"])] == ["features"]
+    assert names() == ["films"]
+
+
+def test_leftovers_of_a_removal_that_was_killed_are_removed(home):
+    leftover = home / ".removing-1"
+    leftover.mkdir(parents=True)
+    (leftover / "rows.raw").write_bytes(b"x")
+    clear()
+    assert not leftover.exists()
+
+
+def test_a_removed_array_stays_readable_for_who_has_mapped_it(make):
+    import numpy as np
+
+    mapped = np.memmap(make("mapped", age=5) / "rows.raw", dtype=np.uint8, mode="r")
+    clear()
+    assert mapped[-1] == ord("x")

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.shards import SHARD_ROWS, ShardedArray
+
+FEW = 5
+ROWS = 3 * FEW + 2
+
+WRITER = """
+import random
+import sys
+from pathlib import Path
+import numpy as np
+import cxrbench.shards
+
+cxrbench.shards.SHARD_ROWS = 64
+values = np.load(sys.argv[1])
+array = cxrbench.shards.ShardedArray(folder=Path(sys.argv[2]), rows=len(values), dtype=values.dtype.name)
+order = list(range(array.shards)) * 4
+random.Random(int(sys.argv[3])).shuffle(order)
+print("ready", flush=True)
+sys.stdin.readline()
+for shard in order:
+    start, stop = array.bounds(shard)
+    array.write(shard, np.array_split(values[start:stop], 1 + shard % 7))
+print("done", flush=True)
+"""
+
+DYING = """
+import sys
+import time
+from pathlib import Path
+import numpy as np
+from cxrbench.shards import ShardedArray
+
+array = ShardedArray(folder=Path(sys.argv[1]), rows=600, dtype="float32")
+
+
+def blocks():
+    yield np.ones((300, 3000), dtype=np.float32)
+    print("half", flush=True)
+    time.sleep(600)
+
+
+array.write(0, blocks())
+"""
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Put few rows into a shard."""
+    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Make arrays whose folders do not exist yet."""
+    names = itertools.count()
+    return lambda rows=ROWS, dtype="float32": ShardedArray(folder=tmp_path / f"array{next(names)}", rows=rows, dtype=dtype)
+
+
+def rows_from(start, stop):
+    return np.stack([np.arange(start, stop), np.arange(start, stop) * 3 + 1], axis=1).astype(np.float32)
+
+
+def fill(array, values=None, shards=None, block=FEW):
+    """Write shards, all unless told otherwise, in blocks of so many rows."""
+    values = rows_from(0, array.rows) if values is None else values
+    for shard in array.missing() if shards is None else shards:
+        start, stop = array.bounds(shard)
+        array.write(shard, [values[first : min(first + block, stop)] for first in range(start, stop, block)])
+    return array
+
+
+def content(array):
+    return (array.folder / "rows.raw").read_bytes()
+
+
+def mark_of(array, shard):
+    (mark,) = array.folder.glob(f"{shard:05d}.*")
+    return mark
+
+
+def breaking_off(blocks, error):
+    yield from blocks
+    raise error
+
+
+@pytest.mark.parametrize("rows", [1, SHARD_ROWS - 1, SHARD_ROWS, SHARD_ROWS + 1, 2 * SHARD_ROWS, 5 * SHARD_ROWS + 7])
+def test_shards_cover_every_row_once(fresh, rows):
+    array = fresh(rows)
+    bounds = [array.bounds(shard) for shard in array.missing()]
+    assert len(bounds) == array.shards == -(-rows // SHARD_ROWS)
+    assert [row for start, stop in bounds for row in range(start, stop)] == list(range(rows))
+    assert all(stop - start == SHARD_ROWS for start, stop in bounds[:-1])
+
+
+def test_nothing_is_there_before_the_first_shard(fresh):
+    array = fresh(2 * SHARD_ROWS + 1)
+    assert array.missing() == [0, 1, 2]
+    assert not array.folder.exists()
+    with pytest.raises(CxrbenchError):
+        array.row_shape()
+
+
+@pytest.mark.usefixtures("few")
+def test_a_shard_is_no_longer_missing_when_it_is_written_and_again_when_its_mark_is_gone(fresh):
+    array = fresh()
+    for shard, left in ((2, [0, 1, 3]), (0, [1, 3]), (3, [1]), (1, [])):
+        fill(array, shards=[shard])
+        assert array.missing() == left
+    mark_of(array, 1).unlink()
+    assert array.missing() == [1]
+
+
+@pytest.mark.usefixtures("few")
+def test_on_disk_are_the_plain_numbers_and_an_empty_mark_for_each_shard(fresh):
+    array = fill(fresh())
+    assert content(array) == rows_from(0, ROWS).tobytes()
+    others = [path for path in array.folder.rglob("*") if path.is_file() and path.name != "rows.raw"]
+    assert sorted(path.name for path in others if path.suffix) == ["00000.done", "00001.done", "00002.done", "00003.done"]
+    assert {path.stat().st_size for path in others} == {0}
+
+
+@pytest.mark.usefixtures("few")
+def test_numbers_of_another_type_and_order_in_memory_become_those_of_the_array(fresh):
+    array, values = fresh(3), np.asfortranarray(rows_from(0, 3).astype(np.float64))
+    array.write(0, [values])
+    assert content(array) == rows_from(0, 3).tobytes()
+    assert array.gather(np.arange(3)).dtype == np.float32
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_order_in_which_shards_are_written_changes_no_byte(fresh, order):
+    assert content(fill(fresh(), shards=order)) == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_rows_in_any_blocks_and_order_come_back_as_they_were(fresh, data):
+    rows = data.draw(st.integers(1, 4 * FEW))
+    dtype = data.draw(st.sampled_from(["uint8", "float32"]))
+    row_shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
+    values = np.random.default_rng(rows).integers(0, 256, (rows, *row_shape)).astype(dtype)
+    array = fresh(rows, dtype)
+    for shard in data.draw(st.permutations(range(array.shards))):
+        start, stop = array.bounds(shard)
+        cuts = sorted(data.draw(st.sets(st.integers(start + 1, stop - 1)))) if stop - start > 1 else []
+        array.write(shard, (values[first:last] for first, last in itertools.pairwise([start, *cuts, stop])))
+    assert content(array) == values.tobytes()
+    assert array.row_shape() == row_shape
+    start, stop = sorted(data.draw(st.tuples(st.integers(0, rows - 1), st.integers(1, rows))))
+    np.testing.assert_array_equal(array.read(start, max(stop, start + 1)), values[start : max(stop, start + 1)])
+    wanted = np.array(data.draw(st.lists(st.integers(0, rows - 1), max_size=30)), dtype=np.int64)
+    found = array.gather(wanted)
+    assert (found.dtype, found.shape) == (np.dtype(dtype), (len(wanted), *row_shape))
+    np.testing.assert_array_equal(found, values[wanted])
+
+
+def test_films_of_several_real_shards_keep_their_shape_and_order(fresh):
+    rows = SHARD_ROWS + 3
+    films = (np.arange(rows * 4 * 6) % 251).reshape(rows, 4, 6).astype(np.uint8)
+    array = fill(fresh(rows, "uint8"), films, shards=[1, 0], block=100)
+    assert array.row_shape() == (4, 6)
+    wanted = np.array([rows - 1, 0, SHARD_ROWS, SHARD_ROWS - 1, 0])
+    np.testing.assert_array_equal(array.gather(wanted), films[wanted])
+    np.testing.assert_array_equal(array.read(SHARD_ROWS - 2, rows), films[SHARD_ROWS - 2 :])
+
+
+@pytest.mark.usefixtures("few")
+def test_rows_that_are_there_can_be_read_while_others_are_missing(fresh):
+    array = fill(fresh(), shards=[2])
+    np.testing.assert_array_equal(array.read(*array.bounds(2)), rows_from(10, 15))
+    np.testing.assert_array_equal(array.read(11, 13), rows_from(11, 13))
+    fill(array, shards=[0])
+    np.testing.assert_array_equal(array.read(0, 5), rows_from(0, 5))
+    assert array.missing() == [1, 3]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_was_gathered_is_the_callers_own_and_what_was_read_cannot_be_changed(fresh):
+    array = fill(fresh())
+    array.gather(np.array([5, 6]))[:] = -1
+    np.testing.assert_array_equal(array.gather(np.array([5, 6])), rows_from(5, 7))
+    with pytest.raises(ValueError, match="read-only"):
+        array.read(5, 7)[:] = -1
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
+def test_a_write_that_breaks_off_leaves_its_shard_missing_and_the_others_as_they_were(fresh, error):
+    array = fill(fresh(), shards=[0, 2, 3])
+    with pytest.raises(type(error)):
+        array.write(1, breaking_off([rows_from(5, 8)], error))
+    assert array.missing() == [1]
+    for shard in (0, 2, 3):
+        start, stop = array.bounds(shard)
+        np.testing.assert_array_equal(array.read(start, stop), rows_from(start, stop))
+    assert content(fill(array)) == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+def test_a_write_that_breaks_off_before_its_first_block_leaves_its_shard_missing(fresh):
+    array = fresh()
+    with pytest.raises(OSError, match="gone"):
+        array.write(0, breaking_off([], OSError("gone")))
+    assert array.missing() == [0, 1, 2, 3]
+    assert content(fill(array)) == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+def test_a_second_write_that_breaks_off_leaves_the_shard_that_was_there(fresh):
+    array = fill(fresh())
+    with pytest.raises(OSError, match="gone"):
+        array.write(1, breaking_off([rows_from(5, 7)], OSError("gone")))
+    assert array.missing() == []
+    assert content(array) == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("shard", "rows"), [(0, 4), (1, 4), (3, 1), (3, 3), (3, 5), (0, 0)])
+def test_a_shard_with_a_wrong_number_of_rows_is_refused(fresh, shard, rows):
+    array = fresh()
+    start, stop = array.bounds(shard)
+    with pytest.raises(ValueError, match=f"shard {shard} of .* has {stop - start} rows, (not {rows}|no more)"):
+        array.write(shard, [rows_from(row, row + 1) for row in range(start, start + rows)])
+    assert array.missing() == [0, 1, 2, 3]
+    assert content(fill(array))[: rows_from(0, ROWS).nbytes] == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("one", "other"), [((2,), (3,)), ((3,), (2,)), ((4,), (40,)), ((2, 6), (6, 2)), ((3, 1), (3,))])
+def test_a_shard_whose_rows_have_another_shape_is_refused_and_harms_nobody(fresh, one, other):
+    array = fresh(2 * FEW)
+    array.write(0, [np.zeros((FEW, *one), dtype=np.float32)])
+    assert array.row_shape() == one
+    words = "rows of different shapes: " + " and ".join(sorted("x".join(map(str, shape)) for shape in (one, other)))
+    with pytest.raises(CxrbenchError, match=words):
+        array.write(1, [np.zeros((FEW, *other), dtype=np.float32)])
+    assert array.missing() == [1]
+    array.write(1, [np.ones((FEW, *one), dtype=np.float32)])
+    assert array.gather(np.array([FEW, 0]))[:, *([0] * len(one))].tolist() == [1, 0]
+
+
+@pytest.mark.usefixtures("few")
+def test_a_block_of_another_shape_or_too_many_rows_never_reach_the_next_shard(fresh):
+    array = fresh(2 * FEW)
+    array.write(1, [np.ones((FEW, 2), dtype=np.float32)])
+    for wrong in (
+        [np.zeros((FEW + 1, 2))],
+        [np.zeros((FEW, 2)), np.zeros((1, 2))],
+        [np.zeros((FEW - 1, 2)), np.zeros((1, 3))],
+    ):
+        with pytest.raises((ValueError, CxrbenchError)):
+            array.write(0, wrong)
+    assert array.missing() == [0]
+    assert array.read(FEW, 2 * FEW).tolist() == [[1, 1]] * FEW
+
+
+def test_processes_that_write_the_same_array_at_once_end_with_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", 64)
+    values = np.random.default_rng(0).normal(size=(64 * 20 + 9, 50)).astype(np.float32)
+    np.save(tmp_path / "values.npy", values)
+    array = ShardedArray(folder=tmp_path / "array", rows=len(values), dtype="float32")
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "values.npy"), str(array.folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*command, str(number)], **pipes) for number in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    while any(process.poll() is None for process in processes):  # what counts as written is right while others write
+        for shard in set(range(array.shards)).difference(array.missing()):
+            start, stop = array.bounds(shard)
+            np.testing.assert_array_equal(array.read(start, stop), values[start:stop])
+    ends = [process.communicate(timeout=60) for process in processes]
+    assert [out for out, _ in ends] == ["done\n"] * 3, ends
+    assert array.missing() == []
+    assert content(array) == values.tobytes()
+    assert len([path for path in array.folder.iterdir() if path.is_file()]) == 1 + array.shards
+
+
+def test_a_process_that_dies_while_it_writes_leaves_its_shard_missing_for_the_next_one(tmp_path):
+    array = ShardedArray(folder=tmp_path / "array", rows=600, dtype="float32")
+    values = np.full((600, 3000), 1, dtype=np.float32)
+    fill(array, values, shards=[1])
+    process = subprocess.Popen([sys.executable, "-c", DYING, str(array.folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "half\n"
+    process.kill()
+    process.communicate(timeout=60)
+    assert array.missing() == [0]
+    np.testing.assert_array_equal(array.read(512, 600), values[512:])
+    fill(array, values)
+    assert array.missing() == []
+    assert content(array) == values.tobytes()
