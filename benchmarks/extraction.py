@@ -40,8 +40,10 @@ def main() -> None:
     """Print a Markdown table, a row for each backbone."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\nmedians of {arguments.rounds} rounds, {arguments.precision}\n")
-    print("| backbone | GFLOP an image | images/s | model.predict | ratio | share of the peak | peak GFLOP/s |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| backbone | GFLOP an image | images/s | model.predict | ratio | share of the peak | peak GFLOP/s | features differ by |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as home:
         os.environ["CXRBENCH_HOME"] = home
         with open_executor(arguments.workers) as executor:
@@ -61,20 +63,23 @@ def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> No
     ours, theirs, peaks = [], [], []
     for round_number in range(arguments.rounds + 1):  # the first one compiles and does not count
         peaks.append(machine.peak(executor, arguments.workers))
-        ours.append(_extracted(backbone, films, round_number, arguments, executor))
+        rate, features = _extracted(backbone, films, round_number, arguments, executor)
+        ours.append(rate)
         start = time.perf_counter()
-        model.predict(as_users_have_them, batch_size=BATCH, verbose=0)
+        predicted = model.predict(as_users_have_them, batch_size=BATCH, verbose=0)
         theirs.append(len(films) / (time.perf_counter() - start))
     ratio = statistics.median(mine / plain for mine, plain in zip(ours[1:], theirs[1:], strict=True))
     share = statistics.median(mine * gigaflop / peak for mine, peak in zip(ours[1:], peaks[1:], strict=True))
     mine, plain, peak = (statistics.median(rates[1:]) for rates in (ours, theirs, peaks))
-    print(f"| {text} | {gigaflop:.2f} | {mine:.1f} | {plain:.1f} | {ratio:.2f} | {share:.0%} | {peak:.0f} |", flush=True)
+    moved = np.linalg.norm(features - predicted) / np.linalg.norm(predicted)
+    rates = f"{mine:.1f} | {plain:.1f} | {ratio:.2f} | {share:.0%} | {peak:.0f}"
+    print(f"| {text} | {gigaflop:.2f} | {rates} | {moved:.1e} |", flush=True)
 
 
 def _extracted(
     backbone: Part[Backbone], films: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
-) -> float:
-    """Return images a second through the path that a run takes: one shard for each worker, read from disk and written to it."""
+) -> tuple[float, np.ndarray]:
+    """Return images a second and features, through a run's own path: a shard for each worker, from disk and to it."""
     extractions = []
     for worker, own in enumerate(np.array_split(films, arguments.workers)):
         pixels = Pixels(rows=len(own), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
@@ -95,7 +100,8 @@ def _extracted(
     for extraction in extractions:
         if problem := underway.wait(extraction).problem:
             raise RuntimeError(problem)
-    return len(films) / (time.perf_counter() - start)
+    rate = len(films) / (time.perf_counter() - start)
+    return rate, np.concatenate([extraction.features.read(0, extraction.features.rows) for extraction in extractions])
 
 
 def operations(model: Any) -> float:

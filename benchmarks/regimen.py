@@ -11,8 +11,12 @@ import argparse
 import statistics
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cxrbench
+
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.entry import Entry
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
             print(f"| {backbone} | {value} | {validation:.4f} | {test:.4f} | {seconds:.1f} | {pruned:.1f} |", flush=True)
 
 
-def _entry(arguments: argparse.Namespace, backbone: str, setting: dict[str, str], seed: int) -> cxrbench.Entry:
+def _entry(arguments: argparse.Namespace, backbone: str, setting: dict[str, str], seed: int) -> Entry:
     with tempfile.TemporaryDirectory() as out:
         board = cxrbench.run(
             data=arguments.data,

@@ -55,6 +55,7 @@ def _row(protocol: Protocol, entry: Entry, rank: int | None) -> dict[str, Any]:
         **{metric: entry.metrics.get(metric) for metric in SORTABLE},
         "threshold": entry.threshold,
         "trials": sum(entry.trials.values()),
+        "trials_pruned": entry.trials.get("pruned", 0),
         "trials_failed": entry.trials.get("failed", 0),
         "validation": entry.validation.get(entry.selected_by),
         "learning_rate": entry.params.get("learning_rate"),

@@ -8,7 +8,10 @@ import signal
 import subprocess
 import time
 
-RUN = ("run", "--trials", "1", "--backbone", "random-convnet", "--imbalance", "none", "--epochs", "1", "--workers", "2")
+RUN = (
+    *("run", "--data", "phantom:images=1100,size=64", "--image-size", "64", "--backbone", "random-convnet"),
+    *("--imbalance", "none", "--trials", "1", "--epochs", "1", "--workers", "2"),
+)
 
 
 def features_of(place):
@@ -65,18 +68,18 @@ def test_cache_info_and_clear_say_what_is_there(place):
     assert f"folder: {place.folder / 'home'}" in info.stdout
     assert "limit: 50 GB" in info.stdout
     (images,) = (line.split() for line in info.stdout.splitlines() if line.strip().startswith("images"))
-    assert images[1:5] == ["1", "0.030", "GB", "0"]
+    assert images[1:5] == ["1", "0.005", "GB", "0"]
     cleared = place.call("cache", "clear")
-    assert cleared.stdout == "removed 2 folders, 0.031 GB\n"
+    assert cleared.stdout == "removed 2 folders, 0.007 GB\n"
     assert "images    0" in place.call("cache", "info").stdout
 
 
 def test_the_limit_is_kept_but_not_at_the_cost_of_what_is_in_use(place):
     small = (*RUN, "--no-controls", "--augmentation", "none")
     assert place.call(*small).returncode == 0
-    again = place.call(*small, "--seed", "1", CXRBENCH_CACHE_GB="0.0302")
+    again = place.call(*small, "--seed", "1", CXRBENCH_CACHE_GB="0.005")
     assert again.returncode == 0
-    assert "more than --cache-gb 0.0302" in again.stderr
-    info = place.call("cache", "info", CXRBENCH_CACHE_GB="0.0302").stdout
+    assert "more than --cache-gb 0.005" in again.stderr
+    info = place.call("cache", "info", CXRBENCH_CACHE_GB="0.005").stdout
     rows = {line.split()[0]: line.split()[1] for line in info.splitlines() if line.strip().startswith(("images", "features"))}
     assert rows == {"images": "1", "features": "1"}

@@ -100,7 +100,7 @@ def test_a_row_has_what_scripts_read(make_board, make_entry):
         "threshold": 0.4375,
     }
     assert [row[key] for key in ("accuracy", "recall", "precision", "f1", "auc")] == [0.75, 0.5, 0.25, 0.375, 0.9]
-    assert (row["trials"], row["trials_failed"], row["validation"]) == (5, 1, 0.875)
+    assert (row["trials"], row["trials_failed"], row["trials_pruned"], row["validation"]) == (5, 1, 0, 0.875)
     assert (row["learning_rate"], row["dropout"], row["seconds"], row["control"]) == (0.001, 0.5, 3.75, False)
 
 
