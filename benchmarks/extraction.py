@@ -40,10 +40,8 @@ def main() -> None:
     """Print a Markdown table, a row for each backbone."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\nmedians of {arguments.rounds} rounds, {arguments.precision}\n")
-    print(
-        "| backbone | GFLOP an image | images/s | model.predict | ratio | share of the peak | peak GFLOP/s | features differ by |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ("backbone", "GFLOP an image", "images/s", "model.predict", "ratio", "share of the peak", "peak GFLOP/s")
+    print(f"| {' | '.join(columns)} | features differ by |\n|{'---|' * (len(columns) + 1)}")
     with tempfile.TemporaryDirectory() as home:
         os.environ["CXRBENCH_HOME"] = home
         with open_executor(arguments.workers) as executor:
