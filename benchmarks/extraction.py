@@ -24,6 +24,7 @@ from cxrbench.execution import open_executor
 from cxrbench.features.extraction import BATCH, CHANNELS, Extraction
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import Weights, weights_option
+from cxrbench.files import seed_from
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 from cxrbench.progress import Silence
@@ -52,7 +53,7 @@ def main() -> None:
 def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> None:
     component = parse_component(text)
     backbone = bind(component, load_host().find(Backbone, component.name))
-    model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=0)
+    model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=seed_from(0, "backbone"))
     gigaflop = operations(model) / 1e9
     images = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
     images = min(images, 512)

@@ -75,8 +75,9 @@ def main() -> None:
             f"**cxrbench is {total / cold:.0f}x cheaper cold, {total / statistics.median(warm):.0f}x with cached features**\n"
         )
         for trial, setting in zip(done, settings, strict=True):
-            difference = trial.auc - setting.value
-            print(f"  validation AUC {trial.auc:.4f}, cxrbench {setting.value:.4f}, difference {difference:+.4f}", flush=True)
+            epochs_of_both = f"{trial.epochs} epochs, cxrbench {len(setting.user_attrs['losses'])}"
+            aucs = f"{trial.auc:.4f}, cxrbench {setting.value:.4f}, difference {trial.auc - setting.value:+.4f}"
+            print(f"  learning rate {setting.params['learning_rate']:.1e}: {epochs_of_both}; validation AUC {aucs}", flush=True)
         print()
 
 
@@ -104,9 +105,9 @@ def _trials(out: Path) -> list[FrozenTrial]:
 
 
 def _spread(trials: list[FrozenTrial], count: int) -> list[FrozenTrial]:
-    """Return the best trial and others down to the middle, so that learning rates and dropouts differ."""
+    """Return the best trial and others down the ranking, so that learning rates, dropouts and epochs differ."""
     ranked = sorted(trials, key=lambda trial: -trial.value)
-    return [ranked[number * len(ranked) // (2 * count)] for number in range(count)]
+    return [ranked[number * len(ranked) // count] for number in range(count)]
 
 
 def _parts(data: str, out: Path) -> tuple[Arrays, Arrays]:

@@ -52,6 +52,8 @@ def compile_features(model: Any, shape: tuple[int, int, int, int], channels: int
     The weights become constants of the graph, so that TensorFlow folds batch normalisation into the convolutions before it:
     MobileNet is 1.4 times as fast, ResNet50 1.07 times; features move by a millionth.
     """
+    if not model.built:
+        model(np.zeros((*shape[:3], channels), dtype=np.float32), training=False)
     weights = [
         [keras.ops.convert_to_numpy(variable) for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Audience, Unavailable, enter_all, needed_features
-from cxrbench.cache import GIGABYTE, claiming, items, keep_below
+from cxrbench.cache import GIGABYTE, claiming, keep_below
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, study_identity
 from cxrbench.data.audit import audit_dataset, audit_split
@@ -72,7 +72,7 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
 
-    with _kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
+    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
         catalogue = read_catalogue(source, settings, downloader)  # meanwhile, the workers import Keras
         protocol = _protocol(settings, source, catalogue, engine)
         folder = ProtocolFolder(out=settings.out, protocol=protocol)
@@ -106,14 +106,13 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
 
 
 @contextmanager
-def _kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
+def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
     """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
     with claiming() as claim:
         try:
             yield claim
         finally:
-            keep_below(int(limit_gb * GIGABYTE))
-            taken = sum(item.size for item in items()) / GIGABYTE
+            taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
             if taken > limit_gb:
                 progress.warn(f"what this run uses takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
 

@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -16,7 +17,6 @@ from cxrbench.files import home, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
 KINDS = ("images", "features")
 """What a run keeps and can make again."""
@@ -64,7 +64,8 @@ def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
         try:
             yield claim
         finally:
-            note.unlink(missing_ok=True)
+            with _one_at_a_time():
+                note.unlink(missing_ok=True)
     _lock_of(note).unlink(missing_ok=True)
 
 
@@ -74,25 +75,25 @@ def items() -> list[Item]:
         return _items()
 
 
-def keep_below(limit: int) -> list[Item]:
-    """Remove what was unused for longest until the cache takes at most `limit` bytes, but nothing that is in use; return it."""
+def keep_below(limit: float) -> int:
+    """Remove the longest unused until at most `limit` bytes remain, but nothing that is in use; return how many remain."""
     with _one_at_a_time():
         found = _items()
-        excess = sum(item.size for item in found) - limit
+        size = sum(item.size for item in found)
         gone: list[Item] = []
         for item in found:
-            if excess > 0 and not item.in_use:
+            if size > limit and not item.in_use:
                 gone.append(item)
-                excess -= item.size
+                size -= item.size
         _set_aside(gone)
     _remove_set_aside()
-    return gone
+    return size
 
 
-def clear(kinds: Iterable[str] = KINDS) -> list[Item]:
+def clear() -> list[Item]:
     """Remove all that is not in use; return it."""
     with _one_at_a_time():
-        gone = [item for item in _items() if item.kind in kinds and not item.in_use]
+        gone = [item for item in _items() if not item.in_use]
         _set_aside(gone)
     _remove_set_aside()
     return gone
@@ -102,7 +103,7 @@ def _items() -> list[Item]:
     in_use = _claimed()
     found = []
     for kind in KINDS:
-        for folder in (home() / kind).glob("[!.]*"):
+        for folder in filter(Path.is_dir, (home() / kind).glob("[!.]*")):
             status = folder.stat()
             claimed = f"{kind}/{folder.name}" in in_use
             found.append(Item(folder=folder, kind=kind, size=_size(folder), used=status.st_mtime, in_use=claimed))
@@ -111,8 +112,12 @@ def _items() -> list[Item]:
 
 def _size(folder: Path) -> int:
     """Return the bytes that the files of a folder take on disk; files of shards have holes until they are whole."""
-    statuses = [entry.stat() for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
-    return sum(status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size for status in statuses)
+    size = 0
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):  # a temporary file that has just taken its name
+            status = entry.stat(follow_symlinks=False)
+            size += status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+    return size
 
 
 def _set_aside(gone: Iterable[Item]) -> None:
@@ -135,7 +140,7 @@ def _claimed() -> set[str]:
             with FileLock(_lock_of(note), timeout=0):
                 note.unlink(missing_ok=True)
             _lock_of(note).unlink(missing_ok=True)
-        except Timeout:
+        except Timeout:  # its owner removes it only while nobody looks
             claimed |= set(json.loads(note.read_text(encoding="utf-8")))
     return claimed
 

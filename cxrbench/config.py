@@ -170,7 +170,7 @@ class Protocol(BaseModel):
     split: SplitName
     image_size: int
     resize: Resize
-    precision: Precision
+    precision: Precision = "float32"
     seed: int
     engine: str
     trials: int
@@ -180,7 +180,7 @@ class Protocol(BaseModel):
     epochs: int
     batch_size: int
     patience: int
-    pruning: Pruning
+    pruning: Pruning = "none"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -79,8 +79,9 @@ class WorkerProcesses:
         self._lock = RLock()
         self._queue: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         self._running: set[Future[Any]] = set()
+        self._served = 0  # calls that this pool has answered
         self._memory_at_first: dict[int, int] = {}
-        self._retiring: list[Thread] = []
+        self._retiring: list[ProcessPool] = []
         self._stopped = False
         self._pool = self._start()
 
@@ -99,10 +100,7 @@ class WorkerProcesses:
         with self._lock:
             unfinished = [*self._running, *(future for future, _ in self._queue)]
         wait(unfinished)
-        self._pool.close()
-        self._pool.join()
-        for thread in self._retiring:
-            thread.join()
+        self._end_processes()
 
     def stop(self) -> None:
         """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
@@ -110,11 +108,19 @@ class WorkerProcesses:
             self._stopped = True
             unfinished = [*self._running, *(future for future, _ in self._queue)]
             self._queue.clear()
-        self._pool.stop()
-        self._pool.join()
-        for future in unfinished:
-            if not future.done():
-                future.set_exception(KeyboardInterrupt())
+        self._end_processes()
+        with self._lock:
+            for future in unfinished:
+                if not future.done():
+                    future.set_exception(KeyboardInterrupt())
+
+    def _end_processes(self) -> None:
+        with self._lock:
+            self._stopped = True
+            pools = [*self._retiring, self._pool]
+        for pool in pools:
+            pool.stop()
+            pool.join()
 
     def _start(self) -> ProcessPool:
         from pebble import ProcessPool
@@ -131,9 +137,12 @@ class WorkerProcesses:
             self._running.add(future)
             try:
                 computed = self._pool.schedule(_call, args=call)
-            except RuntimeError as error:  # pebble gave the pool up: no process would start
+            except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
                 self._running.discard(future)
-                future.set_exception(error)
+                if self._served and self._renew():
+                    self._queue.appendleft((future, call))
+                else:
+                    future.set_exception(error)
             else:
                 computed.add_done_callback(partial(self._pass_on, future))
 
@@ -141,25 +150,36 @@ class WorkerProcesses:
         error = computed.exception()
         with self._lock:
             self._running.discard(future)
-            if error is None:
-                self._watch(computed.result())
             if not self._stopped:
+                if error is None:
+                    self._served += 1
+                    self._watch(computed.result())
                 self._feed()
-        if future.done():
-            return
-        if error is None:
-            future.set_result(computed.result().value)
-        else:
-            future.set_exception(error)
+            if future.done():
+                return
+            if error is None:
+                future.set_result(computed.result().value)
+            else:  # a pool that is stopped says that it is broken
+                future.set_exception(KeyboardInterrupt() if self._stopped else error)
 
     def _watch(self, returned: _Returned[Any]) -> None:
         """Replace the processes if this one has grown since its first call; the old ones finish what they have."""
         if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > GROWTH:
-            self._memory_at_first.clear()
-            old, self._pool = self._pool, self._start()
-            old.close()
-            self._retiring.append(Thread(target=old.join))
-            self._retiring[-1].start()
+            old = self._pool
+            if self._renew():
+                old.close()
+                self._retiring.append(old)
+                Thread(target=old.join, daemon=True).start()
+
+    def _renew(self) -> bool:
+        """Start other processes for the calls to come; return whether that went well."""
+        self._memory_at_first.clear()
+        try:
+            self._pool = self._start()
+        except (OSError, RuntimeError):
+            return False
+        self._served = 0
+        return True
 
 
 def refuse_inside_worker() -> None:
@@ -196,7 +216,8 @@ def anonymous_memory() -> int:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return 0
-    return int(status.partition("RssAnon:")[2].split()[0]) * 1024
+    words = status.partition("RssAnon:")[2].split()
+    return int(words[0]) * 1024 if words else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +234,8 @@ def _call(function: Callable[..., T], arguments: tuple[Any, ...], keywords: dict
     import_keras()
     try:
         value = function(*arguments, **keywords)
+    except SystemExit as error:  # a plugin ends its own call, not the run
+        raise CxrbenchError(reason_of(error)) from None
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import operator
 import os
 import signal
+import sys
 import time
 from functools import partial
 
@@ -110,6 +111,34 @@ def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
     assert first != after[-1]
     assert len(set(after)) <= 2
     assert not is_alive(first)
+
+
+def test_calls_go_on_after_an_idle_worker_was_killed():
+    with open_executor(1) as executor:
+        worker = executor.submit(os.getpid).result(60)
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(1)
+        assert executor.submit(os.getpid).result(60) != worker
+
+
+def test_a_call_that_exits_costs_itself_only(workers):
+    with pytest.raises(CxrbenchError, match="please install x"):
+        workers.submit(sys.exit, "please install x").result(60)
+    assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
+
+
+def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
+    monkeypatch.setattr("cxrbench.execution.GROWTH", -1)  # every call replaces the workers
+    with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
+        executor.submit(os.getpid).result(60)
+        executor.submit(time.sleep, 600)
+        second = executor.submit(time.sleep, 600)
+        time.sleep(1)
+        start = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 20
+    with pytest.raises(KeyboardInterrupt):
+        second.result(5)
 
 
 def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):

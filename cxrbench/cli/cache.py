@@ -15,8 +15,9 @@ def info() -> None:
     from cxrbench import console
     from cxrbench.cache import GIGABYTE, KINDS, items
     from cxrbench.config import read_settings
-    from cxrbench.files import home
+    from cxrbench.files import check_writable, home
 
+    check_writable(home(), "CXRBENCH_HOME")
     found = items()
     console.print_facts({"folder": home(), "limit": f"{read_settings({}).cache_gb:g} GB"})
     rows = []
@@ -34,7 +35,9 @@ def clear() -> None:
     from cxrbench import console
     from cxrbench.cache import GIGABYTE, items
     from cxrbench.cache import clear as clear_cache
+    from cxrbench.files import check_writable, home
 
+    check_writable(home(), "CXRBENCH_HOME")
     gone = clear_cache()
     console.print_text(f"removed {len(gone)} folders, {sum(item.size for item in gone) / GIGABYTE:.3f} GB\n")
     if kept := items():

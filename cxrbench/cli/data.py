@@ -36,15 +36,18 @@ def inspect(
     from cxrbench.data.source import downloads_folder, find_dataset
     from cxrbench.data.split import default_split, split_dataset
     from cxrbench.downloads import Downloader
+    from cxrbench.files import check_writable, home
     from cxrbench.plugin.host import load_host
 
     flags = {"split": split, "seed": seed, "image_size": image_size, "plugin": plugin, "offline": offline or None}
     settings = config.read_settings({"data": source, **flags})
     host = load_host(settings.plugin, settings.blocked)
     found = find_dataset(settings.data, host)
-    with console.ConsoleProgress() as progress:
+    check_writable(home(), "CXRBENCH_HOME")
+    with console.ConsoleProgress() as progress, benchmark.kept_below(settings.cache_gb, progress) as claim:
         downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
         catalogue = benchmark.read_catalogue(found, settings, downloader)
+        claim([catalogue.pixels.films.folder])
         deque(benchmark.decode(catalogue, progress), maxlen=0)
     dataset = load_dataset(catalogue)
     console.print_facts({**_facts(dataset), **({"notice": found.spec.notice} if found.spec.notice else {})})

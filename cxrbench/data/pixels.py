@@ -81,8 +81,13 @@ def content_digests(images: Images, threads: int) -> list[str]:
             return hashlib.sha256(data).hexdigest()
         return f"{data.shape} {hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()}"
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(digest_of, (record.key for record in images.records)))
+    keys = [record.key for record in images.records]
+    with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each waiting call takes memory
+        return [
+            found
+            for start in range(0, len(keys), SHARD_ROWS)
+            for found in pool.map(digest_of, keys[start : start + SHARD_ROWS])
+        ]
 
 
 def pixels_of(images: Images, digests: Sequence[str], decoding: Decoding) -> Pixels:

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
+FORMAT = 3
+"""To be raised when the same components come to other numbers: part of every cache key."""
 BATCH = 32
 CHANNELS = 3
 
@@ -59,13 +61,13 @@ class Extraction:
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
             [
-                2,
+                FORMAT,
                 *depends_on,
                 drawn,
                 BATCH,
                 SHARD_ROWS,
                 self.precision,
-                versions_of(*NUMERICAL),
+                _numerical_versions(),
                 os.environ.get("KERAS_BACKEND", ""),
             ]
         )
@@ -140,6 +142,11 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
     if not np.isfinite(features).all():
         raise PluginError(f"backbone {extraction.backbone.component} returned features that are not finite")
     return features
+
+
+@cache
+def _numerical_versions() -> str:
+    return repr(versions_of(*NUMERICAL))
 
 
 @lru_cache(maxsize=2)

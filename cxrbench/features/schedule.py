@@ -45,15 +45,30 @@ class Underway:
 def extract_missing(
     extractions: Iterable[Extraction], decoded: Iterable[int], executor: Executor, progress: Progress
 ) -> Underway:
-    """Ask for every shard that is not on disk, as soon as its pixels are: `decoded` yields shards."""
+    """Ask for every shard that is not on disk: for the first backbone's as soon as `decoded` yields them, then for the others'.
+
+    One backbone after the other, because a worker builds and compiles each that it meets.
+    """
     missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
     calls: dict[Extraction, list[Future[float]]] = {extraction: [] for extraction in missing}
     progress.begin("features", sum(map(len, missing.values())))
-    for shard in decoded:
-        for extraction in (one for one in missing if shard in missing[one]):
+
+    def ask(extraction: Extraction, shard: int) -> None:
+        if shard in missing[extraction]:
             call = executor.submit(_timed, extraction, shard)
             call.add_done_callback(lambda _: progress.advance("features"))
             calls[extraction].append(call)
+
+    first = next((extraction.backbone for extraction in missing), None)
+    at_once = [extraction for extraction in missing if extraction.backbone == first]
+    ready = []
+    for shard in decoded:
+        ready.append(shard)
+        for extraction in at_once:
+            ask(extraction, shard)
+    for extraction in sorted(missing.keys() - set(at_once), key=lambda one: str(one.backbone.component)):
+        for shard in ready:
+            ask(extraction, shard)
     return Underway(calls)
 
 

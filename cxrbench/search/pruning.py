@@ -22,6 +22,8 @@ REDUCTION = 4
 def cut_offs(policy: Pruning, earlier: Sequence[Trial], epochs: int) -> tuple[float, ...]:
     """Return for each epoch the validation loss that a trial's best so far must not exceed; infinite where any may go on.
 
+    A trial that has come to the last epoch is paid for and never given up.
+
     ``median``: at every epoch, the median of the earlier trials' best so far (Golovin et al., Google Vizier, KDD 2017, 3.4).
     ``halving``: after 1, 4, 16, ... epochs the best quarter goes on (Li et al., ASHA, MLSys 2020, arXiv 1810.05934).
     """
@@ -30,7 +32,7 @@ def cut_offs(policy: Pruning, earlier: Sequence[Trial], epochs: int) -> tuple[fl
         return ()
     share = 1 / 2 if policy == "median" else 1 / REDUCTION
     rungs = range(epochs) if policy == "median" else _rungs(epochs)
-    return tuple(_quantile(curves, epoch, share) if epoch in rungs else math.inf for epoch in range(epochs))
+    return tuple(_quantile(curves, epoch, share) if epoch in rungs else math.inf for epoch in range(epochs - 1))
 
 
 def _rungs(epochs: int) -> set[int]:

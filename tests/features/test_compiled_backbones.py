@@ -38,3 +38,13 @@ def test_compiled_features_are_those_of_the_weights_at_that_time():
     compiled = compile_features(model, films.shape, 3)
     model.set_weights([weight * 0 for weight in model.get_weights()])
     assert compiled(films).tolist() == [[24.0]] * 3
+
+
+@pytest.mark.usefixtures("tensorflow_ready")
+def test_a_model_that_was_never_called_is_built_first():
+    import keras
+
+    from cxrbench.backend import compile_features
+
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
+    assert compile_features(model, (3, 2, 2, 1), 3)(np.ones((3, 2, 2, 1), dtype=np.float32)).tolist() == [[12.0]] * 3

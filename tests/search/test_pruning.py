@@ -25,7 +25,7 @@ def straight(count, epochs=4):
 
 def test_nothing_is_given_up_before_there_is_enough_to_compare_with():
     assert cut_offs("median", straight(ENOUGH - 1), 4) == ()
-    assert cut_offs("median", straight(ENOUGH), 4) == ((ENOUGH - 1) / 2,) * 4
+    assert cut_offs("median", straight(ENOUGH), 4) == ((ENOUGH - 1) / 2,) * 3
     failed = [Trial(number=number, params={}, state="failed", reason="no") for number in range(50)]
     assert cut_offs("median", [*straight(ENOUGH - 1), *failed], 4) == ()
 
@@ -36,21 +36,21 @@ def test_without_pruning_there_are_no_cut_offs():
 
 def test_the_median_is_taken_of_the_best_so_far():
     up_and_down = [trial(number, 5.0, 1.0 + number, 9.0) for number in range(11)]
-    assert cut_offs("median", up_and_down, 3) == (5.0, 5.0, 5.0)
+    assert cut_offs("median", up_and_down, 4) == (5.0, 5.0, 5.0)
     down = [trial(number, 9.0, 1.0 + number, 0.5) for number in range(11)]
-    assert cut_offs("median", down, 3) == (9.0, 6.0, 0.5)
+    assert cut_offs("median", down, 4) == (9.0, 6.0, 0.5)
 
 
 def test_a_trial_that_stopped_early_keeps_its_best_and_a_pruned_one_counts_as_far_as_it_came():
     early = [trial(number, 2.0) for number in range(6)]
     pruned = [trial(number, 8.0, state="pruned") for number in range(6)]
-    at_first, later = cut_offs("median", [*early, *pruned], 2)
+    at_first, later = cut_offs("median", [*early, *pruned], 3)
     assert at_first == 5.0
     assert later == 2.0
 
 
 def test_halving_decides_at_its_rungs_and_lets_a_quarter_go_on():
-    limits = cut_offs("halving", straight(41, epochs=16), 16)
+    limits = cut_offs("halving", straight(41, epochs=17), 17)
     assert [epoch for epoch, limit in enumerate(limits) if math.isfinite(limit)] == [0, 3, 15]
     assert limits[3] == 10.0
     assert sum(number <= limits[3] for number in range(41)) / 41 == pytest.approx(0.25, abs=0.02)
@@ -61,7 +61,7 @@ def test_the_best_trial_is_never_below_a_cut_off(curves, epochs):
     earlier = [trial(number, *losses) for number, losses in enumerate(curves)]
     for policy in ("median", "halving"):
         limits = cut_offs(policy, earlier, epochs)
-        assert len(limits) == epochs
+        assert len(limits) == epochs - 1  # who came to the last epoch is not given up
         for epoch, limit in enumerate(limits):
             assert min(min(losses[: epoch + 1]) for losses in curves) <= limit
 
