@@ -202,8 +202,11 @@ def open_executor(workers: int) -> Iterator[Executor]:
 
 def start_worker() -> None:
     """Give the process one thread and no more GPU memory than it needs, leave Ctrl-C to the parent, and import Keras."""
+    from threadpoolctl import threadpool_limits
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with suppress(Exception):  # a call that needs it will say what is wrong

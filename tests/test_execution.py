@@ -3,6 +3,7 @@ from __future__ import annotations
 import operator
 import os
 import signal
+import subprocess
 import sys
 import time
 from functools import partial
@@ -76,6 +77,26 @@ def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_parent(workers):
     assert {workers.submit(os.getenv, name).result(60) for name in THREADS} == {"1"}
     assert {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"} <= set(THREADS)
     assert workers.submit(signal.getsignal, signal.SIGINT).result(60) is signal.SIG_IGN
+
+
+SCRIPT = """
+import numpy  # a library with threads of its own, loaded before a worker can be told anything
+
+from threadpoolctl import threadpool_info
+from cxrbench.execution import open_executor
+
+if __name__ == "__main__":
+    with open_executor(1) as executor:
+        print({library["num_threads"] for library in executor.submit(threadpool_info).result(60)})
+"""
+
+
+def test_libraries_that_a_users_script_has_loaded_have_one_thread_too(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "{1}\n", done.stderr
 
 
 def test_a_worker_that_dies_costs_the_one_call_it_was_working_on(workers):
