@@ -106,45 +106,47 @@ class _CompiledSteps:
     def __init__(self, model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
         import tensorflow
 
-        self._learning_rate = tensorflow.Variable(0.0)
-        self._taken = tensorflow.Variable(0.0)
-        variables = [variable.value for variable in model.trainable_variables]
-        self._moments = [[tensorflow.Variable(tensorflow.zeros_like(variable)) for _ in range(2)] for variable in variables]
-
-        def step(features: Any, noise: Any, labels: Any, weights: Any) -> None:
-            with tensorflow.GradientTape() as tape:
-                logits = model([features, noise], training=True)[:, 0]
-                mean = tensorflow.reduce_mean(loss(labels, logits) * weights)
-            self._taken.assign_add(1.0)
-            for variable, (first, second), gradient in zip(
-                variables, self._moments, tape.gradient(mean, variables), strict=True
-            ):
-                tensorflow.raw_ops.ResourceApplyAdam(
-                    var=variable.handle,
-                    m=first.handle,
-                    v=second.handle,
-                    beta1_power=0.9**self._taken,
-                    beta2_power=0.999**self._taken,
-                    lr=self._learning_rate,
-                    beta1=0.9,
-                    beta2=0.999,
-                    epsilon=1e-7,
-                    grad=gradient,
-                )
-
-        def block(*arrays: Any) -> None:
-            for start in tensorflow.range(0, tensorflow.shape(arrays[0])[0], batch_size):
-                step(*(array[start : start + batch_size] for array in arrays))
-
-        width, units = (shape[1] for shape in model.input_shape)
-        vector = tensorflow.TensorSpec((None,), tensorflow.float32)
-        signature = [
-            tensorflow.TensorSpec((None, width), tensorflow.float32),
-            tensorflow.TensorSpec((None, units), tensorflow.uint16),
-            vector,
-            vector,
+        self._model, self._loss, self._batch_size = model, loss, batch_size
+        self._learning_rate, self._taken = tensorflow.Variable(0.0), tensorflow.Variable(0.0)
+        self._variables = [variable.value for variable in model.trainable_variables]
+        self._moments = [
+            [tensorflow.Variable(tensorflow.zeros_like(variable)) for _ in range(2)] for variable in self._variables
         ]
-        self._block = tensorflow.function(block, input_signature=signature).get_concrete_function()
+        (_, width), (_, units) = model.input_shape
+        vector = tensorflow.TensorSpec((None,), tensorflow.float32)
+        features = tensorflow.TensorSpec((None, width), tensorflow.float32)
+        noise = tensorflow.TensorSpec((None, units), tensorflow.uint16)
+        function = tensorflow.function(self._steps, input_signature=[features, noise, vector, vector])
+        self._compiled = function.get_concrete_function()
+
+    def _steps(self, features: Any, noise: Any, labels: Any, weights: Any) -> None:
+        import tensorflow
+
+        for start in tensorflow.range(0, tensorflow.shape(features)[0], self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            self._step(features[rows], noise[rows], labels[rows], weights[rows])
+
+    def _step(self, features: Any, noise: Any, labels: Any, weights: Any) -> None:
+        import tensorflow
+
+        with tensorflow.GradientTape() as tape:
+            logits = self._model([features, noise], training=True)[:, 0]
+            mean = tensorflow.reduce_mean(self._loss(labels, logits) * weights)
+        self._taken.assign_add(1.0)
+        gradients = tape.gradient(mean, self._variables)
+        for variable, (first, second), gradient in zip(self._variables, self._moments, gradients, strict=True):
+            tensorflow.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=0.9**self._taken,
+                beta2_power=0.999**self._taken,
+                lr=self._learning_rate,
+                beta1=0.9,
+                beta2=0.999,
+                epsilon=1e-7,
+                grad=gradient,
+            )
 
     def reset(self, learning_rate: float) -> None:
         self._learning_rate.assign(learning_rate)
@@ -155,7 +157,7 @@ class _CompiledSteps:
     def take(self, *arrays: NDArray[Any]) -> None:
         import tensorflow
 
-        self._block(*(tensorflow.constant(array) for array in arrays))
+        self._compiled(*(tensorflow.constant(array) for array in arrays))
 
 
 class _KerasSteps:

@@ -114,7 +114,7 @@ def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterab
         finally:
             taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
             if taken > limit_gb:
-                progress.warn(f"what this run uses takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
+                progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
 
 
 def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
