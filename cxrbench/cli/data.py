@@ -49,7 +49,7 @@ def inspect(
         catalogue = benchmark.read_catalogue(found, settings, downloader)
         claim([catalogue.pixels.films.folder])
         deque(benchmark.decode(catalogue, progress), maxlen=0)
-    dataset = load_dataset(catalogue)
+        dataset = load_dataset(catalogue)
     console.print_facts({**_facts(dataset), **({"notice": found.spec.notice} if found.spec.notice else {})})
     for warning in audit_dataset(dataset, strict=False):
         console.print_talk(f"warning: {warning}")
