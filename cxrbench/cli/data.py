@@ -3,77 +3,189 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from cxrbench.config import Settings, SplitName
     from cxrbench.data.dataset import LoadedDataset
+    from cxrbench.data.findings import Audit, Finding
     from cxrbench.data.split import Split
+    from cxrbench.plugin.host import Host
+    from cxrbench.progress import Progress
 
 data = typer.Typer(help="Look at a data set before it is used.", no_args_is_help=True)
 
-
-@data.callback()
-def _group() -> None:
-    """Keep `inspect` a command of its own."""
+Source = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A dataset's name, or a path that one recognises")]
+SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="official, grouped or paper")]
+Seed = Annotated[int | None, typer.Option(help="Of the split")]
+ImageSize = Annotated[int | None, typer.Option(help="Height and width in pixels")]
+PluginFiles = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing")]
 
 
 @data.command()
 def inspect(
-    source: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A dataset's name, or a path that one recognises")],
-    split: Annotated[str | None, typer.Option(metavar="NAME", help="official, grouped or paper")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the split")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Height and width in pixels")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing")] = False,
+    source: Source,
+    split: SplitOption = None,
+    seed: Seed = None,
+    image_size: ImageSize = None,
+    plugin: PluginFiles = None,
+    offline: Offline = False,
 ) -> None:
     """Show what a data set holds, what cannot be read, and how it would be divided."""
+    from cxrbench import console
+
+    with _room(
+        data=source, split=split, folds=1, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
+    ) as room:
+        seen = room.look()
+    console.print_facts(seen.facts())
+    console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
+    for warning in (*seen.dataset.warnings, *seen.found.warnings):
+        console.print_talk(f"warning: {warning}")
+
+
+@data.command()
+def audit(
+    source: Source,
+    split: SplitOption = None,
+    folds: Annotated[int | None, typer.Option(help="Of a cross-validation; 1 divides once")] = None,
+    seed: Seed = None,
+    image_size: ImageSize = None,
+    plugin: PluginFiles = None,
+    offline: Offline = False,
+    allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 whatever leaks")] = False,
+    other: Annotated[
+        list[str] | None, typer.Option(metavar="NAME|PATH", help="A data set that must not hold these films, repeatable")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON instead of tables")] = False,
+) -> None:
+    """Find leaks between the parts of a data set, films under two labels, odd files and attributes that tell the label.
+
+    Exits with 3 if a patient or a film is on both sides of the split or in another data set, or a film under two labels.
+    """
+    from cxrbench import console
+    from cxrbench.data.audit import refuse_leaks
+
+    with _room(
+        data=source, split=split, folds=folds, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
+    ) as room:
+        seen = room.look(other or ())
+    if as_json:
+        console.print_text(seen.found.model_dump_json(indent=2) + "\n")
+    else:
+        _print_audit(seen)
+    if not allow_leak:
+        refuse_leaks(seen.dataset.name, seen.found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A data set, how it would be divided, and what was found."""
+
+    dataset: LoadedDataset
+    notice: str
+    split_name: SplitName
+    splits: tuple[Split, ...]
+    found: Audit
+
+    def facts(self) -> dict[str, object]:
+        """Return what is told of a data set in any case."""
+        facts = {
+            "dataset": self.dataset.name,
+            "fingerprint": self.dataset.fingerprint,
+            "images": len(self.dataset.records),
+            "patients": len(set(self.dataset.patients)),
+            "skipped files": len(self.dataset.skipped),
+        }
+        return {**facts, **({"notice": self.notice} if self.notice else {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """Where data sets are decoded and looked at; none of their images leaves the cache meanwhile."""
+
+    settings: Settings
+    host: Host
+    claim: Callable[[Iterable[Path]], None]
+    progress: Progress
+
+    def look(self, others: Sequence[str] = ()) -> _Seen:
+        """Load, divide and audit the data set of the settings."""
+        from cxrbench.data.audit import audit as audited
+        from cxrbench.data.split import default_split, split_dataset
+
+        dataset, notice = self._load(self.settings.data)
+        split_name = self.settings.split or default_split(dataset.records)
+        splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
+        external = [self._load(text)[0] for text in others]
+        found = audited(dataset, splits, split_name=split_name, others=external, allow_leak=True)
+        return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
+
+    def _load(self, text: str) -> tuple[LoadedDataset, str]:
+        from cxrbench import benchmark
+        from cxrbench.data.dataset import load_dataset
+        from cxrbench.data.source import downloads_folder, find_dataset
+        from cxrbench.downloads import Downloader
+
+        found = find_dataset(text, self.host)
+        downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
+        catalogue = benchmark.read_catalogue(found, self.settings, downloader)
+        self.claim([catalogue.pixels.films.folder])
+        deque(benchmark.decode(catalogue, self.progress), maxlen=0)
+        return load_dataset(catalogue), found.spec.notice
+
+
+@contextmanager
+def _room(**flags: Any) -> Iterator[_Room]:
     from cxrbench import benchmark, config, console
-    from cxrbench.data.audit import audit_dataset, audit_split
-    from cxrbench.data.dataset import load_dataset
-    from cxrbench.data.source import downloads_folder, find_dataset
-    from cxrbench.data.split import default_split, split_dataset
-    from cxrbench.downloads import Downloader
     from cxrbench.files import check_writable, home
     from cxrbench.plugin.host import load_host
 
-    flags = {"split": split, "seed": seed, "image_size": image_size, "plugin": plugin, "offline": offline or None}
-    settings = config.read_settings({"data": source, **flags})
+    settings = config.read_settings(flags)
     host = load_host(settings.plugin, settings.blocked)
-    found = find_dataset(settings.data, host)
     check_writable(home(), "CXRBENCH_HOME")
     with console.ConsoleProgress() as progress, benchmark.kept_below(settings.cache_gb, progress) as claim:
-        downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-        catalogue = benchmark.read_catalogue(found, settings, downloader)
-        claim([catalogue.pixels.films.folder])
-        deque(benchmark.decode(catalogue, progress), maxlen=0)
-        dataset = load_dataset(catalogue)
-    console.print_facts({**_facts(dataset), **({"notice": found.spec.notice} if found.spec.notice else {})})
-    for warning in audit_dataset(dataset, strict=False):
-        console.print_talk(f"warning: {warning}")
-    name = settings.split or default_split(dataset.records)
-    divided = split_dataset(dataset, name, settings.seed)
-    console.print_table((name, "images", "normal", "pneumonia", "patients"), _parts(dataset, divided))
-    for warning in audit_split(dataset, divided):
-        console.print_talk(f"warning: {warning}")
+        yield _Room(settings=settings, host=host, claim=claim, progress=progress)
 
 
-def _facts(dataset: LoadedDataset) -> dict[str, object]:
-    return {
-        "dataset": dataset.name,
-        "fingerprint": dataset.fingerprint,
-        "images": len(dataset.records),
-        "patients": len(set(dataset.patients)),
-        "skipped files": len(dataset.skipped),
-    }
-
-
-def _parts(dataset: LoadedDataset, split: Split) -> list[tuple[str, ...]]:
+def _parts(seen: _Seen) -> list[tuple[str, ...]]:
     rows = []
-    for part, here in (("train", split.train), ("validation", split.validation), ("test", split.test)):
-        pneumonia = int(dataset.labels[here].sum())
-        counts = (len(here), len(here) - pneumonia, pneumonia, len(set(dataset.patients[here])))
-        rows.append((part, *(str(count) for count in counts)))
+    for number, split in enumerate(seen.splits, 1):
+        fold = f"fold {number} " if len(seen.splits) > 1 else ""
+        for part, here in (("train", split.train), ("validation", split.validation), ("test", split.test)):
+            pneumonia = int(seen.dataset.labels[here].sum())
+            counts = (len(here), len(here) - pneumonia, pneumonia, len(set(seen.dataset.patients[here])))
+            rows.append((fold + part, *(str(count) for count in counts)))
     return rows
+
+
+def _print_audit(seen: _Seen) -> None:
+    from cxrbench import console
+    from cxrbench.data.label_rates import label_rates
+
+    console.print_facts({**seen.facts(), "groups": len(set(seen.dataset.groups.tolist()))})
+    console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
+    rates = label_rates(seen.dataset)
+    if rates := [one for one in rates if len({other.level for other in rates if other.attribute == one.attribute}) > 1]:
+        rows = [(one.attribute, one.level, str(one.images), f"{one.pneumonia / one.images:.0%}") for one in rates]
+        console.print_table(("attribute", "level", "images", "pneumonia"), rows)
+    if seen.found.findings:
+        told = [(one.severity, one.check, str(one.count), _told(one)) for one in seen.found.findings]
+        console.print_table(("severity", "check", "images", "finding"), told)
+    for warning in seen.dataset.warnings:
+        console.print_talk(f"warning: {warning}")
+    console.print_facts({"verdict": seen.found.verdict})
+
+
+def _told(finding: Finding) -> str:
+    """Return a finding's sentence and, below each other, its examples."""
+    return "\n".join((finding.message, *finding.examples))

@@ -1,4 +1,4 @@
-"""Refuse what no fair comparison can be made with, and warn of what weakens one."""
+"""Refuse what no fair comparison can be made with, and write down what weakens one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.duplicates import copies, shared_patients, shared_with, sides_of
+from cxrbench.data.findings import EXAMPLES, Audit, Finding
+from cxrbench.data.label_rates import telling_attributes
+from cxrbench.data.near import thumbnails
+from cxrbench.data.oddities import odd_files
 from cxrbench.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cxrbench.config import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+
+__all__ = ["Audit", "Finding", "audit", "refuse_leaks"]
 
 MINIMUM_VALIDATION = 50
 """Validation images below which a threshold is noise (AutoGluon refuses below the same number)."""
@@ -18,60 +28,103 @@ MINIMUM_CLASS = 10
 COMFORTABLE_CLASS = 50
 NAMED = 10
 """How many skipped files a message names before it only counts them."""
+WORST_FIRST = ("conflict", "leak", "warning", "note")
 
 
-def audit_dataset(dataset: LoadedDataset, *, strict: bool) -> tuple[str, ...]:
-    """Return warnings about the images; raise DataError on one class only, or on an unreadable file if `strict`."""
+def audit(
+    dataset: LoadedDataset,
+    splits: Sequence[Split],
+    *,
+    split_name: SplitName,
+    others: Sequence[LoadedDataset] = (),
+    allow_leak: bool = False,
+    strict: bool = False,
+) -> Audit:
+    """Look for whatever makes a result on these images say less than it seems to.
+
+    Args:
+        dataset: decoded images.
+        splits: one for each fold; what several of them show is found once.
+        split_name: under `paper`, patients and films on both sides are warnings.
+        others: external test sets, whose films must not be among these.
+        allow_leak: return leaks and conflicts in place of raising them.
+        strict: raise where a file could not be read.
+
+    Raises:
+        DataError: one class only, parts that decide nothing, images on both sides of a split, a film under two labels.
+    """
+    _check_classes(dataset)
+    findings = [*_unreadable(dataset, strict=strict), *_parts(dataset, splits)]
+    sides = sides_of(dataset, splits, permitted=split_name == "paper")
+    findings += [*shared_patients(sides), *telling_attributes(dataset)]
+    if dataset.files:
+        small = thumbnails(dataset)
+        findings += [*copies(sides, small), *odd_files(dataset, small)]
+        for other in others:
+            findings += shared_with(sides, small, other, thumbnails(other))
+    found = Audit(findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))))
+    if not allow_leak:
+        refuse_leaks(dataset.name, found)
+    return found
+
+
+def refuse_leaks(name: str, found: Audit) -> None:
+    """Raise DataError if an audit of the data set of that name found leaks or conflicts."""
+    if not found.leaks:
+        return
+    listed = "; ".join(f"{leak.message} ({', '.join(leak.examples)})" for leak in found.leaks)
+    raise DataError(
+        f"{name}: {listed}. Remove or correct these; --split grouped keeps patients and identical films on one side; "
+        "--allow-leak goes on all the same and marks every row"
+    )
+
+
+def _check_classes(dataset: LoadedDataset) -> None:
     counts = np.bincount(dataset.labels, minlength=2)
     if not counts.all():
         only, missing = ("pneumonia", "normal") if counts[1] else ("normal", "pneumonia")
         raise DataError(f"{dataset.name}: all {counts.sum()} images are {only}; images of {missing} are needed as well")
+
+
+def _unreadable(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:
     if not dataset.skipped:
-        return dataset.warnings
+        return
     named = "; ".join(f"{key} {reason}" for key, reason in dataset.skipped[:NAMED])
     more = f"; and {len(dataset.skipped) - NAMED} more" if len(dataset.skipped) > NAMED else ""
     message = f"{len(dataset.skipped)} of {len(dataset.skipped) + len(dataset.records)} files could not be read: {named}{more}"
     if strict:
         raise DataError(f"--strict-data: {message}")
-    return (*dataset.warnings, f"skipped: {message}")
+    keys = tuple(key for key, _ in dataset.skipped)
+    yield Finding(
+        check="unreadable", severity="warning", count=len(keys), message=f"skipped: {message}", examples=keys[:EXAMPLES]
+    )
 
 
-def audit_split(dataset: LoadedDataset, split: Split) -> tuple[str, ...]:
-    """Return warnings about the parts; raise DataError where validation or another part cannot decide anything."""
+def _parts(dataset: LoadedDataset, splits: Sequence[Split]) -> Iterator[Finding]:
+    """Find a validation part that decides little; raise DataError where it or another part decides nothing."""
+    validations = [_check_parts(dataset, split) for split in splits]
+    normal, pneumonia = min(validations, key=min)
+    if min(normal, pneumonia) < COMFORTABLE_CLASS:
+        message = f"{_counted(normal, pneumonia)}: below {COMFORTABLE_CLASS} of a class, the threshold and the choice of trial "
+        yield Finding(check="small-validation", severity="warning", count=normal + pneumonia, message=f"{message}are uncertain")
+
+
+def _check_parts(dataset: LoadedDataset, split: Split) -> tuple[int, int]:
+    """Return the validation images of either class."""
     labels = dataset.labels
     normal, pneumonia = (int(count) for count in np.bincount(labels[split.validation], minlength=2))
-    counted = f"the validation part has {normal + pneumonia} images ({normal} normal, {pneumonia} pneumonia)"
     if normal + pneumonia < MINIMUM_VALIDATION or min(normal, pneumonia) < MINIMUM_CLASS:
         raise DataError(
-            f"{dataset.name}: {counted}; at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class, are needed to "
-            "choose a threshold and a winner: bring more images"
+            f"{dataset.name}: {_counted(normal, pneumonia)}; at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class, "
+            "are needed to choose a threshold and a winner: bring more images"
         )
     for part, rows in (("training", split.train), ("test", split.test)):
         if len(np.unique(labels[rows])) < 2:
             raise DataError(
                 f"{dataset.name}: the {part} part has {len(rows)} images of one class or none; both classes are needed"
             )
-    return (*_uncertain(counted, normal, pneumonia), *_shared_patients(dataset, split))
+    return normal, pneumonia
 
 
-def _uncertain(counted: str, normal: int, pneumonia: int) -> tuple[str, ...]:
-    if min(normal, pneumonia) >= COMFORTABLE_CLASS:
-        return ()
-    return (f"{counted}: below {COMFORTABLE_CLASS} of a class, the threshold and the choice of trial are uncertain",)
-
-
-def _shared_patients(dataset: LoadedDataset, split: Split) -> tuple[str, ...]:
-    """Return a warning for each part that decides something and holds images of patients that training has seen."""
-    patients = dataset.patients
-    found = []
-    for part, rows, earlier in (
-        ("validation", split.validation, split.train),
-        ("test", split.test, np.concatenate([split.train, split.validation])),
-    ):
-        shared = int(np.isin(patients[rows], patients[earlier]).sum())
-        if shared:
-            found.append(
-                f"{shared} of {len(rows)} {part} images are of patients with other images in training"
-                f"{' or validation' if part == 'test' else ''}: the result says little about new patients"
-            )
-    return tuple(found)
+def _counted(normal: int, pneumonia: int) -> str:
+    return f"the validation part has {normal + pneumonia} images ({normal} normal, {pneumonia} pneumonia)"

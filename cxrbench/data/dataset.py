@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.facts import FileFacts
+from cxrbench.data.groups import numbered, united
 from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.errors import DataError
 from cxrbench.files import digest_each
@@ -25,12 +27,14 @@ class Catalogue:
 
     Attributes:
         fingerprint: changes with any record and with any byte of any image.
+        contents: a digest of each image's bytes.
     """
 
     images: Images
     decoding: Decoding
     pixels: Pixels
     fingerprint: str
+    contents: tuple[str, ...]
 
     def decode(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Iterator[int]:
         """Yield each shard of pixels as soon as it is on disk; `on_progress` hears of images done and images in all."""
@@ -44,6 +48,8 @@ class LoadedDataset:
     Attributes:
         rows: int ``[images]``, where in the pixels, and so in all features, each record's image lies.
         skipped: key and reason of each image that could not be read.
+        contents: a digest of each image's bytes; empty where nobody knows.
+        files: what each image's file was; empty where nobody knows.
     """
 
     name: str
@@ -53,6 +59,8 @@ class LoadedDataset:
     fingerprint: str
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    contents: tuple[str, ...] = ()
+    files: tuple[FileFacts, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -64,6 +72,16 @@ class LoadedDataset:
         """The patients, text ``[rows]``."""
         return np.array([record.patient for record in self.records])
 
+    @property
+    def films(self) -> NDArray[np.int64]:
+        """A number for each image, int ``[rows]``, the same for images with the same pixels."""
+        return numbered([file.pixels for file in self.files]) if self.files else np.arange(len(self.records))
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """A number for each image, int ``[rows]``: patients, united where they share an image with the same pixels."""
+        return united(numbered(self.patients), self.films)
+
 
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image's content; raise DataError on keys that are not unique and on labels that are not 0 or 1."""
@@ -71,26 +89,32 @@ def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     digests = content_digests(images, decoding.threads)
     contents = ([asdict(record), content] for record, content in zip(images.records, digests, strict=True))
     return Catalogue(
-        images=images, decoding=decoding, pixels=pixels_of(images, digests, decoding), fingerprint=digest_each(contents)
+        images=images,
+        decoding=decoding,
+        pixels=pixels_of(images, digests, decoding),
+        fingerprint=digest_each(contents),
+        contents=tuple(digests),
     )
 
 
 def load_dataset(catalogue: Catalogue) -> LoadedDataset:
     """Return the dataset of decoded images; raise DataError if not one of them could be read."""
-    images, unreadable = catalogue.images, catalogue.pixels.unreadable()
-    rows = [row for row in range(len(images.records)) if row not in unreadable]
-    skipped = [(images.records[row].key, reason) for row, reason in unreadable.items()]
-    if not rows:
+    images, known = catalogue.images, catalogue.pixels.files()
+    files = {row: file for row, file in known.items() if isinstance(file, FileFacts)}
+    skipped = [(images.records[row].key, reason) for row, reason in known.items() if isinstance(reason, str)]
+    if not files:
         key, reason = skipped[0]
         raise DataError(f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {key} {reason}")
     return LoadedDataset(
         name=images.name,
-        records=tuple(images.records[row] for row in rows),
-        rows=np.array(rows, dtype=np.int64),
+        records=tuple(images.records[row] for row in files),
+        rows=np.array(list(files), dtype=np.int64),
         pixels=catalogue.pixels,
         fingerprint=catalogue.fingerprint,
         skipped=tuple(skipped),
         warnings=tuple(images.warnings),
+        contents=tuple(catalogue.contents[row] for row in files),
+        files=tuple(files.values()),
     )
 
 

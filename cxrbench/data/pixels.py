@@ -7,14 +7,15 @@ import itertools
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.data.decode import DECODER, decode
+from cxrbench.data.decode import DECODER, examine
+from cxrbench.data.facts import FileFacts
 from cxrbench.errors import DataError
 from cxrbench.files import digest_each, home, write_json
 from cxrbench.shards import SHARD_ROWS, ShardedArray
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.contracts import Images
 
-UNREADABLE = ".unreadable.json"
+    Examined = tuple[NDArray[np.uint8], FileFacts] | DataError
+
+FILES = ".files.json"
+"""One beside each shard: of every image the facts of its file in their order, or why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +51,20 @@ class Pixels:
         """The array on disk."""
         return ShardedArray(folder=home() / "images" / self.digest, rows=self.rows, dtype="uint8")
 
+    def files(self) -> dict[int, FileFacts | str]:
+        """Return what each row's file was, or why it could not be read, as far as shards are on disk."""
+        names = [field.name for field in fields(FileFacts)]
+        found: dict[int, FileFacts | str] = {}
+        for path in sorted(self.films.folder.glob(f"*{FILES}")):
+            first = self.films.bounds(int(path.name.removesuffix(FILES)))[0]
+            listed = json.loads(path.read_text(encoding="utf-8"))["files"]
+            for row, known in enumerate(listed, first):
+                found[row] = known if isinstance(known, str) else FileFacts(**dict(zip(names, known, strict=True)))
+        return found
+
     def unreadable(self) -> dict[int, str]:
         """Return the row of each image that could not be read, and why."""
-        lists = sorted(self.films.folder.glob(f"*{UNREADABLE}"))
-        return {row: reason for path in lists for row, reason in json.loads(path.read_text(encoding="utf-8"))["unreadable"]}
+        return {row: known for row, known in self.files().items() if isinstance(known, str)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +130,7 @@ def decode_missing(
     steps = itertools.count(1)
     pool = ThreadPoolExecutor(decoding.threads)
     try:
-        ahead: deque[tuple[int, Iterator[NDArray[np.uint8] | DataError]]] = deque()
+        ahead: deque[tuple[int, Iterator[Examined]]] = deque()
         for shard in missing:
             ahead.append((shard, pool.map(partial(_film_of, images, decoding), range(*films.bounds(shard)))))
             if len(ahead) > 1:
@@ -126,28 +140,29 @@ def decode_missing(
         pool.shutdown(cancel_futures=True)
 
 
-def _store(pixels: Pixels, shard: int, decoded: Iterator[NDArray[np.uint8] | DataError], on_step: Callable[[], None]) -> int:
+def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Callable[[], None]) -> int:
     films, black = pixels.films, np.zeros((1, pixels.size, pixels.size), dtype=np.uint8)
 
     def blocks() -> Iterator[NDArray[np.uint8]]:
-        unreadable: list[tuple[int, str]] = []
-        for row, film in enumerate(decoded, films.bounds(shard)[0]):
-            if isinstance(film, DataError):
-                unreadable.append((row, str(film)))
+        files: list[tuple[object, ...] | str] = []
+        for examined in decoded:
+            if isinstance(examined, DataError):
+                files.append(str(examined))
                 yield black
             else:
+                film, facts = examined
+                files.append(astuple(facts))
                 yield film[None]
             on_step()
-        if unreadable:  # on disk before the shard counts as written
-            write_json(films.folder / f"{shard:05d}{UNREADABLE}", {"schema_version": 1, "unreadable": unreadable})
+        write_json(films.folder / f"{shard:05d}{FILES}", {"schema_version": 1, "files": files})  # before the shard's mark
 
     films.write(shard, blocks())
     return shard
 
 
-def _film_of(images: Images, decoding: Decoding, row: int) -> NDArray[np.uint8] | DataError:
+def _film_of(images: Images, decoding: Decoding, row: int) -> Examined:
     try:
-        return decode(images.read(images.records[row].key), size=decoding.size, resize=decoding.resize)
+        return examine(images.read(images.records[row].key), size=decoding.size, resize=decoding.resize)
     except DataError as error:
         return error
     except Exception as error:  # a plugin's reader may raise anything

@@ -40,26 +40,44 @@ def default_split(records: Sequence[Record]) -> SplitName:
     return "official" if any(record.split == "test" for record in records) else "grouped"
 
 
-def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int) -> Split:
-    """Divide the rows.
+def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int = 1) -> tuple[Split, ...]:
+    """Divide the rows, once or as often as there are folds.
 
     `paper` cuts 70/15/15 at random, stratified by label, as the literature does: patients fall on both sides. `grouped` does
-    the same with whole patients. `official` keeps the source's test part, and its validation part only if that has at least
-    100 images; otherwise validation is cut from the rest by patient.
+    the same with whole groups, that is patients and whoever shares an image with them. `official` keeps the source's test part,
+    and its validation part only if that has at least 100 images; otherwise validation is cut from the rest by group.
+
+    Two folds and more are a cross-validation: every row is in the test part of exactly one of them.
 
     Raises:
-        ConfigError: if `official` is asked for and the source has no test part.
+        ConfigError: if `official` is asked for and the source has no test part, or more folds than can be filled.
     """
     rows = np.arange(len(dataset.records))
-    groups = rows if name == "paper" else np.unique(dataset.patients, return_inverse=True)[1]
+    groups = rows if name == "paper" else dataset.groups
     if name == "official":
-        return _official(dataset, groups, seed)
-    rest, test = _cut(rows, dataset.labels, groups, seed=seed_from(seed, "test"), share=TEST_SHARE)
-    train, validation = _cut(rest, dataset.labels, groups, seed=seed_from(seed, "validation"), share=RELATIVE_VALIDATION_SHARE)
+        return (_official(dataset, groups, seed, folds),)
+    if folds == 1:
+        rest, test = _cut(rows, dataset.labels, groups, seed=seed_from(seed, "test"), share=TEST_SHARE)
+        return (_with_validation(rest, test, dataset.labels, groups, seed_from(seed, "validation")),)
+    fold = _folds(dataset, groups, seed_from(seed, "folds", folds), folds)
+    return tuple(
+        _with_validation(
+            rows[fold != number], rows[fold == number], dataset.labels, groups, seed_from(seed, "validation", folds, number)
+        )
+        for number in range(folds)
+    )
+
+
+def _with_validation(
+    rest: NDArray[np.int64], test: NDArray[np.int64], labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
+) -> Split:
+    train, validation = _cut(rest, labels, groups, seed=seed, share=RELATIVE_VALIDATION_SHARE)
     return Split(train=train, validation=validation, test=test)
 
 
-def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int) -> Split:
+def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: int) -> Split:
+    if folds != 1:
+        raise ConfigError(f"--folds {folds}: --split official has the one test part of its source; use --split grouped")
     part = np.array([record.split or "" for record in dataset.records])
     test = np.flatnonzero(part == "test")
     if not len(test):
@@ -68,9 +86,33 @@ def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int) -> S
     if len(validation) >= MINIMUM_OFFICIAL_VALIDATION:
         train = np.flatnonzero((part != "test") & (part != "val"))
         return Split(train=train, validation=validation, test=test)
-    rest = np.flatnonzero(part != "test")
-    train, validation = _cut(rest, dataset.labels, groups, seed=seed_from(seed, "validation"), share=RELATIVE_VALIDATION_SHARE)
-    return Split(train=train, validation=validation, test=test)
+    return _with_validation(np.flatnonzero(part != "test"), test, dataset.labels, groups, seed_from(seed, "validation"))
+
+
+def _folds(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: int) -> NDArray[np.int64]:
+    """Return the fold that each row is tested in: whole groups, the folds alike in label and size.
+
+    The groups are sorted as in `_cut`, and each run of as many as there are folds is dealt out in random order.
+    """
+    generator = np.random.default_rng(seed)
+    group, order = _in_order(dataset.labels, groups, generator)
+    if not 1 <= folds <= len(order):
+        raise ConfigError(f"--folds {folds}: {dataset.name} has {len(order)} groups of images; ask for 1 to {len(order)} folds")
+    runs = -(-len(order) // folds)
+    dealt = generator.permuted(np.tile(np.arange(folds), (runs, 1)), axis=1).reshape(-1)
+    fold = np.empty(len(order), dtype=np.int64)
+    fold[order] = dealt[: len(order)]
+    return np.asarray(fold[group])
+
+
+def _in_order(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Return each row's group from 0, and the groups sorted by share of positives and size, ties at random."""
+    group = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    size = np.bincount(group)
+    positives = np.bincount(group, weights=labels)
+    return group, np.lexsort((generator.random(len(size)), size, positives / np.maximum(size, 1)))
 
 
 def _cut(
@@ -83,11 +125,8 @@ def _cut(
     neither class nor size decides where a patient falls.
     """
     generator = np.random.default_rng(seed)
-    _, group = np.unique(groups[rows], return_inverse=True)
-    size = np.bincount(group)
-    positives = np.bincount(group, weights=labels[rows])
-    order = np.lexsort((generator.random(len(size)), size, positives / size))
-    steps = np.floor((np.arange(len(size) + 1) + generator.random() / share) * share)
-    held = np.zeros(len(size), dtype=bool)
+    group, order = _in_order(labels[rows], groups[rows], generator)
+    steps = np.floor((np.arange(len(order) + 1) + generator.random() / share) * share)
+    held = np.zeros(len(order), dtype=bool)
     held[order] = np.diff(steps) > 0
     return rows[~held[group]], rows[held[group]]

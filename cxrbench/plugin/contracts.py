@@ -24,7 +24,7 @@ class Record:
         label: 1 for pneumonia, 0 otherwise.
         patient: whose image it is; `key` itself where nobody knows.
         split: the part of the source's own split that it belongs to, if the source has one.
-        view, age, sex, site: what the source knows besides, as text.
+        view, age, sex, site, source: what is known besides, as text; `source` is the collection that an image was taken from.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Record:
     age: str | None = None
     sex: str | None = None
     site: str | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ MANIFEST = Dataset(
     factory="cxrbench_datasets.manifest:load_manifest",
     summary="a CSV file that names images, labels and patients",
     claims="cxrbench_datasets.manifest:claims_manifest",
-    layout="a .csv file with the header path,label[,patient,split,view,age,sex,site]",
+    layout="a .csv file with the header path,label[,patient,split,view,age,sex,site,source]",
 )
 MEDMNIST = Dataset(
     name="medmnist",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _LABELS: Mapping[str, Literal[0, 1]] = {"0": 0, "normal": 0, "1": 1, "pneumonia": 1}
 _SPLITS: Mapping[str, Literal["train", "val", "test"] | None] = {"": None, "train": "train", "val": "val", "test": "test"}
 _REQUIRED = ("path", "label")
-_COLUMNS = (*_REQUIRED, "patient", "split", "view", "age", "sex", "site")
-_HEADER = "path,label[,patient,split,view,age,sex,site]"
+_COLUMNS = (*_REQUIRED, "patient", "split", "view", "age", "sex", "site", "source")
+_HEADER = "path,label[,patient,split,view,age,sex,site,source]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +154,7 @@ def _record(row: _Row, key: str) -> Record:
         age=row.get("age") or None,
         sex=row.get("sex") or None,
         site=row.get("site") or None,
+        source=row.get("source") or None,
     )
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from cxrbench.data.audit import audit_dataset, audit_split
+from cxrbench.data.audit import Audit, audit
 from cxrbench.data.split import Split
 from cxrbench.errors import DataError
 
@@ -24,84 +25,139 @@ def parts_with(dataset_of):
     return make
 
 
+@pytest.fixture
+def halves(dataset_of):
+    """Make 240 images of as many patients, by turns of either class, and a split of them in three."""
+
+    def make(skipped=()):
+        dataset = dataset_of([(row % 2, f"p{row}", None) for row in range(240)], skipped)
+        return dataset, Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 240))
+
+    return make
+
+
+def checked(dataset, *splits, **options):
+    return audit(dataset, splits, **{"split_name": "grouped", **options})
+
+
+def refusal(*arguments, **options):
+    with pytest.raises(DataError) as caught:
+        checked(*arguments, **options)
+    assert caught.value.exit_code == 3
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(("label", "only", "missing"), [(1, "pneumonia", "normal"), (0, "normal", "pneumonia")])
 def test_one_class_alone_is_refused(dataset_of, label, only, missing):
-    with pytest.raises(DataError, match=f"all 7 images are {only}; images of {missing}") as caught:
-        audit_dataset(dataset_of([(label, "p", None)] * 7), strict=False)
-    assert caught.value.exit_code == 3
+    words = refusal(dataset_of([(label, "p", None)] * 7))
+    assert f"all 7 images are {only}; images of {missing}" in words
 
 
-def test_two_classes_and_no_skipped_file_pass_with_the_plugins_own_warnings(dataset_of):
-    assert audit_dataset(dataset_of([(0, "a", None), (1, "b", None)]), strict=True) == ("a warning of the plugin",)
+def test_two_classes_and_no_skipped_file_are_clean(halves):
+    found = checked(*halves(), strict=True)
+    assert (found.findings, found.verdict, found.leaks, found.warnings) == ((), "clean", (), ())
 
 
-def test_skipped_files_are_counted_and_named(dataset_of):
-    skipped = [("a.png", "is no image of a known format"), ("b.jpeg", "is truncated")]
-    dataset = dataset_of([(0, "a", None), (1, "b", None)] * 4, skipped)
-    own, line = audit_dataset(dataset, strict=False)
-    assert own == "a warning of the plugin"
-    assert "2 of 10 files could not be read" in line
-    assert "a.png is no image of a known format; b.jpeg is truncated" in line
-    assert "more" not in line
+def test_skipped_files_are_counted_and_named(halves):
+    (finding,) = checked(*halves([("a.png", "is no image of a known format"), ("b.jpeg", "is truncated")])).findings
+    assert (finding.check, finding.severity, finding.count) == ("unreadable", "warning", 2)
+    assert finding.examples == ("a.png", "b.jpeg")
+    assert "2 of 242 files could not be read" in finding.message
+    assert "a.png is no image of a known format; b.jpeg is truncated" in finding.message
+    assert "more" not in finding.message
 
 
-def test_of_many_skipped_files_ten_are_named(dataset_of):
-    skipped = [(f"film{number}.png", "is truncated") for number in range(37)]
-    line = audit_dataset(dataset_of([(0, "a", None), (1, "b", None)], skipped), strict=False)[-1]
-    assert "37 of 39 files" in line
+def test_of_many_skipped_files_ten_are_named(halves):
+    (line,) = checked(*halves([(f"film{number}.png", "is truncated") for number in range(37)])).warnings
+    assert "37 of 277 files" in line
     assert line.count("is truncated") == 10
     assert "film9.png" in line
     assert line.endswith("and 27 more")
 
 
-def test_strict_makes_a_skipped_file_an_error(dataset_of):
-    dataset = dataset_of([(0, "a", None), (1, "b", None)], [("a.png", "is truncated")])
-    with pytest.raises(DataError, match=r"1 of 3 files could not be read: a\.png is truncated") as caught:
-        audit_dataset(dataset, strict=True)
-    assert caught.value.exit_code == 3
+def test_strict_makes_a_skipped_file_an_error(halves):
+    assert "1 of 241 files could not be read: a.png is truncated" in refusal(*halves([("a.png", "is truncated")]), strict=True)
 
 
 @pytest.mark.parametrize(
     ("validation", "counted"), [((24, 25), 49), ((9, 200), 209), ((200, 9), 209), ((0, 100), 100), ((0, 0), 0)]
 )
 def test_a_validation_part_that_decides_nothing_is_refused(parts_with, validation, counted):
-    words = rf"validation part has {counted} images \({validation[0]} normal, {validation[1]} pneumonia\)"
-    with pytest.raises(DataError, match=words) as caught:
-        audit_split(*parts_with(validation=validation))
-    assert caught.value.exit_code == 3
+    words = refusal(*parts_with(validation=validation))
+    assert f"validation part has {counted} images ({validation[0]} normal, {validation[1]} pneumonia)" in words
+    assert "at least 50" in words
 
 
 @pytest.mark.parametrize("validation", [(25, 25), (10, 200), (200, 10), (49, 50), (50, 49)])
 def test_fewer_than_50_of_a_class_to_validate_on_are_a_warning(parts_with, validation):
-    (line,) = audit_split(*parts_with(validation=validation))
-    assert f"{validation[0]} normal, {validation[1]} pneumonia" in line
-    assert "uncertain" in line
+    (finding,) = checked(*parts_with(validation=validation)).findings
+    assert (finding.check, finding.severity, finding.count) == ("small-validation", "warning", sum(validation))
+    assert f"{validation[0]} normal, {validation[1]} pneumonia" in finding.message
+    assert "uncertain" in finding.message
 
 
 def test_50_of_either_class_to_validate_on_pass(parts_with):
-    assert audit_split(*parts_with(validation=(50, 50))) == ()
+    assert checked(*parts_with(validation=(50, 50))).verdict == "clean"
 
 
 @pytest.mark.parametrize(("part", "word"), [("train", "training"), ("test", "test")])
 @pytest.mark.parametrize("counts", [(0, 40), (40, 0), (0, 0)])
 def test_another_part_without_both_classes_is_refused(parts_with, part, word, counts):
-    with pytest.raises(DataError, match=f"the {word} part has {sum(counts)} images of one class or none") as caught:
-        audit_split(*parts_with(**{part: counts}))
-    assert caught.value.exit_code == 3
+    assert f"the {word} part has {sum(counts)} images of one class or none" in refusal(*parts_with(**{part: counts}))
 
 
-def test_patients_on_both_sides_are_counted_for_each_part(dataset_of):
-    patients = [f"p{row}" for row in range(220)]
+def test_of_several_folds_the_smallest_validation_part_is_found_once(halves):
+    dataset, split = halves()
+    small = Split(train=np.arange(150), validation=np.arange(150, 210), test=np.arange(210, 240))
+    (finding,) = checked(dataset, split, small, small).findings
+    assert (finding.check, finding.count) == ("small-validation", 60)
+
+
+@pytest.fixture
+def shared(dataset_of):
+    """Make a data set with patients on both sides of a split: p0 in all parts, p100 in validation and test."""
+    patients = [f"p{row}" for row in range(240)]
     patients[150] = "p0"  # a validation image of a training patient
-    patients[200:203] = ["p0", "p100", "p101"]  # test images of a training and of two validation patients
+    patients[200:202] = ["p0", "p100"]  # test images of a training and of a validation patient
     dataset = dataset_of([(row % 2, patient, None) for row, patient in enumerate(patients)])
-    split = Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 220))
-    validation, test = audit_split(dataset, split)
-    assert validation.startswith("1 of 120 validation images are of patients with other images in training:")
-    assert test.startswith("3 of 20 test images are of patients with other images in training or validation:")
+    return dataset, Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 240))
 
 
-def test_patients_kept_apart_give_no_warning(dataset_of):
-    dataset = dataset_of([(row % 2, f"p{row}", None) for row in range(220)])
-    split = Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 220))
-    assert audit_split(dataset, split) == ()
+def test_patients_on_both_sides_stop_with_their_number_examples_and_what_to_do(shared):
+    words = refusal(*shared)
+    assert "5 images are of 2 patients with images on both sides of the split" in words
+    assert "(00000, 00150, 00200, 00100, 00201)" in words
+    assert "--split grouped" in words
+    assert "--allow-leak" in words
+
+
+def test_patients_on_both_sides_are_a_leak_of_a_run_that_goes_on(shared):
+    found = checked(*shared, allow_leak=True)
+    assert found.leaks == found.findings
+    assert found.verdict == "1 finding: 5 shared-patients (leak)"
+
+
+def test_the_papers_split_may_share_patients_and_says_so(shared):
+    found = checked(*shared, split_name="paper")
+    assert found.leaks == ()
+    assert found.verdict == "1 finding: 5 shared-patients (warning)"
+    assert "say" in found.warnings[0]
+
+
+def test_what_several_folds_share_is_counted_once(shared):
+    dataset, split = shared
+    turned = Split(train=split.test, validation=split.validation, test=split.train)
+    (finding,) = checked(dataset, split, turned, split, allow_leak=True).findings
+    assert finding.count == 5
+
+
+def test_an_audit_is_the_same_after_it_was_stored(shared):
+    found = checked(*shared, allow_leak=True)
+    assert Audit.model_validate_json(found.model_dump_json()) == found
+
+
+def test_absolute_keys_are_told_by_their_end_alone(shared):
+    dataset, split = shared
+    records = tuple(replace(record, key=f"/home/me/secret/films/{record.key}.png") for record in dataset.records)
+    (finding,) = checked(replace(dataset, records=records), split, allow_leak=True).findings
+    assert finding.examples[0] == "secret/films/00000.png"

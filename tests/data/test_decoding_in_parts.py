@@ -102,7 +102,7 @@ def test_a_shard_that_is_missing_between_others_is_decoded_alone_and_comes_after
     images, keys = counted
     catalogue = catalogue_images(images, decoding)
     list(catalogue.decode())
-    (mark,) = catalogue.pixels.films.folder.glob("00002.*")
+    (mark,) = catalogue.pixels.films.folder.glob("00002.done")
     mark.unlink()
     keys.clear()
     assert list(catalogue.decode()) == [0, 1, 3, 4, 2]

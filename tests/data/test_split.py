@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from cxrbench.data.facts import FileFacts
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.errors import ConfigError
 
@@ -19,6 +21,11 @@ TAGGED = st.lists(st.tuples(LABELS, st.integers(0, 9), st.sampled_from((*PARTS, 
 
 def parts_of(split):
     return split.train, split.validation, split.test
+
+
+def split_once(dataset, name, seed):
+    (split,) = split_dataset(dataset, name, seed)
+    return split
 
 
 def patients_of(dataset, rows):
@@ -39,7 +46,7 @@ def of_patients(sizes, part=None):
 @settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS)
 def test_every_row_is_in_exactly_one_part(dataset_of, name, rows, seed):
-    split = split_dataset(dataset_of(rows), name, seed)
+    split = split_once(dataset_of(rows), name, seed)
     assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
     assert all(np.array_equal(part, np.sort(part)) for part in parts_of(split))
 
@@ -48,7 +55,7 @@ def test_every_row_is_in_exactly_one_part(dataset_of, name, rows, seed):
 @given(rows=TAGGED, seed=SEEDS)
 def test_every_row_of_a_source_with_parts_is_in_exactly_one_part(dataset_of, rows, seed):
     assume(any(part == "test" for _, _, part in rows))
-    split = split_dataset(dataset_of(with_own_patients(rows)), "official", seed)
+    split = split_once(dataset_of(with_own_patients(rows)), "official", seed)
     assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
 
 
@@ -56,7 +63,7 @@ def test_every_row_of_a_source_with_parts_is_in_exactly_one_part(dataset_of, row
 @given(rows=IMAGES, seed=SEEDS)
 def test_grouped_has_no_patient_on_two_sides(dataset_of, rows, seed):
     dataset = dataset_of(rows)
-    for one, other in combinations(parts_of(split_dataset(dataset, "grouped", seed)), 2):
+    for one, other in combinations(parts_of(split_once(dataset, "grouped", seed)), 2):
         assert not patients_of(dataset, one) & patients_of(dataset, other)
 
 
@@ -66,7 +73,7 @@ def test_official_has_no_patient_on_two_sides_where_the_source_has_none(dataset_
     assume(any(part == "test" for _, _, part in rows))
     assume(sum(part == "val" for _, _, part in rows) < 100)
     dataset = dataset_of(with_own_patients(rows))
-    for one, other in combinations(parts_of(split_dataset(dataset, "official", seed)), 2):
+    for one, other in combinations(parts_of(split_once(dataset, "official", seed)), 2):
         assert not patients_of(dataset, one) & patients_of(dataset, other)
 
 
@@ -75,13 +82,13 @@ def test_official_has_no_patient_on_two_sides_where_the_source_has_none(dataset_
 def test_official_keeps_exactly_the_test_rows_of_the_source(dataset_of, rows, seed):
     theirs = [row for row, (_, _, part) in enumerate(rows) if part == "test"]
     assume(theirs)
-    assert split_dataset(dataset_of(with_own_patients(rows)), "official", seed).test.tolist() == theirs
+    assert split_once(dataset_of(with_own_patients(rows)), "official", seed).test.tolist() == theirs
 
 
 @pytest.mark.parametrize("name", ["grouped", "paper", "official"])
 def test_a_seed_decides_the_split(dataset_of, name):
     rows = [*of_patients([1, 2, 3] * 30, "train"), (1, "test", "test")]
-    made = [[part.tolist() for part in parts_of(split_dataset(dataset_of(rows), name, seed))] for seed in (5, 5, 6, 7)]
+    made = [[part.tolist() for part in parts_of(split_once(dataset_of(rows), name, seed))] for seed in (5, 5, 6, 7)]
     assert made[0] == made[1]
     assert made[0] != made[2] != made[3] != made[0]
 
@@ -90,14 +97,14 @@ def test_a_seed_decides_the_split(dataset_of, name):
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=120), seed=SEEDS)
 def test_grouped_holds_out_15_percent_of_the_patients_twice(dataset_of, sizes, seed):
     dataset = dataset_of(of_patients(sizes))
-    train, validation, test = (len(patients_of(dataset, part)) for part in parts_of(split_dataset(dataset, "grouped", seed)))
+    train, validation, test = (len(patients_of(dataset, part)) for part in parts_of(split_once(dataset, "grouped", seed)))
     assert abs(test - 0.15 * len(sizes)) < 1
     assert abs(validation - 0.15 / 0.85 * (train + validation)) < 1
 
 
 def test_grouped_holds_out_about_15_percent_of_either_class(dataset_of):
     dataset = dataset_of(of_patients([1, 2, 3] * 200))
-    split = split_dataset(dataset, "grouped", 0)
+    split = split_once(dataset, "grouped", 0)
     for part in (split.validation, split.test):
         for label in (0, 1):
             everyone = set(dataset.patients[dataset.labels == label])
@@ -107,7 +114,7 @@ def test_grouped_holds_out_about_15_percent_of_either_class(dataset_of):
 @settings(deadline=None)
 @given(labels=st.lists(LABELS, min_size=1, max_size=300), seed=SEEDS)
 def test_paper_holds_out_15_percent_of_either_class_within_one_image(dataset_of, labels, seed):
-    split = split_dataset(dataset_of([(label, "the one patient", None) for label in labels]), "paper", seed)
+    split = split_once(dataset_of([(label, "the one patient", None) for label in labels]), "paper", seed)
     everything = np.array(labels)
     for label in (0, 1):
         train, validation, test = (np.count_nonzero(everything[part] == label) for part in parts_of(split))
@@ -117,7 +124,7 @@ def test_paper_holds_out_15_percent_of_either_class_within_one_image(dataset_of,
 
 def test_paper_lets_a_patient_fall_on_all_sides(dataset_of):
     dataset = dataset_of([(row % 2, "the one patient", None) for row in range(100)])
-    assert all(patients_of(dataset, part) == {"the one patient"} for part in parts_of(split_dataset(dataset, "paper", 0)))
+    assert all(patients_of(dataset, part) == {"the one patient"} for part in parts_of(split_once(dataset, "paper", 0)))
 
 
 def test_how_many_images_a_patient_has_does_not_decide_where_they_fall(dataset_of):
@@ -127,7 +134,7 @@ def test_how_many_images_a_patient_has_does_not_decide_where_they_fall(dataset_o
     seeds = 1200
     rates = np.zeros((2, len(sizes)))
     for seed in range(seeds):
-        split = split_dataset(dataset, "grouped", seed)
+        split = split_once(dataset, "grouped", seed)
         rates += [np.isin(first_row, split.validation), np.isin(first_row, split.test)]
     rates /= seeds
     tolerance = 4.5 * np.sqrt(0.15 * 0.85 / seeds)
@@ -141,7 +148,7 @@ def test_official_merges_kaggles_validation_part_of_16_images(dataset_of):
     rows += [(number % 2, f"val-{number}", "val") for number in range(16)]
     rows += [(number % 2, f"test-{number}", "test") for number in range(40)]
     dataset = dataset_of(rows)
-    split = split_dataset(dataset, "official", 0)
+    split = split_once(dataset, "official", 0)
     assert split.test.tolist() == list(range(616, 656))
     assert set(range(600, 616)) & set(split.train)
     patients = len(patients_of(dataset, split.train)), len(patients_of(dataset, split.validation))
@@ -154,7 +161,7 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
     rows = [
         (row % 2, f"{part}-{row}", part) for part, size in (("train", 200), ("val", count), ("test", 30)) for row in range(size)
     ]
-    split = split_dataset(dataset_of(rows), "official", 3)
+    split = split_once(dataset_of(rows), "official", 3)
     assert (split.validation.tolist() == list(range(200, 200 + count))) is kept
     if kept:
         assert split.train.tolist() == list(range(200))
@@ -162,9 +169,104 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
 
 def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
     with pytest.raises(ConfigError, match="handmade has no test part of its own; use --split grouped"):
-        split_dataset(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
+        split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
 
 
 @pytest.mark.parametrize(("parts", "expected"), [((None, None), "grouped"), (("train", "val"), "grouped"), (PARTS, "official")])
 def test_the_default_follows_the_source(dataset_of, parts, expected):
     assert default_split(dataset_of([(0, "a", part) for part in parts]).records) == expected
+
+
+FOLDS = st.integers(2, 6)
+
+
+def copied(dataset, films):
+    """Give images the pixels of the numbered films: images of one film have the same pixels."""
+    facts = [FileFacts(bits=8, colour=False, width=9, height=9, pixels=str(film)) for film in films]
+    return replace(dataset, files=tuple(facts))
+
+
+def enough_groups(dataset, folds):
+    assume(len(set(dataset.groups)) >= folds)
+
+
+@settings(deadline=None)
+@given(rows=IMAGES, seed=SEEDS, data=st.data())
+def test_no_group_of_patients_and_equal_films_is_ever_divided(dataset_of, rows, seed, data):
+    films = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
+    dataset, folds = copied(dataset_of(rows), films), data.draw(st.integers(1, 6))
+    enough_groups(dataset, folds)
+    for split in split_dataset(dataset, "grouped", seed, folds):
+        for one, other in combinations(parts_of(split), 2):
+            assert not set(dataset.groups[one]) & set(dataset.groups[other])
+            assert not patients_of(dataset, one) & patients_of(dataset, other)
+            assert not set(dataset.films[one]) & set(dataset.films[other])
+
+
+@settings(deadline=None)
+@given(rows=TAGGED, seed=SEEDS, data=st.data())
+def test_the_validation_part_that_official_cuts_divides_no_group(dataset_of, rows, seed, data):
+    assume(any(part == "test" for _, _, part in rows))
+    films = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
+    dataset = copied(dataset_of(rows), films)
+    assume(sum(record.split == "val" for record in dataset.records) < 100)
+    split = split_once(dataset, "official", seed)
+    assert not set(dataset.groups[split.train]) & set(dataset.groups[split.validation])
+
+
+@pytest.mark.parametrize("name", ["grouped", "paper"])
+@settings(deadline=None)
+@given(rows=IMAGES, seed=SEEDS, folds=FOLDS)
+def test_every_row_is_tested_in_exactly_one_fold_and_in_one_part_of_each(dataset_of, name, rows, seed, folds):
+    dataset = dataset_of(rows)
+    enough_groups(dataset, folds)
+    splits = split_dataset(dataset, name, seed, folds)
+    assert len(splits) == folds
+    assert sorted(np.concatenate([split.test for split in splits])) == list(range(len(rows)))
+    for split in splits:
+        assert len(split.test)
+        assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
+        assert all(np.array_equal(part, np.sort(part)) for part in parts_of(split))
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(1, 8), min_size=40, max_size=200), seed=SEEDS, folds=FOLDS)
+def test_folds_are_alike_in_size_and_label(dataset_of, sizes, seed, folds):
+    dataset = dataset_of(of_patients(sizes))
+    tests = [split.test for split in split_dataset(dataset, "grouped", seed, folds)]
+    for label in (0, 1):
+        counts = [np.count_nonzero(dataset.labels[test] == label) for test in tests]
+        assert max(counts) - min(counts) <= 3 * max(sizes)
+    patients = [len(patients_of(dataset, test)) for test in tests]
+    assert max(patients) - min(patients) <= 1
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(1, 5), min_size=20, max_size=120), seed=SEEDS, folds=FOLDS)
+def test_each_fold_validates_on_the_same_share_of_the_rest(dataset_of, sizes, seed, folds):
+    dataset = dataset_of(of_patients(sizes))
+    for split in split_dataset(dataset, "grouped", seed, folds):
+        train, validation = (len(patients_of(dataset, part)) for part in (split.train, split.validation))
+        assert abs(validation - 0.15 / 0.85 * (train + validation)) < 1
+
+
+def test_a_seed_decides_the_folds(dataset_of):
+    dataset = dataset_of(of_patients([1, 2, 3] * 30))
+    made = [[split.test.tolist() for split in split_dataset(dataset, "grouped", seed, 5)] for seed in (5, 5, 6)]
+    assert made[0] == made[1] != made[2]
+
+
+def test_official_has_no_folds(dataset_of):
+    with pytest.raises(ConfigError, match=r"--folds 5: --split official has the one test part .* use --split grouped"):
+        split_dataset(dataset_of([(0, "a", "train"), (1, "b", "test")]), "official", 0, 5)
+
+
+@pytest.mark.parametrize("folds", [0, -1, 4])
+def test_folds_that_cannot_be_filled_are_an_error_that_says_how_many_can(dataset_of, folds):
+    with pytest.raises(ConfigError, match=f"--folds {folds}: handmade has 3 groups of images; ask for 1 to 3 folds"):
+        split_dataset(dataset_of([(0, "a", None), (1, "b", None), (1, "b", None), (0, "c", None)]), "grouped", 0, folds)
+
+
+def test_two_patients_with_one_film_are_one_group_and_so_is_who_shares_another_with_them(dataset_of):
+    dataset = copied(dataset_of([(0, patient, None) for patient in "abbccde"]), [1, 1, 2, 2, 3, 4, 5])
+    assert dataset.groups.tolist() == [0, 0, 0, 0, 0, 1, 2]
