@@ -1,0 +1,181 @@
+"""How often a 95 % interval contains the truth, and how often two equal classifiers are told apart.
+
+Simulated test sets of which the truth is known in closed form: 624 films of children with 1-15 films each, 3 of 4 with
+pneumonia, scores normal within a class, half of their variance the child's own. Prints, per kind of interval and in %: how
+often it contains the truth, and how often the truth lies below and above it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from machine import describe
+from scipy.special import expit, logit, ndtr, ndtri
+
+from cxrbench.evaluation.bootstrap import FoldDraws, PatientDraws, bootstrap_values, draw_patients
+from cxrbench.evaluation.comparison import paired_bootstrap, permutation_accuracy
+from cxrbench.evaluation.intervals import effective_patients, interval
+from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.units import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+FILMS = 624
+PREVALENCE = 0.75
+OF_THE_CHILD = 0.5
+AUCS = (0.90, 0.98, 0.995)
+NAMES = ("accuracy", "auc")
+Z = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """One data set, and a second classifier that is exactly as good as the first."""
+
+    unit: Unit
+    rival: Unit
+    truth: Mapping[str, float]
+
+
+def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulated:
+    """Draw a data set; `few` films a child (2.5 on average) or evenly 1 to 15 (8 on average)."""
+    films: list[int] = []
+    while sum(films) < FILMS:
+        films.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
+    films[-1] -= sum(films) - FILMS
+    child = np.repeat(np.arange(len(films)), films)
+    sick = (generator.random(len(films)) < PREVALENCE).astype(np.int64)
+    sick[:2] = (0, 1)
+    distance = np.sqrt(2) * ndtri(area)
+    shared = normal(generator, child)
+    units = []
+    for seed in (0, 1):
+        scores = distance * (sick[child] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, child))
+        patients = np.array([f"{number:04d}" for number in child])
+        units.append(Unit(fold=0, seed=seed, labels=sick[child], scores=ndtr(scores), patients=patients, threshold=0.5))
+    return Simulated(*units, {"auc": area, "accuracy": float(ndtr(distance / 2))})
+
+
+def normal(generator: np.random.Generator, child: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return standard normal numbers that correlate within a child."""
+    own = generator.normal(size=child.max() + 1)[child]
+    return np.sqrt(OF_THE_CHILD) * own + np.sqrt(1 - OF_THE_CHILD) * generator.normal(size=len(child))
+
+
+def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the quantiles of the bootstrap values."""
+    del point, left_out
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def accelerated(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the BCa interval (Efron, JASA 1987), accelerated by leaving out one patient after the other."""
+    share = np.clip((values < point).mean() + (values == point).mean() / 2, 1e-4, 1 - 1e-4)
+    apart = left_out.mean() - left_out
+    skew = (apart**3).sum() / (6 * max((apart**2).sum(), 1e-300) ** 1.5)
+    bias = ndtri(share)
+    low, high = np.quantile(values, [ndtr(bias + (bias + z) / (1 - skew * (bias + z))) for z in (-Z, Z)])
+    return float(low), float(high)
+
+
+def on_logit_scale(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the interval with the bootstrap's standard error on the logit scale and a normal quantile."""
+    del left_out
+    if not 0 < point < 1:
+        return point, point
+    half = Z * values.std(ddof=1) / (point * (1 - point))
+    return float(expit(logit(point) - half)), float(expit(logit(point) + half))
+
+
+RIVALS: Mapping[str, Callable[[float, NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]] = {
+    "percentile": percentile,
+    "BCa": accelerated,
+    "logit, normal quantile": on_logit_scale,
+}
+OURS = "cxrbench"
+
+
+def leave_one_out(draws: PatientDraws) -> PatientDraws:
+    """Return the test sets without one patient each, where both classes remain."""
+    fold = draws.folds[0]
+    weights = 1 - np.eye(len(fold.patients))
+    both = (weights @ fold.positives > 0) & (weights @ (fold.films - fold.positives) > 0)
+    return PatientDraws(
+        folds={0: FoldDraws(patients=fold.patients, films=fold.films, positives=fold.positives, weights=weights[both])}
+    )
+
+
+def intervals(simulated: Simulated, seed: int) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return every kind of interval of every metric."""
+    unit = simulated.unit
+    draws = draw_patients([unit], seed)
+    values = bootstrap_values([unit], draws, prevalence=0.1, names=NAMES)
+    left_out = bootstrap_values([unit], leave_one_out(draws), prevalence=0.1, names=NAMES)
+    points, patients = metrics(unit.labels, unit.scores, unit.threshold), effective_patients([unit])
+    found = {(kind, name): make(points[name], values[name], left_out[name]) for kind, make in RIVALS.items() for name in NAMES}
+    return found | {(OURS, name): interval(name, points[name], values[name], patients) for name in NAMES}
+
+
+def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
+    """Return the p-values of a difference that is none."""
+    first, second = [simulated.unit], [simulated.rival]
+    draws = draw_patients(first, seed)
+    one, other = (bootstrap_values(units, draws, prevalence=0.1, names=("auc",))["auc"] for units in (first, second))
+    points = [metrics(unit.labels, unit.scores, unit.threshold)["auc"] for unit in (simulated.unit, simulated.rival)]
+    return {
+        "auc": paired_bootstrap(one, other, points[0] - points[1]).p,
+        "accuracy": permutation_accuracy(first, second, seed, draws=1000),
+    }
+
+
+def measure(area: float, few: bool, repeats: int) -> tuple[dict[tuple[str, str], NDArray[np.float64]], dict[str, float]]:
+    """Return (contained, truth below, truth above) for each interval, and the share of p-values below 0.05."""
+    generator = np.random.default_rng(1)
+    misses: dict[tuple[str, str], list[tuple[bool, bool, bool]]] = {}
+    rejected: dict[str, list[bool]] = {}
+    for seed in range(repeats):
+        simulated = simulate(generator, area, few)
+        for (kind, name), (low, high) in intervals(simulated, seed).items():
+            truth = simulated.truth[name]
+            misses.setdefault((kind, name), []).append((low <= truth <= high, truth < low, truth > high))
+        for name, p in p_values(simulated, seed).items():
+            rejected.setdefault(name, []).append(p < 0.05)
+    return {key: 100 * np.mean(rows, axis=0) for key, rows in misses.items()}, {
+        name: 100 * float(np.mean(rows)) for name, rows in rejected.items()
+    }
+
+
+def report(few: bool, repeats: int) -> None:
+    """Print one table."""
+    start = time.perf_counter()
+    measured = {area: measure(area, few, repeats) for area in AUCS}
+    print(f"\n{'2.5' if few else '8'} films a child on average, {repeats} data sets ({time.perf_counter() - start:.0f} s)\n")
+    columns = [(area, name) for name in NAMES for area in AUCS]
+    print("| interval | " + " | ".join(f"{name} (AUC {area:g})" for area, name in columns) + " |")
+    print("|---" * (len(columns) + 1) + "|")
+    for kind in (*RIVALS, OURS):
+        cells = [measured[area][0][kind, name] for area, name in columns]
+        print(f"| {kind} | " + " | ".join(f"{hit:.1f} ({below:.1f}, {above:.1f})" for hit, below, above in cells) + " |")
+    print("| p < 0.05 between equals | " + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns) + " |")
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=400, help="data sets a column")
+    repeats = parser.parse_args().repeats
+    print(describe())
+    for few in (False, True):
+        report(few, repeats)
+
+
+if __name__ == "__main__":
+    main()
