@@ -9,13 +9,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
+from cxrbench.evaluation.seal import SealBroken
 from cxrbench.execution import reason_of
-from cxrbench.features.extraction import CHANNELS, Extraction, extractions
+from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.weights import get_weights
 from cxrbench.one_recipe import Prepared, compete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from cxrbench.component import Part
     from cxrbench.config import Protocol
@@ -50,7 +51,7 @@ class Audience:
     def hear_entry(self, entry: Entry) -> None:
         """Tell of an entry that was written."""
         metric = entry.selected_by
-        result = f"{metric} {entry.validation[metric]:.3f} on validation" if metric else entry.reason
+        result = f"{metric} {entry.validation(metric):.3f} on validation" if metric else entry.reason
         self.progress.say(f"{entry.recipe}: {entry.status}, {result}")
         with self.one_at_a_time:
             self.host.notify("on_entry", self.progress.warn, entry=entry)
@@ -64,12 +65,27 @@ class Unavailable:
     reason: str
 
 
-Needed = dict["Recipe", "tuple[Extraction, ...] | Unavailable"]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a recipe needs extracted.
+
+    Attributes:
+        views: of the protocol's images, the clean view first.
+        external: the clean view of each further test set, by its name.
+    """
+
+    views: tuple[Extraction, ...]
+    external: Mapping[str, Extraction]
+
+
+Needed = dict["Recipe", "Features | Unavailable"]
 """What each recipe needs extracted."""
 
 
-def needed_features(recipes: Iterable[Recipe], pixels: Pixels, protocol: Protocol, downloader: Downloader) -> Needed:
-    """Return what each recipe needs extracted, the clean view first; weights that are not on the machine are fetched."""
+def needed_features(
+    recipes: Iterable[Recipe], pixels: Pixels, external: Mapping[str, Pixels], protocol: Protocol, downloader: Downloader
+) -> Needed:
+    """Return what each recipe needs extracted; weights that are not on the machine are fetched."""
     input_shape = (pixels.size, pixels.size, CHANNELS)
     weights = cache(partial(_weights, input_shape=input_shape, downloader=downloader))
     needed: Needed = {}
@@ -78,14 +94,20 @@ def needed_features(recipes: Iterable[Recipe], pixels: Pixels, protocol: Protoco
             case Unavailable() as unavailable:
                 needed[recipe] = unavailable
             case found:
-                needed[recipe] = extractions(pixels, recipe.backbone, recipe.augmentation, found, protocol)
+                needed[recipe] = Features(
+                    views=extractions(pixels, recipe.backbone, recipe.augmentation, found, protocol),
+                    external={
+                        name: clean_view(of_external, recipe.backbone, found, protocol)
+                        for name, of_external in external.items()
+                    },
+                )
     return needed
 
 
 def enter_all(
     contest: Contest, needed: Needed, underway: Underway, executor: Executor, audience: Audience, *, abreast: int
-) -> None:
-    """Enter every recipe, whatever becomes of it, each as soon as its features are there.
+) -> list[Entry]:
+    """Enter every recipe, whatever becomes of it, each as soon as its features are there; return the entries.
 
     Args:
         contest: what they share.
@@ -95,20 +117,25 @@ def enter_all(
         audience: told of trials and entries.
         abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
-    audience.progress.begin("trials", len(needed) * contest.protocol.trials)
+    audience.progress.begin("trials", len(needed) * contest.protocol.trials * contest.protocol.folds)
 
-    def enter(recipe: Recipe, features: tuple[Extraction, ...] | Unavailable) -> None:
-        if isinstance(features, Unavailable):
-            entry = contest.blank_entry(recipe, features.status, features.reason)
+    def enter(recipe: Recipe, features: Features | Unavailable) -> Entry:
+        try:
+            if isinstance(features, Unavailable):
+                entry = contest.blank_entry(recipe, features.status, features.reason)
+            else:
+                entry = _compete(contest, recipe, _prepared(features, underway), executor, audience)
+        except SealBroken as error:  # what the earlier selection came to stays as it was
+            entry = contest.blank_entry(recipe, "failed", str(error))
         else:
-            entry = _compete(contest, recipe, _prepared(features, underway), executor, audience)
-        contest.folder.add(recipe, entry)
+            contest.folder.add(recipe.file_stem, entry)
         audience.hear_entry(entry)
+        return entry
 
     threads = ThreadPoolExecutor(abreast)
     try:
-        for call in as_completed([threads.submit(enter, recipe, features) for recipe, features in needed.items()]):
-            call.result()
+        calls = [threads.submit(enter, recipe, features) for recipe, features in needed.items()]
+        return [call.result() for call in as_completed(calls)]
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -123,12 +150,14 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
         return Unavailable("failed", reason_of(error))
 
 
-def _prepared(features: tuple[Extraction, ...], underway: Underway) -> Prepared:
-    outcomes = [underway.wait(one) for one in features]
+def _prepared(features: Features, underway: Underway) -> Prepared:
+    outcomes = [underway.wait(one) for one in features.views]
+    external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
     return Prepared(
-        views=tuple(one.features for one in features),
+        views=tuple(one.features for one in features.views),
         seconds=sum(outcome.seconds for outcome in outcomes),
         problem=next((outcome.problem for outcome in outcomes if outcome.problem), ""),
+        external={name: outcome.problem or view for name, (view, outcome) in external.items()},
     )
 
 
@@ -140,5 +169,6 @@ def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Exe
         audience.hear_trial(recipe, trial)
 
     entry = compete(contest, recipe, prepared, executor, on_trial)
-    audience.progress.advance("trials", contest.protocol.trials - len(new))  # on record before, or never to be
+    wanted = contest.protocol.trials * contest.protocol.folds
+    audience.progress.advance("trials", wanted - len(new))  # on record before, or never to be
     return entry

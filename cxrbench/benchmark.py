@@ -1,37 +1,41 @@
 """The story on one page.
 
-Declare -> load -> decode -> split -> features -> imbalance -> search -> evaluate once -> leaderboard.
+Declare -> load -> decode -> audit and split -> features -> imbalance -> search -> evaluate once -> leaderboard.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Audience, Unavailable, enter_all, needed_features
+from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
 from cxrbench.cache import GIGABYTE, claiming, keep_below
 from cxrbench.config import Protocol
-from cxrbench.contest import Contest, study_identity
-from cxrbench.data.audit import audit_dataset, audit_split
+from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
+from cxrbench.data.audit import audit
 from cxrbench.data.dataset import Catalogue, catalogue_images, load_dataset
 from cxrbench.data.pixels import Decoding
 from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
+from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
-from cxrbench.features.schedule import extract_missing
+from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
+from cxrbench.majority import enter_majority
 from cxrbench.search.engine import find_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from cxrbench.all_recipes import Needed
     from cxrbench.component import Part
     from cxrbench.config import Settings
+    from cxrbench.execution import Executor
     from cxrbench.features.extraction import Extraction
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.entry import Entry
@@ -56,6 +60,14 @@ class Outcome:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The images of a run, catalogued: those that are learnt from and, by name, the external test sets."""
+
+    main: Catalogue
+    external: Mapping[str, Catalogue]
+
+
 def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     """Give every recipe the same search under the same protocol and rank them.
 
@@ -69,40 +81,37 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
     source = find_dataset(settings.data, host)
+    external = external_datasets(settings.external, host)
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
 
     with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
-        catalogue = read_catalogue(source, settings, downloader)  # meanwhile, the workers import Keras
-        protocol = _protocol(settings, source, catalogue, engine)
+        sources = Sources(  # meanwhile, the workers import Keras
+            main=read_catalogue(source, settings, downloader),
+            external={name: read_catalogue(part, settings, downloader) for name, part in external.items()},
+        )
+        protocol = _protocol(settings, source, sources.main, engine)
         folder = ProtocolFolder(out=settings.out, protocol=protocol)
-        needed = {
-            recipe: features
-            for recipe, features in needed_features(lineup.recipes, catalogue.pixels, protocol, downloader).items()
-            if not _is_finished(folder, engine, recipe, features)
-        }
-        extracted = [one for features in needed.values() if not isinstance(features, Unavailable) for one in features]
-        claim([catalogue.pixels.films.folder, *(one.features.folder for one in extracted)])
-        underway = extract_missing(extracted, decode(catalogue, progress), executor, progress)
-
-        dataset = load_dataset(catalogue)
-        warnings = audit_dataset(dataset, strict=settings.strict_data)
-        split = split_dataset(dataset, protocol.split, protocol.seed)
-        warnings += (*protocol.warnings, *audit_split(dataset, split))
-        for warning in warnings:
+        needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, protocol, downloader))
+        underway = _extract(sources, needed, claim, executor, progress)
+        contest = _contest(settings, source, engine, sources, folder)
+        for warning in contest.warnings:
             progress.warn(warning)
 
         folder.begin()
-        contest = Contest(protocol=protocol, engine=engine, dataset=dataset, split=split, warnings=warnings, folder=folder)
+        enter_majority(contest)
         host.notify("on_run_start", progress.warn, protocol=protocol, recipes=lineup.recipes)
+        entered: list[Entry] = []
         try:
-            enter_all(contest, needed, underway, executor, Audience(host, progress), abreast=1 + settings.workers // 2)
+            entered = enter_all(
+                contest, needed, underway, executor, Audience(host, progress), abreast=1 + settings.workers // 2
+            )
         finally:
             board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
-    mine = {str(recipe) for recipe in lineup.recipes}
-    entries = tuple(entry for entry in board.entries if entry.recipe in mine)
-    return Outcome(board=board, entries=entries, left_out=lineup.left_out)
+    found = {entry.recipe: entry for entry in (*board.entries, *entered)}
+    mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
+    return Outcome(board=board, entries=mine, left_out=lineup.left_out)
 
 
 @contextmanager
@@ -117,31 +126,99 @@ def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterab
                 progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
 
 
+def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Dataset]]:
+    """Return the datasets that ``NAME=PATH`` mean, by name."""
+    named = (text.partition("=") for text in texts)
+    return {name: find_dataset(path, host) for name, _, path in named}
+
+
 def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
     """Ask a dataset for its records and read every image."""
     decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
     return catalogue_images(read_images(source, downloader.fetch), decoding)
 
 
-def decode(catalogue: Catalogue, progress: Progress) -> Iterator[int]:
+def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
     """Decode the images of a dataset, shard by shard."""
 
     def on_progress(done: int, total: int) -> None:
         if done:
-            progress.advance("images")
+            progress.advance(stage)
         else:
-            progress.begin("images", total)
+            progress.begin(stage, total)
 
     return catalogue.decode(on_progress)
 
 
-def _is_finished(
-    folder: ProtocolFolder, engine: Part[Engine], recipe: Recipe, features: tuple[Extraction, ...] | Unavailable
-) -> bool:
-    """Return whether an earlier run finished this recipe, with the same features and plugins."""
-    if isinstance(features, Unavailable):
-        return False
-    return folder.finished(recipe, study_identity(folder.protocol, engine, recipe, [one.features for one in features]))
+def _needed(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:
+    external = {name: catalogue.pixels for name, catalogue in sources.external.items()}
+    return needed_features(recipes, sources.main.pixels, external, protocol, downloader)
+
+
+def _unfinished(folder: ProtocolFolder, engine: Part[Engine], sources: Sources, needed: Needed) -> Needed:
+    """Leave out the recipes that an earlier run finished, with the same features and plugins and on the same test sets."""
+    externals = [(name, catalogue.fingerprint) for name, catalogue in sources.external.items()]
+
+    def is_finished(recipe: Recipe, features: Features | Unavailable) -> bool:
+        if isinstance(features, Unavailable):
+            return False
+        identity = result_identity(folder.protocol, engine, recipe, [one.features for one in features.views])
+        return folder.finished(recipe.file_stem, identity, externals)
+
+    return {recipe: features for recipe, features in needed.items() if not is_finished(recipe, features)}
+
+
+def _extract(
+    sources: Sources,
+    needed: Needed,
+    claim: Callable[[Iterable[Path]], None],
+    executor: Executor,
+    progress: Progress,
+) -> Underway:
+    """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
+    wanted = [features for features in needed.values() if isinstance(features, Features)]
+    views = [one for features in wanted for one in features.views]
+    of_external: dict[str, list[Extraction]] = {
+        name: [features.external[name] for features in wanted] for name in sources.external
+    }
+    catalogues = (sources.main, *sources.external.values())
+    everything = [*views, *(one for found in of_external.values() for one in found)]
+    claim([*(one.pixels.films.folder for one in catalogues), *(one.features.folder for one in everything)])
+    underway = extract_missing(views, decode(sources.main, progress), executor, progress)
+    for name, catalogue in sources.external.items():
+        films = decode(catalogue, progress, f"images of {name}")
+        underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
+    return underway
+
+
+def _contest(
+    settings: Settings, source: Part[Dataset], engine: Part[Engine], sources: Sources, folder: ProtocolFolder
+) -> Contest:
+    """Load, divide and audit the images; the test parts go behind the seal."""
+    protocol, dataset = folder.protocol, load_dataset(sources.main)
+    externals = tuple(External(name=name, dataset=load_dataset(catalogue)) for name, catalogue in sources.external.items())
+    splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
+    verdict = audit(
+        dataset,
+        splits,
+        split_name=protocol.split,
+        others=[external.dataset for external in externals],
+        allow_leak=settings.allow_leak,
+        strict=settings.strict_data,
+    )
+    return Contest(
+        protocol=protocol,
+        data=str(replace(source.component, options=tuple(one for one in source.component.options if one[0] != "source"))),
+        engine=engine,
+        dataset=dataset,
+        facts=dataset_facts(dataset, splits),
+        audit=verdict,
+        folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
+        test=SealedTest(folder=folder.seals, rows=tuple(split.test for split in splits)),
+        externals=externals,
+        warnings=(*dataset.warnings, *protocol.warnings, *verdict.warnings),
+        folder=folder,
+    )
 
 
 def _protocol(settings: Settings, source: Part[Dataset], catalogue: Catalogue, engine: Part[Engine]) -> Protocol:

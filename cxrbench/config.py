@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cxrbench.errors import ConfigError
+from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
 SplitName = Literal["official", "grouped", "paper"]
 Resize = Literal["stretch", "pad"]
 THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
+EXTERNAL_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 ENVIRONMENT_PREFIX = "CXRBENCH_"
 CONFIG_FILE = Path("cxrbench.toml")
 
@@ -32,16 +35,42 @@ def _threshold_policy(text: str) -> str:
     return text
 
 
+def _named(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is not written NAME=PATH, with a name that can be a folder's and that no other one has."""
+    names = [text.partition("=")[0] for text in texts]
+    for text, name in zip(texts, names, strict=True):
+        if not EXTERNAL_NAME.fullmatch(name) or not text.partition("=")[2]:
+            raise ValueError(f"{text!r} must be written NAME=PATH, the name of letters, digits and hyphens")
+        if names.count(name) > 1:
+            raise ValueError(f"the name {name!r} is given twice")
+    return texts
+
+
 def _words(value: Any) -> Any:
     """Let an environment variable list names separated by white space."""
     return value.split() if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Thresholds = Annotated[
+    tuple[OpenShare, ...], NoDecode, BeforeValidator(_words), AfterValidator(lambda found: tuple(sorted(set(found))))
+]
+Named = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_named)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
 Pruning = Literal["none", "median", "halving"]
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """Return the settings of a preset that comes along, nothing for ""; raise UnknownName if there is none of that name."""
+    if not name:
+        return {}
+    folder = resources.files("cxrbench") / "presets"
+    known = {file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")}
+    if name not in known:
+        raise unknown_name("preset", name, known)
+    return _settings_in((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _workers() -> int:
@@ -50,12 +79,16 @@ def _workers() -> int:
 
 
 class Settings(BaseSettings):
-    """All that a run can be told; flags come before ``CXRBENCH_*``, then ``cxrbench.toml``, then these defaults."""
+    """All that a run can be told; first flags, then ``CXRBENCH_*``, ``cxrbench.toml``, a preset, and these defaults."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
+    preset: str = ""
     data: str = "phantom"
+    external: Named = ()
     split: SplitName | None = None
+    folds: int = Field(default=1, ge=1, le=20)
+    allow_leak: bool = False
     backbone: Names = ()
     augmentation: Names = ("none", "gentle")
     imbalance: Names = ("none", "class-weights", "smote")
@@ -64,6 +97,8 @@ class Settings(BaseSettings):
     trials: int = Field(default=50, ge=1)
     metric: Metric = "auc"
     threshold: ThresholdPolicy = "max-f1"
+    also_at: Thresholds = ()
+    prevalence: OpenShare = 0.1
     image_size: int = Field(default=224, ge=32, le=1024)
     resize: Resize = "stretch"
     precision: Precision = "float32"
@@ -72,6 +107,7 @@ class Settings(BaseSettings):
     patience: int = Field(default=3, ge=1)
     pruning: Pruning = "none"
     seed: int = Field(default=0, ge=0, lt=2**31)
+    seeds: int = Field(default=1, ge=1, le=100)
     workers: int = Field(default_factory=_workers, ge=0, le=256)
     cache_gb: float = Field(default=50.0, gt=0)
     out: Folder = Path("leaderboard")
@@ -96,10 +132,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the environment before the file, which arrives as the init argument `file_`, and flags before both."""
+        """Put flags before the environment before the file, which arrives as the init argument `file_`, before a preset."""
         assert isinstance(init_settings, InitSettingsSource)
-        file = init_settings.init_kwargs.pop("file_", {})
-        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=file)
+        file = InitSettingsSource(settings_cls, init_kwargs=init_settings.init_kwargs.pop("file_", {}))
+        chosen = (source().get("preset") for source in (init_settings, env_settings, file))
+        preset = read_preset(next(filter(None, chosen), ""))
+        return init_settings, env_settings, file, InitSettingsSource(settings_cls, init_kwargs=preset)
 
 
 DEFAULT_BACKBONES = (
@@ -138,16 +176,29 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.is_file():
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _settings_in(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
+
+
+def _settings_in(text: str) -> dict[str, Any]:
+    content = tomllib.loads(text)
     return {key.replace("-", "_"): [value] if _needs_list(key, value) else value for key, value in content.items()}
 
 
 def _needs_list(key: str, value: Any) -> bool:
-    return isinstance(value, str) and key in {"backbone", "augmentation", "imbalance", "plugin", "without", "block"}
+    return isinstance(value, str) and key in {
+        "backbone",
+        "augmentation",
+        "imbalance",
+        "plugin",
+        "without",
+        "block",
+        "external",
+        "preset",
+    }
 
 
 def _explain(problem: Any) -> str:
@@ -163,20 +214,24 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     dataset: str
     fingerprint: str
     notice: str = ""
     split: SplitName
+    folds: int = 1
     image_size: int
     resize: Resize
     precision: Precision = "float32"
     seed: int
+    seeds: int = 1
     engine: str
     trials: int
     generation: int = 6
     metric: Metric
     threshold: ThresholdPolicy
+    also_at: tuple[float, ...] = ()
+    prevalence: float = 0.1
     epochs: int
     batch_size: int
     patience: int
@@ -199,5 +254,5 @@ class Protocol(BaseModel):
 
     @property
     def study_identity(self) -> str:
-        """What a study depends on: neither the budget, so that a larger one adds trials to it, nor what things are called."""
-        return digest(self.model_dump(exclude={"trials", "dataset", "notice"}))
+        """What a study depends on: not the budget, so that a larger one adds trials to it, and nothing that comes after it."""
+        return digest(self.model_dump(exclude={"trials", "dataset", "notice", "seeds", "also_at", "prevalence"}))

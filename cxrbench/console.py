@@ -66,24 +66,36 @@ class ConsoleProgress:
             self.say(f"{stage}: {done.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 
-def print_board(board: Board, sort: str = "") -> None:
-    """Print a board as a table, with what must be read with it."""
-    from cxrbench.leaderboard.render import cell, columns, notes, title
+def print_board(board: Board, rows: Sequence[dict[str, Any]], sort: str = "") -> None:
+    """Print the rows of a board as tables, with what must be read with them."""
+    from cxrbench.leaderboard.render import footer, notes, tables, title
 
-    console, rows = _stdout(), board.rows(sort)
+    console = _stdout()
     all_complete = all(row["status"] == "complete" for row in rows)
-    shown = [column for column in columns(sort or board.protocol.metric) if column != "status" or not all_complete]
+    console.print(f"[bold]{escape(title(board))}[/]")
+    for caption, columns in tables(board, sort):
+        if caption:
+            console.print(f"[bold]{escape(caption)}[/]")
+        console.print(_board_table([column for column in columns if column != "status" or not all_complete], rows))
+    for note in [*notes(board, rows), *footer(board)]:
+        console.print(f"* {escape(note)}", soft_wrap=False)
+
+
+def _board_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
+    from cxrbench.leaderboard.render import cell, heading
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in shown:
+    for column in columns:
         text = column in {"recipe", "status"}
-        table.add_column(column, justify="left" if text else "right", no_wrap=column != "recipe")
+        table.add_column(heading(column), justify="left" if text else "right", no_wrap=column != "recipe")
     for row in rows:
         style = "dim" if row["control"] or row["status"] != "complete" else ""
-        table.add_row(*(escape(cell(row, column)) for column in shown), style=style)
-    console.print(f"[bold]{escape(title(board))}[/]")
-    console.print(table)
-    for note in notes(board):
-        console.print(f"* {escape(note)}", soft_wrap=False)
+        table.add_row(*(_two_lines(*cell(row, column)) for column in columns), style=style)
+    return table
+
+
+def _two_lines(value: str, below: str) -> str:
+    return f"{escape(value)}\n[dim]{escape(below)}[/]" if below else escape(value)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

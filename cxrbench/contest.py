@@ -1,21 +1,27 @@
-"""What all recipes of a run share: protocol, images, split, and the folder that entries go to."""
+"""What all recipes of a run share: protocol, images, folds, and the folder that entries go to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.files import digest
-from cxrbench.leaderboard.entry import DatasetFacts, Entry, Status
+from cxrbench.leaderboard.entry import DatasetFacts, Entry, PartCounts, Status
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from cxrbench.component import Part
     from cxrbench.config import Protocol
+    from cxrbench.data.audit import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+    from cxrbench.evaluation.seal import SealedTest
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.recipe import Recipe
@@ -23,20 +29,53 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """The images that a fold may learn from; its test images are behind a seal.
+
+    Attributes:
+        train, validation: row numbers of the dataset, int and sorted.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class External:
+    """A test set of another source: all of its images are scored, none is learnt from."""
+
+    name: str
+    dataset: LoadedDataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """What all recipes of a run share."""
+    """What all recipes of a run share.
+
+    Attributes:
+        data: the dataset as a component, without the place where it lies.
+        folds: what each fold learns from.
+        test: what it is scored on.
+        externals: further test sets.
+    """
 
     protocol: Protocol
+    data: str
     engine: Part[Engine]
     dataset: LoadedDataset
-    split: Split
+    facts: DatasetFacts
+    audit: Audit
+    folds: tuple[Learning, ...]
+    test: SealedTest
+    externals: tuple[External, ...]
     warnings: tuple[str, ...]
     folder: ProtocolFolder
 
     def blank_entry(self, recipe: Recipe, status: Status, reason: str = "") -> Entry:
         """Return an entry without a result."""
         return Entry(
-            protocol=self.protocol.name,
+            protocol=self.protocol,
+            data=self.data,
             recipe=str(recipe),
             backbone=str(recipe.backbone.component),
             augmentation=str(recipe.augmentation.component),
@@ -45,24 +84,41 @@ class Contest:
             status=status,
             reason=reason,
             versions=all_versions(),
-            dataset=_dataset_facts(self),
+            dataset=self.facts,
+            audit=self.audit,
             warnings=self.warnings,
         )
 
 
-def study_identity(protocol: Protocol, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
-    """Return what a recipe's study depends on: the protocol less its budget, the features, engine and strategy."""
+def study_identity(protocol: Protocol, fold: int, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
+    """Return what the study of a fold depends on: the protocol less its budget, the features, engine and strategy."""
     features = [view.folder.name for view in views]
-    return digest([protocol.study_identity, engine.identity, str(recipe), recipe.imbalance.identity, *features])
+    return digest([protocol.study_identity, fold, engine.identity, str(recipe), recipe.imbalance.identity, *features])
 
 
-def _dataset_facts(contest: Contest) -> DatasetFacts:
-    split, labels = contest.split, contest.dataset.labels
+def result_identity(protocol: Protocol, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
+    """Return what a recipe's entry depends on besides the budget: its studies, one a fold."""
+    return digest([study_identity(protocol, fold, engine, recipe, views) for fold in range(protocol.folds)])
+
+
+def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:
+    """Count the images and, in each part of each fold, those of each class."""
+    labels = dataset.labels
+    return DatasetFacts(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        normal=int(np.sum(labels == 0)),
+        pneumonia=int(np.sum(labels == 1)),
+        patients=len(set(dataset.patients)),
+        skipped=len(dataset.skipped),
+        folds=tuple(_part_counts(labels, split) for split in splits),
+    )
+
+
+def _part_counts(labels: NDArray[np.int64], split: Split) -> PartCounts:
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     counts: dict[str, int] = {}
     for part, rows in parts.items():
         pneumonia = int(labels[rows].sum())
         counts |= {f"{part}_normal": len(rows) - pneumonia, f"{part}_pneumonia": pneumonia}
-    return DatasetFacts(
-        name=contest.dataset.name, fingerprint=contest.dataset.fingerprint, skipped=len(contest.dataset.skipped), **counts
-    )
+    return PartCounts(**counts)

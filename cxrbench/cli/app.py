@@ -7,9 +7,11 @@ import sys
 import typer
 
 from cxrbench.cli.cache import cache
+from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
+from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
 from cxrbench.errors import CxrbenchError
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(leaderboard)
+app.command()(compare)
+app.command()(reproduce)
 app.add_typer(plugins, name="plugins")
 app.add_typer(data, name="data")
 app.add_typer(cache, name="cache")

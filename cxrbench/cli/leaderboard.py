@@ -21,18 +21,19 @@ def leaderboard(
     from cxrbench import console
     from cxrbench.config import read_settings
     from cxrbench.evaluation.metrics import SORTABLE
-    from cxrbench.leaderboard.board import read_boards, rows_as_json
-    from cxrbench.leaderboard.render import as_csv, as_markdown
+    from cxrbench.leaderboard.board import read_boards
+    from cxrbench.leaderboard.render import as_csv, as_json, as_markdown
 
     if sort and sort not in SORTABLE:
         raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
-    boards = read_boards(read_settings({"out": out}).out)
+    ranked = [(board, board.rows(sort)) for board in read_boards(read_settings({"out": out}).out)]
+    everything = [row for _, rows in ranked for row in rows]
     if format == "json":
-        console.print_text(rows_as_json(boards, sort) + "\n")
+        console.print_text(as_json(everything) + "\n")
     elif format == "csv":
-        console.print_text(as_csv(boards, sort))
+        console.print_text(as_csv(everything))
     elif format == "md":
-        console.print_text("\n".join(as_markdown(board, sort) for board in boards))
+        console.print_text("\n".join(as_markdown(board, rows, sort) for board, rows in ranked))
     else:
-        for board in boards:
-            console.print_board(board, sort)
+        for board, rows in ranked:
+            console.print_board(board, rows, sort)

@@ -21,11 +21,20 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> typer.mo
 
 
 Components = list[str] | None
+Preset = Annotated[
+    str | None,
+    _option("Settings of a known protocol, under all that is set otherwise: report or report-native", metavar="NAME"),
+]
 Data = Annotated[str | None, _option("A dataset's name, or a path that one recognises [phantom]", metavar="NAME|PATH")]
+External = Annotated[
+    list[str] | None, _option("A further test set, scored once with the frozen heads; repeatable", metavar="NAME=PATH")
+]
 Split = Annotated[
     str | None,
     _option("official, grouped or paper [official where the source has a test part, else grouped]", metavar="NAME"),
 ]
+Folds = Annotated[int | None, _option("Cross-validation: a study, a threshold and a test part for each fold [1]")]
+AllowLeak = Annotated[bool | None, _option("Go on though the audit finds images on two sides; marks all rows", "--allow-leak")]
 Backbone = Annotated[Components, _option("Repeatable; name:key=value, wildcards and all work [the default grid]", metavar="C")]
 Augmentation = Annotated[Components, _option("Repeatable [none, gentle]", metavar="C")]
 Imbalance = Annotated[Components, _option("Repeatable [none, class-weights, smote]", metavar="C")]
@@ -36,6 +45,8 @@ Metric = Annotated[str | None, _option("What the search maximises on validation 
 Threshold = Annotated[
     str | None, _option("max-f1, max-accuracy, youden, recall>=R, fixed=T or search [max-f1]", metavar="POLICY")
 ]
+AlsoAt = Annotated[list[float] | None, _option("A further threshold to report the rates at, repeatable", metavar="T")]
+Prevalence = Annotated[float | None, _option("Share of pneumonia that ppv and npv are given for [0.1]")]
 ImageSize = Annotated[int | None, _option("Height and width in pixels [224]")]
 Resize = Annotated[str | None, _option("stretch or pad [stretch]", metavar="HOW")]
 Precision = Annotated[
@@ -46,6 +57,7 @@ BatchSize = Annotated[int | None, _option("Rows per optimizer step [64]")]
 Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
 Pruning = Annotated[str | None, _option("Give trials up early: none, median or halving [none]", metavar="POLICY")]
 Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
+Seeds = Annotated[int | None, _option("Trainings of each selected head, from as many seeds [1]")]
 Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
 Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
 CacheGb = Annotated[float | None, _option("Images and features kept on disk, in GB; the longest unused go first [50]")]
@@ -60,7 +72,11 @@ AsJson = Annotated[bool, _option("Print the rows as JSON instead of a table", "-
 
 def run(
     data: Data = None,
+    preset: Preset = None,
+    external: External = None,
     split: Split = None,
+    folds: Folds = None,
+    allow_leak: AllowLeak = None,
     backbone: Backbone = None,
     augmentation: Augmentation = None,
     imbalance: Imbalance = None,
@@ -69,6 +85,8 @@ def run(
     trials: Trials = None,
     metric: Metric = None,
     threshold: Threshold = None,
+    also_at: AlsoAt = None,
+    prevalence: Prevalence = None,
     image_size: ImageSize = None,
     resize: Resize = None,
     precision: Precision = None,
@@ -77,6 +95,7 @@ def run(
     patience: Patience = None,
     pruning: Pruning = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     workers: Workers = None,
     out: Out = None,
     cache_gb: CacheGb = None,
@@ -96,7 +115,7 @@ def run(
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
     from cxrbench import benchmark, console
     from cxrbench import config as configuration
-    from cxrbench.leaderboard.board import rows_as_json
+    from cxrbench.leaderboard import render
     from cxrbench.plugin.host import load_host
 
     settings = configuration.read_settings(flags, config)
@@ -106,10 +125,11 @@ def run(
             outcome = benchmark.run(settings, host, progress)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
+    rows = outcome.board.rows()
     if as_json:
-        console.print_text(rows_as_json([outcome.board]) + "\n")
+        console.print_text(render.as_json(rows) + "\n")
     else:
-        console.print_board(outcome.board)
+        console.print_board(outcome.board, rows)
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         console.print_talk(

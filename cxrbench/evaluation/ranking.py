@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.comparison import PERMUTATIONS, exchange_patients, holm, paired_bootstrap, patient_accuracy
+from cxrbench.evaluation.comparison import PERMUTATIONS, Comparison, exchange_patients, holm, paired_bootstrap, patient_accuracy
 from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metrics
 from cxrbench.evaluation.units import by_fold, mean_over_folds
 
@@ -53,29 +53,55 @@ class Standing:
     p_accuracy: float
 
 
-def standings(entries: Mapping[str, Sequence[Unit]], *, metric: str, seed: int, prevalence: float) -> dict[str, Standing]:
-    """Rank entries that scored the same images.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampled:
+    """Entries on the same resamplings of the patients.
 
-    All entries are scored on the same resamplings of the patients; the rank interval goes from the 2.5 % to the 97.5 %
-    quantile of the rank inside each resampling (Hall and Miller, Annals of Statistics 2009). Entries equal inside one count
-    with their best shared place for the low end and with their worst for the high end; for `p_first` they share it.
-    The leader is the first entry, in the order given, that has the best headline.
+    Attributes:
+        points: by entry and metric, the headline.
+        values: by entry and metric, the headline in each resampling, float ``[draws]``.
+    """
+
+    points: Mapping[str, Mapping[str, float]]
+    values: Mapping[str, Mapping[str, Floats]]
+
+    def difference(self, first: str, second: str, metric: str) -> Comparison:
+        """Compare two entries by the paired bootstrap, first minus second."""
+        point = self.points[first][metric] - self.points[second][metric]
+        return paired_bootstrap(self.values[first][metric], self.values[second][metric], point)
+
+
+def resample(entries: Mapping[str, Sequence[Unit]], names: Collection[str], *, seed: int, prevalence: float) -> Resampled:
+    """Compute metrics of entries that scored the same images, and their values on resampled patients.
 
     Raises:
         DataError: an entry was scored on other images than the first one.
     """
     if not entries:
+        return Resampled(points={}, values={})
+    draws = draw_patients(next(iter(entries.values())), seed)
+    return Resampled(
+        points={name: _points(units, names, prevalence) for name, units in entries.items()},
+        values={name: _values(name, units, draws, names, prevalence) for name, units in entries.items()},
+    )
+
+
+def standings(entries: Mapping[str, Sequence[Unit]], resampled: Resampled, *, metric: str, seed: int) -> dict[str, Standing]:
+    """Rank entries by a metric, which must be among the resampled ones, as must the AUC.
+
+    The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank inside each resampling (Hall and Miller, Annals of
+    Statistics 2009). Entries equal inside one count with their best shared place for the low end and with their worst for the
+    high end; for `p_first` they share it. The leader is the first entry, in the order given, that has the best headline.
+    """
+    if not entries:
         return {}
     names = list(entries)
-    draws = draw_patients(entries[names[0]], seed)
-    values = {name: _values(name, units, draws, {metric, "auc"}, prevalence) for name, units in entries.items()}
-    points = {name: _points(units, {metric, "auc"}, prevalence) for name, units in entries.items()}
-    headline = _oriented(np.array([points[name][metric] for name in names]), metric)
-    resampled = _oriented(np.stack([values[name][metric] for name in names]), metric)
+    headline = _oriented(np.array([resampled.points[name][metric] for name in names]), metric)
+    draws = _oriented(np.stack([resampled.values[name][metric] for name in names]), metric)
     leader = int(np.argmax(headline))
-    tests = {wanted: _against(names, leader, wanted, values, points) for wanted in {metric, "auc"}}
+    tests = {wanted: _against(names, leader, wanted, resampled) for wanted in {metric, "auc"}}
     tests["accuracy"] = _accuracy_against(entries, leader, seed)
-    low, high, first = _places(resampled)
+    low, high, first = _places(draws)
     ranks = 1 + (headline > headline[:, None]).sum(axis=1)
     return {
         name: Standing(
@@ -83,7 +109,7 @@ def standings(entries: Mapping[str, Sequence[Unit]], *, metric: str, seed: int, 
             rank_low=min(int(low[row]), int(ranks[row])),
             rank_high=max(int(high[row]), int(ranks[row])),
             p_first=float(first[row]),
-            tied=tests[metric][row] >= SIGNIFICANCE,
+            tied=bool(tests[metric][row] >= SIGNIFICANCE),
             p_auc=tests["auc"][row],
             p_accuracy=tests["accuracy"][row],
         )
@@ -116,21 +142,10 @@ def _oriented(values: Floats, metric: str) -> Floats:
     return np.round(-values if metric in LOWER_IS_BETTER else values, DECIMALS)
 
 
-def _against(
-    names: Sequence[str],
-    leader: int,
-    metric: str,
-    values: Mapping[str, Mapping[str, Floats]],
-    points: Mapping[str, Mapping[str, float]],
-) -> list[float]:
+def _against(names: Sequence[str], leader: int, metric: str, resampled: Resampled) -> list[float]:
     """Return each entry's corrected p-value against the leader, by the paired bootstrap."""
-    best = names[leader]
-    others = [name for name in names if name != best]
-    found = [
-        paired_bootstrap(values[name][metric], values[best][metric], points[name][metric] - points[best][metric]).p
-        for name in others
-    ]
-    return _with_leader(holm(found), leader)
+    others = [name for name in names if name != names[leader]]
+    return _with_leader(holm([resampled.difference(name, names[leader], metric).p for name in others]), leader)
 
 
 def _accuracy_against(entries: Mapping[str, Sequence[Unit]], leader: int, seed: int) -> list[float]:

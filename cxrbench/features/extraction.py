@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -92,22 +92,26 @@ def count_views(augmentation: Part[Augmentation]) -> int:
     return views
 
 
+def clean_view(pixels: Pixels, backbone: Part[Backbone], weights: Weights, protocol: Protocol) -> Extraction:
+    """Return the view that nothing was done to."""
+    return Extraction(
+        pixels=pixels,
+        backbone=backbone,
+        weights=weights,
+        augmentation=None,
+        view=0,
+        seed=protocol.seed,
+        precision=protocol.precision,
+    )
+
+
 def extractions(
     pixels: Pixels, backbone: Part[Backbone], augmentation: Part[Augmentation], weights: Weights, protocol: Protocol
 ) -> tuple[Extraction, ...]:
     """Return the clean view and then each augmented one."""
-    return tuple(
-        Extraction(
-            pixels=pixels,
-            backbone=backbone,
-            weights=weights,
-            augmentation=augmentation if view else None,
-            view=view,
-            seed=protocol.seed,
-            precision=protocol.precision,
-        )
-        for view in range(count_views(augmentation) + 1)
-    )
+    clean = clean_view(pixels, backbone, weights, protocol)
+    views = range(1, count_views(augmentation) + 1)
+    return (clean, *(replace(clean, augmentation=augmentation, view=view) for view in views))
 
 
 def extract_shard(extraction: Extraction, shard: int) -> None:

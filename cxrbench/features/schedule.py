@@ -31,6 +31,9 @@ class Underway:
 
     calls: Mapping[Extraction, Iterable[Future[float]]]
 
+    def __or__(self, other: Underway) -> Underway:
+        return Underway({**self.calls, **other.calls})
+
     def wait(self, extraction: Extraction) -> Extracted:
         """Return what became of one, when all its shards are over; a failed shard costs its own extraction only."""
         seconds, problem = 0.0, ""
@@ -43,20 +46,25 @@ class Underway:
 
 
 def extract_missing(
-    extractions: Iterable[Extraction], decoded: Iterable[int], executor: Executor, progress: Progress
+    extractions: Iterable[Extraction],
+    decoded: Iterable[int],
+    executor: Executor,
+    progress: Progress,
+    stage: str = "features",
 ) -> Underway:
     """Ask for every shard that is not on disk: for the first backbone's as soon as `decoded` yields them, then for the others'.
 
-    One backbone after the other, because a worker builds and compiles each that it meets.
+    One backbone after the other, because a worker builds and compiles each that it meets. `stage` is what the progress is
+    told as.
     """
     missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
     calls: dict[Extraction, list[Future[float]]] = {extraction: [] for extraction in missing}
-    progress.begin("features", sum(map(len, missing.values())))
+    progress.begin(stage, sum(map(len, missing.values())))
 
     def ask(extraction: Extraction, shard: int) -> None:
         if shard in missing[extraction]:
             call = executor.submit(_timed, extraction, shard)
-            call.add_done_callback(lambda _: progress.advance("features"))
+            call.add_done_callback(lambda _: progress.advance(stage))
             calls[extraction].append(call)
 
     first = next((extraction.backbone for extraction in missing), None)

@@ -1,28 +1,38 @@
-"""The board: all entries of one protocol, ranked. A pure function of the entries."""
+"""The board: all entries of one protocol, ranked. A pure function of the entries and of their stored predictions."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from cxrbench.config import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.evaluation.metrics import SORTABLE
-from cxrbench.leaderboard.entry import Entry, read_entry
+from cxrbench.evaluation.predictions import of_part, read_predictions
+from cxrbench.evaluation.units import Unit
+from cxrbench.leaderboard.entry import Entry, ExternalResult, explain, read_entry
+from cxrbench.leaderboard.rows import row_of
+from cxrbench.leaderboard.verdicts import give_verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One protocol's entries, the best first."""
+    """One protocol's entries, the best first.
+
+    Attributes:
+        units: by recipe, the test scores of each complete entry.
+        external: by name of the test set and by recipe, what the frozen heads came to there.
+    """
 
     protocol: Protocol
     entries: tuple[Entry, ...]
+    units: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict, repr=False)
+    external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
 
     def rows(self, sort: str = "") -> list[dict[str, Any]]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -30,50 +40,80 @@ class Board:
         Equal values share a rank; entries that are not complete have none and come last.
         """
         metric = sort or self.protocol.metric
-        ordered = sorted(self.entries, key=lambda entry: _order(entry, metric))
-        values = [entry.metrics.get(metric) for entry in ordered]
+        verdicts = give_verdicts(self.entries, self.units, metric, self.protocol)
+        ordered = sorted(self.entries, key=lambda entry: (verdicts[entry.recipe].rank or len(verdicts) + 1, entry.recipe))
+        externals = {name: results.get for name, results in self.external.items()}
         return [
-            _row(self.protocol, entry, None if value is None else values.index(value) + 1)
-            for entry, value in zip(ordered, values, strict=True)
+            row_of(entry, verdicts[entry.recipe], {name: get(entry.recipe) for name, get in externals.items()})
+            for entry in ordered
         ]
 
 
-def _order(entry: Entry, metric: str) -> tuple[float, str]:
-    return (-entry.metrics[metric] if entry.status == "complete" else 1.0, entry.recipe)
-
-
-def _row(protocol: Protocol, entry: Entry, rank: int | None) -> dict[str, Any]:
-    return {
-        "protocol": entry.protocol,
-        "rank": rank,
-        "recipe": entry.recipe,
-        "backbone": entry.backbone,
-        "augmentation": entry.augmentation,
-        "imbalance": entry.imbalance,
-        "control": entry.control,
-        "status": entry.status,
-        **{metric: entry.metrics.get(metric) for metric in SORTABLE},
-        "threshold": entry.threshold,
-        "trials": sum(entry.trials.values()),
-        "trials_pruned": entry.trials.get("pruned", 0),
-        "trials_failed": entry.trials.get("failed", 0),
-        "validation": entry.validation.get(entry.selected_by),
-        "learning_rate": entry.params.get("learning_rate"),
-        "dropout": entry.params.get("dropout"),
-        "seconds": round(sum(entry.seconds.values()), 2),
-        "reason": entry.reason,
-        "notice": protocol.notice,
-    }
-
-
 def read_board(folder: Path) -> Board:
-    """Read one protocol's folder."""
+    """Read one protocol's folder.
+
+    Raises:
+        CxrbenchError: a file is none of this version, or holds a number that cannot be true.
+    """
     try:
         protocol = Protocol.model_validate_json((folder / "protocol.json").read_bytes())
     except ValidationError as error:
-        raise CxrbenchError(f"{folder / 'protocol.json'} is no protocol of this version: {error.errors()[0]['msg']}") from None
-    entries = [read_entry(path) for path in sorted((folder / "entries").glob("*.json"))]
-    return Board(protocol=protocol, entries=tuple(entries))
+        raise CxrbenchError(f"{folder / 'protocol.json'} is no protocol of this version: {explain(error)}") from None
+    entries = tuple(read_entry(path) for path in sorted((folder / "entries").glob("*.json")))
+    for entry in entries:
+        if entry.protocol != protocol:
+            raise CxrbenchError(f"{folder}: the entry of {entry.recipe} is of another protocol, {entry.protocol.name}")
+    return Board(
+        protocol=protocol,
+        entries=entries,
+        units={entry.recipe: units_of(folder, entry) for entry in entries if entry.status == "complete"},
+        external=_read_externals(folder, entries),
+    )
+
+
+def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
+    """Return the stored test scores of an entry, a unit for each head.
+
+    Raises:
+        CxrbenchError: a head has no stored predictions.
+    """
+    scored = of_part(read_predictions(folder / entry.predictions), "test")
+    units = []
+    for fold in entry.folds:
+        for head in fold.heads:
+            if (fold.fold, head.seed) not in scored:
+                raise CxrbenchError(f"{folder / entry.predictions} lacks the test scores of fold {fold.fold}, seed {head.seed}")
+            one = scored[fold.fold, head.seed]
+            units.append(
+                Unit(
+                    fold=one.fold,
+                    seed=one.seed,
+                    labels=one.labels,
+                    scores=one.scores,
+                    patients=one.patients,
+                    threshold=head.threshold,
+                )
+            )
+    return tuple(units)
+
+
+def read_external(path: Path) -> ExternalResult:
+    """Read a result on an external test set; raise CxrbenchError if it is none of this version."""
+    try:
+        return ExternalResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CxrbenchError(f"{path} is no external result of this version: {explain(error)}") from None
+
+
+def _read_externals(folder: Path, entries: Iterable[Entry]) -> dict[str, dict[str, ExternalResult]]:
+    """Return the results of heads that are still those of the entries."""
+    found: dict[str, dict[str, ExternalResult]] = {}
+    selections = {entry.recipe: entry.selections for entry in entries}
+    for path in sorted(folder.glob("external/*/*.json")):
+        result = read_external(path)
+        if selections.get(result.recipe) == result.selections:
+            found.setdefault(result.name, {})[result.recipe] = result
+    return found
 
 
 def read_boards(out: Path) -> list[Board]:
@@ -82,8 +122,3 @@ def read_boards(out: Path) -> list[Board]:
     if not folders:
         raise ConfigError(f"--out {out}: no leaderboard here; make one with: cxrbench run --out {out}")
     return [read_board(folder) for folder in folders]
-
-
-def rows_as_json(boards: list[Board], sort: str = "") -> str:
-    """Return the rows of all boards as one JSON list."""
-    return json.dumps([row for board in boards for row in board.rows(sort)], indent=2, ensure_ascii=False, allow_nan=False)

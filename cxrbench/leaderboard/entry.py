@@ -6,50 +6,134 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cxrbench.config import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.data.findings import Audit
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_json
+from cxrbench.leaderboard.consistency import contradiction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Status = Literal["complete", "failed", "unavailable"]
+Kind = Literal["recipe", "majority"]
+Value = bool | int | float | str
 
 
-class DatasetFacts(BaseModel):
-    """Which images a result is of, and how many of each class fell into each part."""
+class Stored(BaseModel):
+    """A record that is written down and checked when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    fingerprint: str
+
+class PartCounts(Stored):
+    """How many images of each class fell into each part of a fold."""
+
     train_normal: int
     train_pneumonia: int
     validation_normal: int
     validation_pneumonia: int
     test_normal: int
     test_pneumonia: int
+
+
+class DatasetFacts(Stored):
+    """Which images a result is of."""
+
+    name: str
+    fingerprint: str
+    normal: int
+    pneumonia: int
+    patients: int
     skipped: int
+    folds: tuple[PartCounts, ...]
 
 
-class Entry(BaseModel):
+class Confusion(Stored):
+    """The counts of a confusion matrix; positive is pneumonia."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+class HeadResult(Stored):
+    """What one trained head came to on the test images of its fold.
+
+    Attributes:
+        seed: which repeat of the training, from 0.
+        threshold: chosen on validation.
+        selection: hash of all that was frozen before the test images were scored.
+    """
+
+    seed: int
+    threshold: float
+    selection: str = ""
+    confusion: Confusion
+    metrics: dict[str, float]
+
+
+class FoldResult(Stored):
+    """What one fold came to.
+
+    Attributes:
+        study: what its search depends on besides the budget.
+        selected_trial, params: what validation chose; without the threshold, which each head has its own.
+        validation: metrics of the selected trial on the validation images.
+        trials: finished trials by state.
+    """
+
+    fold: int
+    study: str = ""
+    selected_trial: int | None = None
+    params: dict[str, Value] = {}
+    validation: dict[str, float] = {}
+    trials: dict[str, int] = {}
+    heads: tuple[HeadResult, ...]
+
+
+class ExternalResult(Stored):
+    """What the frozen heads of an entry came to on a test set of another source.
+
+    Attributes:
+        selections: hashes of the heads' selections, so that a result of other heads is told apart.
+        metrics, intervals: mean over the heads, each at its own threshold.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    dataset: str
+    fingerprint: str
+    normal: int
+    pneumonia: int
+    recipe: str
+    selections: tuple[str, ...]
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    warnings: tuple[str, ...] = ()
+
+
+class Entry(Stored):
     """What one recipe came to.
 
     Attributes:
-        protocol: the protocol's name.
+        kind: a searched recipe, or the majority class, which needs no search.
+        data: the dataset as a component, without the place where it lies.
         study: what the result depends on besides the budget; another value means another experiment.
         reason: why it is not complete, and what to do.
-        metrics: of the test fold, from the stored predictions.
-        validation: the same of the validation fold; `selected_by` is what the search maximised.
-        threshold, params, selected_trial: the frozen selection.
-        trials: finished trials by state.
+        metrics: of the test images: the mean over folds of the mean over seeds.
+        intervals: 95 % intervals of the metrics.
+        seed_spread: standard deviation over the seeds; empty if there is one.
+        selected_by: what the search maximised on validation.
         seconds: per stage; features are shared by recipes and counted in each that waited for them.
         predictions: path of the stored table, relative to the protocol's folder.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Literal[1] = 1
-    protocol: str
+    schema_version: Literal[2] = 2
+    kind: Kind = "recipe"
+    protocol: Protocol
+    data: str = ""
     recipe: str
     backbone: str
     augmentation: str
@@ -60,17 +144,37 @@ class Entry(BaseModel):
     status: Status
     reason: str = ""
     metrics: dict[str, float] = {}
-    validation: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    seed_spread: dict[str, float] = {}
     selected_by: str = ""
-    selected_trial: int | None = None
-    threshold: float | None = None
-    params: dict[str, bool | int | float | str] = {}
-    trials: dict[str, int] = {}
+    folds: tuple[FoldResult, ...] = ()
     seconds: dict[str, float] = {}
     versions: dict[str, str] = {}
     dataset: DatasetFacts | None = None
+    audit: Audit = Audit()
     predictions: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The threshold of every head."""
+        return tuple(head.threshold for fold in self.folds for head in fold.heads)
+
+    @property
+    def trials(self) -> dict[str, int]:
+        """Finished trials of all folds by state."""
+        states = {state for fold in self.folds for state in fold.trials}
+        return {state: sum(fold.trials.get(state, 0) for fold in self.folds) for state in sorted(states)}
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        """The hash of every frozen selection."""
+        return tuple(head.selection for fold in self.folds for head in fold.heads)
+
+    def validation(self, metric: str) -> float | None:
+        """Return the mean over folds of a metric of the validation images."""
+        values = [fold.validation[metric] for fold in self.folds if metric in fold.validation]
+        return sum(values) / len(values) if values else None
 
 
 def write_entry(path: Path, entry: Entry) -> None:
@@ -79,10 +183,22 @@ def write_entry(path: Path, entry: Entry) -> None:
 
 
 def read_entry(path: Path) -> Entry:
-    """Read an entry; raise CxrbenchError naming the file and what is wrong with it."""
+    """Read an entry.
+
+    Raises:
+        CxrbenchError: it is no entry of this version, or no test images can have given its numbers; the message names the file.
+    """
     try:
-        return Entry.model_validate_json(path.read_bytes())
+        entry = Entry.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise CxrbenchError(f"{path} is no entry of this version: {where}: {problem['msg']}") from None
+        raise CxrbenchError(f"{path} is no entry of this version: {explain(error)}") from None
+    if problem := contradiction(entry):
+        raise CxrbenchError(f"{path} is refused: {problem}")
+    return entry
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problem: where, and what."""
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

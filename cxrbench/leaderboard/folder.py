@@ -1,4 +1,4 @@
-"""One protocol's folder below `--out`: where its entries, predictions, studies and tables lie."""
+"""One protocol's folder below `--out`: where its entries, predictions, seals, studies and tables lie."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.files import write_json
-from cxrbench.leaderboard.board import Board, read_board
-from cxrbench.leaderboard.entry import Entry, read_entry, write_entry
+from cxrbench.leaderboard.board import Board, read_board, read_external
+from cxrbench.leaderboard.entry import Entry, ExternalResult, read_entry, write_entry
 from cxrbench.leaderboard.render import write_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from cxrbench.config import Protocol
-    from cxrbench.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFolder:
-    """The self-contained folder of one protocol, and the studies beside it."""
+    """The self-contained folder of one protocol, and the studies beside it; recipes go by their file stems."""
 
     out: Path
     protocol: Protocol
@@ -29,32 +29,52 @@ class ProtocolFolder:
         """The folder itself."""
         return self.out / self.protocol.name
 
-    def predictions(self, recipe: Recipe) -> Path:
+    @property
+    def seals(self) -> Path:
+        """Where it is written down which selections have seen the test images."""
+        return self.path / "seals"
+
+    def predictions(self, recipe: str) -> Path:
         """Where a recipe's predictions lie."""
-        return self.path / "predictions" / f"{recipe.file_stem}.csv"
+        return self.path / "predictions" / f"{recipe}.csv"
+
+    def external(self, name: str, recipe: str) -> Path:
+        """Where a recipe's result on an external test set lies, its predictions beside it."""
+        return self.path / "external" / name / f"{recipe}.json"
 
     def study(self, identity: str) -> Path:
         """Where the record of a study lies; it outlives the protocol's budget."""
         return self.out / "studies" / f"{identity[:16]}.journal"
 
-    def finished(self, recipe: Recipe, study: str) -> bool:
-        """Return whether an earlier run finished this recipe, with the same plugins."""
+    def finished(self, recipe: str, study: str, externals: Iterable[tuple[str, str]] = ()) -> bool:
+        """Return whether an earlier run finished this recipe with the same plugins.
+
+        Args:
+            recipe: its file stem.
+            study: what its result depends on besides the budget.
+            externals: name and fingerprint of each external test set that it must have been scored on.
+        """
         path = self._entry(recipe)
         if not path.is_file() or not self.predictions(recipe).is_file():
             return False
         entry = read_entry(path)
-        return entry.status == "complete" and entry.study == study
+        scored = (self._is_scored(entry, recipe, name, fingerprint) for name, fingerprint in externals)
+        return entry.status == "complete" and entry.study == study and all(scored)
 
     def begin(self) -> None:
         """Write the protocol down."""
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
 
-    def add(self, recipe: Recipe, entry: Entry) -> None:
+    def add(self, recipe: str, entry: Entry) -> None:
         """Write an entry down; one that could not be had this time does not replace a finished one."""
         path = self._entry(recipe)
         if entry.status == "unavailable" and path.is_file() and read_entry(path).status == "complete":
             return
         write_entry(path, entry)
+
+    def add_external(self, recipe: str, result: ExternalResult) -> None:
+        """Write a result on an external test set down."""
+        write_json(self.external(result.name, recipe), result.model_dump(mode="json"))
 
     def close(self) -> Board:
         """Read all entries, write the tables and return the board."""
@@ -62,5 +82,12 @@ class ProtocolFolder:
         write_tables(self.path, board)
         return board
 
-    def _entry(self, recipe: Recipe) -> Path:
-        return self.path / "entries" / f"{recipe.file_stem}.json"
+    def _entry(self, recipe: str) -> Path:
+        return self.path / "entries" / f"{recipe}.json"
+
+    def _is_scored(self, entry: Entry, recipe: str, name: str, fingerprint: str) -> bool:
+        path = self.external(name, recipe)
+        if not path.is_file():
+            return False
+        result = read_external(path)
+        return result.fingerprint == fingerprint and result.selections == entry.selections

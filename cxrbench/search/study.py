@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError, PluginError
-from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.metrics import search_metric
 from cxrbench.execution import reason_of
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
@@ -126,7 +126,7 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
         number=number,
         params={**params, THRESHOLD: threshold},
         state="complete",
-        value=metrics(labels, result.scores, float(threshold))[study.metric],
+        value=search_metric(study.metric, labels, result.scores, float(threshold)),
         losses=result.losses,
         seconds=result.seconds,
     )

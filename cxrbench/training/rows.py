@@ -90,6 +90,11 @@ def apply_balance(
     ):
         raise PluginError(f"imbalance {who}: indices must be whole numbers in 0..{len(train) - 1}")
     synthetic, synthetic_labels = _synthetic(balance, who, views[0].row_shape()[0])
+    if len(synthetic) and _contradicts(synthetic, synthetic_labels, views[0].gather(train), labels):
+        raise PluginError(
+            f"imbalance {who} returned a training row with an altered label: synthetic rows may be new, but a row of the fold "
+            "keeps the label that it has"
+        )
     all_labels = np.concatenate([labels[indices], synthetic_labels])
     if len(np.unique(all_labels)) < 2:
         raise PluginError(f"imbalance {who} left rows of one class only")
@@ -112,6 +117,18 @@ def _synthetic(balance: Balance, who: str, width: int) -> tuple[NDArray[np.float
     if features.shape != (len(labels), width) or not np.isfinite(features).all() or not np.isin(labels, (0, 1)).all():
         raise PluginError(f"imbalance {who}: synthetic rows must be finite features [s, {width}] and as many labels, 0 or 1")
     return features.astype(np.float32), labels.astype(np.int64)
+
+
+def _contradicts(
+    synthetic: NDArray[np.float32], synthetic_labels: NDArray[np.int64], own: NDArray[np.float32], labels: NDArray[np.int64]
+) -> bool:
+    """Return whether a synthetic row equals a row of the fold and has another label than all rows that it equals."""
+    known: dict[bytes, set[int]] = {}
+    for row, label in zip(own, labels, strict=True):
+        known.setdefault(row.tobytes(), set()).add(int(label))
+    return any(
+        int(label) not in known.get(row.tobytes(), {int(label)}) for row, label in zip(synthetic, synthetic_labels, strict=True)
+    )
 
 
 def _weights(balance: Balance, who: str, count: int) -> NDArray[np.float32]:

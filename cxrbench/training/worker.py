@@ -1,4 +1,4 @@
-"""What a worker process is asked to do with a head: train one trial, or score the selected one on the test images."""
+"""What a worker process is asked to do with a head: train one trial, freeze the selected one, score images with it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cxrbench.errors import PluginError
 from cxrbench.files import seed_from
-from cxrbench.plugin.contracts import Fold
+from cxrbench.plugin.contracts import CrossEntropy, Fold
 from cxrbench.training.rows import TrainingRows, apply_balance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.component import Part
@@ -65,24 +67,46 @@ class TrialResult:
     pruned: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenHead:
+    """A trained head that nobody trains any more.
+
+    Attributes:
+        weights: float32, as `Head.weights` returns them.
+        scores: float64 ``[n]``, of the validation images.
+    """
+
+    weights: tuple[NDArray[np.float32], ...]
+    scores: NDArray[np.float64]
+
+
 def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
     """Train trial `number` of a study; give it up after an epoch whose cut-off its best validation loss so far exceeds."""
     start = time.perf_counter()
-    fit = _fit(job, number, params, cut_offs)
+    fit = _fit(job, params, seed_from(job.seed, number), cut_offs)
     return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
 
 
-def score_images(
-    job: HeadJob, number: int, params: Mapping[str, Value], images: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Train trial `number` once more, which repeats it exactly; return its scores of the validation fold and of `images`."""
+def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
+    """Train trial `number` once more: repeat 0 repeats it exactly, the others differ in the seed of the head alone."""
+    fit = _fit(job, params, seed_from(job.seed, number, *([repeat] if repeat else [])))
+    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores)
+
+
+def score_images(head: FrozenHead, batch_size: int, view: ShardedArray, images: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a frozen head's scores of images, float64 ``[n]``, from the features of a view.
+
+    `batch_size` is that of the regimen, which the process has a compiled head for.
+    """
+    from cxrbench.training.head import head_for
     from cxrbench.training.trainer import head_logits, sigmoid
 
-    fit = _fit(job, number, params)
-    return fit.scores, sigmoid(head_logits(fit.head, job.views[0], images))
+    scorer = head_for(head.weights[0].shape[0], CrossEntropy(), batch_size)
+    scorer.set_weights(list(head.weights))
+    return sigmoid(head_logits(scorer, view, images))
 
 
-def _fit(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> Fit:
+def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:
     from cxrbench.training.trainer import fit_head
 
     options = tuple(sorted((name, params[name]) for name in job.strategy_space))
@@ -92,7 +116,7 @@ def _fit(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Seque
         job.regimen,
         learning_rate=float(params["learning_rate"]),
         dropout=float(params["dropout"]),
-        seed=seed_from(job.seed, number),
+        seed=seed,
         cut_offs=cut_offs,
     )
 
@@ -105,4 +129,7 @@ def _training_rows(job: HeadJob, options: tuple[tuple[str, Value], ...]) -> Trai
     fold = Fold(labels=labels.copy(), features=features)
     given: dict[str, Any] = dict(options)
     balance = job.imbalance.build(fold, seed=seed_from(job.seed, "imbalance"), **given)
-    return apply_balance(balance, who=str(job.imbalance.component), views=job.views, train=images, labels=labels)
+    who = str(job.imbalance.component)
+    if not np.array_equal(fold.labels, labels):
+        raise PluginError(f"imbalance {who} altered the labels that it was given: it may choose, weigh and add rows only")
+    return apply_balance(balance, who=who, views=job.views, train=images, labels=labels)

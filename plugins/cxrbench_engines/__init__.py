@@ -1,4 +1,4 @@
-"""First-party engines: Optuna's samplers."""
+"""First-party engines: Optuna's samplers, and one that searches nothing."""
 
 from __future__ import annotations
 
@@ -13,4 +13,11 @@ if TYPE_CHECKING:
 @hookimpl
 def register_engines() -> Iterable[Engine]:
     """Declare every engine of this package."""
-    return (Engine(name="optuna", factory="cxrbench_engines.optuna_engine:engine", summary="sampler=tpe|random|gp|cmaes"),)
+    return (
+        Engine(name="optuna", factory="cxrbench_engines.optuna_engine:engine", summary="sampler=tpe|random|gp|cmaes"),
+        Engine(
+            name="fixed",
+            factory="cxrbench_engines.fixed:engine",
+            summary="nothing searched: learning_rate=0.001, dropout=0.5 for all",
+        ),
+    )

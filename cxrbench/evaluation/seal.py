@@ -1,0 +1,57 @@
+"""The seal on the test images: only a frozen selection gets at them, and always the same one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class SealBroken(CxrbenchError):
+    """Test images that another selection has seen already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedTest:
+    """The test images of every fold, behind a seal.
+
+    Attributes:
+        folder: where it is written down which selection opened the seal.
+        rows: of each fold, int; to be had through `open` alone.
+    """
+
+    folder: Path
+    rows: tuple[NDArray[np.int64], ...] = field(repr=False)
+
+    def open(self, recipe: str, fold: int, seed: int, selection: str) -> NDArray[np.int64]:
+        """Return the test images of a fold, having written down the hash of the selection that is frozen.
+
+        Args:
+            recipe: the recipe's file stem.
+            fold: from 0.
+            seed: the repeat of the head's training, from 0.
+            selection: hash of all that was chosen; the same one may come again.
+
+        Raises:
+            SealBroken: if another selection has opened this seal.
+        """
+        path, name = self.folder / f"{recipe}.json", f"fold {fold}, seed {seed}"
+        opened = json.loads(path.read_bytes())["opened_by"] if path.is_file() else {}
+        if name not in opened:
+            write_json(path, {"schema_version": 1, "opened_by": {**opened, name: selection}})
+        elif opened[name] != selection:
+            raise SealBroken(
+                f"the test images ({name}) were scored by another selection of this recipe before: a plugin, a package or the "
+                "record of its study has changed since. A second look at them would be a choice made on test images: use "
+                "another --out or --seed, or remove this protocol's folder if its results are not to count"
+            )
+        return self.rows[fold]

@@ -1,0 +1,97 @@
+"""External test sets: images of another source, scored with the frozen heads and kept apart from the protocol's own results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.summary import summarise
+from cxrbench.leaderboard.entry import ExternalResult
+from cxrbench.one_fold import scored_images, unit_of
+from cxrbench.training.worker import score_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cxrbench.contest import Contest, External
+    from cxrbench.evaluation.predictions import Scored
+    from cxrbench.execution import Executor
+    from cxrbench.one_fold import Selection
+    from cxrbench.recipe import Recipe
+    from cxrbench.shards import ShardedArray
+
+
+def score_external(
+    contest: Contest,
+    external: External,
+    recipe: Recipe,
+    selections: Sequence[Selection],
+    *,
+    view: ShardedArray,
+    executor: Executor,
+) -> None:
+    """Score all images of an external test set with every frozen head, and write predictions and result down."""
+    dataset, batch_size = external.dataset, contest.protocol.batch_size
+    calls = [executor.submit(score_images, one.head, batch_size, view, dataset.rows) for one in selections]
+    everything = np.arange(len(dataset.rows))
+    scored = [
+        scored_images("external", dataset, everything, call.result(), fold=one.fold, seed=one.seed)
+        for one, call in zip(selections, calls, strict=True)
+    ]
+    keep_external(
+        contest,
+        external,
+        (recipe.file_stem, str(recipe)),
+        scored,
+        thresholds=[one.threshold for one in selections],
+        selections=[one.identity for one in selections],
+    )
+
+
+def keep_external(
+    contest: Contest,
+    external: External,
+    recipe: tuple[str, str],
+    scored: Sequence[Scored],
+    *,
+    thresholds: Sequence[float],
+    selections: Sequence[str],
+) -> None:
+    """Write down what frozen heads came to on an external test set.
+
+    Args:
+        contest: whose heads they are.
+        external: the test set.
+        recipe: file stem and name.
+        scored: its images by each head.
+        thresholds: of each head.
+        selections: the hash of each.
+    """
+    stem, name = recipe
+    write_predictions(contest.folder.external(external.name, stem).with_suffix(".csv"), scored)
+    # All heads score the same images: to the bootstrap they are repeats of one fold.
+    units = [
+        replace(unit_of(one, threshold), fold=0, seed=number)
+        for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
+    ]
+    protocol, labels = contest.protocol, external.dataset.labels
+    summary = summarise(
+        units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None
+    )
+    contest.folder.add_external(
+        stem,
+        ExternalResult(
+            name=external.name,
+            dataset=external.dataset.name,
+            fingerprint=external.dataset.fingerprint,
+            normal=int(np.sum(labels == 0)),
+            pneumonia=int(np.sum(labels == 1)),
+            recipe=name,
+            selections=tuple(selections),
+            metrics=summary.metrics,
+            intervals=summary.intervals,
+        ),
+    )

@@ -1,0 +1,119 @@
+"""Two entries of one protocol side by side: is one better, or is that chance?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.errors import ConfigError
+from cxrbench.evaluation.comparison import delong, mcnemar_exact, one_film_per_patient, permutation_accuracy
+from cxrbench.evaluation.metrics import METRICS
+from cxrbench.evaluation.ranking import resample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cxrbench.evaluation.units import Unit
+    from cxrbench.leaderboard.board import Board
+    from cxrbench.leaderboard.entry import Entry
+
+COMPARED = (*METRICS, "specificity", "balanced-accuracy", "brier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One metric of two entries on the same images.
+
+    Attributes:
+        first, second: the two headlines.
+        difference, low, high: first minus second, with its 95 % interval from resampled patients.
+        p: two-sided, of `test`.
+        test: what the p-value is of.
+    """
+
+    metric: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    test: str
+
+
+def compare(board: Board, first: Entry, second: Entry) -> list[Difference]:
+    """Return how two complete entries of a board differ, metric by metric.
+
+    By the paired bootstrap of patients, accuracy by exchanging patients; where every patient has one film and there is one
+    head, DeLong's test and McNemar's exact test besides.
+    """
+    pair = {"first": board.units[first.recipe], "second": board.units[second.recipe]}
+    protocol = board.protocol
+    resampled = resample(pair, COMPARED, seed=protocol.seed, prevalence=protocol.prevalence)
+    found = []
+    for metric in COMPARED:
+        one = resampled.difference("first", "second", metric)
+        p, test = one.p, "bootstrap of patients"
+        if metric == "accuracy":
+            p, test = permutation_accuracy(pair["first"], pair["second"], protocol.seed), "exchange of patients"
+        points = [resampled.points[name][metric] for name in pair]
+        found.append(
+            Difference(
+                metric=metric,
+                first=points[0],
+                second=points[1],
+                difference=one.difference,
+                low=one.low,
+                high=one.high,
+                p=p,
+                test=test,
+            )
+        )
+    return [*found, *_classical(pair["first"], pair["second"], {one.metric: one for one in found})]
+
+
+def _classical(first: Sequence[Unit], second: Sequence[Unit], found: dict[str, Difference]) -> Iterator[Difference]:
+    """Yield the tests that assume independent images, where they are independent."""
+    if len(first) != 1 or not one_film_per_patient(first):
+        return
+    one, other = first[0], second[0]
+    auc, accuracy = found["auc"], found["accuracy"]
+    by_delong = delong(one.labels, one.scores, other.scores)
+    by_mcnemar = mcnemar_exact(one.labels, one.scores >= one.threshold, other.scores >= other.threshold)
+    yield Difference(
+        metric="auc",
+        first=auc.first,
+        second=auc.second,
+        difference=by_delong.difference,
+        low=by_delong.low,
+        high=by_delong.high,
+        p=by_delong.p,
+        test="DeLong",
+    )
+    yield Difference(
+        metric="accuracy",
+        first=accuracy.first,
+        second=accuracy.second,
+        difference=accuracy.difference,
+        low=accuracy.low,
+        high=accuracy.high,
+        p=by_mcnemar,
+        test="McNemar, exact",
+    )
+
+
+def find_pair(boards: Sequence[Board], first: str, second: str) -> Iterator[tuple[Board, Entry, Entry]]:
+    """Yield every board that has both recipes complete, with their entries.
+
+    Raises:
+        ConfigError: there is no such board; the message names what there is.
+    """
+    missing = True
+    for board in boards:
+        complete = {entry.recipe: entry for entry in board.entries if entry.status == "complete"}
+        if first in complete and second in complete:
+            missing = False
+            yield board, complete[first], complete[second]
+    if missing:
+        known = sorted({entry.recipe for board in boards for entry in board.entries if entry.status == "complete"})
+        raise ConfigError(f"no leaderboard has both {first} and {second} complete; there are: {', '.join(known) or 'none'}")

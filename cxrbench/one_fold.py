@@ -1,0 +1,208 @@
+"""One fold of one recipe: search, freeze the selection, open the seal, score the test images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.contest import study_identity
+from cxrbench.evaluation.metrics import confusion, metrics
+from cxrbench.evaluation.predictions import Scored
+from cxrbench.evaluation.units import Unit
+from cxrbench.files import digest, seed_from
+from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
+from cxrbench.search.engine import build_engine
+from cxrbench.search.record import THRESHOLD, StudyRecord
+from cxrbench.search.study import SEARCHED_THRESHOLD, Study, run_study, search_space, select_trial
+from cxrbench.search.threshold import choose_threshold
+from cxrbench.training.regimen import Regimen
+from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from cxrbench.config import Protocol
+    from cxrbench.contest import Contest
+    from cxrbench.data.dataset import LoadedDataset
+    from cxrbench.evaluation.predictions import Part
+    from cxrbench.execution import Executor
+    from cxrbench.plugin.contracts import Trial
+    from cxrbench.recipe import Recipe
+    from cxrbench.shards import ShardedArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A head that validation chose, with all that must not change once the test images are scored.
+
+    Attributes:
+        identity: hash of study, trial, parameters and threshold.
+    """
+
+    fold: int
+    seed: int
+    threshold: float
+    identity: str
+    head: FrozenHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldOutcome:
+    """What one fold came to, the predictions and the frozen heads included."""
+
+    result: FoldResult
+    units: tuple[Unit, ...]
+    predictions: tuple[Scored, ...]
+    selections: tuple[Selection, ...]
+    warnings: tuple[str, ...]
+    search_seconds: float
+
+
+def compete_in_fold(
+    contest: Contest,
+    recipe: Recipe,
+    fold: int,
+    views: tuple[ShardedArray, ...],
+    executor: Executor,
+    *,
+    on_trial: Callable[[Trial], None],
+) -> FoldOutcome:
+    """Search on the images of a fold that may be learnt from, and score its test images with what was selected."""
+    protocol = contest.protocol
+    job = _job(contest, recipe, fold, views)
+    study = _study(contest, job)
+    record = StudyRecord(contest.folder.study(job.study), str(recipe), study.space)
+    trials = run_study(study, record, protocol.trials, executor, on_trial)
+    selected = select_trial(trials)
+    selections = freeze(protocol, fold, job, selected, executor)
+    validation = contest.folds[fold].validation
+    tested = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
+    units = tuple(unit_of(scored, one.threshold) for scored, one in zip(tested, selections, strict=True))
+    validated = [
+        scored_images("validation", contest.dataset, validation, one.head.scores, fold=one.fold, seed=one.seed)
+        for one in selections
+    ]
+    first = metrics(validated[0].labels, validated[0].scores, selections[0].threshold, prevalence=protocol.prevalence)
+    result = FoldResult(
+        fold=fold,
+        study=job.study,
+        selected_trial=selected.number,
+        params={name: value for name, value in selected.params.items() if name != THRESHOLD},
+        validation=first,
+        trials=dict(Counter(trial.state for trial in trials)),
+        heads=tuple(head_result(protocol, unit, one.identity) for unit, one in zip(units, selections, strict=True)),
+    )
+    return FoldOutcome(
+        result=result,
+        units=units,
+        predictions=(*validated, *tested),
+        selections=selections,
+        warnings=_unrepeated(protocol.metric, selected, first[protocol.metric]),
+        search_seconds=sum(trial.seconds for trial in trials),
+    )
+
+
+def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executor: Executor) -> tuple[Selection, ...]:
+    """Train the selected trial once for each seed, and choose each head's threshold on its validation scores."""
+    calls = [executor.submit(freeze_head, job, selected.number, selected.params, seed) for seed in range(protocol.seeds)]
+    found = []
+    for seed, head in enumerate(call.result() for call in calls):
+        threshold = float(selected.params[THRESHOLD])
+        if seed and protocol.threshold != SEARCHED_THRESHOLD:
+            threshold = choose_threshold(protocol.threshold, job.validation[1], head.scores)
+        identity = digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}])
+        found.append(Selection(fold=fold, seed=seed, threshold=threshold, identity=identity, head=head))
+    return tuple(found)
+
+
+def head_result(protocol: Protocol, unit: Unit, selection: str) -> HeadResult:
+    """Return the test result of one head."""
+    return HeadResult(
+        seed=unit.seed,
+        threshold=unit.threshold,
+        selection=selection,
+        confusion=Confusion(**confusion(unit.labels, unit.scores, unit.threshold)),
+        metrics=metrics(unit.labels, unit.scores, unit.threshold, prevalence=protocol.prevalence, also_at=protocol.also_at),
+    )
+
+
+def scored_images(
+    part: Part, dataset: LoadedDataset, rows: NDArray[np.int64], scores: NDArray[np.float64], *, fold: int, seed: int
+) -> Scored:
+    """Return scores together with what is known of the images: row numbers of the dataset, and a score for each."""
+    records = [dataset.records[row] for row in rows]
+    return Scored(
+        part=part,
+        fold=fold,
+        seed=seed,
+        keys=np.array([record.key for record in records]),
+        patients=np.array([record.patient for record in records]),
+        labels=np.array([record.label for record in records], dtype=np.int64),
+        scores=scores,
+    )
+
+
+def unit_of(scored: Scored, threshold: float) -> Unit:
+    """Return scored images with the threshold that was chosen for them."""
+    return Unit(
+        fold=scored.fold,
+        seed=scored.seed,
+        labels=scored.labels,
+        scores=scored.scores,
+        patients=scored.patients,
+        threshold=threshold,
+    )
+
+
+def _job(contest: Contest, recipe: Recipe, fold: int, views: tuple[ShardedArray, ...]) -> HeadJob:
+    labels, rows, protocol, learning = contest.dataset.labels, contest.dataset.rows, contest.protocol, contest.folds[fold]
+    return HeadJob(
+        study=study_identity(protocol, fold, contest.engine, recipe, views),
+        views=views,
+        imbalance=recipe.imbalance,
+        train=(rows[learning.train], labels[learning.train]),
+        validation=(rows[learning.validation], labels[learning.validation]),
+        regimen=Regimen(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
+        seed=seed_from(protocol.seed, str(recipe), *([fold] if fold else [])),
+    )
+
+
+def _study(contest: Contest, job: HeadJob) -> Study:
+    protocol = contest.protocol
+    space = search_space(protocol.threshold, job.strategy_space)
+    return Study(
+        job=job,
+        space=space,
+        engine=build_engine(contest.engine, space, job.seed),
+        generation=protocol.generation,
+        policy=protocol.threshold,
+        metric=protocol.metric,
+        pruning=protocol.pruning,
+    )
+
+
+def _open_and_score(contest: Contest, recipe: Recipe, job: HeadJob, selection: Selection, executor: Executor) -> Scored:
+    test = contest.test.open(recipe.file_stem, selection.fold, selection.seed, selection.identity)
+    images = contest.dataset.rows[test]
+    scores = executor.submit(score_images, selection.head, job.regimen.batch_size, job.views[0], images).result()
+    return scored_images("test", contest.dataset, test, scores, fold=selection.fold, seed=selection.seed)
+
+
+def _unrepeated(metric: str, selected: Trial, value: float) -> tuple[str, ...]:
+    """Return a warning if the selected trial, trained again, is not the one that was selected."""
+    if abs(value - (selected.value or 0.0)) < 1e-9:
+        return ()
+    return (
+        f"trial {selected.number} had {metric} {selected.value:.6f} on validation when it was selected and {value:.6f} when it "
+        "was trained again: the machine or a package has changed in between",
+    )
+
+
+def pooled(outcomes: Sequence[FoldOutcome]) -> list[Scored]:
+    """Return the predictions of all folds."""
+    return [scored for outcome in outcomes for scored in outcome.predictions]

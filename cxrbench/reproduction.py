@@ -1,0 +1,141 @@
+"""Run an entry once more from what the entry alone says, and say what differs."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench import benchmark
+from cxrbench.config import Settings, read_settings
+from cxrbench.data.source import downloads_folder, find_dataset
+from cxrbench.downloads import Downloader
+from cxrbench.errors import ConfigError, NothingFinished
+from cxrbench.evaluation.predictions import read_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.plugin.host import Host
+    from cxrbench.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """Something that came out otherwise than it is stored."""
+
+    what: str
+    stored: str
+    now: str
+
+
+def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
+    """Return the settings that an entry was made with; `given` says where things lie on this machine.
+
+    Raises:
+        ConfigError: an entry that no run of this version can make, or images that lie nobody knows where.
+    """
+    if entry.kind != "recipe":
+        raise ConfigError(f"{entry.recipe} is no recipe: it is made anew with every run")
+    if entry.status != "complete":
+        raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
+    protocol = entry.protocol.model_dump()
+    equal = {name: protocol[name] for name in Settings.model_fields.keys() & protocol.keys()}
+    recipe = {
+        "backbone": [entry.backbone],
+        "augmentation": [entry.augmentation],
+        "imbalance": [entry.imbalance],
+        "controls": False,
+        "allow_leak": bool(entry.audit.leaks),
+    }
+    return read_settings({"data": entry.data, **equal, **recipe, **given})
+
+
+def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
+    """Run the entry's recipe in a folder of its own; return what came out otherwise.
+
+    Args:
+        entry: a complete one.
+        predictions: its stored table; what is not there is not compared.
+        settings: as `settings_of` returns them; ``out`` is not used.
+        host: the plugins.
+        progress: hears what the run does.
+
+    Raises:
+        ConfigError: these are other images than the entry's.
+        NothingFinished: the recipe fails now; the message says why.
+    """
+    _check_images(entry, settings, host, progress)
+    with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
+        outcome = benchmark.run(settings.model_copy(update={"out": Path(folder)}), host, progress)
+        (again,) = outcome.entries
+        if again.status != "complete":
+            raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")
+        scores = _scores(Path(folder) / again.protocol.name / again.predictions)
+        found = [*_protocol_deviations(entry, again), *_deviations(entry, again)]
+    return [*found, *(_score_deviations(_scores(predictions), scores) if predictions.is_file() else ())]
+
+
+def _check_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
+    downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
+    fingerprint = benchmark.read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
+    if fingerprint != entry.protocol.fingerprint:
+        raise ConfigError(
+            f"--data {settings.data}: these are other images, or other labels or patients, than those of the entry "
+            f"({entry.protocol.dataset}): fingerprint {fingerprint[:12]}, not {entry.protocol.fingerprint[:12]}"
+        )
+
+
+def _protocol_deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
+    before, now = entry.protocol.model_dump(exclude={"dataset"}), again.protocol.model_dump(exclude={"dataset"})
+    for name in before:
+        if before[name] != now[name]:
+            yield Deviation(what=f"protocol: {name}", stored=str(before[name]), now=str(now[name]))
+
+
+def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
+    for name in sorted(entry.versions.keys() | again.versions.keys()):
+        before, now = entry.versions.get(name, "-"), again.versions.get(name, "-")
+        if before != now:
+            yield Deviation(what=f"version of {name}", stored=before, now=now)
+    for fold, other in zip(entry.folds, again.folds, strict=False):
+        where = f"fold {fold.fold}: "
+        yield from _differing(f"{where}selected trial", fold.selected_trial, other.selected_trial)
+        for name in sorted(fold.params):
+            yield from _differing(f"{where}{name}", fold.params[name], other.params.get(name))
+        for head, twin in zip(fold.heads, other.heads, strict=False):
+            yield from _differing(f"{where}seed {head.seed}: threshold", head.threshold, twin.threshold)
+    for name, value in entry.metrics.items():
+        yield from _differing(name, value, again.metrics.get(name))
+
+
+def _differing(what: str, stored: Any, now: Any) -> Iterator[Deviation]:
+    if stored != now:
+        yield Deviation(what=what, stored=str(stored), now=str(now))
+
+
+def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
+    return {
+        (one.part, one.fold, one.seed, str(key)): float(score)
+        for one in read_predictions(path)
+        for key, score in zip(one.keys, one.scores, strict=True)
+    }
+
+
+def _score_deviations(
+    stored: Mapping[tuple[str, int, int, str], float], now: Mapping[tuple[str, int, int, str], float]
+) -> Iterator[Deviation]:
+    if stored.keys() != now.keys():
+        yield Deviation(what="predicted images", stored=str(len(stored)), now=str(len(now)))
+        return
+    moved = np.array([abs(now[name] - score) for name, score in stored.items()])
+    if moved.any():
+        yield Deviation(
+            what="predictions",
+            stored=f"{len(moved)} scores",
+            now=f"{int((moved > 0).sum())} differ, by up to {moved.max():.2g}",
+        )
