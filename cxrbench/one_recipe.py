@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.seal import SealBroken
+from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.evaluation.summary import summarise
 from cxrbench.execution import reason_of
 from cxrbench.external import score_external
@@ -64,6 +64,9 @@ def _compete(
     contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> Entry:
     start = time.perf_counter()
+    identity = result_identity(contest.protocol, contest.engine, recipe, prepared.views)
+    if contest.test.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
+        raise broken("of this protocol")  # better before the search than after it
     outcomes = [
         compete_in_fold(contest, recipe, fold, prepared.views, executor, on_trial=on_trial)
         for fold in range(contest.protocol.folds)
@@ -75,7 +78,7 @@ def _compete(
     seconds = {"features": prepared.seconds, "search": search, "elapsed": time.perf_counter() - start}
     return _entry(contest, recipe, outcomes).model_copy(
         update={
-            "study": result_identity(contest.protocol, contest.engine, recipe, prepared.views),
+            "study": identity,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "predictions": f"predictions/{path.name}",
             "warnings": (*contest.warnings, *dict.fromkeys(line for one in outcomes for line in one.warnings), *external),

@@ -44,14 +44,30 @@ class SealedTest:
         Raises:
             SealBroken: if another selection has opened this seal.
         """
-        path, name = self.folder / f"{recipe}.json", f"fold {fold}, seed {seed}"
-        opened = json.loads(path.read_bytes())["opened_by"] if path.is_file() else {}
+        name, opened = f"fold {fold}, seed {seed}", self._opened(recipe)
         if name not in opened:
-            write_json(path, {"schema_version": 1, "opened_by": {**opened, name: selection}})
+            write_json(self._path(recipe), {"schema_version": 1, "opened_by": {**opened, name: selection}})
         elif opened[name] != selection:
-            raise SealBroken(
-                f"the test images ({name}) were scored by another selection of this recipe before: a plugin, a package or the "
-                "record of its study has changed since. A second look at them would be a choice made on test images: use "
-                "another --out or --seed, or remove this protocol's folder if its results are not to count"
-            )
+            raise broken(name)
         return self.rows[fold]
+
+    def is_open(self, recipe: str) -> bool:
+        """Return whether any selection of a recipe has seen test images."""
+        return bool(self._opened(recipe))
+
+    def _path(self, recipe: str) -> Path:
+        return self.folder / f"{recipe}.json"
+
+    def _opened(self, recipe: str) -> dict[str, str]:
+        path = self._path(recipe)
+        opened: dict[str, str] = json.loads(path.read_bytes())["opened_by"] if path.is_file() else {}
+        return opened
+
+
+def broken(which: str) -> SealBroken:
+    """Return the error that says that test images were seen before, and what to do."""
+    return SealBroken(
+        f"the test images ({which}) were scored by another selection of this recipe before: a plugin, a package or the record "
+        "of its study has changed since. A second look at them would be a choice made on test images: use another --out or "
+        "--seed, or remove this protocol's folder if its results are not to count"
+    )

@@ -54,23 +54,25 @@ class ProtocolFolder:
             study: what its result depends on besides the budget.
             externals: name and fingerprint of each external test set that it must have been scored on.
         """
-        path = self._entry(recipe)
-        if not path.is_file() or not self.predictions(recipe).is_file():
+        if self.study_of(recipe) != study or not self.predictions(recipe).is_file():
             return False
-        entry = read_entry(path)
-        scored = (self._is_scored(entry, recipe, name, fingerprint) for name, fingerprint in externals)
-        return entry.status == "complete" and entry.study == study and all(scored)
+        selections = read_entry(self._entry(recipe)).selections
+        return all(self._is_scored(recipe, selections, name, fingerprint) for name, fingerprint in externals)
+
+    def study_of(self, recipe: str) -> str:
+        """Return what the finished result of a recipe depends on; empty if there is none."""
+        path = self._entry(recipe)
+        entry = read_entry(path) if path.is_file() else None
+        return entry.study if entry and entry.status == "complete" else ""
 
     def begin(self) -> None:
         """Write the protocol down."""
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
 
     def add(self, recipe: str, entry: Entry) -> None:
-        """Write an entry down; one that could not be had this time does not replace a finished one."""
-        path = self._entry(recipe)
-        if entry.status == "unavailable" and path.is_file() and read_entry(path).status == "complete":
-            return
-        write_entry(path, entry)
+        """Write an entry down; one that is not complete does not replace one that is."""
+        if entry.status == "complete" or not self.study_of(recipe):
+            write_entry(self._entry(recipe), entry)
 
     def add_external(self, recipe: str, result: ExternalResult) -> None:
         """Write a result on an external test set down."""
@@ -85,9 +87,9 @@ class ProtocolFolder:
     def _entry(self, recipe: str) -> Path:
         return self.path / "entries" / f"{recipe}.json"
 
-    def _is_scored(self, entry: Entry, recipe: str, name: str, fingerprint: str) -> bool:
+    def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:
         path = self.external(name, recipe)
         if not path.is_file():
             return False
         result = read_external(path)
-        return result.fingerprint == fingerprint and result.selections == entry.selections
+        return result.fingerprint == fingerprint and result.selections == selections
