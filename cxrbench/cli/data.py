@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cxrbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,7 +51,7 @@ def inspect(
         seen = room.look()
     console.print_facts(seen.facts())
     console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
-    for warning in (*seen.dataset.warnings, *seen.found.warnings):
+    for warning in (*seen.dataset.warnings, *seen.checked().warnings):
         console.print_talk(f"warning: {warning}")
 
 
@@ -80,22 +82,28 @@ def audit(
     ) as room:
         seen = room.look(other or ())
     if as_json:
-        console.print_text(seen.found.model_dump_json(indent=2) + "\n")
+        console.print_text(seen.checked().model_dump_json(indent=2) + "\n")
     else:
         _print_audit(seen)
     if not allow_leak:
-        refuse_leaks(seen.dataset.name, seen.found)
+        refuse_leaks(seen.dataset.name, seen.checked())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """A data set, how it would be divided, and what was found."""
+    """A data set, how it would be divided, and what an audit found, or why nothing can be made of it."""
 
     dataset: LoadedDataset
     notice: str
     split_name: SplitName
     splits: tuple[Split, ...]
-    found: Audit
+    found: Audit | DataError
+
+    def checked(self) -> Audit:
+        """Return what was found; raise the DataError if there is one, which a person sees below what else is known."""
+        if isinstance(self.found, DataError):
+            raise self.found
+        return self.found
 
     def facts(self) -> dict[str, object]:
         """Return what is told of a data set in any case."""
@@ -127,7 +135,11 @@ class _Room:
         split_name = self.settings.split or default_split(dataset.records)
         splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
         external = [self._load(text)[0] for text in others]
-        found = audited(dataset, splits, split_name=split_name, others=external, allow_leak=True)
+        found: Audit | DataError
+        try:
+            found = audited(dataset, splits, split_name=split_name, others=external, allow_leak=True)
+        except DataError as error:
+            found = error
         return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str]:
@@ -175,15 +187,21 @@ def _print_audit(seen: _Seen) -> None:
     console.print_facts({**seen.facts(), "groups": len(set(seen.dataset.groups.tolist()))})
     console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
     rates = label_rates(seen.dataset)
-    if rates := [one for one in rates if len({other.level for other in rates if other.attribute == one.attribute}) > 1]:
-        rows = [(one.attribute, one.level, str(one.images), f"{one.pneumonia / one.images:.0%}") for one in rates]
+    levels = Counter(one.attribute for one in rates)
+    rows = [
+        (one.attribute, one.level, str(one.images), f"{one.pneumonia / one.images:.0%}")
+        for one in rates
+        if levels[one.attribute] > 1
+    ]
+    if rows:
         console.print_table(("attribute", "level", "images", "pneumonia"), rows)
-    if seen.found.findings:
-        told = [(one.severity, one.check, str(one.count), _told(one)) for one in seen.found.findings]
-        console.print_table(("severity", "check", "images", "finding"), told)
     for warning in seen.dataset.warnings:
         console.print_talk(f"warning: {warning}")
-    console.print_facts({"verdict": seen.found.verdict})
+    found = seen.checked()
+    if found.findings:
+        told = [(one.severity, one.check, str(one.count), _told(one)) for one in found.findings]
+        console.print_table(("severity", "check", "count", "finding"), told)
+    console.print_facts({"verdict": found.verdict})
 
 
 def _told(finding: Finding) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cxrbench.data.decode import decode
+from cxrbench.data.decode import decode, examine
 from cxrbench.errors import DataError
 
 
@@ -200,3 +200,63 @@ def test_decoding_in_many_threads_refuses_every_bomb_and_leaves_the_callers_warn
     assert len(reasons) == 1
     assert "decompression bomb" in reasons.pop()
     assert after == before
+
+
+def facts_of(source, size=8):
+    return examine(source, size=size, resize="stretch")[1]
+
+
+@pytest.mark.parametrize(("mode", "bits"), [("1", 1), ("L", 8), ("LA", 8), ("RGB", 8), ("RGBA", 8), ("I;16", 16), ("P", 8)])
+def test_size_and_bits_of_a_file_are_told(encode, mode, bits):
+    facts = facts_of(encode(Image.new(mode, (30, 20))))
+    assert (facts.bits, facts.width, facts.height, facts.colour) == (bits, 30, 20, False)
+    assert facts.aspect == 1.5
+
+
+def test_a_large_jpeg_that_is_decoded_smaller_is_told_at_its_full_size(encode):
+    facts = facts_of(encode(Image.new("RGB", (2000, 1000), (50, 50, 50)), "JPEG"))
+    assert (facts.width, facts.height) == (2000, 1000)
+
+
+@pytest.fixture
+def with_a_mark():
+    """Return a grey film stored as RGB, with a red or a grey mark of 10 by 10 pixels."""
+
+    def make(red):
+        film = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
+        film = np.stack([film] * 3, axis=-1)
+        film[40:50, 40:50] = (255, 0, 0) if red else 120
+        return Image.fromarray(film)
+
+    return make
+
+
+@pytest.mark.parametrize("red", [True, False])
+@pytest.mark.parametrize(
+    "options", [{"kind": "PNG"}, {"kind": "JPEG"}, {"kind": "JPEG", "quality": 10}, {"kind": "JPEG", "keep_rgb": True}]
+)
+def test_a_mark_in_colour_is_colour_and_grey_stored_as_rgb_is_not(encode, with_a_mark, options, red):
+    assert facts_of(encode(with_a_mark(red), **options), size=100).colour is red
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK"])
+def test_colour_is_told_in_every_mode(encode, mode):
+    image = Image.new("RGB", (20, 20), (200, 100, 50)).convert(mode)
+    assert facts_of(encode(image, "JPEG" if mode == "CMYK" else "PNG")).colour
+
+
+def test_the_grey_of_a_jpeg_in_rgb_is_its_luma(encode):
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 50), dtype=np.uint8))
+    alone = decode(encode(grey, "JPEG", quality=90), size=50, resize="stretch")
+    np.testing.assert_allclose(stretch(encode(grey.convert("RGB"), "JPEG", quality=90), 50).astype(int), alone, atol=1)
+    np.testing.assert_allclose(
+        stretch(encode(grey.convert("RGB"), "JPEG", quality=100, keep_rgb=True), 50).astype(int), np.asarray(grey), atol=3
+    )
+
+
+def test_files_with_the_same_pixels_have_the_same_digest(encode):
+    film = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    other = film.copy()
+    other[3, 3] ^= 1
+    digests = [facts_of(source).pixels for source in (film, encode(film), encode(film, "BMP"), encode(other))]
+    assert digests[0] == digests[1] == digests[2] != digests[3]

@@ -107,6 +107,20 @@ def test_skipped_files_are_known_without_decoding_again(images_of, films_of, dec
     assert [key for key, _ in first.skipped] == ["notes.txt"]
 
 
+def test_what_files_were_is_known_without_decoding_again(images_of, films_of, encode, decoding, load):
+    contents = films_of(3)
+    contents |= {"notes.txt": b"not a film", "copy.png": contents["1.png"], "16.png": encode(np.full((5, 7), 9, np.uint16))}
+    images = images_of(contents)
+    first, second = load(images, decoding), load(images, decoding, never)
+    assert first.files == second.files
+    assert [(file.bits, file.width, file.height) for file in second.files] == [*[(8, 12, 10)] * 4, (16, 7, 5)]
+    assert second.contents[3] == second.contents[1] != second.contents[0]
+    assert second.films[3] == second.films[1]
+    assert len(set(second.films)) == 4
+    assert second.groups[3] == second.groups[1]
+    assert len(set(second.groups)) == 4
+
+
 def test_a_file_that_has_been_repaired_is_read(images_of, films_of, decoding, tmp_path, load):
     path = tmp_path / "late.png"
     contents = films_of(2) | {"late.png": path}
@@ -174,7 +188,8 @@ def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
 
 
 @pytest.mark.parametrize(
-    "change", [{"label": 1}, {"patient": "somebody else"}, {"split": "test"}, {"key": "other.png"}, {"site": "Basel"}]
+    "change",
+    [{"label": 1}, {"patient": "somebody else"}, {"split": "test"}, {"key": "other.png"}, {"site": "Basel"}, {"source": "NIH"}],
 )
 def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(images_of, films_of, decoding, change, load):
     contents = films_of(3)

@@ -35,16 +35,18 @@ def keys(images):
 
 def test_every_column_arrives(write, draw):
     file = write(
-        "path,label,patient,split,view,age,sex,site", "films/a.png,1,p1,train,PA,4,F,Basel", "films/b.png,0,p2,test,,,,"
+        "path,label,patient,split,view,age,sex,site,source",
+        "films/a.png,1,p1,train,PA,4,F,Basel,Kermany",
+        "films/b.png,0,p2,test,,,,,",
     )
     draw(file.parent / "films" / "a.png")
     images = load_manifest(str(file))
     first, second = images.records
     assert (images.name, images.warnings) == ("study", ())
     assert (first.key, first.label, first.patient, first.split) == ("films/a.png", 1, "p1", "train")
-    assert (first.view, first.age, first.sex, first.site) == ("PA", "4", "F", "Basel")
+    assert (first.view, first.age, first.sex, first.site, first.source) == ("PA", "4", "F", "Basel", "Kermany")
     assert (second.label, second.split) == (0, "test")
-    assert (second.view, second.age, second.sex, second.site) == (None, None, None, None)
+    assert (second.view, second.age, second.sex, second.site, second.source) == (None,) * 5
     assert pickle.loads(pickle.dumps(images.read))("films/a.png").is_file()
 
 
