@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 DRAWS = 2000
 PAIRS = 2**22
 """Of images of opposite class; a fold with more gets its AUC from the curve, which needs less memory."""
-BLOCK = 2**21
-"""Numbers in a matrix of draws x images that is held at a time."""
+BLOCK = 2**16
+"""Numbers in a matrix of draws x images that is worked on at a time, so small that it stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,9 @@ def _unit_values(
     found["ppv"] = ppv(found["recall"], found["specificity"], prevalence)
     found["npv"] = npv(found["recall"], found["specificity"], prevalence)
     if not set(FROM_CURVES).isdisjoint(names):
-        blocks = [from_curves(unit.labels, unit.scores, weights, names) for weights in _image_weights(fold, rows)]
+        rising = np.argsort(unit.scores, kind="stable")
+        labels, scores = unit.labels[rising], unit.scores[rising]
+        blocks = [from_curves(labels, scores, weights, names) for weights in _image_weights(fold, rows[rising])]
         found |= {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return found
 
@@ -197,7 +199,9 @@ def _concordant(unit: Unit, rows: NDArray[np.int64]) -> Floats:
 
 
 def _auc_from_curve(unit: Unit, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:
-    return np.concatenate([area(*cumulative(unit.labels, unit.scores, block)) for block in _image_weights(fold, rows)])
+    rising = np.argsort(unit.scores, kind="stable")
+    labels, scores = unit.labels[rising], unit.scores[rising]
+    return np.concatenate([area(*cumulative(labels, scores, weights)) for weights in _image_weights(fold, rows[rising])])
 
 
 def _mean(values: Sequence[Floats]) -> Floats:
@@ -206,7 +210,7 @@ def _mean(values: Sequence[Floats]) -> Floats:
 
 
 def _image_weights(fold: FoldDraws, rows: NDArray[np.int64]) -> Iterator[Floats]:
-    """Yield the weights of images ``[some draws, n]``, so many draws at a time that they fit in little memory."""
+    """Yield the weights of images ``[some draws, n]``."""
     step = max(BLOCK // len(rows), 1)
     for first in range(0, len(fold.weights), step):
         yield fold.weights[first : first + step][:, rows]

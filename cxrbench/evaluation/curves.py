@@ -1,7 +1,7 @@
 """Metrics that need all scores, for weighted images: a bootstrap draw weights each image by how often it was drawn.
 
-Everything here takes whole-numbered weights ``[draws, n]`` and gives the value that ``n`` repeated rows would have: equal
-scores are one step of a curve and lie in one bin.
+Everything here takes images in the order of rising scores, and whole-numbered weights ``[draws, n]``; it gives the values that
+rows repeated so often would have. Equal scores are one step of a curve and lie in one bin.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ def from_curves(labels: NDArray[np.int64], scores: Floats, weights: Floats, name
 
 def cumulative(labels: NDArray[np.int64], scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return the true and the false positives ``[draws, steps]`` at every distinct score as the threshold, falling."""
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    weighted, positive = weights[:, order], labels[order] == 1
-    tp = np.cumsum(weighted * positive, axis=1)[:, last]
-    return tp, np.cumsum(weighted, axis=1)[:, last] - tp
+    falling, weights = scores[::-1], weights[:, ::-1]
+    last = np.append(np.flatnonzero(np.diff(falling)), len(scores) - 1)
+    tp = np.cumsum(weights * labels[::-1], axis=1)[:, last]
+    return tp, np.cumsum(weights, axis=1)[:, last] - tp
 
 
 def area(tp: Floats, fp: Floats) -> Floats:
@@ -74,16 +73,15 @@ def calibration_error(labels: NDArray[np.int64], scores: Floats, weights: Floats
     Images are ranked by score, equal scores sharing their middle rank r (from 0 to n); their bin is floor(15 r / n). The error
     is the sum over bins of |sum of (label - score)| / n. It is biased upwards in small samples: rank by Brier rather.
     """
-    order = np.argsort(scores, kind="stable")
-    first = np.append(0, np.flatnonzero(np.diff(scores[order])) + 1)
-    weighted = weights[:, order]
-    mass = np.add.reduceat(weighted, first, axis=1)
-    gap = np.add.reduceat(weighted * (labels - scores)[order], first, axis=1)
+    first = np.append(0, np.flatnonzero(np.diff(scores)) + 1)
+    mass = np.add.reduceat(weights, first, axis=1)
+    gap = np.add.reduceat(weights * (labels - scores), first, axis=1)
     until = np.cumsum(mass, axis=1)
-    bins = BINS * (2 * until - mass).astype(np.int64) // (2 * until[:, -1:]).astype(np.int64)
-    bins = np.minimum(bins, BINS - 1) + BINS * np.arange(len(weights))[:, None]
+    images = until[:, -1:]
+    bins = np.minimum(BINS * (until - mass / 2) / images, BINS - 1).astype(np.int64)
+    bins += BINS * np.arange(len(weights))[:, None]
     sums = np.bincount(bins.ravel(), weights=gap.ravel(), minlength=BINS * len(weights))
-    error: Floats = np.abs(sums).reshape(len(weights), BINS).sum(axis=1) / until[:, -1]
+    error: Floats = np.abs(sums).reshape(len(weights), BINS).sum(axis=1) / images[:, 0]
     return error
 
 

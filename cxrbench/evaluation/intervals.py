@@ -70,12 +70,13 @@ def interval(name: str, point: float, values: NDArray[np.float64], patients: Eff
     A t-interval on the logit scale: logit(point) +- t(k - 1) s / (point (1 - point)), where s is the standard deviation of the
     bootstrap values, times sqrt(k / (k - 1)) as a bootstrap of k patients is that much too narrow (Efron and Tibshirani 1993,
     section 5.3), and k is the effective number of patients behind the metric. The logit scale: Pepe 2003, section 5.2; Qin and
-    Hotilovac 2008. At exactly 0 or 1 all draws agree and say nothing, so Wilson's interval of k patients takes over.
+    Hotilovac 2008. At exactly 0 or 1 all draws agree and say nothing, so Wilson's interval of k patients takes over; fewer than
+    two patients say nothing.
     """
     k = patients.behind(name)
     if not 0 < point < 1:
         return wilson(k * point, k)
-    if k <= 1:
+    if k < 2:
         return 0.0, 1.0
     spread = float(values.std(ddof=1)) * np.sqrt(k / (k - 1)) / (point * (1 - point))
     half = -stdtrit(k - 1, (1 - CONFIDENCE) / 2) * spread

@@ -61,7 +61,8 @@ def metrics(
     found = _rates(labels, scores, threshold)
     found["ppv"] = float(ppv(found["recall"], found["specificity"], prevalence))
     found["npv"] = float(npv(found["recall"], found["specificity"], prevalence))
-    curves = from_curves(labels, scores, np.ones((1, len(labels))), FROM_CURVES)
+    rising = np.argsort(scores, kind="stable")
+    curves = from_curves(labels[rising], scores[rising], np.ones((1, len(labels))), FROM_CURVES)
     found |= {name: float(value[0]) for name, value in curves.items()}
     found["auc"] = auc(labels, scores)
     found["brier"] = float(brier(labels, scores).mean())

@@ -4,16 +4,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
     f1_score,
     precision_score,
     recall_score,
     roc_auc_score,
+    roc_curve,
 )
 
-from cxrbench.evaluation.metrics import METRICS, auc, metrics
+from cxrbench.evaluation.metrics import (
+    LOWER_IS_BETTER,
+    METRICS,
+    SEARCHABLE,
+    SORTABLE,
+    auc,
+    confusion,
+    metric_names,
+    metrics,
+    search_metric,
+)
 
 SCORES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.floats(0, 1))
 
@@ -26,22 +41,102 @@ def folds(draw):
     return np.array(labels), np.array(scores), draw(st.one_of(SCORES, st.sampled_from(scores)))
 
 
-@given(folds())
-def test_every_metric_is_scikit_learns(fold):
-    labels, scores, threshold = fold
-    called = (scores >= threshold).astype(int)
-    expected = {
+def sensitivity_at_90_specificity(labels, scores):
+    false, true, _ = roc_curve(labels, scores, drop_intermediate=False)
+    negatives = np.sum(labels == 0)
+    return true[10 * np.round(false * negatives) <= negatives].max()
+
+
+def calibration_error(labels, scores):
+    bins = [min(int(15 * (rank - 0.5) / len(labels)), 14) for rank in rankdata(scores)]
+    gaps = dict.fromkeys(bins, 0.0)
+    for number, label, score in zip(bins, labels, scores, strict=True):
+        gaps[number] += label - score
+    return sum(abs(gap) for gap in gaps.values()) / len(labels)
+
+
+def at_threshold(labels, called):
+    return {
         "accuracy": accuracy_score(labels, called),
         "recall": recall_score(labels, called),
         "precision": precision_score(labels, called, zero_division=0),
         "f1": f1_score(labels, called, zero_division=0),
-        "auc": roc_auc_score(labels, scores),
         "specificity": recall_score(labels, called, pos_label=0),
-        "balanced-accuracy": balanced_accuracy_score(labels, called),
     }
-    found = metrics(labels, scores, threshold)
-    assert found.keys() == expected.keys()
+
+
+@given(folds(), st.floats(0.01, 0.99))
+def test_every_metric_is_scikit_learns(fold, prevalence):
+    labels, scores, threshold = fold
+    called = (scores >= threshold).astype(int)
+    plain = at_threshold(labels, called)
+    sick = [prevalence * plain["recall"], (1 - prevalence) * (1 - plain["specificity"])]
+    well = [(1 - prevalence) * plain["specificity"], prevalence * (1 - plain["recall"])]
+    expected = {
+        **plain,
+        "sensitivity": plain["recall"],
+        "auc": roc_auc_score(labels, scores),
+        "balanced-accuracy": balanced_accuracy_score(labels, called),
+        "pr-auc": average_precision_score(labels, scores),
+        "brier": brier_score_loss(labels, scores),
+        "ece": calibration_error(labels, scores),
+        "sensitivity-at-90-specificity": sensitivity_at_90_specificity(labels, scores),
+        "ppv": sick[0] / sum(sick) if sum(sick) else 0,
+        "npv": well[0] / sum(well) if sum(well) else 0,
+        **{f"{name}@0.7": value for name, value in at_threshold(labels, (scores >= 0.7).astype(int)).items()},
+    }
+    found = metrics(labels, scores, threshold, prevalence=prevalence, also_at=(0.7,))
+    assert found.keys() == expected.keys() == set(metric_names((0.7,)))
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+@given(folds())
+def test_counts_are_scikit_learns(fold):
+    labels, scores, threshold = fold
+    (tn, fp), (fn, tp) = confusion_matrix(labels, scores >= threshold).tolist()
+    assert confusion(labels, scores, threshold) == {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
+
+
+@given(folds())
+def test_a_search_sees_the_same_numbers(fold):
+    found = metrics(*fold)
+    assert {name: search_metric(name, *fold) for name in SEARCHABLE} == {name: found[name] for name in SEARCHABLE}
+
+
+@given(folds())
+def test_every_metric_is_a_plain_number_from_0_to_1(fold):
+    found = metrics(*fold)
+    assert all(type(value) is float and 0 <= value <= 1 for value in found.values())
+
+
+@given(folds(), st.randoms())
+def test_the_order_of_the_images_is_nothing(fold, random):
+    labels, scores, threshold = fold
+    order = list(range(len(labels)))
+    random.shuffle(order)
+    assert metrics(labels[order], scores[order], threshold) == pytest.approx(metrics(*fold), abs=1e-12)
+
+
+@pytest.mark.parametrize(("prevalence", "expected"), [(0.625, 0.94), (0.1, 0.51), (0.05, 0.33)])
+def test_predictive_values_follow_the_prevalence(prevalence, expected):
+    """Kermany's sensitivity of 93.2 % and specificity of 90.1 %, by Bayes' theorem."""
+    labels = np.repeat([1, 1, 0, 0], [932, 68, 901, 99])
+    scores = np.repeat([1.0, 0.0, 0.0, 1.0], [932, 68, 901, 99])
+    assert metrics(labels, scores, 0.5, prevalence=prevalence)["ppv"] == pytest.approx(expected, abs=0.005)
+
+
+def test_perfect_scores_are_perfectly_calibrated():
+    found = metrics(np.array([0, 1, 1]), np.array([0.0, 1.0, 1.0]), 0.5)
+    assert (found["brier"], found["ece"], found["pr-auc"], found["sensitivity-at-90-specificity"]) == (0, 0, 1, 1)
+
+
+def test_equal_scores_lie_in_one_bin():
+    labels, scores = np.tile([0, 1], 50), np.full(100, 0.5)
+    assert metrics(labels, scores, 0.5)["ece"] == 0
+
+
+def test_what_a_board_can_be_ranked_by_is_computed():
+    assert LOWER_IS_BETTER < set(SORTABLE) == metrics(np.array([0, 1]), np.array([0.1, 0.9]), 0.5).keys()
 
 
 def test_a_score_at_the_threshold_is_called_pneumonia():

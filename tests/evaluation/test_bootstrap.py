@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from cxrbench.errors import DataError
+from cxrbench.evaluation import bootstrap
+from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
+from cxrbench.evaluation.metrics import metric_names, metrics
+
+ALSO_AT = (0.3, 0.7)
+
+
+def slowly(units, draws, number):
+    """Return one draw's headline: repeat the rows of each drawn patient, compute the metrics, average."""
+    folds = {}
+    for one in units:
+        fold = draws.folds[one.fold]
+        times = dict(zip(fold.patients.tolist(), fold.weights[number].astype(int).tolist(), strict=True))
+        rows = np.repeat(np.arange(len(one.labels)), [times[patient] for patient in one.patients.tolist()])
+        found = metrics(one.labels[rows], one.scores[rows], one.threshold, prevalence=0.2, also_at=ALSO_AT)
+        folds.setdefault(one.fold, []).append(found)
+    means = [{name: np.mean([seed[name] for seed in fold]) for name in fold[0]} for fold in folds.values()]
+    return {name: np.mean([fold[name] for fold in means]) for name in means[0]}
+
+
+@pytest.mark.parametrize("pairs", [bootstrap.PAIRS, 0], ids=["kernel", "curve"])
+def test_every_draw_is_what_repeated_rows_give(any_units, monkeypatch, pairs):
+    monkeypatch.setattr(bootstrap, "PAIRS", pairs)
+    monkeypatch.setattr(bootstrap, "BLOCK", 40)
+
+    @settings(max_examples=60)
+    @given(any_units)
+    def check(units):
+        draws = draw_patients(units, 0, draws=12)
+        found = bootstrap_values(units, draws, prevalence=0.2, also_at=ALSO_AT)
+        assert found.keys() == set(metric_names(ALSO_AT))
+        for number in range(12):
+            assert {name: value[number] for name, value in found.items()} == pytest.approx(
+                slowly(units, draws, number), abs=1e-12
+            )
+
+    check()
+
+
+def test_named_metrics_are_the_same_as_all(simulated):
+    units = simulated(1, folds=2, seeds=2)
+    draws = draw_patients(units, 0, draws=50)
+    everything = bootstrap_values(units, draws, prevalence=0.1, also_at=ALSO_AT)
+    for name, values in everything.items():
+        alone = bootstrap_values(units, draws, prevalence=0.1, also_at=ALSO_AT, names=[name])
+        assert alone.keys() == {name}
+        assert np.array_equal(alone[name], values)
+
+
+def test_patients_are_drawn_whole_and_with_replacement(simulated):
+    units = simulated(1, folds=2)
+    draws = draw_patients(units, 5, draws=300)
+    for fold in draws.folds.values():
+        assert np.all(fold.weights.sum(axis=1) == len(fold.patients))
+        assert fold.weights.max() > 2
+        assert fold.weights.mean(axis=0) == pytest.approx(np.ones(len(fold.patients)), abs=0.3)
+
+
+def test_all_entries_of_a_protocol_get_the_same_draws(simulated):
+    first, second = simulated(1, folds=2, seeds=3), simulated(2, folds=2)
+    shuffled = np.random.default_rng(0).permutation(len(second[0].labels))
+    other = dataclasses.replace(
+        second[0],
+        labels=second[0].labels[shuffled],
+        scores=second[0].scores[shuffled],
+        patients=second[0].patients[shuffled],
+    )
+    for fold, drawn in draw_patients(first, 7).folds.items():
+        assert np.array_equal(drawn.weights, draw_patients([second[1], other], 7).folds[fold].weights)
+        assert not np.array_equal(drawn.weights, draw_patients(first, 8).folds[fold].weights)
+
+
+def test_the_order_of_the_images_is_nothing(simulated):
+    one = simulated(1)[0]
+    order = np.random.default_rng(0).permutation(len(one.labels))
+    other = dataclasses.replace(one, labels=one.labels[order], scores=one.scores[order], patients=one.patients[order])
+    draws = draw_patients([one], 0, draws=100)
+    found = [bootstrap_values(units, draws, prevalence=0.1) for units in ([one], [other])]
+    for name in found[0]:
+        assert found[0][name] == pytest.approx(found[1][name], abs=1e-12)
+
+
+def test_a_draw_without_one_of_the_classes_is_drawn_again(unit):
+    units = [unit([0, 1], [0.1, 0.9])]
+    draws = draw_patients(units, 0, draws=100)
+    assert np.all(draws.folds[0].weights == 1)
+    assert np.all(bootstrap_values(units, draws, prevalence=0.1, names=["auc"])["auc"] == 1)
+
+
+def test_a_fold_of_one_class_is_an_error(unit):
+    with pytest.raises(DataError, match="fold 3 has test images of one class only"):
+        draw_patients([unit([1, 1], [0.1, 0.9], fold=3)], 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "patients"),
+    [([0, 1, 1], [0, 1, 3]), ([0, 1, 1], [0, 1, 1]), ([1, 0, 1], [0, 1, 2]), ([0, 1], [0, 1]), ([0, 1, 1, 1], [0, 1, 2, 2])],
+)
+def test_other_images_are_an_error(unit, labels, patients):
+    draws = draw_patients([unit([0, 1, 1], [0.1, 0.9, 0.8])], 0, draws=5)
+    with pytest.raises(DataError, match="fold 0, seed 4: other images"):
+        bootstrap_values([unit(labels, [0.5] * len(labels), patients, seed=4)], draws, prevalence=0.1)

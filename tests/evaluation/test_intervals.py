@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, ndtr, ndtri
+from scipy.stats import binomtest, t
+
+from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
+from cxrbench.evaluation.intervals import EffectivePatients, effective_patients, interval, nadeau_bengio, wilson
+from cxrbench.evaluation.metrics import SORTABLE, metrics
+
+PATIENTS = EffectivePatients(all=100, positive=70, negative=30)
+SHARES = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_is_newcombes_table_1(successes, n, low, high):
+    """Newcombe, Statistics in Medicine 1998, method 3."""
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@given(st.integers(1, 2000), SHARES, st.floats(0.5, 0.999))
+def test_wilson_is_scipys(n, share, confidence):
+    successes = round(share * n)
+    expected = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    assert wilson(successes, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_wilson_of_nothing_is_everything():
+    assert wilson(0, 0) == (0, 1)
+
+
+@given(st.lists(SHARES, min_size=2, max_size=10), st.floats(0.01, 1))
+def test_nadeau_bengio_is_the_corrected_t_interval(values, ratio):
+    """The formula as scikit-learn's example "Statistical comparison of models using grid search" writes it."""
+    corrected = np.sqrt(np.var(values, ddof=1) * (1 / len(values) + ratio))
+    low, high = np.mean(values) + t(df=len(values) - 1).ppf([0.025, 0.975]) * corrected
+    assert nadeau_bengio(values, ratio) == pytest.approx((max(low, 0), min(high, 1)), abs=1e-9)
+
+
+def test_nadeau_bengio_in_numbers():
+    """Five folds, test_to_learning 1/4: sd 0.0158114 x sqrt(1/5 + 1/4) = 0.0106066, times t(4) = 2.776445."""
+    low, high = nadeau_bengio([0.90, 0.91, 0.92, 0.93, 0.94], 0.25)
+    assert (low, high) == pytest.approx((0.92 - 0.0294487, 0.92 + 0.0294487), abs=1e-6)
+
+
+@given(
+    st.sampled_from(SORTABLE),
+    st.integers(0, 10**6),
+    st.lists(SHARES, min_size=2, max_size=20),
+    st.floats(1, 50),
+    st.floats(1, 50),
+)
+def test_an_interval_lies_in_0_to_1_and_contains_its_point(name, millionths, values, positive, negative):
+    point = millionths / 10**6
+    patients = EffectivePatients(all=positive + negative, positive=positive, negative=negative)
+    low, high = interval(name, point, np.array(values), patients)
+    assert 0 <= low <= point <= high <= 1
+    assert type(low) is float
+    assert type(high) is float
+
+
+def test_a_perfect_score_is_not_certain():
+    for name in SORTABLE:
+        low, high = interval(name, 1.0, np.ones(100), PATIENTS)
+        assert high == 1
+        assert 0.88 < low < 0.97
+    assert interval("accuracy", 1.0, np.ones(9), PATIENTS) == wilson(100, 100)
+    assert interval("specificity", 1.0, np.ones(9), PATIENTS) == interval("auc", 1.0, np.ones(9), PATIENTS) == wilson(30, 30)
+    assert interval("recall@0.7", 0.0, np.zeros(9), PATIENTS) == wilson(0, 70)
+
+
+def test_one_patient_says_nothing():
+    assert interval("auc", 0.5, np.full(10, 0.5), EffectivePatients(all=2, positive=1, negative=1)) == (0, 1)
+
+
+def test_films_of_one_patient_count_less(unit):
+    even = effective_patients([unit([1, 1, 1, 1, 0, 0], [0.5] * 6, [1, 1, 2, 2, 3, 3]), unit([0, 1], [0.5] * 2, fold=1)])
+    assert (even.all, even.positive, even.negative) == (3 + 2, 2 + 1, 1 + 1)
+    uneven = effective_patients([unit([1, 1, 1, 1, 0], [0.5] * 5, [1, 1, 1, 2, 3])])
+    assert uneven.positive == pytest.approx(16 / 10)
+    assert effective_patients([unit([0, 1], [0.5, 0.6], seed=seed) for seed in range(3)]).all == 2
+
+
+def test_more_correlated_films_make_wider_intervals(unit):
+    generator = np.random.default_rng(0)
+    labels = np.repeat(generator.integers(2, size=60), 4)
+    scores = expit(labels + np.repeat(generator.normal(size=60), 4))
+    widths = []
+    for patients in (range(240), np.arange(240) // 4):
+        units = [unit(labels, scores, patients)]
+        values = bootstrap_values(units, draw_patients(units, 0), prevalence=0.1, names=["auc"])["auc"]
+        low, high = interval("auc", metrics(labels, scores, 0.5)["auc"], values, effective_patients(units))
+        widths.append(high - low)
+    assert widths[1] > 1.7 * widths[0]
+
+
+@pytest.mark.parametrize(("area", "least"), [(0.9, 0.9), (0.98, 0.9), (0.995, 0.85)])
+def test_intervals_contain_the_truth(unit, area, least):
+    """A short and lenient version of benchmarks/coverage.py: 150 data sets of 624 films, 1-15 a child."""
+    generator = np.random.default_rng(2)
+    distance = np.sqrt(2) * ndtri(area)
+    truth = {"auc": area, "accuracy": ndtr(distance / 2)}
+    hits = {name: [] for name in truth}
+    for seed in range(150):
+        child = np.repeat(np.arange(78), generator.integers(1, 16, size=78))[:624]
+        sick = np.append([0, 1], generator.random(76) < 0.75).astype(int)[child]
+        noise = generator.normal(size=78)[child] + generator.normal(size=len(child))
+        units = [unit(sick, ndtr(distance * (sick - 0.5) + noise / np.sqrt(2)), child)]
+        values = bootstrap_values(units, draw_patients(units, seed, draws=500), prevalence=0.1, names=list(truth))
+        points, patients = metrics(units[0].labels, units[0].scores, 0.5), effective_patients(units)
+        for name, expected in truth.items():
+            low, high = interval(name, points[name], values[name], patients)
+            hits[name].append(low <= expected <= high)
+    assert {name: np.mean(hit) for name, hit in hits.items() if not least <= np.mean(hit) <= 0.995} == {}
