@@ -197,7 +197,6 @@ def _needs_list(key: str, value: Any) -> bool:
         "without",
         "block",
         "external",
-        "preset",
     }
 
 
