@@ -5,18 +5,15 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
-from cxrbench.cache import GIGABYTE, claiming, keep_below
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
 from cxrbench.data.audit import audit
-from cxrbench.data.dataset import Catalogue, catalogue_images, load_dataset
-from cxrbench.data.pixels import Decoding
-from cxrbench.data.source import downloads_folder, find_dataset, read_images
+from cxrbench.data.dataset import load_dataset
+from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.evaluation.seal import SealedTest
@@ -27,14 +24,16 @@ from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.majority import enter_majority
 from cxrbench.search.engine import find_engine
+from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cxrbench.all_recipes import Needed
     from cxrbench.component import Part
     from cxrbench.config import Settings
+    from cxrbench.data.dataset import Catalogue
     from cxrbench.execution import Executor
     from cxrbench.features.extraction import Extraction
     from cxrbench.leaderboard.board import Board
@@ -58,14 +57,6 @@ class Outcome:
     board: Board
     entries: tuple[Entry, ...]
     left_out: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """The images of a run, catalogued: those that are learnt from and, by name, the external test sets."""
-
-    main: Catalogue
-    external: Mapping[str, Catalogue]
 
 
 def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
@@ -112,42 +103,6 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     found = {entry.recipe: entry for entry in (*board.entries, *entered)}
     mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
     return Outcome(board=board, entries=mine, left_out=lineup.left_out)
-
-
-@contextmanager
-def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
-    """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
-    with claiming() as claim:
-        try:
-            yield claim
-        finally:
-            taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
-            if taken > limit_gb:
-                progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
-
-
-def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Dataset]]:
-    """Return the datasets that ``NAME=PATH`` mean, by name."""
-    named = (text.partition("=") for text in texts)
-    return {name: find_dataset(path, host) for name, _, path in named}
-
-
-def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
-    """Ask a dataset for its records and read every image."""
-    decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
-    return catalogue_images(read_images(source, downloader.fetch), decoding)
-
-
-def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
-    """Decode the images of a dataset, shard by shard."""
-
-    def on_progress(done: int, total: int) -> None:
-        if done:
-            progress.advance(stage)
-        else:
-            progress.begin(stage, total)
-
-    return catalogue.decode(on_progress)
 
 
 def _needed(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:

@@ -9,8 +9,9 @@ import numpy as np
 
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.summary import summarise
+from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.entry import ExternalResult
-from cxrbench.one_fold import scored_images, unit_of
+from cxrbench.one_fold import scored_images
 from cxrbench.training.worker import score_images
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ import numpy as np
 
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.summary import summarise
+from cxrbench.evaluation.units import unit_of
 from cxrbench.external import keep_external
 from cxrbench.files import digest
 from cxrbench.leaderboard.entry import Entry, FoldResult
-from cxrbench.one_fold import head_result, scored_images, unit_of
+from cxrbench.one_fold import head_result, scored_images
 from cxrbench.one_recipe import tested_to_learnt
 from cxrbench.versions import all_versions
 

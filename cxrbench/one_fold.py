@@ -11,7 +11,7 @@ import numpy as np
 from cxrbench.contest import study_identity
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
-from cxrbench.evaluation.units import Unit
+from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.files import digest, seed_from
 from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
 from cxrbench.search.engine import build_engine
@@ -144,18 +144,6 @@ def scored_images(
         patients=np.array([record.patient for record in records]),
         labels=np.array([record.label for record in records], dtype=np.int64),
         scores=scores,
-    )
-
-
-def unit_of(scored: Scored, threshold: float) -> Unit:
-    """Return scored images with the threshold that was chosen for them."""
-    return Unit(
-        fold=scored.fold,
-        seed=scored.seed,
-        labels=scored.labels,
-        scores=scored.scores,
-        patients=scored.patients,
-        threshold=threshold,
     )
 
 

@@ -15,6 +15,7 @@ from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.sources import read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
 
 def _check_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-    fingerprint = benchmark.read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
+    fingerprint = read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
     if fingerprint != entry.protocol.fingerprint:
         raise ConfigError(
             f"--data {settings.data}: these are other images, or other labels or patients, than those of the entry "

@@ -143,29 +143,30 @@ class _Room:
         return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str]:
-        from cxrbench import benchmark
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.source import downloads_folder, find_dataset
         from cxrbench.downloads import Downloader
+        from cxrbench.sources import decode, read_catalogue
 
         found = find_dataset(text, self.host)
         downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
-        catalogue = benchmark.read_catalogue(found, self.settings, downloader)
+        catalogue = read_catalogue(found, self.settings, downloader)
         self.claim([catalogue.pixels.films.folder])
-        deque(benchmark.decode(catalogue, self.progress), maxlen=0)
+        deque(decode(catalogue, self.progress), maxlen=0)
         return load_dataset(catalogue), found.spec.notice
 
 
 @contextmanager
 def _room(**flags: Any) -> Iterator[_Room]:
-    from cxrbench import benchmark, config, console
+    from cxrbench import config, console
     from cxrbench.files import check_writable, home
     from cxrbench.plugin.host import load_host
+    from cxrbench.sources import kept_below
 
     settings = config.read_settings(flags)
     host = load_host(settings.plugin, settings.blocked)
     check_writable(home(), "CXRBENCH_HOME")
-    with console.ConsoleProgress() as progress, benchmark.kept_below(settings.cache_gb, progress) as claim:
+    with console.ConsoleProgress() as progress, kept_below(settings.cache_gb, progress) as claim:
         yield _Room(settings=settings, host=host, claim=claim, progress=progress)
 
 

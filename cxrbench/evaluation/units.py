@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cxrbench.evaluation.predictions import Scored
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
@@ -31,6 +33,18 @@ class Unit:
     scores: NDArray[np.float64]
     patients: NDArray[np.str_]
     threshold: float
+
+
+def unit_of(scored: Scored, threshold: float) -> Unit:
+    """Return scored images with the threshold that was chosen for them."""
+    return Unit(
+        fold=scored.fold,
+        seed=scored.seed,
+        labels=scored.labels,
+        scores=scored.scores,
+        patients=scored.patients,
+        threshold=threshold,
+    )
 
 
 def by_fold(units: Sequence[Unit]) -> dict[int, list[Unit]]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cxrbench.config import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.predictions import of_part, read_predictions
-from cxrbench.evaluation.units import Unit
+from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.entry import Entry, ExternalResult, explain, read_entry
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
@@ -83,17 +83,7 @@ def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
         for head in fold.heads:
             if (fold.fold, head.seed) not in scored:
                 raise CxrbenchError(f"{folder / entry.predictions} lacks the test scores of fold {fold.fold}, seed {head.seed}")
-            one = scored[fold.fold, head.seed]
-            units.append(
-                Unit(
-                    fold=one.fold,
-                    seed=one.seed,
-                    labels=one.labels,
-                    scores=one.scores,
-                    patients=one.patients,
-                    threshold=head.threshold,
-                )
-            )
+            units.append(unit_of(scored[fold.fold, head.seed], head.threshold))
     return tuple(units)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
@@ -77,29 +77,10 @@ def _classical(first: Sequence[Unit], second: Sequence[Unit], found: dict[str, D
     if len(first) != 1 or not one_film_per_patient(first):
         return
     one, other = first[0], second[0]
-    auc, accuracy = found["auc"], found["accuracy"]
-    by_delong = delong(one.labels, one.scores, other.scores)
-    by_mcnemar = mcnemar_exact(one.labels, one.scores >= one.threshold, other.scores >= other.threshold)
-    yield Difference(
-        metric="auc",
-        first=auc.first,
-        second=auc.second,
-        difference=by_delong.difference,
-        low=by_delong.low,
-        high=by_delong.high,
-        p=by_delong.p,
-        test="DeLong",
-    )
-    yield Difference(
-        metric="accuracy",
-        first=accuracy.first,
-        second=accuracy.second,
-        difference=accuracy.difference,
-        low=accuracy.low,
-        high=accuracy.high,
-        p=by_mcnemar,
-        test="McNemar, exact",
-    )
+    auc = delong(one.labels, one.scores, other.scores)
+    yield replace(found["auc"], difference=auc.difference, low=auc.low, high=auc.high, p=auc.p, test="DeLong")
+    calls = [unit.scores >= unit.threshold for unit in (one, other)]
+    yield replace(found["accuracy"], p=mcnemar_exact(one.labels, *calls), test="McNemar, exact")
 
 
 def find_pair(boards: Sequence[Board], first: str, second: str) -> Iterator[tuple[Board, Entry, Entry]]:

@@ -1,0 +1,67 @@
+"""The images of a run: found by their datasets' plugins, catalogued, and decoded into the cache."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.cache import GIGABYTE, claiming, keep_below
+from cxrbench.data.dataset import Catalogue, catalogue_images
+from cxrbench.data.pixels import Decoding
+from cxrbench.data.source import find_dataset, read_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from cxrbench.component import Part
+    from cxrbench.config import Settings
+    from cxrbench.downloads import Downloader
+    from cxrbench.plugin.host import Host
+    from cxrbench.plugin.specs import Dataset
+    from cxrbench.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The images of a run, catalogued: those that are learnt from and, by name, the external test sets."""
+
+    main: Catalogue
+    external: Mapping[str, Catalogue]
+
+
+def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Dataset]]:
+    """Return the datasets that ``NAME=PATH`` mean, by name."""
+    named = (text.partition("=") for text in texts)
+    return {name: find_dataset(path, host) for name, _, path in named}
+
+
+def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
+    """Ask a dataset for its records and read every image."""
+    decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
+    return catalogue_images(read_images(source, downloader.fetch), decoding)
+
+
+def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
+    """Decode the images of a dataset, shard by shard."""
+
+    def on_progress(done: int, total: int) -> None:
+        if done:
+            progress.advance(stage)
+        else:
+            progress.begin(stage, total)
+
+    return catalogue.decode(on_progress)
+
+
+@contextmanager
+def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
+    """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
+    with claiming() as claim:
+        try:
+            yield claim
+        finally:
+            taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
+            if taken > limit_gb:
+                progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
