@@ -28,6 +28,15 @@ MINIMUM_CLASS = 10
 COMFORTABLE_CLASS = 50
 NAMED = 10
 """How many skipped files a message names before it only counts them."""
+GROUPED = "keep patients and copies on one side with --split grouped, or correct the parts"
+REMEDIES = {
+    "shared-patients": GROUPED,
+    "byte-identical": GROUPED,
+    "pixel-identical": GROUPED,
+    "near-duplicates": "remove one of each two, or give both the same patient in a manifest",
+    "two-labels": "correct the wrong label, or remove these films",
+    "other-dataset": "remove these films from one of the two data sets",
+}
 WORST_FIRST = ("conflict", "leak", "warning", "note")
 
 
@@ -73,10 +82,8 @@ def refuse_leaks(name: str, found: Audit) -> None:
     if not found.leaks:
         return
     listed = "; ".join(f"{leak.message} ({', '.join(leak.examples)})" for leak in found.leaks)
-    raise DataError(
-        f"{name}: {listed}. Remove or correct these; --split grouped keeps patients and identical films on one side; "
-        "--allow-leak goes on all the same and marks every row"
-    )
+    remedies = dict.fromkeys(REMEDIES[leak.check] for leak in found.leaks)
+    raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or go on with --allow-leak, which marks every row")
 
 
 def _check_classes(dataset: LoadedDataset) -> None:

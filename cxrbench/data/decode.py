@@ -48,7 +48,7 @@ def examine(source: Source, *, size: int, resize: Literal["stretch", "pad"]) -> 
         film = np.ascontiguousarray(_resized(grey, size, resize))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_reason(error)) from None
-    digest = hashlib.blake2b(film.data, digest_size=16).hexdigest()
+    digest = hashlib.sha256(film.data).hexdigest()[:32]
     return film, FileFacts(bits=bits, colour=colour, width=width, height=height, pixels=digest)
 
 
@@ -110,11 +110,18 @@ def _resized(image: Image.Image, size: int, resize: Literal["stretch", "pad"]) -
         return image
     if resize == "stretch":
         return image.resize((size, size), Image.Resampling.BILINEAR)
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
+    left, top, right, bottom = box_within_bars(image.width, image.height, size)
     canvas = Image.new("L", (size, size))
-    canvas.paste(image.resize((width, height), Image.Resampling.BILINEAR), ((size - width) // 2, (size - height) // 2))
+    canvas.paste(image.resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
     return canvas
+
+
+def box_within_bars(width: int, height: int, size: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of an image of that shape in a square that bars fill up."""
+    scale = size / max(width, height)
+    width, height = (max(1, round(side * scale)) for side in (width, height))
+    left, top = (size - width) // 2, (size - height) // 2
+    return left, top, left + width, top + height
 
 
 def _reason(error: BaseException) -> str:

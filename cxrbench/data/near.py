@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from cxrbench.data.decode import box_within_bars
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,12 +31,19 @@ BLOCK = 512
 
 
 def thumbnails(dataset: LoadedDataset) -> NDArray[np.uint8]:
-    """Return every image at ``SIDE`` pixels, uint8 ``[rows, SIDE, SIDE]``, each pixel the mean of what it covers."""
+    """Return every image at ``SIDE`` pixels, uint8 ``[rows, SIDE, SIDE]``, each pixel the mean of what it covers.
+
+    Bars are left out: they would make all padded films resemble each other.
+    """
+    padded = dataset.pixels.resize == "pad" and dataset.files
+    size = dataset.pixels.size
     small = np.empty((len(dataset.rows), SIDE, SIDE), dtype=np.uint8)
     for start in range(0, len(small), BLOCK):
         films = dataset.pixels.films.gather(dataset.rows[start : start + BLOCK])
         for row, film in enumerate(films, start):
-            small[row] = np.asarray(Image.fromarray(film).resize((SIDE, SIDE), Image.Resampling.BOX))
+            file = dataset.files[row] if padded else None
+            box = box_within_bars(file.width, file.height, size) if file else None
+            small[row] = np.asarray(Image.fromarray(film).resize((SIDE, SIDE), Image.Resampling.BOX, box=box))
     return small
 
 
@@ -47,7 +56,9 @@ def standardised(small: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def hashes(small: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return perceptual hashes: which of the low frequencies are above their median, as -1 and 1, float32 ``[rows, 255]``.
+    """Return perceptual hashes, float32 ``[rows, 255]``: -1 and 1 for low frequencies below and above their median.
+
+    All are 0 for a blank film.
 
     Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010), section 3.2.1, with 16 x 16 frequencies
     in place of 8 x 8, because all chest films resemble each other.
@@ -58,7 +69,8 @@ def hashes(small: NDArray[np.uint8]) -> NDArray[np.float32]:
     for start in range(0, len(small), BLOCK):
         waves = dctn(small[start : start + BLOCK].astype(np.float32), axes=(1, 2))[:, :FREQUENCIES, :FREQUENCIES]
         waves = waves.reshape(len(waves), -1)[:, 1:]  # without the mean
-        found[start : start + BLOCK] = np.where(waves > np.median(waves, axis=1, keepdims=True), 1, -1)
+        signs = np.where(waves > np.median(waves, axis=1, keepdims=True), 1, -1)
+        found[start : start + BLOCK] = signs * waves.any(axis=1, keepdims=True)
     return found
 
 

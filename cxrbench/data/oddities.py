@@ -63,11 +63,12 @@ def negatives(dataset: LoadedDataset, small: NDArray[np.uint8]) -> NDArray[np.bo
     for number in range(view.max(initial=-1) + 1):
         rows = np.flatnonzero(view == number)
         if len(rows) >= MINIMUM_FILMS:
-            found[rows] = _against_the_typical(small[rows])
+            found[rows] = against_the_typical(small[rows])
     return found
 
 
-def _against_the_typical(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def against_the_typical(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which thumbnails are the negatives of the typical one, their median pixel by pixel, bool ``[rows]``."""
     vectors = standardised(small)
     typical = np.median(vectors[:: -(-len(vectors) // SAMPLED)], axis=0)
     typical -= typical.mean()

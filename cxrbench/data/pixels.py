@@ -40,11 +40,13 @@ class Pixels:
     Attributes:
         rows: one for each record of the dataset.
         digest: of all that the pixels depend on.
+        resize: how images became square.
     """
 
     rows: int
     size: int
     digest: str
+    resize: Literal["stretch", "pad"] = "stretch"
 
     @property
     def films(self) -> ShardedArray:
@@ -107,7 +109,7 @@ def content_digests(images: Images, threads: int) -> list[str]:
 def pixels_of(images: Images, digests: Sequence[str], decoding: Decoding) -> Pixels:
     """Return where the pixels of images lie, or will lie when they are decoded."""
     key = digest_each([[DECODER, decoding.size, decoding.resize, SHARD_ROWS], *digests])
-    return Pixels(rows=len(images.records), size=decoding.size, digest=key)
+    return Pixels(rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize)
 
 
 def decode_missing(

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.data.near import SIDE, hashes, near_pairs, standardised
+from cxrbench.data.near import SIDE, hashes, near_pairs, standardised, thumbnails
+from cxrbench.data.pixels import Decoding
 
 
 @pytest.fixture
@@ -40,6 +41,19 @@ def test_no_pair_is_lost_between_blocks(films, monkeypatch):
     assert len(whole) == 40
     monkeypatch.setattr("cxrbench.data.near.BLOCK", 7)
     assert np.array_equal(near_pairs(twice), whole)
+
+
+def test_the_bars_of_padded_films_are_left_out(load, images_of, films):
+    wide = {str(row): film[4:20] for row, film in enumerate(films)}
+    padded, stretched = (
+        thumbnails(load(images_of(wide), Decoding(size=64, resize=resize, threads=1))) for resize in ("pad", "stretch")
+    )
+    assert np.abs(padded.astype(int) - stretched).max() <= 8
+    assert near_pairs(padded).shape == (0, 2)
+
+
+def test_thousands_of_blank_films_are_compared_with_nothing():
+    assert near_pairs(np.zeros((5000, SIDE, SIDE), dtype=np.uint8)).shape == (0, 2)
 
 
 def test_no_films_are_no_pairs(films):
