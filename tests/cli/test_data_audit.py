@@ -182,3 +182,20 @@ def test_films_too_few_for_a_run_are_shown_before_the_reason(place, drawn):
         assert result.returncode == 3
         assert "images: 59" in result.stdout
         assert "at least 50" in result.stderr
+
+
+RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentation", "none", "--imbalance", "none", "--offline")
+QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
+
+
+def test_a_leak_stops_a_run_before_a_table_unless_it_is_allowed_and_then_every_row_tells(place, drawn):
+    stopped = place.call(*RUN, *QUICK, "--data", drawn)
+    assert stopped.returncode == 3
+    assert stopped.stdout == ""
+    assert "2 images on both sides of the split are the same file" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    allowed = place.call(*RUN, *QUICK, "--data", drawn, "--allow-leak")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "2 byte-identical (leak)" in " ".join(allowed.stdout.split())
+    for entry in place.entries().values():
+        assert "byte-identical" in [finding["check"] for finding in entry["audit"]["findings"]]
