@@ -79,6 +79,12 @@ def test_all_entries_of_a_protocol_get_the_same_draws(simulated):
         assert not np.array_equal(drawn.weights, draw_patients(first, 8).folds[fold].weights)
 
 
+def test_folds_are_drawn_apart(simulated):
+    drawn = draw_patients(simulated(1, folds=2, films=240), 7).folds
+    assert drawn[0].weights.shape == drawn[1].weights.shape
+    assert not np.array_equal(drawn[0].weights, drawn[1].weights)
+
+
 def test_the_order_of_the_images_is_nothing(simulated):
     one = simulated(1)[0]
     order = np.random.default_rng(0).permutation(len(one.labels))
@@ -103,7 +109,14 @@ def test_a_fold_of_one_class_is_an_error(unit):
 
 @pytest.mark.parametrize(
     ("labels", "patients"),
-    [([0, 1, 1], [0, 1, 3]), ([0, 1, 1], [0, 1, 1]), ([1, 0, 1], [0, 1, 2]), ([0, 1], [0, 1]), ([0, 1, 1, 1], [0, 1, 2, 2])],
+    [
+        ([0, 0, 1, 1], [0, 0, 1, 2]),
+        ([0, 1, 1], [0, 1, 3]),
+        ([0, 1, 1], [0, 1, 1]),
+        ([1, 0, 1], [0, 1, 2]),
+        ([0, 1], [0, 1]),
+        ([0, 1, 1, 1], [0, 1, 2, 2]),
+    ],
 )
 def test_other_images_are_an_error(unit, labels, patients):
     draws = draw_patients([unit([0, 1, 1], [0.1, 0.9, 0.8])], 0, draws=5)

@@ -65,6 +65,14 @@ def test_an_interval_lies_in_0_to_1_and_contains_its_point(name, millionths, val
     assert type(high) is float
 
 
+@pytest.mark.parametrize(("name", "k"), [("auc", 30), ("recall@0.7", 70), ("specificity", 30), ("accuracy", 100), ("ece", 100)])
+def test_an_interval_is_a_t_interval_of_the_log_odds(name, k):
+    values = 0.9 + 0.03 * np.random.default_rng(0).normal(size=500)
+    half = t(df=k - 1).ppf(0.975) * values.std(ddof=1) * np.sqrt(k / (k - 1)) / (0.9 * 0.1)
+    odds = 0.9 / 0.1 * np.exp([-half, half])
+    assert interval(name, 0.9, values, PATIENTS) == pytest.approx(odds / (1 + odds))
+
+
 def test_a_perfect_score_is_not_certain():
     for name in SORTABLE:
         low, high = interval(name, 1.0, np.ones(100), PATIENTS)

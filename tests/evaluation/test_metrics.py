@@ -125,6 +125,25 @@ def test_predictive_values_follow_the_prevalence(prevalence, expected):
     assert metrics(labels, scores, 0.5, prevalence=prevalence)["ppv"] == pytest.approx(expected, abs=0.005)
 
 
+@pytest.mark.parametrize("distinct", [5, 37, 10**6])
+def test_bins_hold_equally_many_images(distinct):
+    generator = np.random.default_rng(distinct)
+    labels, scores = generator.integers(2, size=100), generator.integers(distinct, size=100) / distinct
+    found = metrics(labels, scores, 0.5)["ece"]
+    assert found == pytest.approx(calibration_error(labels, scores), abs=1e-12)
+    if distinct == 10**6:  # 100 images, 15 bins
+        order = np.argsort(scores)
+        bins = np.array([int(15 * (place + 0.5) / 100) for place in range(100)])
+        gaps = np.bincount(bins, weights=(labels - scores)[order])
+        assert found == pytest.approx(np.abs(gaps).sum() / 100)
+        assert set(np.bincount(bins)) == {6, 7}
+
+
+def test_one_false_alarm_in_ten_is_a_specificity_of_90():
+    labels, scores = np.array([0] * 10 + [1, 1, 1]), np.array([0.1] * 8 + [0.5, 0.8] + [0.9, 0.7, 0.3])
+    assert metrics(labels, scores, 0.5)["sensitivity-at-90-specificity"] == pytest.approx(2 / 3)
+
+
 def test_perfect_scores_are_perfectly_calibrated():
     found = metrics(np.array([0, 1, 1]), np.array([0.0, 1.0, 1.0]), 0.5)
     assert (found["brier"], found["ece"], found["pr-auc"], found["sensitivity-at-90-specificity"]) == (0, 0, 1, 1)

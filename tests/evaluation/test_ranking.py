@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.comparison import permutation_accuracy
@@ -31,6 +33,19 @@ def test_ranks_are_those_of_the_headline(entries, metric):
     leader = found[ordered[0]]
     assert (leader.tied, leader.p_auc, leader.p_accuracy) == (True, 1, 1)
     assert sum(standing.p_first for standing in found.values()) == pytest.approx(1)
+
+
+def test_places_are_counted_draw_by_draw(entries):
+    values = resample(entries, {"accuracy", "auc"}, seed=0, prevalence=0.1).values
+    table = np.round([values[name]["accuracy"] for name in entries], 12)
+    best, worst = (np.sort(rankdata(-table, method=method, axis=0), axis=1) for method in ("min", "max"))
+    first = rankdata(-table, method="min", axis=0) == 1
+    share = (first / first.sum(axis=0)).mean(axis=1)
+    assert any(first.sum(axis=0) > 1), "draws with ties are what this is about"
+    for row, found in enumerate(ranked(entries, "accuracy").values()):
+        assert found.rank_low == min(best[row, 49], found.rank)  # of 2,000: the 50th and the 1,950th
+        assert found.rank_high == max(worst[row, 1949], found.rank)
+        assert found.p_first == pytest.approx(share[row])
 
 
 def test_what_sees_nothing_is_told_apart(entries):
