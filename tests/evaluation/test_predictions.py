@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.evaluation.predictions import COLUMNS, Prediction, read_predictions, write_predictions
+from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.predictions import COLUMNS, Scored, of_part, read_predictions, write_predictions
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +16,17 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("predictions") / "recipe.csv"
 
 
-def prediction(part="test", score=0.5, key="a.png", label=1, patient="p1"):
-    return Prediction(set=part, fold=0, seed=3, key=key, patient=patient, label=label, score=score)
+def scored(scores=(0.5,), *, part="test", fold=0, seed=3, keys=None, patients=None, labels=None):
+    count = len(scores)
+    return Scored(
+        part=part,
+        fold=fold,
+        seed=seed,
+        keys=np.array(keys if keys is not None else [f"{number}.png" for number in range(count)], dtype=str),
+        patients=np.array(patients if patients is not None else ["p1"] * count, dtype=str),
+        labels=np.array(labels if labels is not None else [1] * count, dtype=np.int64),
+        scores=np.array(scores, dtype=np.float64),
+    )
 
 
 def written(path):
@@ -25,20 +34,31 @@ def written(path):
         return list(csv.reader(file))
 
 
-def test_any_score_comes_back_bit_by_bit(file):
-    @given(st.lists(st.floats(), min_size=1))
-    def check(scores):
-        write_predictions(file, [prediction(score=score) for score in scores])
-        assert read_predictions(file, "test")[1].tobytes() == canonical(scores).tobytes()
+def as_text(one):
+    """Return the lines that a table should have of some scores."""
+    columns = (one.keys.tolist(), one.patients.tolist(), one.labels.tolist(), one.scores.tolist())
+    return [[one.part, str(one.fold), str(one.seed), *map(str, values)] for values in zip(*columns, strict=True)]
 
-    def canonical(scores):
-        return np.array([float("nan") if np.isnan(score) else score for score in scores])
+
+def equal(one, other):
+    arrays = ("keys", "patients", "labels", "scores")
+    return (one.part, one.fold, one.seed) == (other.part, other.fold, other.seed) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays
+    )
+
+
+def test_any_score_comes_back_bit_by_bit(file):
+    @given(st.lists(st.floats(allow_nan=False), min_size=1))
+    def check(scores):
+        write_predictions(file, [scored(scores)])
+        (found,) = read_predictions(file)
+        assert found.scores.tobytes() == np.array(scores).tobytes()
 
     check()
 
 
-def test_scores_of_numpy_are_written_as_plain_numbers(file):
-    write_predictions(file, [prediction(score=np.float64(0.1)), prediction(score=1 / 3)])
+def test_scores_are_written_as_plain_numbers(file):
+    write_predictions(file, [scored([0.1, 1 / 3])])
     assert [row[-1] for row in written(file)[1:]] == ["0.1", repr(1 / 3)]
 
 
@@ -49,12 +69,12 @@ def test_odd_keys_and_patients_do_not_break_the_table(file):
 
     @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=6))
     def check(odd):
-        rows = [prediction(key=key, patient=patient, label=number % 2) for number, (key, patient) in enumerate(odd)]
-        write_predictions(file, rows)
-        assert written(file) == [list(COLUMNS), *([str(value) for value in astuple(row)] for row in rows)]
-        labels, scores = read_predictions(file, "test")
-        assert labels.tolist() == [row.label for row in rows]
-        assert scores.tolist() == [0.5] * len(rows)
+        keys, patients = zip(*odd, strict=True)
+        one = scored([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
+        write_predictions(file, [one])
+        assert written(file) == [list(COLUMNS), *as_text(one)]
+        (found,) = read_predictions(file)
+        assert equal(found, one)
 
     check()
 
@@ -63,33 +83,76 @@ def test_odd_keys_and_patients_do_not_break_the_table(file):
     "key", ["a,b.png", 'say "ah".png', "two\nlines.png", "carriage\rreturn.png", "dos\r\n.png", "Zürich ☃.png"]
 )
 def test_a_named_odd_key_comes_back(file, key):
-    write_predictions(file, [prediction(key=key), prediction(key="next.png", score=0.25)])
+    one = scored([0.5, 0.25], keys=[key, "next.png"])
+    write_predictions(file, [one])
     assert [row[3] for row in written(file)] == ["key", key, "next.png"]
-    assert read_predictions(file, "test")[1].tolist() == [0.5, 0.25]
+    assert equal(read_predictions(file)[0], one)
 
 
-def test_the_sets_are_told_apart_and_keep_their_order(file):
-    rows = [
-        prediction("validation", 0.1, label=0),
-        prediction("test", 0.9),
-        prediction("validation", 0.2),
-        prediction("test", 0.3),
+def test_sets_folds_and_seeds_are_told_apart_and_keep_their_order(file):
+    heads = [
+        scored([0.1, 0.2], part="validation", fold=0, labels=[0, 1]),
+        scored([0.9], part="test", fold=1, seed=0),
+        scored([0.3, 0.4], part="test", fold=0, seed=1, patients=["p2", "p1"]),
+        scored([0.5], part="external", fold=1, seed=0),
+        scored([0.7], part="test", fold=0, seed=0),
     ]
-    write_predictions(file, iter(rows))
-    labels, scores = read_predictions(file, "validation")
-    assert (labels.tolist(), scores.tolist()) == ([0, 1], [0.1, 0.2])
-    assert read_predictions(file, "test")[1].tolist() == [0.9, 0.3]
+    write_predictions(file, iter(heads))
+    found = read_predictions(file)
+    assert len(found) == len(heads)
+    assert all(equal(one, other) for one, other in zip(found, heads, strict=True))
+    assert list(of_part(found, "test")) == [(1, 0), (0, 1), (0, 0)]
+    assert of_part(found, "test")[0, 1].patients.tolist() == ["p2", "p1"]
+    assert list(of_part(found, "external")) == [(1, 0)]
+
+
+def test_rows_of_one_head_need_not_be_together(file):
+    one, other = scored([0.1, 0.2], seed=0), scored([0.3, 0.4], seed=1)
+    heading, *rows = [COLUMNS, *as_text(one), *as_text(other)]
+    mixed = [heading, rows[0], rows[2], rows[1], rows[3]]
+    file.write_text("".join(",".join(row) + "\n" for row in mixed), encoding="utf-8")
+    assert all(equal(*pair) for pair in zip(read_predictions(file), (one, other), strict=True))
 
 
 def test_an_interrupted_write_leaves_the_old_table(tmp_path):
     path = tmp_path / "predictions" / "recipe.csv"
-    write_predictions(path, [prediction()])
+    write_predictions(path, [scored([0.5])])
 
     def rows():
-        yield prediction(score=0.1)
+        yield scored([0.1])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_predictions(path, rows())
-    assert read_predictions(path, "test")[1].tolist() == [0.5]
+    assert read_predictions(path)[0].scores.tolist() == [0.5]
     assert [file.name for file in path.parent.iterdir()] == ["recipe.csv"]
+
+
+HEADING = ",".join(COLUMNS) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "its first line is not set,fold,seed,key,patient,label,score"),
+        ("set,fold,key,label,score\ntest,0,a.png,1,0.5\n", "its first line is not"),
+        (HEADING + "train,0,0,a.png,p1,1,0.5\n", "set 'train' is none of validation, test and external"),
+        (HEADING + "test,0,0,a.png,p1,1,high\n", "high"),
+        (HEADING + "test,0,0,a.png,p1,sick,0.5\n", "sick"),
+        (HEADING + "test,one,0,a.png,p1,1,0.5\n", "one"),
+        (HEADING + "test,0,0,a.png,p1,1\n", "is no table"),
+        (HEADING + "test,0\n", "is no table"),
+        (HEADING + "test,0,0,a.png,p1,1,0.5\ntest,0,0,b.png,p1,1\n", "is no table"),
+    ],
+)
+def test_what_is_no_such_table_is_refused_by_file(tmp_path, content, words):
+    path = tmp_path / "recipe.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CxrbenchError, match=words) as caught:
+        read_predictions(path)
+    assert str(caught.value).startswith(f"{path} is no table of predictions: ")
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CxrbenchError, match=r"absent\.csv is no table of predictions"):
+        read_predictions(tmp_path / "absent.csv")

@@ -1,12 +1,22 @@
-"""Protocols, entries and recipes, with what does not matter filled in."""
+"""Protocols and entries: bare ones, with what does not matter filled in, and whole ones, made from scores."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
+import numpy as np
 import pytest
 
 from cxrbench.config import Protocol
-from cxrbench.leaderboard.entry import Entry
-from cxrbench.recipe import grid
+from cxrbench.evaluation.predictions import Scored, write_predictions
+from cxrbench.evaluation.summary import summarise
+from cxrbench.leaderboard.board import Board
+from cxrbench.leaderboard.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
+from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.one_fold import head_result, unit_of
+
+CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}
+METRICS = {"accuracy": 0.75, "recall": 0.5, "precision": 0.25, "f1": 1 / 3}
 
 
 @pytest.fixture(scope="session")
@@ -39,23 +49,35 @@ def make_protocol():
 
 @pytest.fixture(scope="session")
 def make_entry(make_protocol):
-    """Return an entry: complete if it has an AUC, failed otherwise."""
+    """Return an entry of one fold and seed with 2 + 14 test images: complete if it has an AUC, failed otherwise.
+
+    An AUC that can be true is a multiple of 1/56 from 22/56 to 50/56.
+    """
 
     def make(backbone="texture", auc=None, **given):
+        metrics = {**METRICS, "auc": auc}
         complete = {
-            "metrics": {"accuracy": 0.75, "recall": 0.5, "precision": 0.25, "f1": 0.375, "auc": auc},
-            "validation": {"auc": 0.875},
+            "metrics": metrics,
             "selected_by": "auc",
-            "selected_trial": 2,
-            "threshold": 0.4375,
-            "params": {"learning_rate": 0.001, "dropout": 0.5, "threshold": 0.4375},
-            "trials": {"complete": 4, "failed": 1},
-            "seconds": {"features": 1.25, "search": 2.5},
+            "folds": (
+                FoldResult(
+                    fold=0,
+                    study="s" * 64,
+                    selected_trial=2,
+                    params={"learning_rate": 0.001, "dropout": 0.5},
+                    validation={"auc": 0.875},
+                    trials={"complete": 4, "failed": 1},
+                    heads=(HeadResult(seed=0, threshold=0.4375, confusion=Confusion(**CONFUSION), metrics=metrics),)
+                    if auc is not None
+                    else (),
+                ),
+            ),
+            "seconds": {"features": 1.25, "search": 2.5, "elapsed": 2.75},
             "predictions": "predictions/x.csv",
         }
         return Entry(
             **{
-                "protocol": make_protocol().name,
+                "protocol": make_protocol(),
                 "recipe": f"{backbone}+none+smote",
                 "backbone": backbone,
                 "augmentation": "none",
@@ -72,23 +94,137 @@ def make_entry(make_protocol):
     return make
 
 
-@pytest.fixture(scope="session")
-def recipes(host):
-    """Return two recipes, the second with options that make a poor file name."""
-    return grid(host, ["texture"], ["none"], ["none", "smote:k_neighbors=3"], controls=False)
-
-
 @pytest.fixture
 def facts():
     """Return what an entry says of its images."""
-    return {
-        "name": "p",
-        "fingerprint": "f",
+    counts = {
         "train_normal": 30,
         "train_pneumonia": 90,
         "validation_normal": 10,
         "validation_pneumonia": 40,
-        "test_normal": 11,
-        "test_pneumonia": 41,
-        "skipped": 2,
+        "test_normal": 14,
+        "test_pneumonia": 2,
     }
+    return DatasetFacts(
+        name="p", fingerprint="f", normal=54, pneumonia=132, patients=99, skipped=2, folds=(PartCounts(**counts),)
+    )
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """An entry and the scores that all of its numbers come from."""
+
+    entry: Entry
+    scored: tuple[Scored, ...]
+
+    @property
+    def units(self):
+        heads = {(fold.fold, head.seed): head for fold in self.entry.folds for head in fold.heads}
+        return tuple(unit_of(one, heads[one.fold, one.seed].threshold) for one in self.scored)
+
+    def write(self, folder):
+        """Write entry and predictions into a protocol's folder; return the path of the entry."""
+        stem = self.entry.recipe
+        write_predictions(folder.predictions(stem), self.scored)
+        folder.add(stem, self.entry)
+        return folder.path / "entries" / f"{stem}.json"
+
+
+def drawn_scores(protocol, backbone, distance, films_each):
+    """Score 180 images, the same ones in every protocol, with noise of the backbone's own."""
+    films = 180
+    patients = np.arange(films) // films_each
+    sick = (np.random.default_rng(0).random(patients.max() + 1) < 0.6).astype(np.int64)[patients]
+    for fold in range(protocol.folds):
+        mine = patients % protocol.folds == fold
+        for seed in range(protocol.seeds):
+            noise = np.random.default_rng([seed, fold, *backbone.encode()]).normal(size=int(mine.sum()))
+            yield Scored(
+                part="test",
+                fold=fold,
+                seed=seed,
+                keys=np.array([f"{number}.png" for number in np.flatnonzero(mine)]),
+                patients=np.array([f"p{number}" for number in patients[mine]]),
+                labels=sick[mine],
+                scores=1 / (1 + np.exp(-distance * (sick[mine] - 0.5) - noise)),
+            )
+
+
+@pytest.fixture(scope="session")
+def compete(make_protocol):
+    """Return a competitor: the larger its distance, the better; 0 sees nothing."""
+
+    def make(backbone="texture", distance=2.0, *, threshold=0.5, films_each=1, protocol=None, **given):
+        protocol = protocol or make_protocol()
+        scored = tuple(drawn_scores(protocol, backbone, distance, films_each))
+        units = [replace(unit_of(one, threshold), threshold=threshold) for one in scored]
+        summary = summarise(
+            units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None
+        )
+        folds = [
+            FoldResult(
+                fold=fold,
+                selected_trial=0,
+                params={"learning_rate": 0.001, "dropout": 0.5},
+                validation={"auc": 0.875},
+                trials={"complete": 5},
+                heads=tuple(head_result(protocol, unit, f"{unit.fold}-{unit.seed}") for unit in units if unit.fold == fold),
+            )
+            for fold in range(protocol.folds)
+        ]
+        tested = [next(one.labels for one in scored if one.fold == fold) for fold in range(protocol.folds)]
+        counts = [
+            PartCounts(
+                train_normal=1,
+                train_pneumonia=1,
+                validation_normal=20,
+                validation_pneumonia=30,
+                test_normal=int((labels == 0).sum()),
+                test_pneumonia=int(labels.sum()),
+            )
+            for labels in tested
+        ]
+        entry = Entry(
+            **{
+                "protocol": protocol,
+                "recipe": f"{backbone}+none+none",
+                "backbone": backbone,
+                "augmentation": "none",
+                "imbalance": "none",
+                "control": False,
+                "study": "s" * 64,
+                "status": "complete",
+                "metrics": summary.metrics,
+                "intervals": summary.intervals,
+                "seed_spread": summary.seed_spread,
+                "selected_by": "auc",
+                "folds": tuple(folds),
+                "dataset": DatasetFacts(
+                    name="d", fingerprint="f", normal=72, pneumonia=108, patients=180, skipped=0, folds=tuple(counts)
+                ),
+                "predictions": f"predictions/{backbone}+none+none.csv",
+                **given,
+            }
+        )
+        return Competitor(entry=entry, scored=scored)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def board_of():
+    """Return the board of competitors of one protocol."""
+
+    def make(*competitors):
+        return Board(
+            protocol=competitors[0].entry.protocol,
+            entries=tuple(one.entry for one in competitors),
+            units={one.entry.recipe: one.units for one in competitors},
+        )
+
+    return make
+
+
+@pytest.fixture
+def folder(make_protocol, tmp_path):
+    return ProtocolFolder(out=tmp_path / "out", protocol=make_protocol())

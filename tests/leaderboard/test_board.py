@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.errors import ConfigError, CxrbenchError, DataError
+from cxrbench.evaluation.metrics import METRICS, SORTABLE
+from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.files import write_json
-from cxrbench.leaderboard.board import Board, read_board, read_boards, rows_as_json
-from cxrbench.leaderboard.entry import DatasetFacts, read_entry, write_entry
+from cxrbench.leaderboard.board import Board, read_board, read_boards
+from cxrbench.leaderboard.entry import DatasetFacts, FoldResult, read_entry, write_entry
+from cxrbench.leaderboard.folder import ProtocolFolder
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +92,34 @@ def test_another_metric_can_be_ranked_by(make_board, make_entry):
     assert ranks(make_board(*board.entries, metric="f1")) == [(1, "b"), (2, "a"), (None, "c")]
 
 
-def test_a_row_has_what_scripts_read(make_board, make_entry):
-    (row,) = json.loads(rows_as_json([make_board(make_entry("vgg16", 0.9))]))
+@pytest.mark.parametrize("metric", ["brier", "ece"])
+def test_the_smallest_is_first_where_lower_is_better(board_of, compete, metric):
+    rows = board_of(*(compete(name, distance) for name, distance in (("a", 1), ("b", 3), ("c", 2)))).rows(metric)
+    assert [row[metric] for row in rows] == sorted(row[metric] for row in rows)
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    assert rows[0]["p_first"] == max(row["p_first"] for row in rows)
+
+
+@pytest.mark.parametrize("protocol", [{}, {"folds": 3, "seeds": 2}], ids=["one-split", "folds-and-seeds"])
+@pytest.mark.parametrize("metric", SORTABLE)
+def test_a_rank_lies_in_its_interval_and_the_chances_of_being_first_sum_to_one(
+    board_of, compete, make_protocol, protocol, metric
+):
+    made = make_protocol(**protocol)
+    competitors = [compete(f"b{distance}", distance, films_each=3, protocol=made) for distance in (0, 1, 1.1, 3)]
+    twin = replace(competitors[1], entry=competitors[1].entry.model_copy(update={"recipe": "twin+none+none"}))
+    rows = board_of(*competitors, twin).rows(metric)
+    assert sum(row["p_first"] for row in rows) == pytest.approx(1)
+    for row in rows:
+        assert 1 <= row["rank_low"] <= row["rank"] <= row["rank_high"] <= 5
+        assert row[f"{metric}_low"] - 1e-12 <= row[metric] <= row[f"{metric}_high"] + 1e-12
+    by_recipe = {row["recipe"]: row for row in rows}
+    one, other = by_recipe["b1+none+none"], by_recipe["twin+none+none"]
+    assert all(one[name] == other[name] for name in ("rank", "rank_low", "rank_high", "p_first", metric))
+
+
+def test_a_row_has_what_scripts_read(make_board, make_entry, facts):
+    (row,) = make_board(make_entry("vgg16", 0.75, dataset=facts)).rows()
     assert {key: row[key] for key in ("rank", "recipe", "backbone", "augmentation", "imbalance", "status", "threshold")} == {
         "rank": 1,
         "recipe": "vgg16+none+smote",
@@ -99,44 +129,72 @@ def test_a_row_has_what_scripts_read(make_board, make_entry):
         "status": "complete",
         "threshold": 0.4375,
     }
-    assert [row[key] for key in ("accuracy", "recall", "precision", "f1", "auc")] == [0.75, 0.5, 0.25, 0.375, 0.9]
+    assert [row[key] for key in ("accuracy", "recall", "precision", "f1", "auc")] == [0.75, 0.5, 0.25, 1 / 3, 0.75]
     assert (row["trials"], row["trials_failed"], row["trials_pruned"], row["validation"]) == (5, 1, 0, 0.875)
-    assert (row["learning_rate"], row["dropout"], row["seconds"], row["control"]) == (0.001, 0.5, 3.75, False)
+    assert (row["learning_rate"], row["dropout"], row["seconds"], row["control"]) == (0.001, 0.5, 4.0, False)
+    assert (row["kind"], row["folds"], row["seeds"], row["audit"], row["warnings"]) == ("recipe", 1, 1, "clean", [])
+    assert (row["validation_normal"], row["validation_pneumonia"]) == (10, 40)
+
+
+def test_a_row_of_folds_and_seeds_has_means_sums_and_spreads(board_of, compete, make_protocol):
+    protocol = make_protocol(folds=3, seeds=2, also_at=(0.7,))
+    competitor = compete(threshold=0.5, protocol=protocol)
+    (row,) = board_of(competitor).rows()
+    assert (row["folds"], row["seeds"], row["trials"], row["threshold"]) == (3, 2, 15, 0.5)
+    assert (row["learning_rate"], row["dropout"]) == (None, None)  # each fold has its own
+    assert all(row[f"{metric}_seed_sd"] == competitor.entry.seed_spread[metric] > 0 for metric in METRICS)
+    for metric in ("accuracy", "recall", "precision", "f1", "specificity"):
+        assert row[f"{metric}@0.7_low"] <= row[f"{metric}@0.7"] <= row[f"{metric}@0.7_high"]
+    assert row["recall@0.7"] < row["recall"]
 
 
 def test_a_failed_row_has_the_same_keys_and_no_numbers(make_board, make_entry):
-    complete, failed = json.loads(rows_as_json([make_board(make_entry("a", 0.5), make_entry("b"))]))
+    complete, failed = json.loads(json.dumps(make_board(make_entry("a", 0.5), make_entry("b")).rows()))
     assert failed.keys() == complete.keys()
-    numbers = ("rank", "accuracy", "recall", "precision", "f1", "auc", "threshold", "validation")
-    assert [failed[key] for key in numbers] == [None] * 8
+    numbers = (
+        "rank",
+        "rank_low",
+        "p_first",
+        "accuracy",
+        "recall",
+        "precision",
+        "f1",
+        "auc",
+        "auc_low",
+        "threshold",
+        "validation",
+    )
+    assert [failed[key] for key in numbers] == [None] * len(numbers)
     assert failed["trials"] == 0
 
 
-def test_the_rows_of_all_boards_are_one_list(make_board, make_entry):
-    boards = [make_board(make_entry("a", 0.5)), make_board(make_entry("ü", 0.9))]
-    assert [row["backbone"] for row in json.loads(rows_as_json(boards))] == ["a", "ü"]
-    assert json.loads(rows_as_json([make_board()])) == []
-
-
 def test_an_entry_comes_back_as_it_was_written(make_entry, tmp_path, facts):
-    entry = make_entry("vgg16", 0.1 + 0.2, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset=DatasetFacts(**facts))
+    entry = make_entry("vgg16", 0.75, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset=facts)
     write_entry(tmp_path / "entry.json", entry)
     assert read_entry(tmp_path / "entry.json") == entry
-    assert json.loads((tmp_path / "entry.json").read_text(encoding="utf-8"))["schema_version"] == 1
+    assert json.loads((tmp_path / "entry.json").read_text(encoding="utf-8"))["schema_version"] == 2
+
+
+def test_numbers_come_back_bit_by_bit(compete, make_protocol, tmp_path):
+    entry = compete(protocol=make_protocol(folds=3, seeds=2)).entry
+    write_entry(tmp_path / "entry.json", entry)
+    assert read_entry(tmp_path / "entry.json") == entry
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
-        ({"schema_version": 2}, "schema_version: "),
+        ({"schema_version": 1}, "schema_version: "),
         ({"status": "perfect"}, "status: "),
         ({"metrics": {"auc": "high"}}, "metrics.auc: "),
+        ({"protocol": "phantom-grouped-55484817"}, "protocol: "),
+        ({"folds": [{"fold": 0}]}, "folds.0.heads: "),
     ],
 )
 def test_an_entry_of_another_kind_is_refused_by_file_and_field(make_entry, tmp_path, change, words):
     path = tmp_path / "entries" / "vgg16.json"
-    write_json(path, make_entry("vgg16", 0.9).model_dump(mode="json") | change)
+    write_json(path, make_entry("vgg16", 0.75).model_dump(mode="json") | change)
     with pytest.raises(CxrbenchError, match=words) as caught:
         read_entry(path)
     assert str(path) in str(caught.value)
@@ -150,16 +208,80 @@ def test_a_broken_entry_is_refused_by_file(tmp_path, content):
         read_entry(path)
 
 
-def test_boards_are_read_from_their_folders(make_protocol, make_entry, tmp_path):
-    for split in ("paper", "grouped"):
-        protocol = make_protocol(split=split)
-        write_json(tmp_path / protocol.name / "protocol.json", protocol.model_dump(mode="json"))
-        write_entry(tmp_path / protocol.name / "entries" / "a.json", make_entry("a", 0.5))
+def test_the_means_of_an_entry_over_its_folds(make_entry):
+    folds = tuple(
+        FoldResult(fold=fold, validation={"auc": value}, trials={"complete": 2, "failed": fold}, heads=())
+        for fold, value in enumerate((0.5, 1.0))
+    )
+    entry = make_entry("vgg16", 0.75, folds=folds)
+    assert entry.validation("auc") == 0.75
+    assert entry.validation("f1") is None
+    assert entry.trials == {"complete": 4, "failed": 1}
+
+
+def written(out, protocol, *competitors):
+    """Write a protocol's folder down and return where it is."""
+    folder = ProtocolFolder(out=out, protocol=protocol)
+    folder.begin()
+    for competitor in competitors:
+        competitor.write(folder)
+    return folder.path
+
+
+def test_what_is_read_gives_the_rows_that_were_written(board_of, compete, make_protocol, tmp_path):
+    protocol = make_protocol(folds=2, seeds=2)
+    competitors = [compete(name, distance, protocol=protocol) for name, distance in (("a", 1), ("b", 2))]
+    assert read_board(written(tmp_path, protocol, *competitors)).rows() == board_of(*competitors).rows()
+
+
+def test_rows_of_two_protocols_are_never_ranked_together(compete, make_protocol, tmp_path):
     (tmp_path / "studies").mkdir()
-    grouped, paper = read_boards(tmp_path)
-    assert (grouped.protocol.split, paper.protocol.split) == ("grouped", "paper")
-    assert ranks(grouped) == [(1, "a")]
-    assert read_board(tmp_path / make_protocol(split="paper").name) == paper
+    for split, distance in (("paper", 3), ("grouped", 1)):
+        protocol = make_protocol(split=split)
+        written(tmp_path, protocol, *(compete(name, distance + more, protocol=protocol) for name, more in (("a", 0), ("b", 1))))
+    boards = read_boards(tmp_path)
+    assert [board.protocol.split for board in boards] == ["grouped", "paper"]
+    assert [ranks(board) for board in boards] == [[(1, "b"), (2, "a")]] * 2
+    assert [sum(row["p_first"] for row in board.rows()) for board in boards] == pytest.approx([1, 1])
+
+
+def test_an_entry_of_another_protocol_is_refused(compete, make_protocol, tmp_path):
+    path = written(tmp_path, make_protocol(), compete("a"))
+    stranger = compete("b", protocol=make_protocol(seed=1)).entry
+    write_entry(path / "entries" / "b+none+none.json", stranger)
+    with pytest.raises(CxrbenchError, match=rf"b\+none\+none is of another protocol, {stranger.protocol.name}"):
+        read_board(path)
+
+
+@pytest.mark.parametrize("damage", ["absent", "seed", "text"])
+def test_a_complete_entry_without_its_scores_is_refused(compete, make_protocol, tmp_path, damage):
+    protocol = make_protocol(seeds=2)
+    competitor = compete("a", protocol=protocol)
+    path = written(tmp_path, protocol, competitor)
+    predictions = path / competitor.entry.predictions
+    if damage == "absent":
+        predictions.unlink()
+    elif damage == "seed":
+        write_predictions(predictions, competitor.scored[:1])
+    else:
+        predictions.write_text("nothing", encoding="utf-8")
+    words = {
+        "absent": "is no table of predictions",
+        "seed": "lacks the test scores of fold 0, seed 1",
+        "text": "its first line",
+    }
+    with pytest.raises(CxrbenchError, match=words[damage]) as caught:
+        read_board(path)
+    assert str(predictions) in str(caught.value)
+
+
+def test_entries_of_other_images_cannot_be_ranked_together(compete, make_protocol, tmp_path):
+    protocol = make_protocol()
+    one, other = compete("a"), compete("b")
+    scored = replace(other.scored[0], patients=other.scored[0].patients[::-1])
+    board = read_board(written(tmp_path, protocol, one, replace(other, scored=(scored,))))
+    with pytest.raises(DataError, match=r"b\+none\+none: .*cannot be ranked with the others"):
+        board.rows()
 
 
 def test_a_folder_without_boards_says_how_to_make_one(tmp_path):
@@ -172,3 +294,10 @@ def test_a_broken_protocol_is_refused_by_file(tmp_path, content):
     (tmp_path / "protocol.json").write_text(content, encoding="utf-8")
     with pytest.raises(CxrbenchError, match=r"protocol\.json is no protocol of this version"):
         read_board(tmp_path)
+
+
+def test_the_fewest_validation_images_of_any_fold_are_in_the_row(make_board, make_entry, facts):
+    (part,) = facts.folds
+    other = part.model_copy(update={"validation_normal": 9, "validation_pneumonia": 41})
+    (row,) = make_board(make_entry("a", 0.75, dataset=DatasetFacts(**{**dict(facts), "folds": (part, other)}))).rows()
+    assert (row["validation_normal"], row["validation_pneumonia"]) == (9, 40)

@@ -5,75 +5,117 @@ import json
 import pytest
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.leaderboard.entry import ExternalResult
 from cxrbench.leaderboard.folder import ProtocolFolder
 
-STUDY = "a" * 64
+STUDY, RECIPE, OTHER = "s" * 64, "texture+none+none", "vgg16+none+none"
 
 
 @pytest.fixture
-def folder(make_protocol, tmp_path):
-    return ProtocolFolder(out=tmp_path / "out", protocol=make_protocol())
+def finish(folder, compete):
+    """Write down a recipe's entry and its predictions."""
 
-
-@pytest.fixture
-def finish(folder, make_entry):
-    """Write down a recipe's entry, and its predictions unless told otherwise."""
-
-    def write(recipe, auc=0.9, *, predictions=True, **given):
-        folder.add(recipe, make_entry("texture", auc, **{"recipe": str(recipe), "study": STUDY, **given}))
-        if predictions:
-            folder.predictions(recipe).parent.mkdir(parents=True, exist_ok=True)
-            folder.predictions(recipe).write_text("set,fold,seed,key,patient,label,score\n", encoding="utf-8")
+    def write(backbone="texture", distance=2.0, **given):
+        folder.begin()
+        competitor = compete(backbone, distance, **given)
+        competitor.write(folder)
+        return competitor.entry
 
     return write
 
 
-def test_only_a_complete_entry_of_the_same_study_is_finished(folder, finish, recipes):
-    recipe, other = recipes
-    assert not folder.finished(recipe, STUDY)
-    finish(recipe)
-    assert folder.finished(recipe, STUDY)
-    assert not folder.finished(recipe, "b" * 64)
-    assert not folder.finished(other, STUDY)
+@pytest.fixture
+def score_external(folder):
+    def write(entry, *, name="elsewhere", fingerprint="e" * 64, selections=None):
+        folder.add_external(
+            entry.recipe,
+            ExternalResult(
+                name=name,
+                dataset="other",
+                fingerprint=fingerprint,
+                normal=3,
+                pneumonia=5,
+                recipe=entry.recipe,
+                selections=entry.selections if selections is None else selections,
+                metrics={"auc": 0.75},
+                intervals={"auc": (0.5, 0.9)},
+            ),
+        )
+
+    return write
+
+
+def test_only_a_complete_entry_of_the_same_study_is_finished(folder, finish):
+    assert not folder.finished(RECIPE, STUDY)
+    finish()
+    assert folder.finished(RECIPE, STUDY)
+    assert not folder.finished(RECIPE, "b" * 64)
+    assert not folder.finished(OTHER, STUDY)
 
 
 @pytest.mark.parametrize("status", ["failed", "unavailable"])
-def test_an_entry_that_is_not_complete_is_tried_again(folder, finish, recipes, status):
-    finish(recipes[0], None, status=status)
-    assert not folder.finished(recipes[0], STUDY)
+def test_an_entry_that_is_not_complete_is_tried_again(folder, finish, status):
+    finish(status=status, reason="no")
+    assert not folder.finished(RECIPE, STUDY)
 
 
-def test_an_entry_without_its_predictions_is_not_finished(folder, finish, recipes):
-    finish(recipes[0], predictions=False)
-    assert not folder.finished(recipes[0], STUDY)
+def test_an_entry_without_its_predictions_is_not_finished(folder, finish):
+    finish()
+    folder.predictions(RECIPE).unlink()
+    assert not folder.finished(RECIPE, STUDY)
 
 
-def test_a_broken_entry_is_named(folder, finish, recipes):
-    finish(recipes[0])
+def test_an_entry_is_finished_when_its_own_heads_have_scored_every_external_test_set(folder, finish, score_external):
+    entry = finish()
+    wanted = [("elsewhere", "e" * 64)]
+    assert not folder.finished(RECIPE, STUDY, wanted)
+    score_external(entry)
+    assert folder.finished(RECIPE, STUDY, wanted)
+    assert not folder.finished(RECIPE, STUDY, [("elsewhere", "0" * 64)])
+    assert not folder.finished(RECIPE, STUDY, [*wanted, ("nowhere", "e" * 64)])
+    score_external(entry, selections=("of other heads",))
+    assert not folder.finished(RECIPE, STUDY, wanted)
+    assert folder.finished(RECIPE, STUDY)
+
+
+def test_external_results_lie_below_the_protocol_and_are_columns_of_their_own(folder, finish, score_external):
+    first, second = finish("texture"), finish("vgg16")
+    score_external(first)
+    score_external(second, selections=("of other heads",))
+    path = folder.path / "external" / "elsewhere" / f"{first.recipe}.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["metrics"] == {"auc": 0.75}
+    rows = {row["recipe"]: row for row in folder.close().rows()}
+    assert [rows[RECIPE][f"external_elsewhere_auc{end}"] for end in ("", "_low", "_high")] == [0.75, 0.5, 0.9]
+    assert rows[OTHER]["external_elsewhere_auc"] is None  # what other heads came to is not this entry's
+    assert rows[RECIPE]["auc"] == first.metrics["auc"]
+
+
+def test_a_broken_external_result_is_named(folder, finish, score_external):
+    score_external(finish())
+    path = folder.external("elsewhere", RECIPE)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(CxrbenchError, match=r"elsewhere/texture\+none\+none\.json is no external result of this version"):
+        folder.close()
+
+
+def test_a_broken_entry_is_named(folder, finish):
+    finish()
     (path,) = (folder.path / "entries").iterdir()
     path.write_text("{", encoding="utf-8")
     with pytest.raises(CxrbenchError, match=r"texture\+none\+none\.json is no entry"):
-        folder.finished(recipes[0], STUDY)
+        folder.finished(RECIPE, STUDY)
 
 
-def test_closing_reads_the_entries_and_writes_the_tables(folder, finish, recipes, make_protocol):
-    folder.begin()
-    assert json.loads((folder.path / "protocol.json").read_text(encoding="utf-8"))["schema_version"] == 1
-    finish(recipes[0], 0.8)
-    finish(recipes[1], 0.9)
+def test_closing_reads_the_entries_and_writes_the_tables(folder, finish, make_protocol):
+    finish("texture", 1.0)
+    finish("vgg16", 3.0)
     board = folder.close()
+    assert json.loads((folder.path / "protocol.json").read_text(encoding="utf-8"))["schema_version"] == 2
     assert board.protocol == make_protocol()
-    assert [row["recipe"] for row in board.rows()] == ["texture+none+smote:k_neighbors=3", "texture+none+none"]
+    assert [row["recipe"] for row in board.rows()] == [OTHER, RECIPE]
     names = {file.relative_to(folder.path).parts[0] for file in folder.path.rglob("*")}
     assert names == {"protocol.json", "LEADERBOARD.md", "leaderboard.csv", "entries", "predictions"}
     assert len(list((folder.path / "entries").iterdir())) == 2
-
-
-def test_file_names_are_plain_and_differ_where_recipes_do(folder, recipes):
-    names = [folder.predictions(recipe).name for recipe in recipes]
-    assert names[0] == "texture+none+none.csv"
-    assert names[1].startswith("texture+none+smote-k_neighbors=3".replace("_", "-"))
-    assert len(set(names)) == 2
 
 
 def test_a_study_outlives_the_budget_but_not_the_seed(make_protocol, tmp_path):
@@ -85,13 +127,17 @@ def test_a_study_outlives_the_budget_but_not_the_seed(make_protocol, tmp_path):
     assert next(iter(paths)).parent == tmp_path / "studies"
 
 
-def test_what_could_not_be_had_this_time_does_not_replace_what_was_finished(folder, finish, make_entry, recipes):
-    recipe, other = recipes
-    folder.begin()
-    finish(recipe)
-    folder.add(recipe, make_entry("texture", recipe=str(recipe), status="unavailable", reason="no weights"))
-    folder.add(other, make_entry("vgg16", recipe=str(other), status="unavailable", reason="no weights"))
-    assert {entry.recipe: entry.status for entry in folder.close().entries} == {
-        str(recipe): "complete",
-        str(other): "unavailable",
-    }
+@pytest.mark.parametrize("status", ["failed", "unavailable"])
+def test_what_is_not_complete_does_not_replace_what_is(folder, finish, make_entry, status):
+    finished = finish()
+    folder.add(RECIPE, make_entry("texture", recipe=RECIPE, status=status, reason="not this time"))
+    folder.add(OTHER, make_entry("vgg16", recipe=OTHER, status=status, reason="not this time"))
+    found = {entry.recipe: entry for entry in folder.close().entries}
+    assert found[RECIPE] == finished
+    assert found[OTHER].status == status
+
+
+def test_what_is_complete_at_last_replaces_what_failed(folder, finish, make_entry):
+    folder.add(RECIPE, make_entry("texture", recipe=RECIPE))
+    finished = finish()
+    assert folder.close().entries == (finished,)

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from cxrbench.console import print_board
-from cxrbench.leaderboard.board import Board, rows_as_json
-from cxrbench.leaderboard.render import as_csv, as_markdown, columns, write_tables
+from cxrbench.data.findings import Audit, Finding
+from cxrbench.leaderboard.board import Board
+from cxrbench.leaderboard.entry import ExternalResult
+from cxrbench.leaderboard.render import as_csv, as_json, as_markdown, write_tables
 
 HOSTILE = [
     "a|b",
@@ -21,121 +25,242 @@ HOSTILE = [
     "[red]markup[/]",
     "\\",
 ]
+SIZES = "the classes tell sizes apart"
+TO = "\N{EN DASH}"
 
 
 @pytest.fixture
 def board(make_protocol, make_entry, facts):
     entries = (
-        make_entry("vgg16", 0.91234567, warnings=("the classes tell sizes apart",), dataset=facts),
-        make_entry("control-border", 0.5, control=True, warnings=("the classes tell sizes apart",)),
+        make_entry("vgg16", 0.91234567, warnings=(SIZES,), dataset=facts, intervals={"auc": (0.8, 0.96)}),
+        make_entry("control-border", 0.5, control=True, warnings=(SIZES,)),
         make_entry("resnet50"),
     )
     return Board(protocol=make_protocol(), entries=entries)
 
 
-def table(markdown):
-    """Return the cells of the table of a Markdown page; a line ends where CommonMark says it does."""
-    lines = [line for line in re.split(r"\r\n|\r|\n", markdown) if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]] for line in lines]
+def markdown(board, sort=""):
+    return as_markdown(board, board.rows(sort), sort)
+
+
+def tables(text):
+    """Return the cells of each table of a Markdown page; a line ends where CommonMark says it does."""
+    found = [[]]
+    for line in re.split(r"\r\n|\r|\n", text):
+        if line.startswith("|"):
+            found[-1].append([cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]])
+        elif found[-1]:
+            found.append([])
+    return [table for table in found if table]
+
+
+def table(text):
+    (found,) = tables(text)
+    return found
+
+
+def from_csv(text):
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert all(None not in row and None not in row.values() for row in rows)
+    return rows
 
 
 def test_markdown_has_a_row_per_entry_in_order_of_rank(board):
-    heading, rule, *rows = table(as_markdown(board))
-    assert heading == list(columns("auc"))
+    heading, rule, *rows = table(markdown(board))
+    assert heading == [
+        "rank",
+        "recipe",
+        "accuracy",
+        "recall",
+        "precision",
+        "f1",
+        "auc",
+        "P(first)",
+        "threshold",
+        "trials",
+        "status",
+    ]
     assert rule == ["---"] * len(heading)
+    rates = ["0.750", "0.500", "0.250", "0.333"]
     assert rows == [
-        ["1", "vgg16 + none + smote", "0.750", "0.500", "0.250", "0.375", "0.912", "0.438", "5", "complete"],
-        [
-            "2",
-            "control-border + none + smote (control)",
-            "0.750",
-            "0.500",
-            "0.250",
-            "0.375",
-            "0.500",
-            "0.438",
-            "5",
-            "complete",
-        ],
-        ["-", "resnet50 + none + smote", "-", "-", "-", "-", "-", "-", "0", "failed"],
+        ["1", "vgg16 + none + smote", *rates, f"0.912 (0.800{TO}0.960)", "-", "0.438", "5", "complete"],
+        ["2", "control-border + none + smote (control)", *rates, "0.500", "-", "0.438", "5", "complete"],
+        ["-", "resnet50 + none + smote", "-", "-", "-", "-", "-", "-", "-", "0", "failed"],
     ]
 
 
+def test_ranks_come_with_their_interval_and_those_not_told_apart_from_the_first_with_an_equals_sign(board_of, compete):
+    rows = table(markdown(board_of(compete("first", 3.0), compete("near", 2.9), compete("far", 0))))[2:]
+    assert [row[0] for row in rows] == [f"1 (1{TO}2)", f"=2 (1{TO}2)", f"3 (3{TO}3)"]
+    assert all(re.fullmatch(rf"0\.\d{{3}} \(0\.\d{{3}}{TO}\d\.\d{{3}}\)", cell) for row in rows for cell in row[2:7])
+    assert sum(float(row[7]) for row in rows) == pytest.approx(1, abs=0.002)
+
+
 def test_markdown_says_what_it_is_of_and_what_must_be_read_with_it(board):
-    text = as_markdown(board)
-    assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials a recipe, auc maximised on validation")
+    text = markdown(board)
+    assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials a study, auc maximised on validation")
     assert "> resnet50+none+smote is failed: MemoryError: no room\n" in text
-    assert text.count("the classes tell sizes apart") == 1
-    assert "Images: train 30 normal and 90 pneumonia, validation 10 and 40, test 11 and 41; 2 files skipped." in text
-    assert "patients may be on both sides" not in text
+    assert "> data audit: clean\n" in text
+    assert text.count(SIZES) == 1
+    assert f"> vgg16+none+smote, control-border+none+smote: {SIZES}" in text  # the third row has it not
+    assert (
+        "Images: 54 normal and 132 pneumonia of 99 patients (train 30 + 90; validation 10 + 40; test 14 + 2); 2 files skipped."
+    ) in text
+    assert "patients shared" not in text
+    assert "from 2,000 resamplings of patients" in text
+
+
+def test_a_warning_of_all_rows_names_none_of_them(make_protocol, make_entry):
+    entries = [make_entry(name, 0.75, warnings=(SIZES,)) for name in ("a", "b")]
+    assert f"> {SIZES}\n" in markdown(Board(protocol=make_protocol(), entries=tuple(entries)))
+
+
+def test_the_audits_verdict_and_a_random_cut_are_told(make_protocol, make_entry):
+    found = Audit(findings=(Finding(check="shared-patients", severity="warning", count=1200, message="shared"),))
+    protocol = make_protocol(split="paper", folds=5, seeds=3)
+    text = markdown(Board(protocol=protocol, entries=(make_entry("a", 0.75, audit=found, protocol=protocol),)))
+    assert "split paper (in-distribution, patients shared), 5 folds, 3 seeds, 5 trials a study" in text
+    assert "> data audit: 1 finding: 1,200 shared-patients (warning)\n" in text
+    assert "over 5 folds (Nadeau and Bengio)" in text
+
+
+def test_further_thresholds_and_external_test_sets_are_tables_of_their_own(board_of, compete, make_protocol):
+    competitor = compete("a", protocol=make_protocol(also_at=(0.25, 0.7)))
+    result = ExternalResult(
+        name="ward_2",
+        dataset="other",
+        fingerprint="e",
+        normal=3,
+        pneumonia=5,
+        recipe=competitor.entry.recipe,
+        selections=competitor.entry.selections,
+        metrics={"auc": 0.625, "recall": 0.5},
+        intervals={"auc": (0.5, 0.75)},
+    )
+    board = replace(board_of(competitor, compete("b", protocol=competitor.entry.protocol)), external={})
+    board = replace(board, external={"ward_2": {competitor.entry.recipe: result}})
+    text = markdown(board)
+    _, first, second, external = tables(text)
+    assert "At threshold 0.25:\n" in text
+    assert first[0] == second[0] == ["recipe", "accuracy", "recall", "precision", "f1", "specificity"]
+    recall = {row["backbone"]: f"{row['recall@0.7']:.3f}" for row in board.rows()}
+    assert {row[0].split()[0]: row[2].split()[0] for row in second[2:]} == recall
+    assert "External test set ward_2, scored with the same heads and thresholds:\n" in text
+    assert external[0] == ["recipe", "accuracy", "recall", "precision", "f1", "auc"]
+    assert {row[0].split()[0]: row[1:] for row in external[2:]} == {
+        "a": ["-", "0.500", "-", "-", f"0.625 (0.500{TO}0.750)"],
+        "b": ["-"] * 5,
+    }
 
 
 def test_csv_has_every_number_in_full(board):
-    rows = list(csv.DictReader(io.StringIO(as_csv([board]), newline="")))
+    rows = from_csv(as_csv(board.rows()))
     assert [row["recipe"] for row in rows] == ["vgg16+none+smote", "control-border+none+smote", "resnet50+none+smote"]
     assert [row["rank"] for row in rows] == ["1", "2", ""]
     assert [row["auc"] for row in rows] == ["0.91234567", "0.5", ""]
+    assert [row["auc_low"] for row in rows] == ["0.8", "", ""]
+    assert rows[0]["warnings"] == SIZES
     assert rows[2]["reason"] == "MemoryError: no room"
-    assert all(None not in row and None not in row.values() for row in rows)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text_comes_back_from_the_csv(make_protocol, make_entry, hostile):
-    board = Board(protocol=make_protocol(), entries=(make_entry(hostile, 0.5), make_entry("x", reason=hostile)))
-    rows = list(csv.DictReader(io.StringIO(as_csv([board]), newline="")))
+    entries = (make_entry(hostile, 0.5, warnings=(hostile,)), make_entry("x", reason=hostile))
+    rows = from_csv(as_csv(Board(protocol=make_protocol(), entries=entries).rows()))
     assert [row["backbone"] for row in rows] == [hostile, "x"]
+    assert rows[0]["warnings"] == hostile
     assert rows[1]["reason"] == hostile
-    assert all(None not in row and None not in row.values() for row in rows)
 
 
-def test_the_rows_of_all_boards_have_one_heading(board):
-    rows = list(csv.reader(io.StringIO(as_csv([board, board]), newline="")))
-    assert len(rows) == 7
-    assert sum(row[:3] == ["protocol", "rank", "recipe"] for row in rows) == 1
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_stays_in_its_cell_and_its_line_of_the_markdown(make_protocol, make_entry, hostile):
+    entries = (make_entry(hostile, 0.5, warnings=(hostile,)), make_entry("x", reason=hostile))
+    text = markdown(Board(protocol=make_protocol(notice=hostile), entries=entries))
+    found = table(text)
+    assert {len(row) for row in found} == {11}
+    assert len(found) == 4
+    assert "<script" not in text
+    quoted = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.startswith(("|", "#", "> "))]
+    assert [line.partition(":")[0] for line in quoted] == ["Positive class"]
+
+
+def test_the_rows_of_all_boards_have_one_heading(board, make_protocol, make_entry):
+    other = make_protocol(also_at=(0.7,))
+    more = Board(protocol=other, entries=(make_entry("x", 0.5, protocol=other),))
+    rows = from_csv(as_csv([*board.rows(), *more.rows()]))
+    assert len(rows) == 4
+    assert list(rows[0])[:3] == ["protocol", "rank", "rank_low"]
+    assert [row["recall@0.7"] for row in rows] == [""] * 4
+    assert len({row["protocol"] for row in rows}) == 2
     assert as_csv([]) == ""
 
 
-def test_tables_are_sorted_by_another_metric_if_asked_for(make_protocol, make_entry):
-    better = {"accuracy": 0.9, "recall": 0.9, "precision": 0.9, "f1": 0.9, "auc": 0.5}
-    board = Board(protocol=make_protocol(), entries=(make_entry("a", 0.9), make_entry("b", 0.5, metrics=better)))
-    assert [row[1] for row in table(as_markdown(board))[2:]] == ["a + none + smote", "b + none + smote"]
-    assert [row[1] for row in table(as_markdown(board, "recall"))[2:]] == ["b + none + smote", "a + none + smote"]
-    assert [row["backbone"] for row in csv.DictReader(io.StringIO(as_csv([board], "recall")))] == ["b", "a"]
+def test_the_rows_of_all_boards_are_one_json_list(board, make_protocol, make_entry):
+    more = Board(protocol=make_protocol(seed=1), entries=(make_entry("ü", 0.75),))
+    text = as_json([*board.rows(), *more.rows()])
+    assert [row["backbone"] for row in json.loads(text)] == ["vgg16", "control-border", "resnet50", "ü"]
+    assert "ü" in text
+    assert json.loads(as_json([])) == []
+
+
+@pytest.mark.parametrize(("sort", "first"), [("", "a"), ("recall", "b"), ("specificity", "b"), ("brier", "b")])
+def test_tables_are_sorted_by_another_metric_if_asked_for_and_show_it(make_protocol, make_entry, sort, first):
+    better = {"accuracy": 0.9, "recall": 0.9, "precision": 0.9, "f1": 0.9, "auc": 0.5, "specificity": 0.9, "brier": 0.1}
+    worse = {"accuracy": 0.8, "recall": 0.8, "precision": 0.8, "f1": 0.8, "auc": 0.9, "specificity": 0.8, "brier": 0.2}
+    entries = tuple(make_entry(name, 0.5, metrics=metrics) for name, metrics in (("a", worse), ("b", better)))
+    board = Board(protocol=make_protocol(), entries=entries)
+    heading, _, *rows = table(markdown(board, sort))
+    assert rows[0][1] == f"{first} + none + smote"
+    assert (sort or "auc") in heading
+    assert from_csv(as_csv(board.rows(sort)))[0]["backbone"] == first
 
 
 def test_an_empty_board_is_a_table_without_rows(make_protocol):
     board = Board(protocol=make_protocol(), entries=())
-    assert len(table(as_markdown(board))) == 2
-    assert as_csv([board]) == ""
+    assert len(table(markdown(board))) == 2
+    assert as_csv(board.rows()) == ""
 
 
 def on_terminal(board, capsys):
-    print_board(board)
+    print_board(board, board.rows())
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "render",
-    [
-        pytest.param(lambda board, capsys: as_markdown(board), id="markdown"),
-        pytest.param(lambda board, capsys: as_csv([board]), id="csv"),
-        pytest.param(lambda board, capsys: rows_as_json([board]), id="json"),
-        pytest.param(on_terminal, id="terminal"),
-    ],
-)
-def test_the_notice_is_in_every_rendering(make_protocol, board, capsys, render):
-    noticed = Board(protocol=make_protocol(notice="not for diagnosis: drawn films"), entries=board.entries)
-    assert "not for diagnosis: drawn films" in render(noticed, capsys)
+RENDERERS = [
+    pytest.param(lambda board, capsys: markdown(board), id="markdown"),
+    pytest.param(lambda board, capsys: as_csv(board.rows()), id="csv"),
+    pytest.param(lambda board, capsys: as_json(board.rows()), id="json"),
+    pytest.param(on_terminal, id="terminal"),
+]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_the_notice_the_audit_and_the_warnings_are_in_every_rendering(make_protocol, make_entry, capsys, render):
+    protocol = make_protocol(notice="not for diagnosis: drawn films")
+    audit = Audit(findings=(Finding(check="near-duplicates", severity="leak", count=2, message="2 images"),))
+    entry = make_entry("a", 0.75, protocol=protocol, audit=audit, warnings=("2 images on both sides",))
+    text = " ".join(render(Board(protocol=protocol, entries=(entry,)), capsys).split())
+    assert "not for diagnosis: drawn films" in text
+    assert "1 finding: 2 near-duplicates (leak)" in text
+    assert "2 images on both sides" in text
 
 
 @pytest.mark.parametrize("hostile", ["[red]markup[/]", "[/]", ":smile: a|b", "<script>", "\\[bold]"])
 def test_hostile_text_is_printed_as_it_is(make_protocol, make_entry, capsys, hostile):
-    board = Board(protocol=make_protocol(), entries=(make_entry("x", reason=hostile),))
+    board = Board(protocol=make_protocol(), entries=(make_entry(hostile, 0.75), make_entry("x", reason=hostile)))
     out = on_terminal(board, capsys)
-    assert f"x+none+smote is failed: {hostile}".split() == out.split("* ")[-1].split()
+    assert f"* x+none+smote is failed: {hostile}" in re.sub(r" +\n", "\n", out)
+    assert any(line.split()[1:2] == hostile.split()[:1] for line in out.splitlines())
+
+
+def test_a_person_sees_intervals_under_the_values(board_of, compete, capsys):
+    lines = on_terminal(board_of(compete("first", 3.0), compete("near", 2.9)), capsys).splitlines()
+    (row,) = [number for number, line in enumerate(lines) if re.match(r" +=2 +near ", line)]
+    assert re.match(rf" +1{TO}2 +none \+ none +0\.\d{{3}}{TO}\d\.\d{{3}} ", lines[row + 1])
+    assert "status" not in lines[2]  # all are complete
 
 
 def test_both_tables_are_written_whole(board, tmp_path):
     write_tables(tmp_path / "phantom", board)
     files = {file.name: file.read_bytes().decode() for file in (tmp_path / "phantom").iterdir()}
-    assert files == {"LEADERBOARD.md": as_markdown(board), "leaderboard.csv": as_csv([board])}
+    assert files == {"LEADERBOARD.md": markdown(board), "leaderboard.csv": as_csv(board.rows())}

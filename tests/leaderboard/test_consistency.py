@@ -1,0 +1,155 @@
+"""Entries whose numbers cannot be true are refused, with the file and the number."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from cxrbench.errors import CxrbenchError
+from cxrbench.files import write_json
+from cxrbench.leaderboard.board import read_board
+from cxrbench.leaderboard.entry import DatasetFacts, PartCounts, read_entry, write_entry
+
+
+@pytest.fixture(scope="module")
+def stored(compete, make_protocol):
+    """Return an entry of three folds and two seeds as it lies on disk."""
+    return compete(protocol=make_protocol(folds=3, seeds=2)).entry.model_dump(mode="json")
+
+
+@pytest.fixture
+def changed(stored, tmp_path):
+    """Write the entry down with a change made by hand; return its path."""
+
+    def write(change):
+        entry = json.loads(json.dumps(stored))
+        change(entry)
+        write_json(tmp_path / "entries" / "texture.json", entry)
+        return tmp_path / "entries" / "texture.json"
+
+    return write
+
+
+def head(entry, fold=1, seed=1):
+    return entry["folds"][fold]["heads"][seed]
+
+
+def more(metric, by=0.01):
+    def change(entry):
+        entry["metrics"][metric] += by
+
+    return change
+
+
+def better_head(metric):
+    def change(entry):
+        head(entry)["metrics"][metric] += 0.01
+
+    return change
+
+
+def a_miss_less(entry):
+    head(entry)["confusion"]["tp"] += 1
+    head(entry)["confusion"]["fn"] -= 1
+
+
+def an_image_more(entry):
+    head(entry)["confusion"]["tn"] += 1
+
+
+def narrow(entry):
+    entry["intervals"]["auc"] = [entry["metrics"]["auc"] + 0.001, 1.0]
+
+
+def impossible_auc(entry):
+    head(entry)["metrics"]["auc"] = 0.001
+
+
+def unheard_of(entry):
+    entry["metrics"]["charm"] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (more("accuracy"), r"accuracy 0\.\d+ is not the mean of what its folds and seeds came to"),
+        (more("auc", 1e-6), r"auc 0\.\d+ is not the mean"),
+        (more("brier", -0.01), r"brier 0\.\d+ is not the mean"),
+        (better_head("accuracy"), r"fold 1, seed 1: accuracy is 0\.\d+, but \d+ TP, \d+ FP, \d+ FN and \d+ TN make 0\.\d+"),
+        (better_head("specificity"), r"fold 1, seed 1: specificity is 0\.\d+, but"),
+        (a_miss_less, r"fold 1, seed 1: \w+ is 0\.\d+, but \d+ TP"),
+        (an_image_more, r"fold 1, seed 1: its confusion matrix has \d+ pneumonia and \d+ normal images, but the test part has"),
+        (impossible_auc, r"fold 1, seed 1: auc is 0\.001, but no ROC curve"),
+        (narrow, r"auc 0\.\d+ lies outside its interval 0\.\d+ to 1$"),
+        (unheard_of, r"charm 0\.5 is not the mean"),
+    ],
+)
+def test_a_number_changed_by_hand_is_refused_by_file_and_number(changed, change, words):
+    path = changed(change)
+    with pytest.raises(CxrbenchError, match=words) as caught:
+        read_entry(path)
+    assert str(caught.value).startswith(f"{path} is refused: ")
+
+
+def test_an_entry_that_nobody_changed_is_read(changed, stored):
+    assert read_entry(changed(lambda entry: None)).model_dump(mode="json") == stored
+
+
+def test_what_is_not_complete_has_no_numbers_to_refuse(changed):
+    def fail(entry):
+        entry.update(status="failed", reason="no", metrics={"accuracy": 5.0})
+
+    assert read_entry(changed(fail)).status == "failed"
+
+
+def test_a_board_with_a_refused_entry_is_not_shown(folder, compete):
+    folder.begin()
+    path = compete("vgg16").write(folder)
+    stored = json.loads(path.read_text())
+    stored["metrics"]["accuracy"] += 0.01
+    write_json(path, stored)
+    with pytest.raises(CxrbenchError, match=rf"{re.escape(str(path))} is refused: accuracy"):
+        read_board(folder.path)
+
+
+COUNTS = {"train_normal": 939, "train_pneumonia": 2711, "validation_normal": 201, "validation_pneumonia": 581}
+
+
+@pytest.fixture
+def published(make_entry, tmp_path):
+    """Write a row of a paper's table down: metrics alone, of one random test part."""
+
+    def write(metrics, *, normal=201, pneumonia=581):
+        part = PartCounts(**COUNTS, test_normal=normal, test_pneumonia=pneumonia)
+        facts = DatasetFacts(name="p", fingerprint="f", normal=1341, pneumonia=3875, patients=1, skipped=0, folds=(part,))
+        path = tmp_path / "published.json"
+        write_entry(path, make_entry("x", 0.5, metrics=metrics, folds=(), dataset=facts))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("metrics", "number"),
+    [
+        ({"accuracy": 0.764, "precision": 0.2619}, "accuracy 0.764"),
+        ({"accuracy": 0.636, "precision": 0.2576}, "0.636"),
+        ({"accuracy": 0.928, "recall": 0.966, "precision": 0.927}, "accuracy 0.928"),
+    ],
+    ids=["InceptionV3", "VGG16", "ResNet50"],
+)
+def test_the_table_of_the_report_that_the_project_started_from_is_refused(published, metrics, number):
+    path = published(metrics)
+    with pytest.raises(CxrbenchError, match="no confusion matrix of 782 test images, 581 of them pneumonia, has") as caught:
+        read_entry(path)
+    assert str(caught.value).startswith(f"{path} is refused: ")
+    assert number in str(caught.value)
+
+
+def test_a_published_row_that_can_be_true_is_read(published):
+    tp, fp, fn, tn = 560, 40, 21, 161
+    metrics = {"accuracy": (tp + tn) / 782, "recall": tp / (tp + fn), "precision": tp / (tp + fp)}
+    read_entry(published(metrics))
+    read_entry(published({name: round(value, 3) for name, value in metrics.items()}))
