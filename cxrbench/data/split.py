@@ -45,7 +45,8 @@ def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int
 
     `paper` cuts 70/15/15 at random, stratified by label, as the literature does: patients fall on both sides. `grouped` does
     the same with whole groups, that is patients and whoever shares an image with them. `official` keeps the source's test part,
-    and its validation part only if that has at least 100 images; otherwise validation is cut from the rest by group.
+    and its validation part only if that has at least 100 images and shares no group with training; otherwise validation is cut
+    from the rest by group.
 
     Two folds and more are a cross-validation: every row is in the test part of exactly one of them.
 
@@ -82,9 +83,8 @@ def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, fold
     test = np.flatnonzero(part == "test")
     if not len(test):
         raise ConfigError(f"--split official: {dataset.name} has no test part of its own; use --split grouped")
-    validation = np.flatnonzero(part == "val")
-    if len(validation) >= MINIMUM_OFFICIAL_VALIDATION:
-        train = np.flatnonzero((part != "test") & (part != "val"))
+    validation, train = np.flatnonzero(part == "val"), np.flatnonzero((part != "test") & (part != "val"))
+    if len(validation) >= MINIMUM_OFFICIAL_VALIDATION and not np.isin(groups[validation], groups[train]).any():
         return Split(train=train, validation=validation, test=test)
     return _with_validation(np.flatnonzero(part != "test"), test, dataset.labels, groups, seed_from(seed, "validation"))
 

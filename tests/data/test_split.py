@@ -167,6 +167,17 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
         assert split.train.tolist() == list(range(200))
 
 
+def test_official_cuts_anew_where_the_source_has_a_patient_in_both_training_and_validation(dataset_of):
+    rows = [(row % 2, f"p{row}", "train" if row < 300 else "val" if row < 420 else "test") for row in range(500)]
+    kept = split_once(dataset_of(rows), "official", 0)
+    assert kept.validation.tolist() == list(range(300, 420))
+    rows[300] = (0, "p0", "val")
+    cut = split_once(dataset_of(rows), "official", 0)
+    assert cut.validation.tolist() != kept.validation.tolist()
+    assert cut.test.tolist() == kept.test.tolist() == list(range(420, 500))
+    assert len({0, 300}.intersection(cut.validation.tolist())) in {0, 2}
+
+
 def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
     with pytest.raises(ConfigError, match="handmade has no test part of its own; use --split grouped"):
         split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
