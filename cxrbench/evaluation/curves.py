@@ -74,15 +74,24 @@ def calibration_error(labels: NDArray[np.int64], scores: Floats, weights: Floats
     is the sum over bins of |sum of (label - score)| / n. It is biased upwards in small samples: rank by Brier rather.
     """
     first = np.append(0, np.flatnonzero(np.diff(scores)) + 1)
-    mass = np.add.reduceat(weights, first, axis=1)
-    gap = np.add.reduceat(weights * (labels - scores), first, axis=1)
+    mass, gap = _grouped(weights, first), _grouped(weights * (labels - scores), first)
     until = np.cumsum(mass, axis=1)
-    images = until[:, -1:]
-    bins = np.minimum(BINS * (until - mass / 2) / images, BINS - 1).astype(np.int64)
-    bins += BINS * np.arange(len(weights))[:, None]
-    sums = np.bincount(bins.ravel(), weights=gap.ravel(), minlength=BINS * len(weights))
-    error: Floats = np.abs(sums).reshape(len(weights), BINS).sum(axis=1) / images[:, 0]
+    middle = until - mass / 2
+    middle *= BINS
+    middle /= until[:, -1:]
+    bins = middle.astype(np.int64)
+    bins += (BINS + 1) * np.arange(len(weights))[:, None]  # one more for last images that were not drawn: it stays empty
+    sums = np.bincount(bins.ravel(), weights=gap.ravel(), minlength=(BINS + 1) * len(weights))
+    error: Floats = np.abs(sums).reshape(len(weights), BINS + 1).sum(axis=1) / until[:, -1]
     return error
+
+
+def _grouped(values: Floats, first: NDArray[np.int64]) -> Floats:
+    """Add up the columns of equal scores, of which the first ones are given."""
+    if len(first) == values.shape[1]:
+        return values
+    sums: Floats = np.add.reduceat(values, first, axis=1)
+    return sums
 
 
 def _before(tp: Floats) -> Floats:
