@@ -164,6 +164,11 @@ def test_an_unknown_argument_in_python_is_named():
         ("split", "random", "'official', 'grouped' or 'paper'"),
         ("resize", "crop", "'stretch' or 'pad'"),
         ("precision", "float16", "'float32' or 'bfloat16'"),
+        ("folds", 0, "greater than or equal to 1"),
+        ("folds", 21, "less than or equal to 20"),
+        ("seeds", 0, "greater than or equal to 1"),
+        ("prevalence", 0, "greater than 0"),
+        ("prevalence", 1, "less than 1"),
         ("threshold", "recall>=1.5", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
         ("threshold", "best", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
     ],
@@ -178,6 +183,46 @@ def test_a_bad_value_is_named_with_its_flag_and_what_is_expected_wherever_it_was
     for caught in (by_flag, by_environment):
         assert str(caught.value).startswith(flag)
         assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("also_at", [[1.0], [0], ["high"], [0.5, -1]])
+def test_further_thresholds_lie_between_0_and_1(also_at):
+    with pytest.raises(ConfigError, match=r"^--also-at "):
+        read_settings({"also_at": also_at})
+
+
+def test_further_thresholds_are_sorted_and_each_counts_once(monkeypatch):
+    assert read_settings({"also_at": [0.7, 0.3, 0.7]}).also_at == (0.3, 0.7)
+    monkeypatch.setenv("CXRBENCH_ALSO_AT", "0.9 0.2")
+    assert read_settings({}).also_at == (0.2, 0.9)
+    toml("also-at = [0.6, 0.5]\n")
+    monkeypatch.delenv("CXRBENCH_ALSO_AT")
+    assert read_settings({}).also_at == (0.5, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["elsewhere"], "'elsewhere' must be written NAME=PATH"),
+        (["=films"], "must be written NAME=PATH"),
+        (["elsewhere="], "must be written NAME=PATH"),
+        (["../up=films"], "must be written NAME=PATH, the name of letters, digits and hyphens"),
+        (["a b=films"], "must be written NAME=PATH"),
+        (["ward=one", "ward=two"], "the name 'ward' is given twice"),
+    ],
+)
+def test_an_external_test_set_needs_a_name_of_its_own_that_can_be_a_folders(texts, words):
+    with pytest.raises(ConfigError, match=r"^--external ") as caught:
+        read_settings({"external": texts})
+    assert words in str(caught.value)
+
+
+def test_external_test_sets_come_from_flag_environment_and_file(monkeypatch):
+    toml('external = "ward-2=films/other=one"\n')
+    assert read_settings({}).external == ("ward-2=films/other=one",)
+    monkeypatch.setenv("CXRBENCH_EXTERNAL", "a=one b=phantom:images=60,seed=3")
+    assert read_settings({}).external == ("a=one", "b=phantom:images=60,seed=3")
+    assert read_settings({"external": ["c=two"]}).external == ("c=two",)
 
 
 def test_all_bad_values_are_named_at_once():
@@ -235,17 +280,81 @@ def test_the_command_takes_an_unknown_component_from_the_file():
     assert done.stderr == "error: unknown backbone 'textur': did you mean texture?\n"
 
 
+REPORTS_BACKBONES = ("resnet50", "densenet121", "inceptionv3", "vgg16")
+
+
+def test_the_preset_report_has_the_reports_settings():
+    settings = read_settings({"preset": "report"})
+    assert settings.backbone == tuple(f"{name}:preprocessing=rescale" for name in REPORTS_BACKBONES)
+    assert (settings.split, settings.image_size, settings.resize) == ("paper", 224, "stretch")
+    assert (settings.augmentation, settings.imbalance) == (("none", "paper"), ("none", "class-weights"))
+    assert settings.engine == "fixed:dropout=0.5,learning_rate=0.001"
+    assert (settings.trials, settings.epochs, settings.batch_size) == (1, 10, 32)
+    assert (settings.threshold, settings.also_at, settings.controls) == ("fixed=0.5", (0.7,), True)
+
+
+def test_both_presets_differ_in_the_pixels_that_backbones_get_and_in_nothing_else():
+    report, native = (read_settings({"preset": name}).model_dump() for name in ("report", "report-native"))
+    assert native["backbone"] == REPORTS_BACKBONES
+    assert {name for name in report if report[name] != native[name]} == {"preset", "backbone"}
+
+
+def test_flags_environment_and_file_come_before_a_preset(monkeypatch):
+    toml("trials = 11\nepochs = 12\nbatch-size = 13\n")
+    monkeypatch.setenv("CXRBENCH_TRIALS", "21")
+    monkeypatch.setenv("CXRBENCH_EPOCHS", "22")
+    settings = read_settings({"preset": "report", "trials": 31, "backbone": ["texture"]})
+    assert (settings.trials, settings.epochs, settings.batch_size) == (31, 22, 13)
+    assert (settings.backbone, settings.split, settings.also_at) == (("texture",), "paper", (0.7,))
+
+
+def test_a_preset_is_named_by_flag_environment_or_file_in_this_order(monkeypatch):
+    toml('preset = "report"\n')
+    assert read_settings({}).backbone[0] == "resnet50:preprocessing=rescale"
+    monkeypatch.setenv("CXRBENCH_PRESET", "report-native")
+    assert read_settings({}).backbone[0] == "resnet50"
+    assert read_settings({"preset": "report"}).backbone[0] == "resnet50:preprocessing=rescale"
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest(monkeypatch):
+    with pytest.raises(ConfigError, match=r"^unknown preset 'reprot': did you mean report\?$"):
+        read_settings({"preset": "reprot"})
+    monkeypatch.setenv("CXRBENCH_PRESET", "quick")
+    with pytest.raises(ConfigError, match=r"^unknown preset 'quick': known: report, report-native$"):
+        read_settings({})
+
+
+def test_an_unknown_preset_ends_the_command_with_exit_code_2_and_one_line():
+    done = command("run", "--preset", "report-nativ")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unknown preset 'report-nativ': did you mean report-native or report?\n"
+
+
 @pytest.mark.parametrize(
-    "change", [{"trials": 51}, {"seed": 1}, {"fingerprint": "1" * 64}, {"threshold": "youden"}, {"precision": "bfloat16"}]
+    "change",
+    [
+        {"trials": 51},
+        {"seed": 1},
+        {"seeds": 2},
+        {"folds": 2},
+        {"also_at": (0.7,)},
+        {"prevalence": 0.2},
+        {"fingerprint": "1" * 64},
+        {"threshold": "youden"},
+        {"precision": "bfloat16"},
+    ],
 )
 def test_whatever_changes_in_a_protocol_changes_its_name(change):
     assert PROTOCOL.model_copy(update=change).name != PROTOCOL.name
     assert PROTOCOL.model_copy().name == PROTOCOL.name
 
 
-def test_the_budget_is_no_part_of_a_study_and_all_else_is():
-    assert PROTOCOL.model_copy(update={"trials": 100}).study_identity == PROTOCOL.study_identity
+def test_the_budget_and_what_comes_after_a_study_are_no_part_of_it_and_all_else_is():
+    for change in ({"trials": 100}, {"seeds": 5}, {"also_at": (0.7,)}, {"prevalence": 0.2}, {"notice": "other words"}):
+        assert PROTOCOL.model_copy(update=change).study_identity == PROTOCOL.study_identity
     for change in (
+        {"folds": 5},
+        {"split": "paper"},
         {"seed": 1},
         {"epochs": 11},
         {"engine": "optuna:sampler=random"},
@@ -271,7 +380,7 @@ def test_every_setting_is_a_flag_and_the_help_tells_the_true_default():
         help_text = hints[name].__metadata__[0].help
         if isinstance(field.default, int) and not isinstance(field.default, bool):
             assert f"[{field.default}]" in help_text, name
-        if isinstance(field.default, str):
+        if isinstance(field.default, str) and field.default:
             assert f"[{field.default}]" in help_text, name
 
 

@@ -21,7 +21,16 @@ def imported(folder, *arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["plugins", "list"], ["plugins", "list", "--json"], ["leaderboard", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["plugins", "list"],
+        ["plugins", "list", "--json"],
+        ["leaderboard", "--help"],
+        ["compare", "--help"],
+        ["reproduce", "--help"],
+    ],
 )
 def test_a_command_that_computes_nothing_imports_nothing_that_computes(arguments, tmp_path):
     names, printed = imported(tmp_path, SCRIPT, *arguments)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cxrbench.errors import PluginError
 from cxrbench.plugin.contracts import Fold
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.references import load_file
@@ -24,7 +25,9 @@ def register_imbalances():
         Imbalance(name="spy", factory=__name__ + ":spy", needs_features=True),
         Imbalance(name="blind-spy", factory=__name__ + ":spy"),
         Imbalance(name="vandal", factory=__name__ + ":vandal", needs_features=True),
-        Imbalance(name="blind-vandal", factory=__name__ + ":vandal"),
+        Imbalance(name="liar", factory=__name__ + ":liar", needs_features=True),
+        Imbalance(name="blind-liar", factory=__name__ + ":liar"),
+        Imbalance(name="forger", factory=__name__ + ":forger", needs_features=True),
     ]
 
 
@@ -56,10 +59,18 @@ def neighbours(thing):
 
 
 def vandal(fold, *, seed):
-    fold.labels[:] = 1 - fold.labels
-    if fold.features is not None:
-        fold.features[:] = 1e6
+    fold.features[:] = 1e6
     return Balance()
+
+
+def liar(fold, *, seed):
+    fold.labels[0] = 1 - fold.labels[0]
+    return Balance()
+
+
+def forger(fold, *, seed, of=1):
+    synthetic = fold.features[:of].copy()
+    return Balance(indices=np.arange(of, len(fold.labels)), synthetic=(synthetic, 1 - fold.labels[:of]))
 """
 
 
@@ -93,15 +104,29 @@ def test_the_training_rows_are_all_that_a_strategy_can_reach(make_job, plugin, t
         assert array.base is None
 
 
-@pytest.mark.parametrize("name", ["vandal", "blind-vandal"])
-def test_what_a_strategy_does_to_its_arguments_has_no_effect(make_job, plugin, tensorflow_ready, name):
-    job, honest = make_job(name, of_host=load_host([plugin])), make_job("none")
-    labels, held_out = job.train[1].copy(), job.validation[1].copy()
+def test_what_a_strategy_does_to_its_features_has_no_effect(make_job, plugin, tensorflow_ready):
+    job, honest = make_job("vandal", of_host=load_host([plugin])), make_job("none")
     features = job.views[0].gather(np.arange(80))
     for number in range(2):
         result, expected = train_trial(job, number, PARAMS), train_trial(honest, number, PARAMS)
         assert result.losses == expected.losses
         assert result.scores.tobytes() == expected.scores.tobytes()
+    np.testing.assert_array_equal(job.views[0].gather(np.arange(80)), features)
+
+
+@pytest.mark.parametrize("name", ["liar", "blind-liar"])
+def test_a_strategy_that_alters_labels_in_place_is_refused_and_alters_none(make_job, plugin, name):
+    job = make_job(name, of_host=load_host([plugin]))
+    labels, held_out = job.train[1].copy(), job.validation[1].copy()
+    for _ in range(2):  # what was refused once is not remembered as if it had gone well
+        with pytest.raises(PluginError, match=f"imbalance {name} altered the labels that it was given"):
+            train_trial(job, 0, PARAMS)
     np.testing.assert_array_equal(job.train[1], labels)
     np.testing.assert_array_equal(job.validation[1], held_out)
-    np.testing.assert_array_equal(job.views[0].gather(np.arange(80)), features)
+
+
+@pytest.mark.parametrize("of", [1, 5])
+def test_a_strategy_that_returns_its_rows_under_the_other_label_is_refused(make_job, plugin, of):
+    job = make_job(f"forger:of={of}", of_host=load_host([plugin]))
+    with pytest.raises(PluginError, match=f"imbalance forger:of={of} returned a training row with an altered label"):
+        train_trial(job, 0, PARAMS)

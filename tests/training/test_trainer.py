@@ -9,7 +9,7 @@ from cxrbench.plugin.contracts import CrossEntropy, Focal
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.rows import TrainingRows
 from cxrbench.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
-from cxrbench.training.worker import score_images, train_trial
+from cxrbench.training.worker import freeze_head, score_images, train_trial
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 
@@ -126,16 +126,44 @@ def test_confident_logits_become_scores_without_ties():
     assert (np.diff(scores[1:]) > 0).all()
 
 
-@pytest.mark.parametrize("imbalance", ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"])
-def test_scoring_images_repeats_the_trial_exactly(make_job, imbalance):
+IMBALANCES = ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"]
+
+
+@pytest.mark.parametrize("imbalance", IMBALANCES)
+def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     job = make_job(imbalance, views=2)
     first = train_trial(job, 4, PARAMS)
     train_trial(job, 5, {"learning_rate": 1e-2, "dropout": 0.6})
-    images = np.array([79, 50, 51])
-    validation, scores = score_images(job, 4, {**PARAMS, "threshold": 0.3}, images)
-    assert validation.tobytes() == first.scores.tobytes()
-    np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
+    head = freeze_head(job, 4, {**PARAMS, "threshold": 0.3})
+    assert head.scores.tobytes() == first.scores.tobytes()
     assert (first.scores.shape, first.scores.dtype) == ((30,), np.float64)
+    scores = score_images(head, 16, job.views[0], np.array([79, 50, 51]))
+    np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
+
+
+def test_a_frozen_head_scores_as_it_did_whatever_was_trained_since(make_job):
+    job = make_job(views=2)
+    head = freeze_head(job, 0, PARAMS)
+    weights = [array.copy() for array in head.weights]
+    before = score_images(head, 16, job.views[0], np.arange(80))
+    freeze_head(make_job("focal"), 3, {"learning_rate": 1e-2, "dropout": 0.0})
+    assert score_images(head, 16, job.views[0], np.arange(80)).tobytes() == before.tobytes()
+    assert all(array.tobytes() == copy.tobytes() for array, copy in zip(head.weights, weights, strict=True))
+
+
+def test_a_frozen_head_scores_the_images_of_any_view(make_job, store):
+    job = make_job()
+    head = freeze_head(job, 0, PARAMS)
+    elsewhere = store(job.views[0].gather(np.array([60, 50, 70])))
+    of_elsewhere = score_images(head, 16, elsewhere, np.array([0, 1, 2]))
+    assert of_elsewhere.tobytes() == score_images(head, 16, job.views[0], np.array([60, 50, 70])).tobytes()
+
+
+def test_repeats_differ_in_the_head_and_each_repeats_itself(make_job):
+    job = make_job("smote:k_neighbors=3")
+    repeats = [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
+    assert len(set(repeats)) == 3
+    assert repeats == [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
 
 
 def test_trials_of_one_study_differ_by_their_number(make_job):
@@ -145,6 +173,8 @@ def test_trials_of_one_study_differ_by_their_number(make_job):
 
 def test_validation_is_scored_on_the_clean_view(make_job):
     job = make_job(views=2)
-    found = train_trial(job, 0, {"learning_rate": 1e-5, "dropout": 0.0})
-    _, scores = score_images(job, 0, {"learning_rate": 1e-5, "dropout": 0.0}, job.validation[0])
-    assert scores.tobytes() == found.scores.tobytes()
+    params = {"learning_rate": 1e-5, "dropout": 0.0}
+    found = train_trial(job, 0, params)
+    head = freeze_head(job, 0, params)
+    assert score_images(head, 16, job.views[0], job.validation[0]).tobytes() == found.scores.tobytes()
+    assert score_images(head, 16, job.views[1], job.validation[0]).tobytes() != found.scores.tobytes()
