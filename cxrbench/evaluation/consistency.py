@@ -50,7 +50,13 @@ def contradicts_confusion(metrics: Mapping[str, float], *, tp: int, fp: int, fn:
     return ""
 
 
-def impossible(metrics: Mapping[str, float], *, size: int, positives: int | None = None, decimals: int | None = None) -> str:
+def impossible(
+    metrics: Mapping[str, float],
+    *,
+    size: int,
+    positives: int | None = None,
+    decimals: int | Mapping[str, int] | None = None,
+) -> str:
     """Return "" or a sentence naming the numbers that no confusion matrix of that test set can produce together.
 
     Names the smallest set that it can find: often one number. An AUC must be a multiple of 1 / (2 PN), and its ROC curve must
