@@ -65,6 +65,6 @@ def _without_heads(entry: Entry) -> Iterator[str]:
         return
     parts = entry.dataset.folds[0]
     size = parts.test_normal + parts.test_pneumonia
-    decimals = max((len(f"{value:.12g}".partition(".")[2]) for value in entry.metrics.values()), default=0)
+    decimals = {metric: len(f"{value:.12g}".partition(".")[2]) for metric, value in entry.metrics.items()}
     if problem := impossible(entry.metrics, size=size, positives=parts.test_pneumonia, decimals=decimals):
         yield problem
