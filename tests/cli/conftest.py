@@ -1,4 +1,4 @@
-"""Real runs of the command line, each in a process of its own."""
+"""Real runs of the command line: in a process of their own, or in this one, which has imported TensorFlow already."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from cxrbench.cli.app import main
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
 
@@ -43,14 +47,58 @@ class Place:
         return found
 
     def entries(self, out="leaderboard"):
-        """Return the entries by recipe."""
+        """Return the entries by recipe, that of the majority class left out."""
         read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
-        return {entry["recipe"]: entry for entry in read}
+        return {entry["recipe"]: entry for entry in read if entry["kind"] == "recipe"}
+
+    def files(self, pattern, out="leaderboard"):
+        """Return the bytes of all files below `out` that match."""
+        return {
+            path.relative_to(self.folder): path.read_bytes() for path in (self.folder / out).glob(pattern) if path.is_file()
+        }
 
 
 @pytest.fixture
 def place(tmp_path):
     return Place(tmp_path)
+
+
+@pytest.fixture
+def here(place, monkeypatch, capsys, tensorflow_ready):
+    """Return a function that runs a command in this process, in the folder of `place` and with its surroundings."""
+    command = place.command()
+    for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
+        monkeypatch.delenv(name)
+    for name in ("CXRBENCH_HOME", "KERAS_HOME"):
+        monkeypatch.setenv(name, command["env"][name])
+    monkeypatch.chdir(place.folder)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cxrbench", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, ended.value.code or 0, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def films(tmp_path):
+    """Write a folder of tiny films: `count` of each class, brighter ones with pneumonia."""
+
+    def write(name, normal, pneumonia, *, seed=0, difference=60):
+        generator = np.random.default_rng(seed)
+        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
+            (tmp_path / name / folder).mkdir(parents=True)
+            for number in range(count):
+                low = 60 + difference * label
+                pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
+        return tmp_path / name
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +119,20 @@ def small_run(tmp_path_factory):
     return place, result
 
 
+@pytest.fixture(scope="session")
+def folded_run(tmp_path_factory):
+    """Run two recipes and the controls once with folds, seeds, a further threshold and an external test set."""
+    place = Place(tmp_path_factory.mktemp("folds"))
+    result = place.call("run", *FOLDED, "--workers", 2, "--json")
+    assert result.returncode == 0, result.stderr
+    return place, result
+
+
+FOLDED = (
+    *("--data", "phantom:images=480,size=64", "--image-size", 64, "--epochs", 2, "--trials", 2, "--offline"),
+    *("--backbone", "random-convnet", "--augmentation", "none", "--imbalance", "none", "--imbalance", "smote"),
+    *("--folds", 3, "--seeds", 2, "--also-at", 0.7, "--external", "ward-2=phantom:images=60,size=64,seed=5"),
+)
 SMALL = (
     *("--data", "phantom:images=420,size=64", "--image-size", 64, "--epochs", 3, "--offline"),
     *("--backbone", "random-convnet", "--backbone", "texture"),

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
 RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentation", "none", "--imbalance", "none", "--offline")
 QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
-
-
-@pytest.fixture
-def films(tmp_path):
-    """Write a folder of tiny films: `count` of each class, brighter ones with pneumonia."""
-
-    def write(name, normal, pneumonia):
-        generator = np.random.default_rng(0)
-        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
-            (tmp_path / name / folder).mkdir(parents=True)
-            for number in range(count):
-                pixels = generator.integers(60 + 60 * label, 140 + 60 * label, (40, 40), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
-        return tmp_path / name
-
-    return write
 
 
 def refused(result, code, *words):
@@ -64,7 +46,8 @@ def test_unreadable_files_are_named_skipped_and_counted(place, films):
         assert "PNEUMONIA/notes.txt" in text
     (entry,) = place.entries().values()
     assert entry["dataset"]["skipped"] == 2
-    assert sum(value for name, value in entry["dataset"].items() if name.endswith(("_normal", "_pneumonia"))) == 420
+    assert (entry["dataset"]["normal"], entry["dataset"]["pneumonia"]) == (200, 220)
+    assert sum(sum(part.values()) for part in entry["dataset"]["folds"]) == 420
 
 
 def test_an_unreadable_file_does_not_shift_the_films_after_it(place, films):
@@ -76,7 +59,8 @@ def test_an_unreadable_file_does_not_shift_the_films_after_it(place, films):
     assert result.returncode == 0, result.stderr
     (entry,) = place.entries().values()
     assert entry["dataset"]["skipped"] == 1
-    assert (entry["validation"]["auc"], entry["metrics"]["auc"]) == (1, 1)  # all films with pneumonia are the brighter ones
+    validation = entry["folds"][0]["validation"]
+    assert (validation["auc"], entry["metrics"]["auc"]) == (1, 1)  # all films with pneumonia are the brighter ones
 
 
 def test_strict_data_makes_an_unreadable_file_an_error(place, films):
@@ -98,6 +82,12 @@ def test_strict_data_makes_an_unreadable_file_an_error(place, films):
         (("--threshold", "best"), ("--threshold best", "max-f1")),
         (("--data", "nowhere/at/all"), ("nowhere/at/all", "no such")),
         (("--data", "phantm"), ("phantm", "did you mean phantom")),
+        (("--external", "ward"), ("--external", "NAME=PATH")),
+        (("--external", "ward=nowhere/at/all"), ("nowhere/at/all", "no such")),
+        (("--also-at", 1.5), ("--also-at 1.5", "less than 1")),
+        (("--folds", 21), ("--folds 21", "less than or equal to 20")),
+        (("--engine", "fixed:dropout=half"), ("dropout=half", "number")),
+        (("--preset", "rapport"), ("unknown preset 'rapport'", "report")),
         (("--config", "absent.toml"), ("absent.toml",)),
         (("--plugin", "absent.py"), ("absent.py",)),
     ],
@@ -130,7 +120,7 @@ def test_a_recipe_that_fails_is_a_row_with_its_reason_beside_the_finished_ones(p
     films("more", 80, 400)
     result = place.call(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
     assert result.returncode == 1
-    rows = {row["imbalance"]: row for row in json.loads(result.stdout)}
+    rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert rows["none"]["status"] == "complete"
     assert rows["smote:k_neighbors=70"]["status"] == "failed"
     assert "70 neighbours" in rows["smote:k_neighbors=70"]["reason"]

@@ -32,18 +32,45 @@ def test_rows_have_the_promised_keys_and_are_ranked_by_the_searched_metric(small
     assert all(row.keys() >= {*promised, "auc", "threshold", "trials"} for row in rows)
     assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
     assert [row["auc"] for row in rows] == sorted((row["auc"] for row in rows), reverse=True)
-    assert {row["trials"] for row in rows} == {3}
+    assert {row["trials"] for row in rows if row["kind"] == "recipe"} == {3}
 
 
-def test_the_grid_is_complete_and_each_control_runs_once_with_none_none(small_run):
+def test_the_grid_is_complete_and_each_control_and_the_majority_come_once_with_none_none(small_run):
     rows = json.loads(small_run[1].stdout)
-    assert len(rows) == 2 * 2 * 2 + 3
-    controls = [(row["backbone"], row["augmentation"], row["imbalance"]) for row in rows if row["control"]]
+    assert len(rows) == 2 * 2 * 2 + 3 + 1
+    controls = [(row["backbone"], row["augmentation"], row["imbalance"], row["kind"]) for row in rows if row["control"]]
     assert sorted(controls) == [
-        ("control-border", "none", "none"),
-        ("control-intensity", "none", "none"),
-        ("control-thumbnail", "none", "none"),
+        ("control-border", "none", "none", "recipe"),
+        ("control-intensity", "none", "none", "recipe"),
+        ("control-thumbnail", "none", "none", "recipe"),
+        ("majority-class", "none", "none", "majority"),
     ]
+
+
+def test_every_row_says_how_sure_its_numbers_and_its_rank_are(small_run):
+    rows = json.loads(small_run[1].stdout)
+    for row in rows:
+        assert 1 <= row["rank_low"] <= row["rank"] <= row["rank_high"] <= len(rows)
+        for metric in ("auc", "f1", "accuracy", "recall", "precision", "brier", "ppv"):
+            assert 0 <= row[f"{metric}_low"] <= row[metric] + 1e-12
+            assert row[metric] - 1e-12 <= row[f"{metric}_high"] <= 1
+        assert isinstance(row["warnings"], list)
+    np.testing.assert_allclose(sum(row["p_first"] for row in rows), 1)
+
+
+def test_the_majority_class_is_what_calling_all_by_the_commoner_training_class_comes_to(small_run):
+    place, result = small_run
+    (row,) = [row for row in json.loads(result.stdout) if row["kind"] == "majority"]
+    entry = json.loads((place.protocol_folder() / "entries" / "majority-class.json").read_text())
+    (parts,) = entry["dataset"]["folds"]
+    assert parts["train_pneumonia"] > parts["train_normal"]
+    _, labels, scores = predictions(place, entry, "test")
+    share = parts["train_pneumonia"] / (parts["train_pneumonia"] + parts["train_normal"])
+    assert set(scores) == {share}
+    assert (row["accuracy"], row["recall"], row["auc"]) == (labels.mean(), 1, 0.5)
+    np.testing.assert_allclose(row["f1"], sklearn_metrics.f1_score(labels, np.ones(len(labels))))
+    np.testing.assert_allclose(row["brier"], np.mean((labels - share) ** 2))
+    assert (row["trials"], row["threshold"], row["specificity"]) == (0, 0.5, 0)
 
 
 def test_stdout_is_data_and_stderr_is_talk(small_run):
@@ -56,7 +83,8 @@ def test_every_metric_comes_from_the_stored_predictions(small_run):
     place, _ = small_run
     for entry in place.entries().values():
         _, labels, scores = predictions(place, entry, "test")
-        called = scores >= entry["threshold"]
+        ((head,),) = [fold["heads"] for fold in entry["folds"]]
+        called = scores >= head["threshold"]
         for name, metric in METRICS.items():
             np.testing.assert_allclose(entry["metrics"][name], metric(labels, called), err_msg=entry["recipe"])
         np.testing.assert_allclose(entry["metrics"]["auc"], sklearn_metrics.roc_auc_score(labels, scores))
@@ -66,9 +94,14 @@ def test_the_threshold_is_the_best_one_on_validation_and_part_of_the_trial(small
     place, _ = small_run
     for entry in place.entries().values():
         _, labels, scores = predictions(place, entry, "validation")
-        best = max(sklearn_metrics.f1_score(labels, scores >= threshold) for threshold in np.unique(scores))
-        np.testing.assert_allclose(sklearn_metrics.f1_score(labels, scores >= entry["threshold"]), best)
-        assert entry["params"]["threshold"] == entry["threshold"]
+        (fold,) = entry["folds"]
+        (threshold,) = [head["threshold"] for head in fold["heads"]]
+        best = max(sklearn_metrics.f1_score(labels, scores >= other) for other in np.unique(scores))
+        np.testing.assert_allclose(sklearn_metrics.f1_score(labels, scores >= threshold), best)
+        trials = optuna.load_study(study_name=None, storage=optuna_storage(journal(place, fold["study"]))).trials
+        (selected,) = [trial for trial in trials if trial.user_attrs["number"] == fold["selected_trial"]]
+        assert selected.params == {**fold["params"], "threshold": threshold}
+        assert selected.value == max(trial.value for trial in trials) == fold["validation"]["auc"]
 
 
 def test_no_patient_is_in_both_validation_and_test(small_run):
@@ -131,6 +164,15 @@ def test_more_trials_are_added_to_the_study_in_another_protocol(copy_of_small_ru
     numbers = [sorted(trial.user_attrs["number"] for trial in study.trials) for study in studies]
     assert all(of_study == list(range(len(of_study))) for of_study in numbers)
     assert len(list(place.folder.glob("leaderboard/*/protocol.json"))) == 2
+    rows = json.loads(place.call("leaderboard", "--format", "json").stdout)
+    for protocol in {row["protocol"] for row in rows}:  # each is ranked by itself
+        mine = [row for row in rows if row["protocol"] == protocol]
+        assert mine[0]["rank"] == 1
+        np.testing.assert_allclose(sum(row["p_first"] for row in mine), 1)
+
+
+def journal(place, study):
+    return place.folder / "leaderboard" / "studies" / f"{study[:16]}.journal"
 
 
 def optuna_storage(path):
@@ -162,12 +204,12 @@ def test_the_engine_can_search_the_threshold(place):
     flags = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--backbone", "random-convnet", "--no-controls")
     fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 1, "--offline")
     assert place.call("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
-    (journal,) = place.folder.glob("leaderboard/studies/*.journal")
-    trials = optuna.load_study(study_name=None, storage=optuna_storage(journal)).trials
+    (path,) = place.folder.glob("leaderboard/studies/*.journal")
+    trials = optuna.load_study(study_name=None, storage=optuna_storage(path)).trials
     assert len({trial.params["threshold"] for trial in trials}) == 3
     assert all(not trial.distributions["threshold"].single() for trial in trials)
     (entry,) = place.entries().values()
-    assert entry["validation"]["f1"] == max(trial.value for trial in trials)
+    assert entry["folds"][0]["validation"]["f1"] == max(trial.value for trial in trials)
 
 
 def test_settings_come_from_file_and_environment_too(place):
@@ -179,6 +221,6 @@ def test_settings_come_from_file_and_environment_too(place):
         **{"CXRBENCH_IMBALANCE": "none focal", "CXRBENCH_TRIALS": "1", "CXRBENCH_WORKERS": "0", "CXRBENCH_OFFLINE": "1"},
     )
     assert result.returncode == 0, result.stderr
-    rows = json.loads(result.stdout)
+    rows = [row for row in json.loads(result.stdout) if row["kind"] == "recipe"]
     assert sorted(row["imbalance"] for row in rows) == ["focal", "none"]
     assert {row["trials"] for row in rows} == {1}

@@ -1,0 +1,78 @@
+"""`cxrbench compare A B`: two rows of a leaderboard side by side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+FIRST, SECOND = "texture+none+smote", "control-border+none+none"
+
+
+@pytest.fixture
+def compare(small_run, here):
+    """Compare rows of the small run."""
+
+    def call(*arguments):
+        return here("compare", *arguments, "--out", small_run[0].folder / "leaderboard")
+
+    return call
+
+
+@pytest.fixture
+def rows(small_run):
+    return {row["recipe"]: row for row in json.loads(small_run[1].stdout)}
+
+
+def test_two_rows_differ_by_what_the_table_says(compare, rows):
+    result = compare(FIRST, SECOND, "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert {(row["protocol"], row["a"], row["b"]) for row in found} == {(rows[FIRST]["protocol"], FIRST, SECOND)}
+    by_metric = {row["metric"]: row for row in found}
+    assert {"accuracy", "recall", "precision", "f1", "auc", "specificity", "brier"} <= by_metric.keys()
+    for metric, row in by_metric.items():
+        assert row["first"] == pytest.approx(rows[FIRST][metric])
+        assert row["second"] == pytest.approx(rows[SECOND][metric])
+        assert row["difference"] == pytest.approx(row["first"] - row["second"])
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert 0 <= row["p"] <= 1
+    assert rows[FIRST]["auc"] > rows[SECOND]["auc"] + 0.2
+    assert by_metric["auc"]["low"] > 0
+    assert by_metric["auc"]["p"] < 0.05
+
+
+def test_films_of_one_patient_are_no_independent_images(compare):
+    tests = {row["test"] for row in json.loads(compare(FIRST, SECOND, "--json").stdout)}
+    assert tests == {"bootstrap of patients", "exchange of patients"}
+
+
+def test_a_person_gets_a_table_and_may_leave_blanks_as_the_leaderboard_does(compare, rows):
+    result = compare("texture + none + smote", SECOND)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"protocol: {rows[FIRST]['protocol']}\nA: {FIRST}\nB: {SECOND}\n")
+    words = " ".join(result.stdout.split())
+    assert "metric A B A - B 95 % interval p test" in words
+    assert f"{rows[FIRST]['accuracy']:.4f} {rows[SECOND]['accuracy']:.4f}" in words
+
+
+def test_the_majority_class_can_be_compared_with(compare):
+    by_metric = {row["metric"]: row for row in json.loads(compare("majority-class", FIRST, "--json").stdout)}
+    assert by_metric["auc"]["first"] == 0.5
+    assert by_metric["auc"]["high"] < 0
+    assert by_metric["recall"]["first"] == 1
+
+
+def test_an_unknown_recipe_is_answered_with_those_that_there_are(compare):
+    result = compare(FIRST, "texture+none+smot")
+    assert (result.returncode, result.stdout) == (2, "")
+    words = " ".join(result.stderr.split())
+    assert words.startswith(f"error: no leaderboard has both {FIRST} and texture+none+smot complete; there are: ")
+    assert SECOND in words
+    assert "majority-class" in words
+
+
+def test_without_a_leaderboard_it_says_how_to_make_one(here):
+    result = here("compare", FIRST, SECOND)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "no leaderboard here; make one with: cxrbench run" in " ".join(result.stderr.split())

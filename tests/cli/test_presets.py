@@ -1,0 +1,69 @@
+"""The report's protocol as a preset, and the pixels that each backbone was trained on beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+QUICK = ("--image-size", 32, "--epochs", 1, "--workers", 0, "--offline", "--no-controls", "--backbone", "control-intensity")
+REPORTED = {
+    "split": "paper",
+    "image_size": 32,
+    "engine": "fixed:dropout=0.5,learning_rate=0.001",
+    "trials": 1,
+    "epochs": 1,
+    "batch_size": 32,
+    "threshold": "fixed=0.5",
+    "also_at": [0.7],
+    "folds": 1,
+    "seeds": 1,
+}
+
+
+def test_both_presets_are_of_one_protocol_whose_settings_the_flags_overrule(here, films, place):
+    films("films", 200, 220)
+    for preset, augmentation in (("report", "none"), ("report-native", "gentle:views=1")):
+        result = here("run", "--data", "films", "--preset", preset, *QUICK, "--augmentation", augmentation)
+        assert result.returncode == 0, result.stderr
+    protocol = json.loads((place.protocol_folder() / "protocol.json").read_text())  # there is one
+    assert {name: protocol[name] for name in REPORTED} == REPORTED
+    imbalances = ("none", "class-weights")
+    assert set(place.entries()) == {
+        f"control-intensity+{augmentation}+{imbalance}"
+        for augmentation in ("none", "gentle:views=1")
+        for imbalance in imbalances
+    }
+    for entry in place.entries().values():
+        (fold,) = entry["folds"]
+        assert fold["params"] == {"learning_rate": 0.001, "dropout": 0.5}
+        assert [head["threshold"] for head in fold["heads"]] == [0.5]
+        assert {"recall@0.7", "precision@0.7"} <= entry["metrics"].keys()
+
+
+@pytest.fixture
+def weights_here(place, shared_folder):
+    """Put the one small backbone with weights where Keras looks for it."""
+    if not list((shared_folder / "keras_home" / "models").glob("mobilenet_2_5_*")):
+        pytest.skip("no weights of mobilenet:alpha=0.25 in the folder of test data")
+    shutil.copytree(shared_folder / "keras_home", place.folder / "keras")
+
+
+def test_the_reports_pixels_and_the_backbones_own_stand_on_one_board(place, films, weights_here):
+    films("films", 200, 220)
+    backbones = ("mobilenet:alpha=0.25,preprocessing=rescale", "mobilenet:alpha=0.25")
+    result = place.call(  # Keras has looked for KERAS_HOME in this process
+        *("run", "--preset", "report", "--data", "films", "--image-size", 64, "--json", "--no-controls"),
+        *(word for name in backbones for word in ("--backbone", name)),
+        *("--augmentation", "none", "--imbalance", "none", "--epochs", 2, "--workers", 2, "--offline"),
+    )
+    assert result.returncode == 0, result.stderr
+    rows = {row["backbone"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
+    assert set(rows) == set(backbones)
+    assert len({row["protocol"] for row in rows.values()}) == 1
+    for row in rows.values():
+        assert 0 <= row["recall@0.7_low"] <= row["recall@0.7"] <= row["recall@0.7_high"] <= 1
+        assert row["recall@0.7"] <= row["recall"]
+        assert row["threshold"] == 0.5
+    assert rows[backbones[0]]["brier"] != rows[backbones[1]]["brier"]

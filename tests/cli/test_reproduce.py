@@ -1,0 +1,155 @@
+"""`cxrbench reproduce ENTRY`: the same numbers once more, or what differs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from cxrbench.evaluation.rates import npv, ppv, rates
+
+RUN = ("run", "--data", "films", "--image-size", 32, "--augmentation", "none", "--imbalance", "class-weights", "--no-controls")
+QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline", "--backbone", "control-intensity")
+UNUSUAL = ("--seeds", 2, "--also-at", 0.6, "--prevalence", 0.2, "--threshold", "youden", "--resize", "pad", "--metric", "f1")
+
+
+def test_a_row_of_another_process_comes_out_exactly(small_run, tmp_path):
+    place, _ = small_run
+    entry = place.protocol_folder() / "entries" / "texture+none+smote.json"
+    before = place.files("**/*")
+    result = place.call("reproduce", entry, "--workers", 1)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "texture+none+smote: reproduced exactly, every metric, threshold and prediction\n"
+    assert place.files("**/*") == before
+
+
+@pytest.fixture
+def entry(here, films, place):
+    """Return the path of an entry whose settings are not the defaults."""
+    films("films", 200, 220, difference=1)
+    assert here(*RUN, *QUICK, *UNUSUAL).returncode == 0
+    (path,) = place.protocol_folder().glob("entries/control*.json")
+    return path
+
+
+@pytest.fixture
+def reproduce(here):
+    return lambda path, *more: here("reproduce", path, "--workers", 0, "--offline", *more)
+
+
+def change(path, how):
+    stored = json.loads(path.read_text())
+    how(stored)
+    path.write_text(json.dumps(stored))
+
+
+def differences(result):
+    """Return the table as a person reads it, in single blanks."""
+    return [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
+
+
+def test_all_settings_come_from_the_entry_and_where_the_films_lie_from_the_flag(reproduce, entry, place):
+    (place.folder / "films").rename(place.folder / "moved")
+    (place.folder / "moved").rename(place.folder / "elsewhere")
+    result = reproduce(entry, "--data", "elsewhere")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "reproduced exactly" in result.stdout
+
+
+def test_films_that_lie_somewhere_need_to_be_found(reproduce, entry):
+    result = reproduce(entry)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "the dataset folder needs a source" in " ".join(result.stderr.split())
+
+
+def test_other_films_are_refused_by_their_fingerprint(reproduce, entry, films):
+    films("other", 200, 220, seed=1)
+    fingerprint = json.loads(entry.read_text())["protocol"]["fingerprint"]
+    result = reproduce(entry, "--data", "other")
+    assert (result.returncode, result.stdout) == (2, "")
+    words = " ".join(result.stderr.split())
+    assert "--data other: these are other images, or other labels or patients, than those of the entry (films)" in words
+    assert re.search(rf"fingerprint [0-9a-f]{{12}}, not {fingerprint[:12]}", words)
+
+
+def test_a_number_changed_by_hand_is_refused_before_anything_is_run(reproduce, entry):
+    change(entry, lambda stored: stored["metrics"].update(accuracy=0.99))
+    result = reproduce(entry, "--data", "films")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "is refused: accuracy 0.99 is not the mean" in " ".join(result.stderr.split())
+    assert "trials" not in result.stderr
+
+
+def test_numbers_changed_so_that_they_agree_are_found_by_running_again(reproduce, entry):
+    def improve(stored):
+        (fold,) = stored["folds"]
+        for head in fold["heads"]:
+            counts = head["confusion"]
+            counts["tp"], counts["fn"] = counts["tp"] + 1, counts["fn"] - 1
+            positives, negatives = counts["tp"] + counts["fn"], counts["fp"] + counts["tn"]
+            found = {name: float(value) for name, value in rates(counts["tp"], counts["fp"], positives, negatives).items()}
+            found |= {
+                name: float(value(found["recall"], found["specificity"], 0.2)) for name, value in (("ppv", ppv), ("npv", npv))
+            }
+            head["metrics"].update(found)
+        for name in found:
+            stored["metrics"][name] = sum(head["metrics"][name] for head in fold["heads"]) / 2
+            stored["intervals"][name] = [0.0, 1.0]
+
+    change(entry, improve)
+    result = reproduce(entry, "--data", "films")
+    assert result.returncode == 1
+    found = {line.split()[0] for line in differences(result)[2:]}
+    assert {"accuracy", "recall", "f1"} <= found
+    assert "auc" not in found
+
+
+def test_every_deviation_is_a_line_with_what_is_stored_and_what_came_out(reproduce, entry):
+    def forge(stored):
+        stored["versions"]["keras"] = "1.0"
+        stored["folds"][0]["params"]["dropout"] = 0.125
+        stored["folds"][0]["heads"][1]["threshold"] = 0.25
+
+    change(entry, forge)
+    (table,) = entry.parents[1].glob("predictions/control*.csv")
+    *lines, last = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, last.rpartition(",")[0] + ",0.5"]) + "\n")
+    result = reproduce(entry, "--data", "films")
+    assert result.returncode == 1
+    found = differences(result)
+    assert found[0] == "what stored now"
+    assert any(line.startswith("version of keras 1.0 3.") for line in found)
+    assert any(line.startswith("fold 0: dropout 0.125 0.") for line in found)
+    assert any(line.startswith("fold 0: seed 1: threshold 0.25 0.") for line in found)
+    assert any(re.fullmatch(r"predictions 252 scores 1 differ, by up to 0\.\d+", line) for line in found)
+    assert len(found) == 2 + 4
+
+
+def test_lost_predictions_are_told(reproduce, entry):
+    (table,) = entry.parents[1].glob("predictions/control*.csv")
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    result = reproduce(entry, "--data", "films")
+    assert result.returncode == 1
+    assert differences(result)[2:] == ["predicted images 251 252"]
+
+
+def test_what_has_no_search_or_no_result_cannot_be_reproduced(reproduce, entry, place):
+    result = reproduce(entry.with_name("majority-class.json"), "--data", "films")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "majority-class is no recipe" in result.stderr
+    change(entry, lambda stored: stored.update(status="failed", reason="no room"))
+    result = reproduce(entry, "--data", "films")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "is failed: there is no result to reproduce" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("name", ["absent.json", "protocol.json", "LEADERBOARD.md"])
+def test_a_file_that_is_no_entry_is_named(reproduce, small_run, tmp_path, name):
+    for file in small_run[0].protocol_folder().glob("*.*"):
+        shutil.copy(file, tmp_path)
+    result = reproduce(tmp_path / name)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert name in result.stderr
+    assert "Traceback" not in result.stderr
