@@ -7,7 +7,7 @@ import json
 import pytest
 
 RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentation", "none", "--imbalance", "none", "--offline")
-QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
+QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 0)
 
 
 def refused(result, code, *words):
@@ -50,12 +50,12 @@ def test_unreadable_files_are_named_skipped_and_counted(place, films):
     assert sum(sum(part.values()) for part in entry["dataset"]["folds"]) == 420
 
 
-def test_an_unreadable_file_does_not_shift_the_films_after_it(place, films):
+def test_an_unreadable_file_does_not_shift_the_films_after_it(here, place, films):
     folder = films("films", 210, 210)
     (folder / "notes.png").write_text("no image")
     by_turns = [f"films/{name}/{number:03d}.jpeg,{name.lower()}" for number in range(210) for name in ("NORMAL", "PNEUMONIA")]
     (place.folder / "films.csv").write_text("\n".join(["path,label", "films/notes.png,normal", *by_turns]))
-    result = place.call(*RUN, *QUICK, "--data", "films.csv", "--epochs", 5)
+    result = here(*RUN, *QUICK, "--data", "films.csv", "--epochs", 5)
     assert result.returncode == 0, result.stderr
     (entry,) = place.entries().values()
     assert entry["dataset"]["skipped"] == 1
@@ -102,23 +102,23 @@ def test_an_out_that_cannot_be_written_is_found_before_the_work(place):
     refused(place.call(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
 
 
-def test_bad_input_leaves_finished_work_alone(place, films):
+def test_bad_input_leaves_finished_work_alone(here, place, films):
     films("films", 200, 220)
-    assert place.call(*RUN, *QUICK, "--data", "films").returncode == 0
+    assert here(*RUN, *QUICK, "--data", "films").returncode == 0
     before = {path: path.read_bytes() for path in place.folder.glob("leaderboard/**/*") if path.is_file()}
-    assert place.call(*RUN, *QUICK, "--data", "films", "--trials", 0).returncode == 2
-    assert place.call(*RUN, *QUICK, "--data", "films", "--backbone", "nonsense").returncode == 2
+    assert here(*RUN, *QUICK, "--data", "films", "--trials", 0).returncode == 2
+    assert here(*RUN, *QUICK, "--data", "films", "--backbone", "nonsense").returncode == 2
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_a_recipe_that_fails_is_a_row_with_its_reason_beside_the_finished_ones(place, films):
+def test_a_recipe_that_fails_is_a_row_with_its_reason_beside_the_finished_ones(here, place, films):
     films("films", 30, 400)
     flags = ("--imbalance", "smote:k_neighbors=40")
-    result = place.call(*RUN, *QUICK, "--data", "films", *flags, "--json")
+    result = here(*RUN, *QUICK, "--data", "films", *flags, "--json")
     refused_data = result.returncode == 3  # 30 normals give too few for validation
     assert refused_data
     films("more", 80, 400)
-    result = place.call(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
+    result = here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
     assert result.returncode == 1
     rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert rows["none"]["status"] == "complete"

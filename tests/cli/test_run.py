@@ -200,10 +200,10 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(place, small_flags):
     assert {name: place.entries()[name] for name in finished} == finished
 
 
-def test_the_engine_can_search_the_threshold(place):
+def test_the_engine_can_search_the_threshold(here, place):
     flags = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--backbone", "random-convnet", "--no-controls")
-    fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 1, "--offline")
-    assert place.call("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
+    fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 0, "--offline")
+    assert here("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
     (path,) = place.folder.glob("leaderboard/studies/*.journal")
     trials = optuna.load_study(study_name=None, storage=optuna_storage(path)).trials
     assert len({trial.params["threshold"] for trial in trials}) == 3

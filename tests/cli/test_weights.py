@@ -7,7 +7,7 @@ import json
 import random
 import shutil
 
-SMALL = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--trials", 1, "--epochs", 1, "--workers", 1)
+SMALL = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--trials", 1, "--epochs", 1, "--workers", 0)
 PLAIN = ("--augmentation", "none", "--imbalance", "none", "--no-controls")
 
 
@@ -15,8 +15,8 @@ def recipes(result):
     return [row for row in json.loads(result.stdout) if row["kind"] == "recipe"]
 
 
-def test_a_named_backbone_without_weights_is_a_row_with_a_remedy_and_the_run_goes_on(place):
-    result = place.call("run", *SMALL, *PLAIN, "--backbone", "vgg16", "--backbone", "random-convnet", "--offline", "--json")
+def test_a_named_backbone_without_weights_is_a_row_with_a_remedy_and_the_run_goes_on(here):
+    result = here("run", *SMALL, *PLAIN, "--backbone", "vgg16", "--backbone", "random-convnet", "--offline", "--json")
     assert result.returncode == 1
     rows = {row["backbone"]: row for row in recipes(result)}
     assert rows["random-convnet"]["status"] == "complete"
@@ -26,20 +26,20 @@ def test_a_named_backbone_without_weights_is_a_row_with_a_remedy_and_the_run_goe
     assert "https://storage.googleapis.com" in rows["vgg16"]["reason"]
 
 
-def test_the_default_grid_leaves_out_what_has_no_weights_here_and_says_how_to_get_them(place):
-    result = place.call("run", *SMALL, *PLAIN, "--offline", "--json")
+def test_the_default_grid_leaves_out_what_has_no_weights_here_and_says_how_to_get_them(here):
+    result = here("run", *SMALL, *PLAIN, "--offline", "--json")
     assert result.returncode == 0, result.stderr
     assert {row["backbone"] for row in recipes(result)} == {"texture", "random-convnet"}
     (line,) = [line for line in result.stderr.splitlines() if "--download" in line]
     assert all(name in line for name in ("resnet50", "densenet121", "inceptionv3", "vgg16", "efficientnetb0", "mobilenet"))
 
 
-def test_nothing_finished_is_exit_code_4(place):
-    assert place.call("run", *SMALL, *PLAIN, "--backbone", "vgg16", "--offline").returncode == 4
+def test_nothing_finished_is_exit_code_4(here):
+    assert here("run", *SMALL, *PLAIN, "--backbone", "vgg16", "--offline").returncode == 4
 
 
-def test_backbones_run_without_weights_when_asked(place):
-    result = place.call("run", *SMALL, *PLAIN, "--backbone", "mobilenet:alpha=0.25,weights=none", "--offline", "--json")
+def test_backbones_run_without_weights_when_asked(here):
+    result = here("run", *SMALL, *PLAIN, "--backbone", "mobilenet:alpha=0.25,weights=none", "--offline", "--json")
     assert result.returncode == 0, result.stderr
     assert recipes(result)[0]["backbone"] == "mobilenet:alpha=0.25,weights=none"
 
