@@ -73,7 +73,8 @@ def test_the_three_are_ranked_by_the_metric_of_the_search_under_one_protocol(row
     assert [row["auc"] for row in ordered] == sorted((row["auc"] for row in ordered), reverse=True)
     assert ordered[0]["rank"] == 1
     assert len({row["protocol"] for row in ordered}) == 1
-    assert len(ordered) == 3
+    assert [row["kind"] for row in ordered].count("recipe") == 3
+    assert len(ordered) == 4  # and the majority class
 
 
 def test_the_broken_observer_is_reported_once_for_each_entry(finished):
