@@ -56,7 +56,7 @@ def test_the_reports_pixels_and_the_backbones_own_stand_on_one_board(place, film
     result = place.call(  # Keras has looked for KERAS_HOME in this process
         *("run", "--preset", "report", "--data", "films", "--image-size", 64, "--json", "--no-controls"),
         *(word for name in backbones for word in ("--backbone", name)),
-        *("--augmentation", "none", "--imbalance", "none", "--epochs", 2, "--workers", 2, "--offline"),
+        *("--augmentation", "none", "--imbalance", "none", "--epochs", 2, "--workers", 1, "--offline"),
     )
     assert result.returncode == 0, result.stderr
     rows = {row["backbone"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
