@@ -24,7 +24,7 @@ from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.majority import enter_majority
 from cxrbench.search.engine import find_engine
-from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.sources import Sources, check_external, decode, external_datasets, kept_below, read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,8 +81,11 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
             main=read_catalogue(source, settings, downloader),
             external={name: read_catalogue(part, settings, downloader) for name, part in external.items()},
         )
+        for name, catalogue in sources.external.items():
+            check_external(name, catalogue)
         protocol = _protocol(settings, source, sources.main, engine)
         folder = ProtocolFolder(out=settings.out, protocol=protocol)
+        folder.check()
         needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, protocol, downloader))
         underway = _extract(sources, needed, claim, executor, progress)
         contest = _contest(settings, source, engine, sources, folder)

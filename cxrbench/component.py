@@ -14,7 +14,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
-from cxrbench.plugin.references import Reference
+from cxrbench.plugin.references import Reference, module_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +123,8 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     plugin, spec = declaration.plugin, declaration.spec
     source = Reference(text=spec.factory, file=plugin.file).source_digest()
     declared = repr(replace(spec, summary=""))
+    if plugin.file:  # the name of its module tells where it lies, which is no part of what it does
+        declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)
     return Part(
         component=component,
         identity="|".join((str(component), declared, plugin.version, source)),

@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         assert isinstance(init_settings, InitSettingsSource)
         file = InitSettingsSource(settings_cls, init_kwargs=init_settings.init_kwargs.pop("file_", {}))
         chosen = (source().get("preset") for source in (init_settings, env_settings, file))
-        preset = read_preset(next(filter(None, chosen), ""))
+        preset = read_preset(str(next(filter(None, chosen), "")))
         return init_settings, env_settings, file, InitSettingsSource(settings_cls, init_kwargs=preset)
 
 

@@ -83,7 +83,10 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
 
 def _check_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-    fingerprint = read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
+    try:
+        fingerprint = read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
+    except ConfigError as error:
+        raise ConfigError(f"{error}. Say where the images of {entry.protocol.dataset} lie: --data NAME|PATH") from None
     if fingerprint != entry.protocol.fingerprint:
         raise ConfigError(
             f"--data {settings.data}: these are other images, or other labels or patients, than those of the entry "

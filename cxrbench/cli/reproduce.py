@@ -28,7 +28,7 @@ def reproduce(
     Exit code 0 if nothing does, 1 if something does.
     """
     from cxrbench import console
-    from cxrbench.leaderboard.entry import read_entry
+    from cxrbench.leaderboard.entry_files import read_entry
     from cxrbench.plugin.host import load_host
     from cxrbench.reproduction import reproduce as run_again
     from cxrbench.reproduction import settings_of
@@ -39,10 +39,14 @@ def reproduce(
     given = {"data": data, "workers": workers, "plugin": plugin, "offline": offline or None}
     settings = settings_of(stored, {name: value for name, value in given.items() if value not in (None, [])})
     host = load_host(settings.plugin, settings.blocked)
+    predictions = entry.parent.parent / stored.predictions
     with console.ConsoleProgress() as progress:
-        found = run_again(stored, entry.parent.parent / stored.predictions, settings, host, progress)
+        found = run_again(stored, predictions, settings, host, progress)
     if not found:
-        console.print_text(f"{stored.recipe}: reproduced exactly, every metric, threshold and prediction\n")
+        compared = "metric, threshold and prediction" if predictions.is_file() else "metric and threshold"
+        console.print_text(f"{stored.recipe}: reproduced exactly, every {compared}\n")
+        if not predictions.is_file():
+            console.print_talk(f"{predictions} is not there: single predictions were not compared")
         return
     console.print_table(("what", "stored", "now"), [(one.what, one.stored, one.now) for one in found])
     raise typer.Exit(DIFFERS)

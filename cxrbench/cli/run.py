@@ -130,6 +130,11 @@ def run(
         console.print_text(render.as_json(rows) + "\n")
     else:
         console.print_board(outcome.board, rows)
+    for entry in outcome.entries:
+        if entry.status != "complete" and entry not in outcome.board.entries:
+            console.print_talk(
+                f"{entry.recipe} is {entry.status} now: {entry.reason}; what it came to before stays on the board"
+            )
     if outcome.left_out:
         names = ", ".join(outcome.left_out)
         console.print_talk(
@@ -141,6 +146,6 @@ def run(
 def _exit(outcome: Outcome) -> None:
     complete = sum(entry.status == "complete" for entry in outcome.entries)
     if not complete:
-        raise NothingFinished("no recipe was completed; the reasons are under the table")
+        raise NothingFinished("no recipe was completed; the reasons are with the table")
     if complete < len(outcome.entries):
         raise typer.Exit(SOME_FAILED)

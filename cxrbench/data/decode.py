@@ -42,10 +42,10 @@ def decode(source: Source, *, size: int, resize: Literal["stretch", "pad"]) -> N
 def examine(source: Source, *, size: int, resize: Literal["stretch", "pad"]) -> tuple[NDArray[np.uint8], FileFacts]:
     """Return the image as uint8 ``[size, size]`` grey and what its file was; raise DataError as `decode` does."""
     try:
-        image = _opened(source)
-        (width, height), bits = image.size, _bits(image.mode)  # before a JPEG is decoded at a smaller size
-        grey, colour = _grey(image, size)
-        film = np.ascontiguousarray(_resized(grey, size, resize))
+        with _opened(source) as image:
+            (width, height), bits = image.size, _bits(image.mode)  # before a JPEG is decoded at a smaller size
+            grey, colour = _grey(image, size)
+            film = np.ascontiguousarray(_resized(grey, size, resize))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(_reason(error)) from None
     digest = hashlib.sha256(film.data).hexdigest()[:32]

@@ -9,15 +9,19 @@ from pydantic import ValidationError
 
 from cxrbench.config import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import of_part, read_predictions
 from cxrbench.evaluation.units import Unit, unit_of
-from cxrbench.leaderboard.entry import Entry, ExternalResult, explain, read_entry
+from cxrbench.leaderboard.consistency import EQUAL
+from cxrbench.leaderboard.entry_files import explain, read_entry, read_external
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from cxrbench.leaderboard.entry import Entry, ExternalResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,9 @@ def read_board(folder: Path) -> Board:
     try:
         protocol = Protocol.model_validate_json((folder / "protocol.json").read_bytes())
     except ValidationError as error:
-        raise CxrbenchError(f"{folder / 'protocol.json'} is no protocol of this version: {explain(error)}") from None
+        raise CxrbenchError(
+            f"{folder / 'protocol.json'} is no protocol of this version: {explain(error)}; move {folder} away, and run again"
+        ) from None
     entries = tuple(read_entry(path) for path in sorted((folder / "entries").glob("*.json")))
     for entry in entries:
         if entry.protocol != protocol:
@@ -72,27 +78,32 @@ def read_board(folder: Path) -> Board:
 
 
 def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
-    """Return the stored test scores of an entry, a unit for each head.
+    """Return the stored test scores of an entry, a unit for each head; none for an entry that has no heads.
 
     Raises:
-        CxrbenchError: a head has no stored predictions.
+        CxrbenchError: a head has no stored predictions, or others than those that its numbers are of.
     """
-    scored = of_part(read_predictions(folder / entry.predictions), "test")
+    if not entry.folds:
+        return ()
+    path = folder / entry.predictions
+    scored = of_part(read_predictions(path), "test")
     units = []
     for fold in entry.folds:
         for head in fold.heads:
+            where = f"fold {fold.fold}, seed {head.seed}"
             if (fold.fold, head.seed) not in scored:
-                raise CxrbenchError(f"{folder / entry.predictions} lacks the test scores of fold {fold.fold}, seed {head.seed}")
-            units.append(unit_of(scored[fold.fold, head.seed], head.threshold))
+                raise CxrbenchError(f"{path} lacks the test scores of {where}")
+            unit = unit_of(scored[fold.fold, head.seed], head.threshold)
+            found = metrics(
+                unit.labels, unit.scores, unit.threshold, prevalence=entry.protocol.prevalence, also_at=entry.protocol.also_at
+            )
+            if wrong := [name for name, value in head.metrics.items() if abs(found.get(name, -1.0) - value) > EQUAL]:
+                raise CxrbenchError(
+                    f"{entry.recipe} is refused: {where}: {wrong[0]} is {head.metrics[wrong[0]]:.6g}, but the stored scores in "
+                    f"{path} make {found.get(wrong[0], float('nan')):.6g}"
+                )
+            units.append(unit)
     return tuple(units)
-
-
-def read_external(path: Path) -> ExternalResult:
-    """Read a result on an external test set; raise CxrbenchError if it is none of this version."""
-    try:
-        return ExternalResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CxrbenchError(f"{path} is no external result of this version: {explain(error)}") from None
 
 
 def _read_externals(folder: Path, entries: Iterable[Entry]) -> dict[str, dict[str, ExternalResult]]:

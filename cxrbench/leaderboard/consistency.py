@@ -23,21 +23,52 @@ def contradiction(entry: Entry) -> str:
 def _contradictions(entry: Entry) -> Iterator[str]:
     if entry.status != "complete":
         return
+    if entry.dataset is None or entry.dataset.fingerprint != entry.protocol.fingerprint:
+        yield "it does not say which images it is of, or names others than its protocol"
+    yield from _outside(entry)
+    if not entry.folds:
+        yield from _without_heads(entry)
+        return
+    if problem := _incomplete(entry):
+        yield problem
+        return
     for fold in entry.folds:
         for head in fold.heads:
             if problem := _of_head(entry, fold, head):
                 yield f"fold {fold.fold}, seed {head.seed}: {problem}"
-    if any(fold.heads for fold in entry.folds):
-        yield from _wrong_means(entry)
-    elif entry.dataset and entry.dataset.folds:
-        yield from _without_heads(entry)
+    yield from _wrong_means(entry)
     for metric, (low, high) in entry.intervals.items():
         if not low - EQUAL <= entry.metrics.get(metric, low) <= high + EQUAL:
             yield f"{metric} {entry.metrics[metric]:.6g} lies outside its interval {low:.6g} to {high:.6g}"
 
 
+def _outside(entry: Entry) -> Iterator[str]:
+    """Find numbers outside 0..1, where all metrics and the ends of their intervals lie."""
+    heads = [head.metrics for fold in entry.folds for head in fold.heads]
+    for metrics in (entry.metrics, *(fold.validation for fold in entry.folds), *heads):
+        yield from (f"{name} {value:g} does not lie in 0..1" for name, value in metrics.items() if not 0 <= value <= 1)
+    for name, ends in entry.intervals.items():
+        if not 0 <= ends[0] <= ends[1] <= 1:
+            yield f"the interval of {name}, {ends[0]:g} to {ends[1]:g}, does not lie in 0..1"
+
+
+def _incomplete(entry: Entry) -> str:
+    """Return which folds or seeds of the protocol an entry lacks or has twice."""
+    protocol, parts = entry.protocol, entry.dataset.folds if entry.dataset else ()
+    folds = [fold.fold for fold in entry.folds]
+    if folds != list(range(protocol.folds)) or len(parts) != protocol.folds:
+        return f"it has the folds {folds}, of {len(parts)} that its images are divided into, not all {protocol.folds} once"
+    seeds = list(range(protocol.seeds if entry.kind == "recipe" else 1))
+    for fold in entry.folds:
+        if (found := [head.seed for head in fold.heads]) != seeds:
+            return f"fold {fold.fold} has the seeds {found}, not {seeds}"
+    return ""
+
+
 def _of_head(entry: Entry, fold: FoldResult, head: HeadResult) -> str:
     counts = head.confusion
+    if min(counts.tp, counts.fp, counts.fn, counts.tn) < 0:
+        return "its confusion matrix has a negative count"
     if entry.dataset and fold.fold < len(entry.dataset.folds):
         parts = entry.dataset.folds[fold.fold]
         if (counts.tp + counts.fn, counts.fp + counts.tn) != (parts.test_pneumonia, parts.test_normal):
@@ -61,7 +92,8 @@ def _wrong_means(entry: Entry) -> Iterator[str]:
 
 def _without_heads(entry: Entry) -> Iterator[str]:
     """Check a result of which the metrics alone are known, as they stand in a paper's table."""
-    if entry.dataset is None or len(entry.dataset.folds) != 1:
+    if entry.dataset is None or len(entry.dataset.folds) != 1 or entry.protocol.folds != 1:
+        yield f"it has no results of its {entry.protocol.folds} folds"
         return
     parts = entry.dataset.folds[0]
     size = parts.test_normal + parts.test_pneumonia

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from cxrbench.config import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.data.findings import Audit
-from cxrbench.errors import CxrbenchError
-from cxrbench.files import write_json
-from cxrbench.leaderboard.consistency import contradiction
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Status = Literal["complete", "failed", "unavailable"]
 Kind = Literal["recipe", "majority"]
@@ -175,30 +169,3 @@ class Entry(Stored):
         """Return the mean over folds of a metric of the validation images."""
         values = [fold.validation[metric] for fold in self.folds if metric in fold.validation]
         return sum(values) / len(values) if values else None
-
-
-def write_entry(path: Path, entry: Entry) -> None:
-    """Write an entry as JSON."""
-    write_json(path, entry.model_dump(mode="json"))
-
-
-def read_entry(path: Path) -> Entry:
-    """Read an entry.
-
-    Raises:
-        CxrbenchError: it is no entry of this version, or no test images can have given its numbers; the message names the file.
-    """
-    try:
-        entry = Entry.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CxrbenchError(f"{path} is no entry of this version: {explain(error)}") from None
-    if problem := contradiction(entry):
-        raise CxrbenchError(f"{path} is refused: {problem}")
-    return entry
-
-
-def explain(error: ValidationError) -> str:
-    """Return the first problem: where, and what."""
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.files import write_json
-from cxrbench.leaderboard.board import Board, read_board, read_external
-from cxrbench.leaderboard.entry import Entry, ExternalResult, read_entry, write_entry
+from cxrbench.leaderboard.board import Board, read_board
+from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
 from cxrbench.leaderboard.render import write_tables
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.config import Protocol
+    from cxrbench.leaderboard.entry import Entry, ExternalResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,11 @@ class ProtocolFolder:
         path = self._entry(recipe)
         entry = read_entry(path) if path.is_file() else None
         return entry.study if entry and entry.status == "complete" else ""
+
+    def check(self) -> None:
+        """Raise CxrbenchError if an entry of an earlier run cannot be read; better before the work than after it."""
+        if (self.path / "protocol.json").is_file():
+            read_board(self.path)
 
     def begin(self) -> None:
         """Write the protocol down."""

@@ -85,7 +85,7 @@ def notes(board: Board, rows: Sequence[Row]) -> list[str]:
         for warning in row["warnings"]:
             warned.setdefault(warning, []).append(row["recipe"])
     everyone = sum(row["kind"] == "recipe" for row in rows)
-    shared = [warning for warning, recipes in warned.items() if len(recipes) >= max(everyone, 1)]
+    shared = [warning for warning, recipes in warned.items() if len(recipes) >= max(everyone, 2)]
     own = [f"{', '.join(recipes)}: {warning}" for warning, recipes in warned.items() if warning not in shared]
     reasons = [f"{row['recipe']} is {row['status']}: {row['reason']}" for row in rows if row["status"] != "complete"]
     return [*notice, *audits, *shared, *own, *reasons]

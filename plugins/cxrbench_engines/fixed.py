@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.plugin import ConfigError
+from cxrbench.plugin import ConfigError, Float
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,12 +19,15 @@ def engine(
     """Return the engine; `threshold` counts only where the search is asked to choose one.
 
     Raises:
-        ConfigError: a strategy has parameters of its own, which only its options can fix.
+        ConfigError: a value outside the space, or a strategy with parameters of its own, which only its options can fix.
     """
     del seed
     given = {"learning_rate": learning_rate, "dropout": dropout, "threshold": threshold}
     if others := sorted(space.keys() - given.keys()):
         raise ConfigError(f"engine fixed has no value for {', '.join(others)}: set it as an option of the imbalance strategy")
+    for name, parameter in space.items():
+        if isinstance(parameter, Float) and not parameter.low <= given[name] <= parameter.high:
+            raise ConfigError(f"engine fixed: {name}={given[name]} must lie in {parameter.low}..{parameter.high}")
     return FixedEngine(params={name: given[name] for name in space})
 
 

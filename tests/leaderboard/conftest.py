@@ -16,6 +16,24 @@ from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.one_fold import head_result, unit_of
 
 CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}
+FACTS = DatasetFacts(
+    name="p",
+    fingerprint="f" * 64,
+    normal=54,
+    pneumonia=132,
+    patients=99,
+    skipped=2,
+    folds=(
+        PartCounts(
+            train_normal=30,
+            train_pneumonia=90,
+            validation_normal=10,
+            validation_pneumonia=40,
+            test_normal=14,
+            test_pneumonia=2,
+        ),
+    ),
+)
 METRICS = {"accuracy": 0.75, "recall": 0.5, "precision": 0.25, "f1": 1 / 3}
 
 
@@ -74,6 +92,7 @@ def make_entry(make_protocol):
             ),
             "seconds": {"features": 1.25, "search": 2.5, "elapsed": 2.75},
             "predictions": "predictions/x.csv",
+            "dataset": FACTS,
         }
         return Entry(
             **{
@@ -97,17 +116,7 @@ def make_entry(make_protocol):
 @pytest.fixture
 def facts():
     """Return what an entry says of its images."""
-    counts = {
-        "train_normal": 30,
-        "train_pneumonia": 90,
-        "validation_normal": 10,
-        "validation_pneumonia": 40,
-        "test_normal": 14,
-        "test_pneumonia": 2,
-    }
-    return DatasetFacts(
-        name="p", fingerprint="f", normal=54, pneumonia=132, patients=99, skipped=2, folds=(PartCounts(**counts),)
-    )
+    return FACTS
 
 
 @dataclass(frozen=True)
@@ -200,7 +209,7 @@ def compete(make_protocol):
                 "selected_by": "auc",
                 "folds": tuple(folds),
                 "dataset": DatasetFacts(
-                    name="d", fingerprint="f", normal=72, pneumonia=108, patients=180, skipped=0, folds=tuple(counts)
+                    name="d", fingerprint="f" * 64, normal=72, pneumonia=108, patients=180, skipped=0, folds=tuple(counts)
                 ),
                 "predictions": f"predictions/{backbone}+none+none.csv",
                 **given,

@@ -13,7 +13,8 @@ from cxrbench.evaluation.metrics import METRICS, SORTABLE
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board, read_boards
-from cxrbench.leaderboard.entry import DatasetFacts, FoldResult, read_entry, write_entry
+from cxrbench.leaderboard.entry import DatasetFacts, FoldResult
+from cxrbench.leaderboard.entry_files import read_entry, write_entry
 from cxrbench.leaderboard.folder import ProtocolFolder
 
 

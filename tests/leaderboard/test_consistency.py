@@ -10,7 +10,8 @@ import pytest
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import read_board
-from cxrbench.leaderboard.entry import DatasetFacts, PartCounts, read_entry, write_entry
+from cxrbench.leaderboard.entry import DatasetFacts, PartCounts
+from cxrbench.leaderboard.entry_files import read_entry, write_entry
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,43 @@ def unheard_of(entry):
     entry["metrics"]["charm"] = 0.5
 
 
+def a_fold_less(entry):
+    entry["folds"].pop()
+
+
+def a_fold_twice(entry):
+    entry["folds"][2] = entry["folds"][1]
+
+
+def a_seed_less(entry):
+    entry["folds"][0]["heads"].pop()
+
+
+def no_heads(entry):
+    entry["folds"] = []
+
+
+def no_images(entry):
+    entry["dataset"] = None
+
+
+def other_images(entry):
+    entry["dataset"]["fingerprint"] = "e" * 64
+
+
+def beyond_one(entry):
+    entry["metrics"]["ppv"] = 12.0
+
+
+def beyond_one_on_validation(entry):
+    entry["folds"][2]["validation"]["auc"] = 7.0
+
+
+def a_negative_count(entry):
+    confusion = head(entry)["confusion"]
+    confusion.update(tp=confusion["tp"] + confusion["fn"] + 1, fn=-1)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -84,6 +122,15 @@ def unheard_of(entry):
         (impossible_auc, r"fold 1, seed 1: auc is 0\.001, but no ROC curve"),
         (narrow, r"auc 0\.\d+ lies outside its interval 0\.\d+ to 1$"),
         (unheard_of, r"charm 0\.5 is not the mean"),
+        (a_fold_less, r"it has the folds \[0, 1\], .* not all 3 once"),
+        (a_fold_twice, r"it has the folds \[0, 1, 1\]"),
+        (a_seed_less, r"fold 0 has the seeds \[0\], not \[0, 1\]"),
+        (no_heads, r"it has no results of its 3 folds"),
+        (no_images, r"it does not say which images it is of"),
+        (other_images, r"names others than its protocol"),
+        (beyond_one, r"ppv 12 does not lie in 0\.\.1"),
+        (beyond_one_on_validation, r"auc 7 does not lie in 0\.\.1"),
+        (a_negative_count, r"fold 1, seed 1: its confusion matrix has a negative count"),
     ],
 )
 def test_a_number_changed_by_hand_is_refused_by_file_and_number(changed, change, words):
@@ -102,6 +149,27 @@ def test_what_is_not_complete_has_no_numbers_to_refuse(changed):
         entry.update(status="failed", reason="no", metrics={"accuracy": 5.0})
 
     assert read_entry(changed(fail)).status == "failed"
+
+
+def test_an_entry_is_held_against_its_own_stored_predictions(folder, compete):
+    folder.begin()
+    competitor = compete("vgg16")
+    path = competitor.write(folder)
+    read_board(folder.path)
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    (fold,) = entry["folds"]
+    confusion = fold["heads"][0]["confusion"]
+    positives, negatives = confusion["tp"] + confusion["fn"], confusion["fp"] + confusion["tn"]
+    fold["heads"][0]["confusion"] = {"tp": positives, "fp": 0, "fn": 0, "tn": negatives}
+    perfect = {name: 0.0 if name in {"brier", "ece"} else 1.0 for name in entry["metrics"]}
+    fold["heads"][0]["metrics"] = entry["metrics"] = perfect
+    entry["intervals"] = {name: [0.0, 1.0] for name in perfect}
+    write_json(path, entry)
+    assert read_entry(path).metrics["accuracy"] == 1  # all of its numbers agree with each other
+    with pytest.raises(
+        CxrbenchError, match=r"vgg16\+none\+none is refused: fold 0, seed 0: \S+ is [01], but"
+    ):
+        read_board(folder.path)
 
 
 def test_a_board_with_a_refused_entry_is_not_shown(folder, compete):
@@ -123,7 +191,7 @@ def published(make_entry, tmp_path):
 
     def write(metrics, *, normal=201, pneumonia=581):
         part = PartCounts(**COUNTS, test_normal=normal, test_pneumonia=pneumonia)
-        facts = DatasetFacts(name="p", fingerprint="f", normal=1341, pneumonia=3875, patients=1, skipped=0, folds=(part,))
+        facts = DatasetFacts(name="p", fingerprint="f" * 64, normal=1341, pneumonia=3875, patients=1, skipped=0, folds=(part,))
         path = tmp_path / "published.json"
         write_entry(path, make_entry("x", 0.5, metrics=metrics, folds=(), dataset=facts))
         return path
