@@ -68,8 +68,8 @@ class ProtocolFolder:
 
     def check(self) -> None:
         """Raise CxrbenchError if an entry of an earlier run cannot be read; better before the work than after it."""
-        if (self.path / "protocol.json").is_file():
-            read_board(self.path)
+        for path in sorted((self.path / "entries").glob("*.json")):
+            read_entry(path)
 
     def begin(self) -> None:
         """Write the protocol down."""

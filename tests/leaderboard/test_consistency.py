@@ -166,9 +166,7 @@ def test_an_entry_is_held_against_its_own_stored_predictions(folder, compete):
     entry["intervals"] = {name: [0.0, 1.0] for name in perfect}
     write_json(path, entry)
     assert read_entry(path).metrics["accuracy"] == 1  # all of its numbers agree with each other
-    with pytest.raises(
-        CxrbenchError, match=r"vgg16\+none\+none is refused: fold 0, seed 0: \S+ is [01], but"
-    ):
+    with pytest.raises(CxrbenchError, match=r"vgg16\+none\+none is refused: fold 0, seed 0: \S+ is [01], but"):
         read_board(folder.path)
 
 

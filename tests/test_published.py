@@ -1,0 +1,54 @@
+"""The published results: readable, consistent, and shown in the README as they are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cxrbench.leaderboard.board import read_boards
+from cxrbench.leaderboard.render import as_markdown
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def board():
+    boards = read_boards(ROOT / "leaderboard")
+    return next(board for board in boards if board.protocol.dataset == "chest_xray" and board.protocol.folds == 5)
+
+
+def table(text):
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def test_every_entry_agrees_with_its_own_predictions_and_the_page_with_the_entries(board):
+    page = (ROOT / "leaderboard" / board.protocol.name / "LEADERBOARD.md").read_text(encoding="utf-8")
+    assert page == as_markdown(board, board.rows())
+
+
+def test_the_readme_shows_that_table(board):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("## What you get")[2].partition("\n## ")[0]
+    assert table(shown) == table(as_markdown(board, board.rows()))
+
+
+def test_the_board_holds_what_has_weights_or_needs_none_and_the_baselines(board):
+    assert (board.protocol.split, board.protocol.folds, board.protocol.seeds, board.protocol.trials) == ("grouped", 5, 3, 50)
+    assert {entry.status for entry in board.entries} == {"complete"}
+    recipes = {
+        f"{backbone}+{augmentation}+{imbalance}"
+        for backbone in ("mobilenet:alpha=0.25", "texture")
+        for augmentation in ("none", "gentle")
+        for imbalance in ("none", "class-weights", "smote")
+    }
+    controls = {f"control-{name}+none+none" for name in ("border", "intensity", "thumbnail")}
+    assert {entry.recipe for entry in board.entries} == recipes | controls | {"majority-class"}
+    assert all("SHORTCUT" in " ".join(row["warnings"]) for row in board.rows() if row["backbone"] == "control-border")
+
+
+def test_nothing_names_a_path_of_one_machine(board):
+    folder = ROOT / "leaderboard" / board.protocol.name
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("*.json")]
+    assert not [text for text in texts if re.search(r'"(/|[A-Z]:\\|~)', text)]
