@@ -23,6 +23,7 @@ from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.majority import enter_majority
+from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
 
@@ -95,7 +96,13 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
         entered: list[Entry] = []
         try:
             entered = enter_all(
-                contest, needed, underway, executor, Audience(host, progress), abreast=1 + settings.workers // 2
+                contest,
+                needed,
+                underway,
+                executor,
+                Audience(host, progress),
+                extract=_extractor(claim, executor),
+                abreast=1 + settings.workers // 2,
             )
         finally:
             board = folder.close()
@@ -131,7 +138,7 @@ def _extract(
     progress: Progress,
 ) -> Underway:
     """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
-    wanted = [features for features in needed.values() if isinstance(features, Features)]
+    wanted = [features for features in needed.values() if isinstance(features, Features) and not features.is_searched]
     views = [one for features in wanted for one in features.views]
     of_external: dict[str, list[Extraction]] = {
         name: [features.external[name] for features in wanted] for name in sources.external
@@ -144,6 +151,17 @@ def _extract(
         films = decode(catalogue, progress, f"images of {name}")
         underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
     return underway
+
+
+def _extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Callable[[Iterable[Extraction]], Underway]:
+    """Return what has features of decoded images extracted at any time, and claims them."""
+
+    def extract(extractions: Iterable[Extraction]) -> Underway:
+        wanted = list(extractions)
+        claim([one.features.folder for one in wanted])
+        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, Silence())
+
+    return extract
 
 
 def _contest(

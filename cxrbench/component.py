@@ -17,7 +17,7 @@ from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cxrbench.plugin.host import Declaration
@@ -100,6 +100,13 @@ class Part(Generic[Spec_co]):
         """What the declaration fixes and what the user set, less the options that stay with the harness."""
         chosen = {name: value for name, value in self.component.options if name not in self.spec.KEPT}
         return {**self.spec.fixed, **chosen}
+
+    def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
+        """Return this part with further options set."""
+        options = {**dict(self.component.options), **setting}
+        component = Component(name=self.component.name, options=tuple(sorted(options.items())))
+        identity = f"{component}{self.identity.removeprefix(str(self.component))}"
+        return replace(self, component=component, identity=identity)
 
     def build(self, *positional: Any, **given: Any) -> Any:
         """Call the factory with its arguments and with what the harness gives."""

@@ -31,12 +31,15 @@ def score_external(
     recipe: Recipe,
     selections: Sequence[Selection],
     *,
-    view: ShardedArray,
+    views: Sequence[ShardedArray],
     executor: Executor,
 ) -> None:
-    """Score all images of an external test set with every frozen head, and write predictions and result down."""
+    """Score all images of an external test set with every frozen head, each on its view, and write the result down."""
     dataset, batch_size = external.dataset, contest.protocol.batch_size
-    calls = [executor.submit(score_images, one.head, batch_size, view, dataset.rows) for one in selections]
+    calls = [
+        executor.submit(score_images, one.head, batch_size, view, dataset.rows)
+        for one, view in zip(selections, views, strict=True)
+    ]
     everything = np.arange(len(dataset.rows))
     scored = [
         scored_images("external", dataset, everything, call.result(), fold=one.fold, seed=one.seed)

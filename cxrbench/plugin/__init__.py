@@ -27,6 +27,7 @@ from cxrbench.plugin.specs import (
     Augmentation,
     Backbone,
     Choice,
+    Condition,
     Dataset,
     Engine,
     Float,
@@ -35,6 +36,7 @@ from cxrbench.plugin.specs import (
     Parameter,
     Space,
     Value,
+    is_searched,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Backbone",
     "Balance",
     "Choice",
+    "Condition",
     "ConfigError",
     "CrossEntropy",
     "CxrbenchError",
@@ -67,5 +70,6 @@ __all__ = [
     "UnknownName",
     "Value",
     "hookimpl",
+    "is_searched",
     "missing_requirement",
 ]

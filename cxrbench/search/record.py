@@ -44,7 +44,7 @@ class StudyRecord:
         """Put a finished trial on record."""
         import optuna
 
-        distributions = {name: _distribution(parameter) for name, parameter in self._space.items()}
+        distributions = {name: _distribution(parameter) for name, parameter in self._space.items() if name in trial.params}
         if THRESHOLD in trial.params and THRESHOLD not in distributions:  # chosen, not searched: a single point
             point = float(trial.params[THRESHOLD])
             distributions[THRESHOLD] = optuna.distributions.FloatDistribution(point, point)
@@ -84,9 +84,9 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match parameter:
-        case Float(low=low, high=high, log=log):
-            return FloatDistribution(low, high, log=log)
-        case Int(low=low, high=high, log=log):
-            return IntDistribution(low, high, log=log)
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, high, log=log, step=step)
         case Choice(options=options):
             return CategoricalDistribution(options)
