@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
-import signal
 import sys
 from collections import deque
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
+from itertools import count
 from pathlib import Path
-from threading import RLock, Thread
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from tempfile import TemporaryDirectory
+from threading import Event, RLock, Thread
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.errors import ConfigError
+from cxrbench.failures import OutOfMemory, died, took_too_long
+from cxrbench.output import processes_of_calls, shorten_outputs, take_output
+from cxrbench.worker_process import THREADS, Asked, Returned, answer, import_keras, start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,14 +32,33 @@ T = TypeVar("T")
 
 GROWTH = 2**31
 """Bytes that a worker may grow by: more than any backbone needs, less than hurts."""
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+LONGEST = 6 * 3600
+"""Seconds that a call may take unless the user sets a limit: no shard and no trial needs that long."""
+GLANCE = 0.25
+"""Seconds between two looks at the workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a call may cost, as far as the user said.
+
+    Attributes:
+        timeout: seconds of one shard or trial.
+        memory: bytes of one worker.
+    """
+
+    timeout: float | None = None
+    memory: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 class Executor(Protocol):
     """Computes calls of module-level functions with picklable arguments; the seam for a cluster."""
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
-        """Return at once; the future holds what the call returned or raised."""
+        """Return at once; the future holds what the call returned or raised. One that has not begun can be cancelled."""
         ...
 
 
@@ -67,38 +90,69 @@ class ThisProcess:
         self._stopped = True
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Call:
+    """A call on its way: what is asked, what its caller waits for, and what the pool promised."""
+
+    asked: Asked[Any]
+    future: Future[Any]
+    pool: ProcessPool | None = None
+    computed: Future[Returned[Any]] | None = None
+    repeated: bool = False
+
+    def begin(self) -> bool:
+        """Return whether it is still wanted; from now on it cannot be cancelled."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
+
+
 class WorkerProcesses:
     """Computes calls in processes of one thread each, so that results do not depend on how many there are.
 
-    A worker that dies costs the one call it was working on. When one has grown, all are replaced between two calls.
+    A worker that dies or that breaks a limit costs the one call it was working on. When one has grown, all are replaced
+    between two calls.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, limits: Limits = NO_LIMITS) -> None:
         """Start `workers` processes, which import Keras while the caller prepares the first call."""
         self._workers = workers
+        self._timeout = limits.timeout or LONGEST
+        self._memory = limits.memory
         self._lock = RLock()
-        self._queue: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
-        self._running: set[Future[Any]] = set()
+        self._numbers = count()
+        self._queue: deque[_Call] = deque()
+        self._running: dict[int, _Call] = {}
         self._served = 0  # calls that this pool has answered
         self._memory_at_first: dict[int, int] = {}
+        self._known: set[int] = set()  # processes that have answered a call
         self._retiring: list[ProcessPool] = []
         self._stopped = False
+        self._ended = Event()
+        self._outputs = TemporaryDirectory(prefix="cxrbench-", ignore_cleanup_errors=True)
         self._pool = self._start()
+        Thread(target=self._look_after, daemon=True).start()
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call."""
         future: Future[T] = Future()
+        asked = Asked(
+            number=next(self._numbers),
+            outputs=Path(self._outputs.name),
+            memory=self._memory,
+            function=function,
+            arguments=arguments,
+            keywords=keywords,
+        )
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
-            self._queue.append((future, (function, arguments, keywords)))
+            self._queue.append(_Call(asked=asked, future=future))
             self._feed()
         return future
 
     def close(self) -> None:
         """End the processes after the queued calls."""
         with self._lock:
-            unfinished = [*self._running, *(future for future, _ in self._queue)]
+            unfinished = [call.future for call in (*self._running.values(), *self._queue)]
         wait(unfinished)
         self._end_processes()
 
@@ -106,7 +160,8 @@ class WorkerProcesses:
         """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
         with self._lock:
             self._stopped = True
-            unfinished = [*self._running, *(future for future, _ in self._queue)]
+            wanted = [call for call in self._queue if call.begin()]
+            unfinished = [call.future for call in (*self._running.values(), *wanted)]
             self._queue.clear()
         self._end_processes()
         with self._lock:
@@ -118,61 +173,113 @@ class WorkerProcesses:
         with self._lock:
             self._stopped = True
             pools = [*self._retiring, self._pool]
+        self._ended.set()
         for pool in pools:
             pool.stop()
             pool.join()
+        self._outputs.cleanup()
 
     def _start(self) -> ProcessPool:
         from pebble import ProcessPool
 
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, context=context)
-        pool.schedule(import_keras)  # a pool starts with its first call
+        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=(self._memory,), context=context)
+        pool.schedule(import_keras).add_done_callback(partial(self._has_come_up, pool))  # a pool starts with its first call
         return pool
+
+    def _has_come_up(self, pool: ProcessPool, imported: Future[None]) -> None:
+        with self._lock:
+            if pool is self._pool and not imported.cancelled() and not imported.exception():
+                self._served += 1
 
     def _feed(self) -> None:
         """Give the pool as many calls as its workers can have at hand; the others can still go to other processes."""
         while self._queue and len(self._running) < 2 * self._workers:
-            future, call = self._queue.popleft()
-            self._running.add(future)
+            call = self._queue.popleft()
+            if not call.begin():
+                continue
+            self._running[call.asked.number] = call
             try:
-                computed = self._pool.schedule(_call, args=call)
+                call.pool = self._pool
+                call.computed = self._pool.schedule(answer, args=(call.asked,), timeout=self._timeout)
             except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
-                self._running.discard(future)
+                del self._running[call.asked.number]
                 if self._served and self._renew():
-                    self._queue.appendleft((future, call))
+                    self._queue.appendleft(call)
                 else:
-                    future.set_exception(error)
+                    call.future.set_exception(error)
             else:
-                computed.add_done_callback(partial(self._pass_on, future))
+                call.computed.add_done_callback(partial(self._pass_on, call))
 
-    def _pass_on(self, future: Future[T], computed: Future[_Returned[T]]) -> None:
-        error = computed.exception()
+    def _pass_on(self, call: _Call, computed: Future[Returned[Any]]) -> None:
         with self._lock:
-            self._running.discard(future)
+            self._running.pop(call.asked.number, None)
+            printed = take_output(call.asked.outputs, call.asked.number)
+            returned, error = self._outcome(computed, begun=printed is not None)
             if not self._stopped:
-                if error is None:
+                again = self._deserves_another(call, returned, error)
+                if again:
+                    call.repeated = True
+                    self._queue.appendleft(call)
+                elif returned:
                     self._served += 1
-                    self._watch(computed.result())
+                    self._watch(returned)
                 self._feed()
-            if future.done():
+                if again:
+                    return
+            if call.future.done():
                 return
-            if error is None:
-                future.set_result(computed.result().value)
-            else:  # a pool that is stopped says that it is broken
-                future.set_exception(KeyboardInterrupt() if self._stopped else error)
+            if error is None and returned:
+                call.future.set_result(returned.value)
+            elif error:  # a pool that is stopped says that it is broken
+                for line in printed or ():
+                    error.add_note(line)
+                call.future.set_exception(KeyboardInterrupt() if self._stopped else error)
 
-    def _watch(self, returned: _Returned[Any]) -> None:
-        """Replace the processes if this one has grown since its first call; the old ones finish what they have."""
-        if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > GROWTH:
-            old = self._pool
-            if self._renew():
-                old.close()
-                self._retiring.append(old)
-                Thread(target=old.join, daemon=True).start()
+    def _outcome(self, computed: Future[Returned[Any]], *, begun: bool) -> tuple[Returned[Any] | None, BaseException | None]:
+        """Return what a worker answered, and why the call failed if it did."""
+        from pebble import ProcessExpired
+
+        if computed.cancelled():
+            return None, died(None)
+        match computed.exception():
+            case None:
+                return computed.result(), computed.result().error
+            case TimeoutError():
+                return None, took_too_long(self._timeout)
+            case ProcessExpired() as expired:
+                return None, died(expired.exitcode)
+            case BrokenProcessPool() if begun:
+                return None, died(None)
+            case error:
+                return None, error
+
+    def _deserves_another(self, call: _Call, returned: Returned[Any] | None, error: BaseException | None) -> bool:
+        """Return whether a call failed for the sake of others: its pool broke before it began, or they used its worker up."""
+        if call.repeated:
+            return False
+        if returned and isinstance(error, OutOfMemory) and returned.process in self._known:
+            return call.pool is not self._pool or self._replace()
+        return isinstance(error, BrokenProcessPool)
+
+    def _watch(self, returned: Returned[Any]) -> None:
+        """Replace the processes if this one has grown since its first call."""
+        growth = GROWTH if self._memory is None else min(GROWTH, self._memory // 4)
+        self._known.add(returned.process)
+        if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > growth:
+            self._replace()
+
+    def _replace(self) -> bool:
+        """Start other processes for the calls to come; the old ones finish what they have. Return whether that went well."""
+        old = self._pool
+        if not self._renew():
+            return False
+        old.close()
+        self._retiring.append(old)
+        Thread(target=old.join, daemon=True).start()
+        return True
 
     def _renew(self) -> bool:
-        """Start other processes for the calls to come; return whether that went well."""
         self._memory_at_first.clear()
         try:
             self._pool = self._start()
@@ -180,6 +287,21 @@ class WorkerProcesses:
             return False
         self._served = 0
         return True
+
+    def _look_after(self) -> None:
+        """End calls whose process is gone, which pebble does not notice if it left with exit code 0."""
+        folder, missing = Path(self._outputs.name), set[int]()
+        while not self._ended.wait(GLANCE):
+            shorten_outputs(folder)
+            begun = processes_of_calls(folder)
+            alive = {process.pid for process in multiprocessing.active_children()}
+            gone = {number for number, process in begun.items() if process not in alive}
+            with self._lock:
+                lost = [self._running[number].computed for number in gone & missing & self._running.keys()]
+            for computed in lost:
+                if computed:
+                    computed.cancel()
+            missing = gone
 
 
 def refuse_inside_worker() -> None:
@@ -189,89 +311,18 @@ def refuse_inside_worker() -> None:
 
 
 @contextmanager
-def open_executor(workers: int) -> Iterator[Executor]:
-    """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once."""
-    executor = WorkerProcesses(workers) if workers else ThisProcess()
+def open_executor(workers: int, limits: Limits = NO_LIMITS) -> Iterator[Executor]:
+    """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once.
+
+    Raises:
+        ConfigError: limits for this process, which nobody could end.
+    """
+    if not workers and limits != NO_LIMITS:
+        raise ConfigError("--timeout and --max-memory need processes that can be ended: give --workers 1 or more, not 0")
+    executor = WorkerProcesses(workers, limits) if workers else ThisProcess()
     try:
         yield executor
     except BaseException:
         executor.stop()
         raise
     executor.close()
-
-
-def start_worker() -> None:
-    """Give the process one thread and no more GPU memory than it needs, leave Ctrl-C to the parent, and import Keras."""
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with suppress(Exception):  # a call that needs it will say what is wrong
-        import_keras()
-
-
-def anonymous_memory() -> int:
-    """Return how many bytes of memory are this process's own, without mapped files; 0 where the system does not tell."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return 0
-    words = status.partition("RssAnon:")[2].split()
-    return int(words[0]) * 1024 if words else 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Returned(Generic[T]):
-    """What a call returned, and how many bytes of memory the worker has since."""
-
-    value: T
-    process: int
-    memory: int
-
-
-def _call(function: Callable[..., T], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> _Returned[T]:
-    """Call `function` in a worker; what it raises is made fit for the way back to the parent."""
-    import_keras()
-    try:
-        value = function(*arguments, **keywords)
-    except SystemExit as error:  # a plugin ends its own call, not the run
-        raise CxrbenchError(reason_of(error)) from None
-    except Exception as error:
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            raise CxrbenchError(reason_of(error)) from None
-        raise
-    return _Returned(value=value, process=os.getpid(), memory=anonymous_memory())
-
-
-@cache
-def import_keras() -> None:
-    """Import Keras; what TensorFlow says of itself on the way comes before its log level counts, and goes nowhere."""
-    with _native_stderr_closed():
-        import keras  # noqa: F401
-
-
-@contextmanager
-def _native_stderr_closed() -> Iterator[None]:
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return in one line why a call failed."""
-    from pebble import ProcessExpired
-
-    if isinstance(error, ProcessExpired):
-        return f"the worker process died (exit code {error.exitcode})"
-    text: Any = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -12,8 +12,10 @@ import pytest
 
 from cxrbench.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.execution import THREADS, ThisProcess, WorkerProcesses, open_executor, reason_of
+from cxrbench.execution import ThisProcess, WorkerProcesses, open_executor
+from cxrbench.failures import reason_of
 from cxrbench.plugin.references import Reference
+from cxrbench.worker_process import THREADS
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.execution import reason_of
+from cxrbench.failures import reason_of
 from cxrbench.features.extraction import Extraction, extract_shard
 
 if TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""Why a call failed, in words for a row of the leaderboard."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from cxrbench.errors import CxrbenchError
+
+
+class Lost(CxrbenchError):
+    """A call whose worker died, or that took more time or memory than it may."""
+
+
+class OutOfMemory(Lost):
+    """A call that needed more memory than its worker had left."""
+
+
+def took_too_long(seconds: float) -> Lost:
+    """Return the failure of a call that had to be ended."""
+    return Lost(f"took longer than {seconds:g} s (--timeout)")
+
+
+def used_too_much(memory: int) -> OutOfMemory:
+    """Return the failure of a call that asked for more than `memory` bytes."""
+    return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
+
+
+def died(exit_code: int | None) -> Lost:
+    """Return the failure of a call whose worker ended; None if nobody saw how."""
+    if exit_code is None:
+        return Lost("the worker process died")
+    how = f"exit code {exit_code}" if exit_code >= 0 else signal.Signals(-exit_code).name
+    return Lost(f"the worker process died ({how})")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line why a call failed."""
+    text: Any = str(error).strip().splitlines()
+    if isinstance(error, Lost):
+        return str(text[0])
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def log_of(error: BaseException) -> tuple[str, ...]:
+    """Return the last lines that the failed call printed: an exception's notes, if it came from a worker."""
+    return tuple(getattr(error, "__notes__", ()))
