@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench import errors
 from cxrbench.evaluation.seal import SealBroken
-from cxrbench.failures import reason_of
+from cxrbench.failures import log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
@@ -179,6 +179,7 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         return _on_demand(features, executor, extract)
     outcomes = [underway.wait(one) for one in features.views]
     external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
+    failed = next((outcome for outcome in outcomes if outcome.problem), None)
     return Prepared(
         supply=Ready(
             extracted=features.folders,
@@ -187,19 +188,20 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         ),
         base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),
-        problem=next((outcome.problem for outcome in outcomes if outcome.problem), ""),
+        problem=failed.problem if failed else "",
+        log=failed.log if failed else (),
     )
 
 
 def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prepared:
     space: Space = {}
-    problem = ""
+    problem, log = "", tuple[str, ...]()
     try:
         space = executor.submit(discover_space, features.views[0]).result()
     except Exception as error:
-        problem = reason_of(error)
+        problem, log = reason_of(error), log_of(error)
     supply = OnDemand(base=features.views, of_external=features.external, space=space, extract=extract)
-    return Prepared(supply=supply, base=features.folders, seconds=0.0, problem=problem)
+    return Prepared(supply=supply, base=features.folders, seconds=0.0, problem=problem, log=log)
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:

@@ -18,7 +18,7 @@ from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
-from cxrbench.failures import OutOfMemory, died, took_too_long
+from cxrbench.failures import OutOfMemory, died, took_too_long, with_log
 from cxrbench.output import processes_of_calls, shorten_outputs, take_output
 from cxrbench.worker_process import THREADS, Asked, Returned, answer, import_keras, start_worker
 
@@ -232,9 +232,7 @@ class WorkerProcesses:
             if error is None and returned:
                 call.future.set_result(returned.value)
             elif error:  # a pool that is stopped says that it is broken
-                for line in printed or ():
-                    error.add_note(line)
-                call.future.set_exception(KeyboardInterrupt() if self._stopped else error)
+                call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
 
     def _outcome(self, computed: Future[Returned[Any]], *, begun: bool) -> tuple[Returned[Any] | None, BaseException | None]:
         """Return what a worker answered, and why the call failed if it did."""

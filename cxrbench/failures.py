@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import CxrbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Lost(CxrbenchError):
@@ -42,6 +47,19 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
+def with_log(error: E, lines: Iterable[str]) -> E:
+    """Return the error, with what was printed before it as its notes."""
+    for line in lines:
+        error.add_note(line)
+    return error
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether a call cost a worker or a limit, also where the failure was raised on account of that call."""
+    return isinstance(error, Lost) or isinstance(error.__cause__, Lost)
+
+
 def log_of(error: BaseException) -> tuple[str, ...]:
-    """Return the last lines that the failed call printed: an exception's notes, if it came from a worker."""
-    return tuple(getattr(error, "__notes__", ()))
+    """Return the last lines that the failed call printed: the notes of the exception, or of the one that it came from."""
+    notes = getattr(error, "__notes__", ()) or getattr(error.__cause__, "__notes__", ())
+    return tuple(notes)

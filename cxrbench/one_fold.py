@@ -47,12 +47,14 @@ class Prepared:
         base: what they are called, apart from any setting.
         seconds: worker time that they took.
         problem: why they could not be extracted; empty if they could.
+        log: the last lines of what was printed when they could not.
     """
 
     supply: Supply
     base: tuple[ShardedArray, ...]
     seconds: float
     problem: str = ""
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

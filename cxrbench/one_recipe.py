@@ -10,7 +10,7 @@ from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.evaluation.summary import summarise
 from cxrbench.external import score_external
-from cxrbench.failures import reason_of
+from cxrbench.failures import log_of, reason_of
 from cxrbench.features.supply import FeaturesMissing
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
 
@@ -33,13 +33,13 @@ def compete(
         SealBroken: if the test images were scored by another selection before; the entry of that one stays.
     """
     if prepared.problem:
-        return contest.blank_entry(recipe, "failed", prepared.problem)
+        return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
         return _compete(contest, recipe, prepared, executor, on_trial)
     except SealBroken:
         raise
     except Exception as error:
-        return contest.blank_entry(recipe, "failed", reason_of(error))
+        return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
 
 
 def _compete(

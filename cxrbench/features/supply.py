@@ -93,8 +93,9 @@ class OnDemand:
         wanted = [replace(one, backbone=one.backbone.at(setting)) for one in base]
         underway = self.extract(wanted)
         for one in wanted:
-            if problem := underway.wait(one).problem:
-                raise FeaturesMissing(problem)
+            outcome = underway.wait(one)
+            if outcome.problem:
+                raise FeaturesMissing(outcome.problem) from outcome.error
         return tuple(one.features for one in wanted)
 
 

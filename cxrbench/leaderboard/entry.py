@@ -122,6 +122,7 @@ class Entry(Stored):
         data: the dataset as a component, without the place where it lies.
         study: what the result depends on besides the budget; another value means another experiment.
         reason: why it is not complete, and what to do.
+        log: the last lines of what was printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics.
         seed_spread: standard deviation over the seeds; empty if there is one.
@@ -143,6 +144,7 @@ class Entry(Stored):
     study: str = ""
     status: Status
     reason: str = ""
+    log: tuple[str, ...] = ()
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     seed_spread: dict[str, float] = {}

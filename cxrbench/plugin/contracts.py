@@ -142,6 +142,7 @@ class Trial:
         value: the metric of the protocol on the validation fold at the best epoch; None unless it is complete.
         losses: validation cross-entropy per epoch trained.
         seconds: wall time of the training.
+        log: if it failed, the last lines of what was printed meanwhile.
     """
 
     number: int
@@ -151,6 +152,7 @@ class Trial:
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     reason: str = ""
+    log: tuple[str, ...] = ()
 
 
 class Proposer(Protocol):

@@ -49,6 +49,8 @@ class StudyRecord:
             point = float(trial.params[THRESHOLD])
             distributions[THRESHOLD] = optuna.distributions.FloatDistribution(point, point)
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
+        if trial.log:
+            attributes["log"] = list(trial.log)
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=_states()[trial.state],
@@ -71,6 +73,7 @@ def _from_optuna(trial: FrozenTrial) -> Trial:
         losses=tuple(attributes["losses"]),
         seconds=attributes["seconds"],
         reason=attributes["reason"],
+        log=tuple(attributes.get("log", ())),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError, PluginError
 from cxrbench.evaluation.metrics import search_metric
-from cxrbench.failures import reason_of
+from cxrbench.failures import is_lost, log_of, reason_of, with_log
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int, is_searched
 from cxrbench.search.pruning import cut_offs
@@ -17,7 +17,7 @@ from cxrbench.search.threshold import choose_threshold
 from cxrbench.training.worker import HeadJob, TrialResult, train_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cxrbench.config import Pruning
     from cxrbench.execution import Executor
@@ -30,8 +30,16 @@ ROUNDING = 1e-6
 """Of a step: how far a value may lie beside it."""
 
 
+LOST_IN_A_ROW = 5
+"""Trials that may cost a worker or a limit, one after the other, before their study ends: each can take all of a time-out."""
+
+
 class NoTrialCompleted(CxrbenchError):
     """A study whose every trial failed."""
+
+
+class StudyGivenUp(CxrbenchError):
+    """A study whose trials cost one worker or limit after the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +87,12 @@ def search_space(policy: str, *further: Space) -> Space:
 def run_study(
     study: Study, record: StudyRecord, trials: int, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> list[Trial]:
-    """Finish a study's first `trials` trials and return them, sorted by number; those on record are not repeated."""
+    """Finish a study's first `trials` trials and return them, sorted by number; those on record are not repeated.
+
+    Raises:
+        StudyGivenUp: after `LOST_IN_A_ROW` trials in a row whose worker died or that broke a limit. They are on record.
+    """
+    lost = 0
     finished = {trial.number: trial for trial in record.finished()}
     for first in range(0, trials, study.generation):
         earlier = [finished[number] for number in range(first)]
@@ -92,11 +105,16 @@ def run_study(
                 calls[_submit(study, number, proposals[number], limits, executor)] = number
         finally:
             for call in as_completed(calls):
+                if call.cancelled():
+                    continue
                 number = calls[call]
                 trial = _judge(study, number, proposals[number], call)
                 record.add(trial)
                 finished[number] = trial
                 on_trial(trial)
+                lost = lost + 1 if is_lost(call.exception() or CxrbenchError()) else 0
+                if lost == LOST_IN_A_ROW:
+                    raise _given_up(trial, calls)
     return [finished[number] for number in range(trials)]
 
 
@@ -105,8 +123,15 @@ def select_trial(trials: Sequence[Trial]) -> Trial:
     complete = [trial for trial in trials if trial.state == "complete"]
     if not complete:
         reasons = "; ".join(sorted({trial.reason for trial in trials}))
-        raise NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}")
+        raise with_log(NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}"), trials[-1].log)
     return max(complete, key=lambda trial: (trial.value or 0.0, -min(trial.losses), -trial.number))
+
+
+def _given_up(last: Trial, calls: Iterable[Future[TrialResult]]) -> StudyGivenUp:
+    """Cancel the calls that have not begun, and return the error that ends the study."""
+    for call in calls:
+        call.cancel()
+    return with_log(StudyGivenUp(f"{LOST_IN_A_ROW} trials in a row were lost, the last one: {last.reason}"), last.log)
 
 
 def _submit(
@@ -146,7 +171,7 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
     try:
         result = call.result()
     except Exception as error:
-        return Trial(number=number, params=params, state="failed", reason=reason_of(error))
+        return Trial(number=number, params=params, state="failed", reason=reason_of(error), log=log_of(error))
     if result.pruned:
         return Trial(number=number, params=params, state="pruned", losses=result.losses, seconds=result.seconds)
     labels = study.job.validation[1]

@@ -131,7 +131,7 @@ def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     executor = Recording()
     underway = extract_missing([extraction], range(5), executor, Silence())
     assert executor.asked == []
-    assert underway.wait(extraction) == Extracted(seconds=0.0, problem="")
+    assert underway.wait(extraction) == Extracted()
     assert content(extraction) == changed
 
 
