@@ -9,6 +9,7 @@ import typer
 from cxrbench.cli.cache import cache
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
+from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.reproduce import reproduce
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(leaderboard)
 app.command()(compare)
+app.command()(ensemble)
 app.command()(reproduce)
 app.add_typer(plugins, name="plugins")
 app.add_typer(data, name="data")
