@@ -10,6 +10,7 @@ from cxrbench.errors import (
     UnknownName,
     missing_requirement,
 )
+from cxrbench.plugin.api import API_VERSION
 from cxrbench.plugin.contracts import (
     Balance,
     CrossEntropy,
@@ -40,6 +41,7 @@ from cxrbench.plugin.specs import (
 )
 
 __all__ = [
+    "API_VERSION",
     "Augmentation",
     "Backbone",
     "Balance",
