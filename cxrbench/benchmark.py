@@ -17,7 +17,7 @@ from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.evaluation.seal import SealedTest
-from cxrbench.execution import open_executor, refuse_inside_worker
+from cxrbench.execution import Limits, open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
@@ -26,6 +26,7 @@ from cxrbench.majority import enter_majority
 from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,8 +77,9 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     external = external_datasets(settings.external, host)
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
+    limits = _limits(settings, progress)
 
-    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
+    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
         sources = Sources(  # meanwhile, the workers import Keras
             main=read_catalogue(source, settings, downloader),
             external={name: read_catalogue(part, settings, downloader) for name, part in external.items()},
@@ -110,6 +112,12 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     found = {entry.recipe: entry for entry in (*board.entries, *entered)}
     mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
     return Outcome(board=board, entries=mine, left_out=lineup.left_out)
+
+
+def _limits(settings: Settings, progress: Progress) -> Limits:
+    if settings.max_memory and not memory_can_be_limited():
+        progress.warn("--max-memory is not kept on this system: only Linux holds a process to a limit")
+    return Limits(timeout=settings.timeout, memory=settings.max_memory)
 
 
 def _needed(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:

@@ -124,7 +124,7 @@ class WorkerProcesses:
         self._served = 0  # calls that this pool has answered
         self._memory_at_first: dict[int, int] = {}
         self._known: set[int] = set()  # processes that have answered a call
-        self._retiring: list[ProcessPool] = []
+        self._retiring: list[tuple[ProcessPool, Thread]] = []
         self._stopped = False
         self._ended = Event()
         self._outputs = TemporaryDirectory(prefix="cxrbench-", ignore_cleanup_errors=True)
@@ -172,11 +172,12 @@ class WorkerProcesses:
     def _end_processes(self) -> None:
         with self._lock:
             self._stopped = True
-            pools = [*self._retiring, self._pool]
         self._ended.set()
-        for pool in pools:
+        for pool in (self._pool, *(pool for pool, _ in self._retiring)):
             pool.stop()
-            pool.join()
+        self._pool.join()
+        for _, ending in self._retiring:
+            ending.join()
         self._outputs.cleanup()
 
     def _start(self) -> ProcessPool:
@@ -273,8 +274,9 @@ class WorkerProcesses:
         if not self._renew():
             return False
         old.close()
-        self._retiring.append(old)
-        Thread(target=old.join, daemon=True).start()
+        ending = Thread(target=old.join, daemon=True)
+        ending.start()
+        self._retiring.append((old, ending))
         return True
 
     def _renew(self) -> bool:
