@@ -17,7 +17,7 @@ from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.evaluation.seal import SealedTest
-from cxrbench.execution import Limits, open_executor, refuse_inside_worker
+from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
@@ -26,6 +26,7 @@ from cxrbench.majority import enter_majority
 from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:

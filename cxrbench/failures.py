@@ -35,8 +35,8 @@ def died(exit_code: int | None) -> Lost:
     """Return the failure of a call whose worker ended; None if nobody saw how."""
     if exit_code is None:
         return Lost("the worker process died")
-    how = f"exit code {exit_code}" if exit_code >= 0 else signal.Signals(-exit_code).name
-    return Lost(f"the worker process died ({how})")
+    names = {-number.value: number.name for number in signal.Signals}
+    return Lost(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
 
 
 def reason_of(error: BaseException) -> str:
