@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def ensemble(
     entries: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ENTRY]...", help="Recipes as they stand in the table [all complete ones]", show_default=False),
+        typer.Argument(metavar="ENTRY", help="Recipes as they stand in the table [all complete ones]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
