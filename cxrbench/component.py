@@ -128,7 +128,8 @@ class Part(Generic[Spec_co]):
 def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_co]:
     """Join a component with its declaration."""
     plugin, spec = declaration.plugin, declaration.spec
-    source = Reference(text=spec.factory, file=plugin.file).source_digest()
+    pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
+    source = "".join(one.source_digest() for one in (Reference(text=spec.factory, file=plugin.file), *pointed))
     declared = repr(replace(spec, summary=""))
     return Part(
         component=component,

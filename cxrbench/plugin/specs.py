@@ -72,6 +72,7 @@ class Spec:
         summary: one line for ``cxrbench plugins list``.
         requires: packages that pip must have installed, beyond those that cxrbench itself needs.
         fixed: arguments of the factory that the declaration sets and users cannot.
+        points_to: options whose values are import strings; the source of the package that they name counts as the plugin's own.
         FILLED: arguments of the factory that the harness sets and users cannot.
         KEPT: options that users may set and that stay with the harness.
     """
@@ -84,6 +85,7 @@ class Spec:
     summary: str = ""
     requires: tuple[str, ...] = ()
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    points_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

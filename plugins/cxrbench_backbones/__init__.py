@@ -34,6 +34,14 @@ KERAS_FILE = Backbone(
     summary="path=MODEL.keras[,layer=NAME]: any model that Keras saved, up to a layer of it",
     weights="cxrbench_backbones.keras_file:model_file",
 )
+HYPERMODEL = Backbone(
+    name="hypermodel",
+    factory="cxrbench_backbones.hypermodel:hypermodel",
+    summary="class=keras_tuner.applications.HyperResNet, or any other: its hyper-parameters are searched, weights drawn",
+    requires=("keras-tuner",),
+    space="cxrbench_backbones.hypermodel:search_space",
+    points_to=("class",),
+)
 CONTROLS = (
     Backbone(
         name="control-border",
@@ -59,7 +67,7 @@ CONTROLS = (
 @hookimpl
 def register_backbones() -> Iterable[Backbone]:
     """Declare every backbone of this package."""
-    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, CHEXNET, KERAS_FILE, *CONTROLS)
+    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, CHEXNET, KERAS_FILE, HYPERMODEL, *CONTROLS)
 
 
 def _declare(row: Application) -> Backbone:
