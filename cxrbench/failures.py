@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=BaseException)
 
+CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if hasattr(signal, "SIGBUS") else [])})
+
 
 class Lost(CxrbenchError):
     """A call whose worker died, or that took more time or memory than it may."""
 
 
 class OutOfMemory(Lost):
-    """A call that needed more memory than its worker had left."""
+    """A call that needed, or may have needed, more memory than its worker had left."""
 
 
 def took_too_long(seconds: float) -> Lost:
@@ -29,6 +31,13 @@ def took_too_long(seconds: float) -> Lost:
 def used_too_much(memory: int) -> OutOfMemory:
     """Return the failure of a call that asked for more than `memory` bytes."""
     return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
+
+
+def crashed(exit_code: int, memory: int | None) -> Lost:
+    """Return the failure of a call whose worker ended; native code that gets no memory seldom says so."""
+    if memory is None or -exit_code not in CRASHES:
+        return died(exit_code)
+    return OutOfMemory(f"{died(exit_code)}, maybe because it may use {memory / 1e9:.3g} GB (--max-memory)")
 
 
 def died(exit_code: int | None) -> Lost:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cxrbench.failures import OutOfMemory, died, took_too_long, with_log
+from cxrbench.failures import OutOfMemory, crashed, died, took_too_long, with_log
 from cxrbench.output import processes_of_calls, shorten_outputs, take_output
 from cxrbench.worker_process import Asked, Returned, answer, import_keras, start_worker
 
@@ -178,9 +178,9 @@ class WorkerProcesses:
         with self._lock:
             self._running.pop(call.asked.number, None)
             printed = take_output(call.asked.outputs, call.asked.number)
-            returned, error = self._outcome(computed, begun=printed is not None)
+            returned, error, process = self._outcome(computed, begun=printed is not None)
             if not self._stopped:
-                again = self._deserves_another(call, returned, error)
+                again = self._deserves_another(call, process, error)
                 if again:
                     call.repeated = True
                     self._queue.appendleft(call)
@@ -197,29 +197,31 @@ class WorkerProcesses:
             elif error:  # a pool that is stopped says that it is broken
                 call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
 
-    def _outcome(self, computed: Future[Returned[Any]], *, begun: bool) -> tuple[Returned[Any] | None, BaseException | None]:
-        """Return what a worker answered, and why the call failed if it did."""
+    def _outcome(
+        self, computed: Future[Returned[Any]], *, begun: bool
+    ) -> tuple[Returned[Any] | None, BaseException | None, int | None]:
+        """Return what a worker answered, why the call failed if it did, and which process computed it if that is known."""
         from pebble import ProcessExpired
 
         if computed.cancelled():
-            return None, died(None)
+            return None, died(None), None
         match computed.exception():
             case None:
-                return computed.result(), computed.result().error
+                return (returned := computed.result()), returned.error, returned.process
             case TimeoutError():
-                return None, took_too_long(self._timeout)
+                return None, took_too_long(self._timeout), None
             case ProcessExpired() as expired:
-                return None, died(expired.exitcode)
+                return None, crashed(expired.exitcode, self._memory), expired.pid
             case BrokenProcessPool() if begun:
-                return None, died(None)
+                return None, died(None), None
             case error:
-                return None, error
+                return None, error, None
 
-    def _deserves_another(self, call: _Call, returned: Returned[Any] | None, error: BaseException | None) -> bool:
+    def _deserves_another(self, call: _Call, process: int | None, error: BaseException | None) -> bool:
         """Return whether a call failed for the sake of others: its pool broke before it began, or they used its worker up."""
         if call.repeated:
             return False
-        if returned and isinstance(error, OutOfMemory) and returned.process in self._known:
+        if isinstance(error, OutOfMemory) and process in self._known:
             return call.pool is not self._pool or self._replace()
         return isinstance(error, BrokenProcessPool)
 

@@ -279,3 +279,9 @@ def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
 def test_this_process_keeps_no_limits_and_says_so(limits):
     with pytest.raises(ConfigError, match=r"--timeout and --max-memory need .* --workers 1"), open_executor(0, limits):
         pass
+
+
+def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    reason = reason_of(limited.submit(exec, crash).exception(60))
+    assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"
