@@ -47,7 +47,8 @@ def take_output(folder: Path, number: int) -> tuple[str, ...] | None:
         return None
     text = found[-1].read_bytes()[-LINES * LONGEST_LINE :].decode("utf-8", errors="replace")
     for path in found:
-        path.unlink()
+        with suppress(OSError):  # Windows keeps a file that a dying process has open
+            path.unlink()
     return tuple(line[:LONGEST_LINE] for line in text.splitlines() if line.strip())[-LINES:]
 
 
