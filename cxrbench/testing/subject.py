@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.component import bind, parse_component
-from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.component import bind, check_options, parse_component
+from cxrbench.errors import ConfigError, MissingRequirement, PluginError, unknown_name
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import module_name_of
 from cxrbench.testing.check import NotCheckable
@@ -78,7 +78,7 @@ def find_subjects(what: str | Path, host: Host, kind: str = "") -> list[Subject]
         kind: leaves out the other kinds.
 
     Raises:
-        UnknownName: there is no such name.
+        ConfigError: there is no such name, or it has no such option.
         PluginError: two plugins claim the name.
     """
     if is_file(what):
@@ -127,12 +127,21 @@ def _of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
 
 def _named(text: str, host: Host, kind: str) -> list[Subject]:
     name = parse_component(text).name
-    found: list[Subject] = []
+    declared: list[Declaration[Any]] = []
     for of_kind in KINDS:
         if kind in {"", kind_name(of_kind)}:
             with suppress(ConfigError):  # not of this kind
-                found.append(_subject(text, host.find(of_kind, name)))
-    return found
+                declared.append(host.find(of_kind, name))
+    return [_with_options(text, declaration) for declaration in declared]
+
+
+def _with_options(text: str, declaration: Declaration[Any]) -> Subject:
+    """Refuse options that there are not: those are the user's mistake, not the plugin's."""
+    subject = _subject(text, declaration)
+    if subject.part.component.options:
+        with suppress(PluginError, MissingRequirement):  # which the checks will say
+            check_options(subject.part)
+    return subject
 
 
 def _subject(text: str, declaration: Declaration[Any]) -> Subject:
