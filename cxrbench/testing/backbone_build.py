@@ -31,6 +31,8 @@ SIZES = (64, 96, 128, 224)
 CHANNELS = 3
 SEED = 7
 FILMS = 3
+SAME = 1e-3
+"""By how much of their length features of the same image may differ: another batch may round otherwise."""
 SCALES = (1.0, 1 / 255, 255.0, 1 / 2, 2.0, 1 / 510, 2 / 255)
 BANDS = 4
 FLAT = 4
@@ -87,6 +89,20 @@ def _shown(subject: Subject) -> Floats:
     if not np.isfinite(found[:FILMS]).all():
         raise NotCheckable("its features are not finite: see the check finite")
     return found.astype(np.float32)
+
+
+def built_or_skip(subject: Subject) -> Built:
+    """Return the subject's backbone, or skip the check that needs it."""
+    built: Built = subject.build("first build", lambda: first(subject))
+    return built
+
+
+def difference(one: Floats, other: Floats) -> float:
+    """Return by how much of their length rows differ, at most; more than everything if there are other shapes."""
+    if one.shape != other.shape or not np.isfinite(other).all():
+        return float("inf")
+    length = np.linalg.norm(one, axis=1)
+    return float((np.linalg.norm(one - other, axis=1) / np.maximum(length, 1e-20)).max())
 
 
 def probes(size: int) -> Floats:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.testing import backbone_models
 from cxrbench.testing.backbone_build import (
     BANDS,
     BATCH,
-    CHANNELS,
     FILMS,
+    SAME,
     SCALES,
-    Built,
     at_scale,
+    built_or_skip,
+    difference,
     direct,
     features,
     first,
@@ -23,10 +23,8 @@ from cxrbench.testing.backbone_build import (
     probes,
     second,
 )
-from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
+from cxrbench.testing.check import Check, NotCheckable, require
 from cxrbench.testing.films import films
-from cxrbench.testing.subject import one_line
-from cxrbench.testing.surroundings import reseeded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SAME = 1e-3
-"""By how much of their length features of the same image may differ: another batch may round otherwise."""
 TOLD_APART = 1e-5
 RANGE_SHARE = 0.1
 """Within 0..255 films must differ by at least this share of what they differ by at another scale."""
@@ -44,13 +40,8 @@ BAND_SHARE = 0.01
 TURN = 0.1
 
 
-def _built(subject: Subject) -> Built:
-    built: Built = subject.build("first build", lambda: first(subject))
-    return built
-
-
 def _rows(subject: Subject) -> None:
-    built = _built(subject)
+    built = built_or_skip(subject)
     found = np.asarray(built.extract(probes(built.size)))
     require(
         found.ndim == 2 and len(found) == BATCH and found.shape[1] > 0,
@@ -60,7 +51,7 @@ def _rows(subject: Subject) -> None:
 
 
 def _finite(subject: Subject) -> None:
-    built = _built(subject)
+    built = built_or_skip(subject)
     found = np.asarray(built.extract(probes(built.size)))
     within = np.concatenate([found[:FILMS], found[FILMS * len(SCALES) :]])
     require(
@@ -77,8 +68,8 @@ def _batch_neighbours(subject: Subject) -> None:
     batch[-FILMS:] = films(FILMS, built.size)
     moved = np.asarray(built.extract(batch))[-FILMS:]
     require(
-        _difference(alone, moved) < SAME,
-        f"the same image has other features in another batch: they differ by {_difference(alone, moved):.0%} of their length",
+        difference(alone, moved) < SAME,
+        f"the same image has other features in another batch: they differ by {difference(alone, moved):.0%} of their length",
     )
 
 
@@ -89,7 +80,7 @@ def _repeatable(subject: Subject) -> None:
 
 def _change_between_calls(subject: Subject) -> float:
     before, built = features(subject)[:FILMS], first(subject)
-    return _difference(before, np.asarray(built.extract(probes(built.size)))[:FILMS])
+    return difference(before, np.asarray(built.extract(probes(built.size)))[:FILMS])
 
 
 def _repeated(subject: Subject) -> Floats:
@@ -103,16 +94,9 @@ def _seeded(subject: Subject) -> None:
     before, built = _repeated(subject), second(subject)
     again = direct(built.function, probes(built.size))[:FILMS]
     require(
-        _difference(before, again) < SAME,
-        f"built twice with seed 7, it gives features that differ by {_difference(before, again):.0%} of their length",
+        difference(before, again) < SAME,
+        f"built twice with seed 7, it gives features that differ by {difference(before, again):.0%} of their length",
     )
-
-
-def _no_traces(subject: Subject) -> None:
-    one, other = _built(subject).traces, second(subject).traces
-    changed = [f"{name} from {before} to {after}" for name, (before, after) in {**one.settings, **other.settings}.items()]
-    require(not changed, f"building it changes, for the whole process, {', '.join(changed)}")
-    require(not reseeded(one, other), f"building it seeds {' and '.join(reseeded(one, other))} for the whole process")
 
 
 def _tells_apart(subject: Subject) -> None:
@@ -149,55 +133,6 @@ def _every_grey(subject: Subject) -> None:
     step = 256 // BANDS
     blind = [f"{step * band}..{step * band + step - 1}" for band in range(BANDS) if apart[band] < BAND_SHARE * max(apart)]
     require(not blind, f"it hardly sees differences between greys in {' and '.join(blind)}: something is cut off")
-
-
-def _gradients(subject: Subject) -> None:
-    model = _model(second(subject), "it is no keras.Model: its features can be used, but it cannot be fine-tuned")
-    from cxrbench.backend import gradient_sizes
-
-    images = np.repeat(films(2, second(subject).size), CHANNELS, axis=-1)
-    sizes = gradient_sizes(model, images, seed=1)
-    if not sizes:
-        raise NotCheckable("it has no weights that could be trained")
-    without = [name for name, size in sizes if not size > 0]
-    require(
-        2 * len(without) <= len(sizes),
-        f"no gradient reaches {len(without)} of {len(sizes)} weights ({', '.join(without[:3])}, ...)",
-    )
-
-
-def _saves(subject: Subject) -> None:
-    model = _model(_built(subject), "it is no keras.Model: there is nothing to save")
-    import keras
-
-    grey = films(2, first(subject).size)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "backbone.keras"
-        try:
-            model.save(path)
-            again = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:
-            raise ContractBroken(f"it cannot be saved and loaded again: {one_line(error)[:300]}") from None
-    require(
-        _difference(direct(model, grey), direct(again, grey)) < SAME,
-        "saved and loaded again, it gives other features",
-    )
-
-
-def _model(built: Built, otherwise: str) -> Any:
-    import keras
-
-    if not isinstance(built.function, keras.Model):
-        raise NotCheckable(otherwise)
-    return built.function
-
-
-def _difference(one: Floats, other: Floats) -> float:
-    """Return by how much of their length rows differ, at most; more than everything if there are other shapes."""
-    if one.shape != other.shape or not np.isfinite(other).all():
-        return float("inf")
-    length = np.linalg.norm(one, axis=1)
-    return float((np.linalg.norm(one - other, axis=1) / np.maximum(length, 1e-20)).max())
 
 
 def _spread(rows: Floats) -> float:
@@ -250,12 +185,6 @@ CHECKS = (
         "the same command must give the same row, in any process",
         "draw every random weight from the argument seed: keras.initializers.HeNormal(seed), numpy.random.default_rng(seed)",
     ),
-    _check(
-        "no-traces",
-        _no_traces,
-        "what one plugin sets for the whole process changes every other recipe",
-        "give each layer its own dtype and each initializer its own seed; no keras.utils.set_random_seed, no set_dtype_policy",
-    ),
     _check("tells-apart", _tells_apart, "features that never change hold no information", "check that the images are used"),
     _check(
         "pixel-range",
@@ -269,16 +198,5 @@ CHECKS = (
         "dark lungs and bright bones both tell something",
         "look for clipping, for uint8 arithmetic, and for a scaling that expects a smaller range",
     ),
-    _check(
-        "gradients",
-        _gradients,
-        "fine-tuning needs gradients down to the weights",
-        "build the network from differentiable Keras layers, without stop_gradient",
-    ),
-    _check(
-        "saves",
-        _saves,
-        "a result can be kept and looked at only if its network can be loaded again, without running foreign code",
-        "use Keras' own layers instead of Lambda, and register custom ones: @keras.saving.register_keras_serializable()",
-    ),
+    *backbone_models.CHECKS,
 )
