@@ -25,6 +25,7 @@ GENERATION, GENERATIONS = 4, 3
 ROUNDING = 1e-6
 OWN: Space = {
     "neighbours": Int(low=1, high=9, step=2),
+    "fraction": Float(low=0.25, high=1.0, step=0.25),
     "kind": Choice(options=("a", "b")),
     "share": Float(low=0.0, high=1.0, when=(("kind", ("b",)),)),
 }
@@ -83,6 +84,8 @@ def _drawn(parameter: Parameter, generator: np.random.Generator) -> Value:
         return parameter.options[int(generator.integers(len(parameter.options)))]
     if isinstance(parameter, Int):
         return int(generator.choice(range(parameter.low, parameter.high + 1, parameter.step)))
+    if parameter.step:
+        return float(generator.choice(np.arange(parameter.low, parameter.high + parameter.step / 2, parameter.step)))
     return float(generator.uniform(parameter.low, parameter.high))
 
 
