@@ -168,7 +168,7 @@ def greedy(scores: Floats, value: Value, rounds: int) -> NDArray[np.int64]:
     """Return how often each row of scores ``[candidates, n]`` is taken by forward selection with replacement.
 
     Every round adds the row with which the mean of all taken has the largest value, among equals the first; of the nested
-    ensembles that with the largest value is returned, among equals the smallest (Caruana et al., ICML 2004, section 2).
+    ensembles that with the largest value is returned, among equals the smallest (Caruana et al., ICML 2004).
     """
     counts = np.zeros(len(scores), dtype=np.int64)
     best, best_value = counts, -np.inf

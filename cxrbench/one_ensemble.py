@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from cxrbench.evaluation.predictions import read_predictions, write_predictions
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.evaluation.summary import summarise
 from cxrbench.evaluation.units import Unit, unit_of
+from cxrbench.external import summarise_external
 from cxrbench.leaderboard.entry import Entry, FoldResult
 from cxrbench.one_fold import head_result
 from cxrbench.one_recipe import tested_to_learnt
@@ -22,14 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cxrbench.evaluation.predictions import Scored
-    from cxrbench.leaderboard.entry import DatasetFacts, HeadResult
+    from cxrbench.leaderboard.entry import DatasetFacts, ExternalResult, HeadResult
     from cxrbench.leaderboard.folder import ProtocolFolder
 
     Key = tuple[int, int]
+    Externals = Mapping[str, Mapping[str, ExternalResult]]
 
 
-def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble) -> Entry:
+def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Externals | None = None) -> Entry:
     """Choose on the stored validation scores, score the test images once with what is frozen, and write the entry.
+
+    Args:
+        folder: where candidates lie and the entry goes to.
+        ensemble: what is to be put together.
+        externals: results on external test sets, as the board has them; those of all candidates are averaged, too.
 
     Raises:
         CxrbenchError: candidates whose stored scores are of other images.
@@ -44,7 +52,23 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble) -> Entry:
     entry = _entry(ensemble, choices, validated, tested)
     write_predictions(folder.predictions(ensemble.name), [*validated.values(), *tested.values()])
     folder.add(ensemble.name, entry)
+    for results in (externals or {}).values():
+        found = [results[one.recipe] for one in ensemble.candidates if one.recipe in results]
+        if len(found) == len(ensemble.candidates) and len({one.fingerprint for one in found}) == 1:
+            _add_external(folder, ensemble, choices, found[0])
     return entry
+
+
+def _add_external(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice], like: ExternalResult) -> None:
+    """Write down what the ensemble comes to on an external test set that its candidates were scored on."""
+    paths = {entry.recipe: folder.external(like.name, Path(entry.predictions).stem) for entry in ensemble.candidates}
+    tables = {recipe: read_predictions(path.with_suffix(".csv")) for recipe, path in paths.items()}
+    scored = list(_means(stack(tables, "external"), choices).values())
+    write_predictions(folder.external(like.name, ensemble.name).with_suffix(".csv"), scored)
+    summary = summarise_external(ensemble.protocol, scored, [choice.threshold for choice in choices.values()])
+    selections = tuple(choice.identity for choice in choices.values())
+    own = {"recipe": ensemble.name, "selections": selections, "metrics": summary.metrics, "intervals": summary.intervals}
+    folder.add_external(ensemble.name, like.model_copy(update=own))
 
 
 def _open(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice]) -> None:

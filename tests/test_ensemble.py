@@ -16,7 +16,16 @@ from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored, of_part, read_predictions, write_predictions
 from cxrbench.evaluation.seal import SealBroken
 from cxrbench.leaderboard.board import units_of
-from cxrbench.leaderboard.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts, read_entry
+from cxrbench.leaderboard.entry import (
+    Confusion,
+    DatasetFacts,
+    Entry,
+    ExternalResult,
+    FoldResult,
+    HeadResult,
+    PartCounts,
+    read_entry,
+)
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.one_ensemble import enter_ensemble
 
@@ -226,6 +235,44 @@ def test_the_same_again_gives_the_same_bytes_and_a_grown_board_another_name(fold
     assert enter_ensemble(folder, ensemble(folder)).recipe != first.recipe
     assert path.read_bytes() == before
     assert len({ensemble(folder, size=size).name for size in (None, 2, 3)}) == 3
+
+
+def write_external(folder, recipe, fingerprint="e"):
+    """Write a result on an external test set as a run does."""
+    random = np.random.default_rng([ord(letter) for letter in recipe])
+    entry = read_entry(folder.path / "entries" / f"{recipe}.json")
+    heads = itertools.product(range(FOLDS), range(SEEDS))
+    images = scored("external", 0, 0, 1.0, random)
+    table = [replace(images, fold=fold, seed=seed, scores=random.uniform(size=len(images.keys))) for fold, seed in heads]
+    write_predictions(folder.external("elsewhere", recipe).with_suffix(".csv"), table)
+    result = ExternalResult(
+        name="elsewhere",
+        dataset="e",
+        fingerprint=fingerprint,
+        **COUNTS,
+        recipe=recipe,
+        selections=entry.selections,
+        metrics={"auc": 0.5},
+        intervals={"auc": (0.4, 0.6)},
+    )
+    folder.add_external(recipe, result)
+    return table
+
+
+def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(folder):
+    tables = {name: write_external(folder, name) for name in ("bad", "good")}
+    plan = ensemble(folder, ["bad", "good"], "soft-vote")
+    enter_ensemble(folder, plan, folder.close().external)
+    found = read_predictions(folder.external("elsewhere", plan.name).with_suffix(".csv"))
+    for one, first, second in zip(found, *tables.values(), strict=True):
+        np.testing.assert_allclose(one.scores, (first.scores + second.scores) / 2, atol=1e-15)
+    (row,) = [row for row in folder.close().rows() if row["recipe"] == plan.name]
+    assert row["external_elsewhere_auc_low"] < row["external_elsewhere_auc"] < row["external_elsewhere_auc_high"]
+    everyone = ensemble(folder)
+    enter_ensemble(folder, everyone, folder.close().external)  # better was not scored there
+    write_external(folder, "better", "other images of that name")
+    enter_ensemble(folder, everyone, folder.close().external)
+    assert not folder.external("elsewhere", everyone.name).exists()
 
 
 def test_another_selection_of_the_same_name_is_refused_by_the_seal(folder):
