@@ -99,7 +99,16 @@ def search(job: HeadJob, executor: Executor, trials: int, journal: Path) -> list
     """Run a whole study, as `cxrbench run` does for a recipe."""
     space = search_space("max-f1", {})
     engine = build_engine(bind(parse_component("optuna"), load_host().find(Engine, "optuna")), space, 0)
-    study = Study(job=job, space=space, engine=engine, generation=_generation(), policy="max-f1", metric="auc", pruning="none")
+    study = Study(
+        job=job,
+        job_of=lambda params: job,
+        space=space,
+        engine=engine,
+        generation=_generation(),
+        policy="max-f1",
+        metric="auc",
+        pruning="none",
+    )
     return run_study(study, StudyRecord(journal, "overhead", space), trials, executor, lambda trial: None)
 
 

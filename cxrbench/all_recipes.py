@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from cxrbench import errors
 from cxrbench.evaluation.seal import SealBroken
-from cxrbench.execution import reason_of
+from cxrbench.failures import log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
+from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
-from cxrbench.one_recipe import Prepared, compete
+from cxrbench.one_fold import Prepared
+from cxrbench.one_recipe import compete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from cxrbench.component import Part
     from cxrbench.config import Protocol
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.entry import Entry, Status
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.host import Host
-    from cxrbench.plugin.specs import Backbone
+    from cxrbench.plugin.specs import Backbone, Space
     from cxrbench.progress import Progress
     from cxrbench.recipe import Recipe
+    from cxrbench.shards import ShardedArray
+
+    Extract = Callable[[Iterable[Extraction]], Underway]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,16 @@ class Features:
     views: tuple[Extraction, ...]
     external: Mapping[str, Extraction]
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether the backbone has parameters that the search sets, so that features are extracted for each setting."""
+        return bool(self.views[0].backbone.spec.space)
+
+    @property
+    def folders(self) -> tuple[ShardedArray, ...]:
+        """Where the views lie; of a searched backbone, what they would be called without a setting."""
+        return tuple(one.features for one in self.views)
+
 
 Needed = dict["Recipe", "Features | Unavailable"]
 """What each recipe needs extracted."""
@@ -105,7 +120,14 @@ def needed_features(
 
 
 def enter_all(
-    contest: Contest, needed: Needed, underway: Underway, executor: Executor, audience: Audience, *, abreast: int
+    contest: Contest,
+    needed: Needed,
+    underway: Underway,
+    executor: Executor,
+    audience: Audience,
+    *,
+    extract: Extract,
+    abreast: int,
 ) -> list[Entry]:
     """Enter every recipe, whatever becomes of it, each as soon as its features are there; return the entries.
 
@@ -115,6 +137,7 @@ def enter_all(
         underway: what is being extracted for them.
         executor: where shards and trials are computed.
         audience: told of trials and entries.
+        extract: has features extracted for the settings of searched backbones.
         abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
     audience.progress.begin("trials", len(needed) * contest.protocol.trials * contest.protocol.folds)
@@ -124,7 +147,7 @@ def enter_all(
             if isinstance(features, Unavailable):
                 entry = contest.blank_entry(recipe, features.status, features.reason)
             else:
-                entry = _compete(contest, recipe, _prepared(features, underway), executor, audience)
+                entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
         except SealBroken as error:  # what the earlier selection came to stays as it was
             entry = contest.blank_entry(recipe, "failed", str(error))
         else:
@@ -150,15 +173,35 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
         return Unavailable("failed", reason_of(error))
 
 
-def _prepared(features: Features, underway: Underway) -> Prepared:
+def _prepared(features: Features, underway: Underway, executor: Executor, extract: Extract) -> Prepared:
+    """Return where a recipe's features come from; those that no trial's parameters change are waited for."""
+    if features.is_searched:
+        return _on_demand(features, executor, extract)
     outcomes = [underway.wait(one) for one in features.views]
     external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
+    failed = next((outcome for outcome in outcomes if outcome.problem), None)
     return Prepared(
-        views=tuple(one.features for one in features.views),
+        supply=Ready(
+            extracted=features.folders,
+            of_external={name: outcome.problem or view for name, (view, outcome) in external.items()},
+            space={},
+        ),
+        base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),
-        problem=next((outcome.problem for outcome in outcomes if outcome.problem), ""),
-        external={name: outcome.problem or view for name, (view, outcome) in external.items()},
+        problem=failed.problem if failed else "",
+        log=failed.log if failed else (),
     )
+
+
+def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prepared:
+    space: Space = {}
+    problem, log = "", tuple[str, ...]()
+    try:
+        space = executor.submit(discover_space, features.views[0]).result()
+    except Exception as error:
+        problem, log = reason_of(error), log_of(error)
+    supply = OnDemand(base=features.views, of_external=features.external, space=space, extract=extract)
+    return Prepared(supply=supply, base=features.folders, seconds=0.0, problem=problem, log=log)
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:

@@ -68,6 +68,30 @@ def compile_features(model: Any, shape: tuple[int, int, int, int], channels: int
     return _compiled(features, shape)
 
 
+def gradient_sizes(model: Any, images: Array, seed: int) -> list[tuple[str, float]]:
+    """Return the path of each weight of a model, and the largest gradient that a random sum of its outputs has there.
+
+    Raises:
+        NotImplementedError: with another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise NotImplementedError("gradients are looked at with TensorFlow only")
+    import tensorflow
+
+    frozen, model.trainable = model.trainable, True
+    try:
+        with tensorflow.GradientTape() as tape:
+            features = tensorflow.cast(model(images, training=False), tensorflow.float32)
+            parts = np.random.default_rng(seed).normal(size=features.shape).astype(np.float32)
+            total = tensorflow.reduce_sum(features * parts)
+        variables = model.trainable_variables
+        gradients = tape.gradient(total, [variable.value for variable in variables])
+        sizes = [0.0 if found is None else float(tensorflow.reduce_max(tensorflow.abs(found))) for found in gradients]
+    finally:
+        model.trainable = frozen
+    return [(variable.path, size) for variable, size in zip(variables, sizes, strict=True)]
+
+
 def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Callable[[Array], Array]:
     import tensorflow
 

@@ -23,8 +23,11 @@ from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.majority import enter_majority
+from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, check_external, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.worker_pool import Limits
+from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,8 +78,9 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     external = external_datasets(settings.external, host)
     engine = find_engine(settings.engine, host, settings.threshold)
     lineup = line_up(host, settings, downloader)
+    limits = _limits(settings, progress)
 
-    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers) as executor:
+    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
         sources = Sources(  # meanwhile, the workers import Keras
             main=read_catalogue(source, settings, downloader),
             external={name: read_catalogue(part, settings, downloader) for name, part in external.items()},
@@ -98,7 +102,13 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
         entered: list[Entry] = []
         try:
             entered = enter_all(
-                contest, needed, underway, executor, Audience(host, progress), abreast=1 + settings.workers // 2
+                contest,
+                needed,
+                underway,
+                executor,
+                Audience(host, progress),
+                extract=_extractor(claim, executor),
+                abreast=1 + settings.workers // 2,
             )
         finally:
             board = folder.close()
@@ -106,6 +116,12 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     found = {entry.recipe: entry for entry in (*board.entries, *entered)}
     mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
     return Outcome(board=board, entries=mine, left_out=lineup.left_out)
+
+
+def _limits(settings: Settings, progress: Progress) -> Limits:
+    if settings.max_memory and not memory_can_be_limited():
+        progress.warn("--max-memory is not kept on this system: only Linux holds a process to a limit")
+    return Limits(timeout=settings.timeout, memory=settings.max_memory)
 
 
 def _needed(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:
@@ -134,7 +150,7 @@ def _extract(
     progress: Progress,
 ) -> Underway:
     """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
-    wanted = [features for features in needed.values() if isinstance(features, Features)]
+    wanted = [features for features in needed.values() if isinstance(features, Features) and not features.is_searched]
     views = [one for features in wanted for one in features.views]
     of_external: dict[str, list[Extraction]] = {
         name: [features.external[name] for features in wanted] for name in sources.external
@@ -147,6 +163,17 @@ def _extract(
         films = decode(catalogue, progress, f"images of {name}")
         underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
     return underway
+
+
+def _extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Callable[[Iterable[Extraction]], Underway]:
+    """Return what has features of decoded images extracted at any time, and claims them."""
+
+    def extract(extractions: Iterable[Extraction]) -> Underway:
+        wanted = list(extractions)
+        claim([one.features.folder for one in wanted])
+        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, Silence())
+
+    return extract
 
 
 def _contest(

@@ -17,7 +17,7 @@ from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cxrbench.plugin.host import Declaration
@@ -101,6 +101,13 @@ class Part(Generic[Spec_co]):
         chosen = {name: value for name, value in self.component.options if name not in self.spec.KEPT}
         return {**self.spec.fixed, **chosen}
 
+    def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
+        """Return this part with further options set."""
+        options = {**dict(self.component.options), **setting}
+        component = Component(name=self.component.name, options=tuple(sorted(options.items())))
+        identity = f"{component}{self.identity.removeprefix(str(self.component))}"
+        return replace(self, component=component, identity=identity)
+
     def build(self, *positional: Any, **given: Any) -> Any:
         """Call the factory with its arguments and with what the harness gives."""
         return self.factory()(*positional, **{**self.arguments, **given})
@@ -121,7 +128,8 @@ class Part(Generic[Spec_co]):
 def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_co]:
     """Join a component with its declaration."""
     plugin, spec = declaration.plugin, declaration.spec
-    source = Reference(text=spec.factory, file=plugin.file).source_digest()
+    pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
+    source = "".join(one.source_digest() for one in (Reference(text=spec.factory, file=plugin.file), *pointed))
     declared = repr(replace(spec, summary=""))
     if plugin.file:  # the name of its module tells where it lies, which is no part of what it does
         declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)

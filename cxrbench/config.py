@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxrbench.errors import ConfigError, unknown_name
@@ -26,6 +26,7 @@ Resize = Literal["stretch", "pad"]
 THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 ENVIRONMENT_PREFIX = "CXRBENCH_"
+LEAST_MEMORY = 10**9
 CONFIG_FILE = Path("cxrbench.toml")
 
 
@@ -46,6 +47,12 @@ def _named(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _enough_memory(size: ByteSize) -> ByteSize:
+    if size < LEAST_MEMORY:
+        raise ValueError("must be at least 1GB: a worker needs half of it for TensorFlow; write it like 4GB or 4GiB")
+    return size
+
+
 def _words(value: Any) -> Any:
     """Let an environment variable list names separated by white space."""
     return value.split() if isinstance(value, str) else value
@@ -56,6 +63,7 @@ Thresholds = Annotated[
     tuple[OpenShare, ...], NoDecode, BeforeValidator(_words), AfterValidator(lambda found: tuple(sorted(set(found))))
 ]
 Named = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_named)]
+MemorySize = Annotated[ByteSize, AfterValidator(_enough_memory)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
 Pruning = Literal["none", "median", "halving"]
@@ -109,6 +117,8 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     seeds: int = Field(default=1, ge=1, le=100)
     workers: int = Field(default_factory=_workers, ge=0, le=256)
+    timeout: float | None = Field(default=None, gt=0)
+    max_memory: MemorySize | None = None
     cache_gb: float = Field(default=50.0, gt=0)
     out: Folder = Path("leaderboard")
     plugin: Paths = ()

@@ -71,7 +71,7 @@ class Contest:
     warnings: tuple[str, ...]
     folder: ProtocolFolder
 
-    def blank_entry(self, recipe: Recipe, status: Status, reason: str = "") -> Entry:
+    def blank_entry(self, recipe: Recipe, status: Status, reason: str = "", log: tuple[str, ...] = ()) -> Entry:
         """Return an entry without a result."""
         return Entry(
             protocol=self.protocol,
@@ -83,6 +83,7 @@ class Contest:
             control=recipe.backbone.spec.control,
             status=status,
             reason=reason,
+            log=log,
             versions=all_versions(),
             dataset=self.facts,
             audit=self.audit,

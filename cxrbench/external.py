@@ -17,8 +17,10 @@ from cxrbench.training.worker import score_images
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cxrbench.config import Protocol
     from cxrbench.contest import Contest, External
     from cxrbench.evaluation.predictions import Scored
+    from cxrbench.evaluation.summary import Summary
     from cxrbench.execution import Executor
     from cxrbench.one_fold import Selection
     from cxrbench.recipe import Recipe
@@ -31,12 +33,15 @@ def score_external(
     recipe: Recipe,
     selections: Sequence[Selection],
     *,
-    view: ShardedArray,
+    views: Sequence[ShardedArray],
     executor: Executor,
 ) -> None:
-    """Score all images of an external test set with every frozen head, and write predictions and result down."""
+    """Score all images of an external test set with every frozen head, each on its view, and write the result down."""
     dataset, batch_size = external.dataset, contest.protocol.batch_size
-    calls = [executor.submit(score_images, one.head, batch_size, view, dataset.rows) for one in selections]
+    calls = [
+        executor.submit(score_images, one.head, batch_size, view, dataset.rows)
+        for one, view in zip(selections, views, strict=True)
+    ]
     everything = np.arange(len(dataset.rows))
     scored = [
         scored_images("external", dataset, everything, call.result(), fold=one.fold, seed=one.seed)
@@ -50,6 +55,16 @@ def score_external(
         thresholds=[one.threshold for one in selections],
         selections=[one.identity for one in selections],
     )
+
+
+def summarise_external(protocol: Protocol, scored: Sequence[Scored], thresholds: Sequence[float]) -> Summary:
+    """Compute what heads came to on the same external images, each at its own threshold."""
+    # All heads score the same images: to the bootstrap they are repeats of one fold.
+    units = [
+        replace(unit_of(one, threshold), fold=0, seed=number)
+        for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
+    ]
+    return summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None)
 
 
 def keep_external(
@@ -73,15 +88,7 @@ def keep_external(
     """
     stem, name = recipe
     write_predictions(contest.folder.external(external.name, stem).with_suffix(".csv"), scored)
-    # All heads score the same images: to the bootstrap they are repeats of one fold.
-    units = [
-        replace(unit_of(one, threshold), fold=0, seed=number)
-        for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
-    ]
-    protocol, labels = contest.protocol, external.dataset.labels
-    summary = summarise(
-        units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None
-    )
+    labels, summary = external.dataset.labels, summarise_external(contest.protocol, scored, thresholds)
     contest.folder.add_external(
         stem,
         ExternalResult(

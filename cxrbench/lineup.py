@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NoReturn
 
-from cxrbench.component import check_options
+from cxrbench.component import check_options, parse_component
 from cxrbench.config import DEFAULT_BACKBONES
-from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.features.extraction import CHANNELS, count_views
 from cxrbench.features.weights import are_here
+from cxrbench.plugin.host import Plugin
 from cxrbench.plugin.specs import Backbone, Spec
 from cxrbench.recipe import Recipe, expand, grid, is_pattern
 
@@ -38,12 +39,14 @@ def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
     """Return the recipes that take part.
 
     A backbone that the user spelled out always does, and its weights are fetched; one that a wildcard or the default grid
-    brought does if its weights are on the machine, or with ``--download``.
+    brought does if its weights are on the machine, or with ``--download``. One that nobody declares takes part as a failed row
+    if a plugin that could not be loaded may have been its owner, as long as there is another to run.
 
     Raises:
         ConfigError: an unknown component, or an option that it does not have or cannot be.
     """
     _check_blocked(host, settings.without)
+    host = _with_stand_ins(host, settings.backbone)
     chosen: list[str] = []
     left_out: list[str] = []
     input_shape = (settings.image_size, settings.image_size, CHANNELS)
@@ -74,6 +77,32 @@ def _check_blocked(host: Host, names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise unknown_name("plugin", name, known)
+
+
+def _with_stand_ins(host: Host, texts: Iterable[str]) -> Host:
+    """Return the host with a backbone that fails for each name that a broken plugin may have meant to declare."""
+    known = {declaration.spec.name for declaration in host.declarations(Backbone)}
+    named = [name for name in (parse_component(text).name for text in texts if not is_pattern(text)) if name not in known]
+    broken = [plugin for plugin in host.plugins if plugin.problem and not plugin.declares]
+    if not (named and broken) or len(set(named)) == len({parse_component(text).name for text in texts}):
+        return host
+    owners = "; ".join(f"plugin {plugin.name} could not be loaded: {plugin.problem}" for plugin in broken)
+    stand_ins = [
+        Backbone(
+            name=name,
+            factory=f"{__name__}:{undeclared.__name__}",
+            weights=f"{__name__}:{undeclared.__name__}",
+            fixed={"reason": f"no plugin declares backbone {name!r}; {owners}"},
+        )
+        for name in dict.fromkeys(named)
+    ]
+    return replace(host, plugins=(*host.plugins, Plugin(name="(could not be loaded)", declares=tuple(stand_ins))))
+
+
+def undeclared(*, reason: str, **given: object) -> NoReturn:
+    """Say why there is no such backbone, in place of its factory and of its weights."""
+    del given
+    raise PluginError(reason)
 
 
 def _known_defaults(host: Host) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,9 +31,30 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
     from cxrbench.execution import Executor
+    from cxrbench.features.supply import Supply
     from cxrbench.plugin.contracts import Trial
+    from cxrbench.plugin.specs import Value
     from cxrbench.recipe import Recipe
     from cxrbench.shards import ShardedArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A recipe's features.
+
+    Attributes:
+        supply: where they come from.
+        base: what they are called, apart from any setting.
+        seconds: worker time that they took.
+        problem: why they could not be extracted; empty if they could.
+        log: the last lines of what was printed when they could not.
+    """
+
+    supply: Supply
+    base: tuple[ShardedArray, ...]
+    seconds: float
+    problem: str = ""
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +62,13 @@ class Selection:
     """A head that validation chose, with all that must not change once the test images are scored.
 
     Attributes:
+        params: without the threshold.
         identity: hash of study, trial, parameters and threshold.
     """
 
     fold: int
     seed: int
+    params: Mapping[str, Value]
     threshold: float
     identity: str
     head: FrozenHead
@@ -67,18 +90,18 @@ def compete_in_fold(
     contest: Contest,
     recipe: Recipe,
     fold: int,
-    views: tuple[ShardedArray, ...],
+    prepared: Prepared,
     executor: Executor,
     *,
     on_trial: Callable[[Trial], None],
 ) -> FoldOutcome:
     """Search on the images of a fold that may be learnt from, and score its test images with what was selected."""
     protocol = contest.protocol
-    job = _job(contest, recipe, fold, views)
-    study = _study(contest, job)
-    record = StudyRecord(contest.folder.study(job.study), str(recipe), study.space)
+    study = _study(contest, _job(contest, recipe, fold, prepared), prepared.supply)
+    record = StudyRecord(contest.folder.study(study.job.study), str(recipe), study.space)
     trials = run_study(study, record, protocol.trials, executor, on_trial)
     selected = select_trial(trials)
+    job = study.job_of(selected.params)  # on the features that it was selected with
     selections = freeze(protocol, fold, job, selected, executor)
     validation = contest.folds[fold].validation
     tested = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
@@ -90,9 +113,9 @@ def compete_in_fold(
     first = metrics(validated[0].labels, validated[0].scores, selections[0].threshold, prevalence=protocol.prevalence)
     result = FoldResult(
         fold=fold,
-        study=job.study,
+        study=study.job.study,
         selected_trial=selected.number,
-        params={name: value for name, value in selected.params.items() if name != THRESHOLD},
+        params=dict(selections[0].params),
         validation=first,
         trials=dict(Counter(trial.state for trial in trials)),
         heads=tuple(head_result(protocol, unit, one.identity) for unit, one in zip(units, selections, strict=True)),
@@ -110,13 +133,14 @@ def compete_in_fold(
 def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executor: Executor) -> tuple[Selection, ...]:
     """Train the selected trial once for each seed, and choose each head's threshold on its validation scores."""
     calls = [executor.submit(freeze_head, job, selected.number, selected.params, seed) for seed in range(protocol.seeds)]
+    params = {name: value for name, value in selected.params.items() if name != THRESHOLD}
     found = []
     for seed, head in enumerate(call.result() for call in calls):
         threshold = float(selected.params[THRESHOLD])
         if seed and protocol.threshold != SEARCHED_THRESHOLD:
             threshold = choose_threshold(protocol.threshold, job.validation[1], head.scores)
         identity = digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}])
-        found.append(Selection(fold=fold, seed=seed, threshold=threshold, identity=identity, head=head))
+        found.append(Selection(fold=fold, seed=seed, params=params, threshold=threshold, identity=identity, head=head))
     return tuple(found)
 
 
@@ -147,11 +171,11 @@ def scored_images(
     )
 
 
-def _job(contest: Contest, recipe: Recipe, fold: int, views: tuple[ShardedArray, ...]) -> HeadJob:
+def _job(contest: Contest, recipe: Recipe, fold: int, prepared: Prepared) -> HeadJob:
     labels, rows, protocol, learning = contest.dataset.labels, contest.dataset.rows, contest.protocol, contest.folds[fold]
     return HeadJob(
-        study=study_identity(protocol, fold, contest.engine, recipe, views),
-        views=views,
+        study=study_identity(protocol, fold, contest.engine, recipe, prepared.base),
+        views=prepared.base,
         imbalance=recipe.imbalance,
         train=(rows[learning.train], labels[learning.train]),
         validation=(rows[learning.validation], labels[learning.validation]),
@@ -160,11 +184,19 @@ def _job(contest: Contest, recipe: Recipe, fold: int, views: tuple[ShardedArray,
     )
 
 
-def _study(contest: Contest, job: HeadJob) -> Study:
+def _study(contest: Contest, job: HeadJob, supply: Supply) -> Study:
     protocol = contest.protocol
-    space = search_space(protocol.threshold, job.strategy_space)
+    space = search_space(protocol.threshold, job.strategy_space, supply.space)
+
+    def job_of(params: Mapping[str, Value]) -> HeadJob:
+        if not supply.space:
+            return job
+        views = supply.views(params)
+        return replace(job, study=digest([job.study, *(view.folder.name for view in views)]), views=views)
+
     return Study(
         job=job,
+        job_of=job_of,
         space=space,
         engine=build_engine(contest.engine, space, job.seed),
         generation=protocol.generation,

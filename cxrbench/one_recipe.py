@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.evaluation.summary import summarise
-from cxrbench.execution import reason_of
 from cxrbench.external import score_external
-from cxrbench.one_fold import FoldOutcome, compete_in_fold, pooled
+from cxrbench.failures import log_of, reason_of
+from cxrbench.features.supply import FeaturesMissing
+from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
     from cxrbench.leaderboard.entry import DatasetFacts, Entry
     from cxrbench.plugin.contracts import Trial
     from cxrbench.recipe import Recipe
-    from cxrbench.shards import ShardedArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A recipe's features.
-
-    Attributes:
-        views: the clean view and then the augmented ones.
-        seconds: worker time that they took.
-        problem: why they could not be extracted; empty if they could.
-        external: of each further test set the clean view, or why it could not be extracted.
-    """
-
-    views: tuple[ShardedArray, ...]
-    seconds: float
-    problem: str = ""
-    external: Mapping[str, ShardedArray | str] = field(default_factory=dict)
 
 
 def compete(
@@ -51,25 +33,24 @@ def compete(
         SealBroken: if the test images were scored by another selection before; the entry of that one stays.
     """
     if prepared.problem:
-        return contest.blank_entry(recipe, "failed", prepared.problem)
+        return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
         return _compete(contest, recipe, prepared, executor, on_trial)
     except SealBroken:
         raise
     except Exception as error:
-        return contest.blank_entry(recipe, "failed", reason_of(error))
+        return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
 
 
 def _compete(
     contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> Entry:
     start = time.perf_counter()
-    identity = result_identity(contest.protocol, contest.engine, recipe, prepared.views)
+    identity = result_identity(contest.protocol, contest.engine, recipe, prepared.base)
     if contest.test.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
         raise broken("of this protocol")  # better before the search than after it
     outcomes = [
-        compete_in_fold(contest, recipe, fold, prepared.views, executor, on_trial=on_trial)
-        for fold in range(contest.protocol.folds)
+        compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial) for fold in range(contest.protocol.folds)
     ]
     path = contest.folder.predictions(recipe.file_stem)
     write_predictions(path, pooled(outcomes))
@@ -121,9 +102,10 @@ def _score_externals(
     problems = []
     selections = [selection for outcome in outcomes for selection in outcome.selections]
     for external in contest.externals:
-        view = prepared.external[external.name]
-        if isinstance(view, str):
-            problems.append(f"external {external.name} was not scored: {view}")
+        try:
+            views = [prepared.supply.external(external.name, one.params) for one in selections]
+        except FeaturesMissing as error:
+            problems.append(f"external {external.name} was not scored: {error}")
         else:
-            score_external(contest, external, recipe, selections, view=view, executor=executor)
+            score_external(contest, external, recipe, selections, views=views, executor=executor)
     return problems

@@ -41,7 +41,8 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         ConfigError: an entry that no run of this version can make, or images that lie nobody knows where.
     """
     if entry.kind != "recipe":
-        raise ConfigError(f"{entry.recipe} is no recipe: it is made anew with every run")
+        how = "cxrbench ensemble makes it anew" if entry.kind == "ensemble" else "it is made anew with every run"
+        raise ConfigError(f"{entry.recipe} is no recipe: {how}")
     if entry.status != "complete":
         raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
     protocol = entry.protocol.model_dump()

@@ -7,8 +7,8 @@ import os
 import pytest
 from hypothesis import settings
 
-from cxrbench.execution import THREADS
 from cxrbench.plugin.host import load_host
+from cxrbench.worker_process import THREADS
 
 
 def pytest_configure():

@@ -389,3 +389,22 @@ def test_a_searched_threshold_that_the_metric_cannot_see_is_warned_of():
     assert "--metric f1" in " ".join(searched.warnings)
     assert not searched.model_copy(update={"metric": "f1"}).warnings
     assert not PROTOCOL.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("4GiB", 2**32), ("1500MB", 15 * 10**8), ("1.5 GB", 15 * 10**8)]
+)
+def test_memory_is_written_with_its_unit(text, size):
+    assert read_settings({"max_memory": text}).max_memory == size
+
+
+@pytest.mark.parametrize("text", ["4", "512MB", "much", "4XB", "-4GB"])
+def test_memory_that_no_worker_could_live_with_or_that_has_no_unit_is_refused(text):
+    with pytest.raises(ConfigError, match=f"--max-memory {text}"):
+        read_settings({"max_memory": text})
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "soon"])
+def test_a_timeout_is_a_number_of_seconds(seconds):
+    with pytest.raises(ConfigError, match=f"--timeout {seconds}"):
+        read_settings({"timeout": seconds})

@@ -12,8 +12,11 @@ import pytest
 
 from cxrbench.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.execution import THREADS, ThisProcess, WorkerProcesses, open_executor, reason_of
+from cxrbench.execution import ThisProcess, open_executor
+from cxrbench.failures import log_of, reason_of
 from cxrbench.plugin.references import Reference
+from cxrbench.worker_pool import Limits, WorkerProcesses
+from cxrbench.worker_process import THREADS
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_an_exception_in_the_block_ends_the_workers_at_once():
 
 
 def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.GROWTH", 2**28)
+    monkeypatch.setattr("cxrbench.worker_pool.GROWTH", 2**28)
     with open_executor(1) as executor:
         first = executor.submit(os.getpid).result(60)
         assert executor.submit(os.getpid).result(60) == first
@@ -149,7 +152,7 @@ def test_a_call_that_exits_costs_itself_only(workers):
 
 
 def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.GROWTH", -1)  # every call replaces the workers
+    monkeypatch.setattr("cxrbench.worker_pool.GROWTH", -1)  # every call replaces the workers
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         executor.submit(os.getpid).result(60)
         executor.submit(time.sleep, 600)
@@ -163,7 +166,7 @@ def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
 
 
 def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.start_worker", partial(os._exit, 7))
+    monkeypatch.setattr("cxrbench.worker_pool.start_worker", partial(os._exit, 7))
     executor = WorkerProcesses(1)
     calls = [executor.submit(os.getpid) for _ in range(5)]
     assert all("pool" in reason_of(call.exception(60)).lower() for call in calls)
@@ -194,3 +197,91 @@ def test_ctrl_c_is_not_kept_in_a_future_of_this_process():
 )
 def test_a_reason_is_one_line(error, reason):
     assert reason_of(error) == reason
+
+
+@pytest.fixture(scope="module")
+def limited():
+    executor = WorkerProcesses(1, Limits(timeout=3, memory=4 * 10**9))
+    yield executor
+    executor.close()
+
+
+@pytest.mark.parametrize("hang", [(time.sleep, 600), (exec, "while True: pass"), (pow, 7, 10**9)])
+def test_a_call_that_takes_too_long_costs_itself_only(limited, hang):
+    hanging, waiting = limited.submit(*hang), limited.submit(operator.truediv, 1, 2)
+    assert reason_of(hanging.exception(60)) == "took longer than 3 s (--timeout)"
+    assert waiting.result(60) == 0.5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
+@pytest.mark.parametrize("greedy", ["bytearray(8 * 10**9)", "import numpy; numpy.zeros(10**9)"])
+def test_a_call_that_asks_for_too_much_memory_costs_itself_only(limited, greedy):
+    hungry, modest = limited.submit(exec, greedy), limited.submit(len, bytes(2**20))
+    assert reason_of(hungry.exception(60)) == "MemoryError: used more than 4 GB (--max-memory)"
+    assert modest.result(60) == 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
+def test_memory_that_an_earlier_call_kept_costs_no_later_one(limited):
+    limited.submit(exec, "import builtins, numpy; builtins.kept = numpy.zeros(3 * 10**9, numpy.uint8)").result(60)
+    later = limited.submit(exec, "import numpy; numpy.zeros(2 * 10**9, numpy.uint8)")
+    assert later.exception(120) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [("os._exit(0)", "the worker process died"), ("os.kill(os.getpid(), 9)", "the worker process died (SIGKILL)")],
+)
+def test_a_worker_that_leaves_without_a_word_is_noticed(workers, end, reason):
+    fatal, after = workers.submit(exec, f"import os; {end}"), workers.submit(operator.truediv, 1, 2)
+    assert reason_of(fatal.exception(60)) == reason
+    assert after.result(60) == 0.5
+
+
+def test_workers_that_die_again_and_again_end_nothing_but_their_calls():
+    with open_executor(2) as executor:
+        fatal = [executor.submit(os._exit, number % 2) for number in range(6)]
+        good = [executor.submit(operator.truediv, number, 2) for number in range(6)]
+        assert {reason_of(call.exception(120)).partition(" (")[0] for call in fatal} == {"the worker process died"}
+        assert [call.result(120) for call in good] == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, capfd):
+    said = "import os; [print('line', number) for number in range(30)]; os.write(2, b'native\\n')"
+    died = workers.submit(exec, f"{said}; os._exit(5)")
+    raised = workers.submit(exec, f"{said}; 1 / 0")
+    assert log_of(died.exception(60)) == (*(f"line {number}" for number in range(11, 30)), "native")
+    assert log_of(raised.exception(60))[-1] == "ZeroDivisionError: division by zero"
+    assert "native" in log_of(raised.exception(60))
+    assert workers.submit(exec, said).result(60) is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
+    monkeypatch.setattr("cxrbench.output.LARGEST", 1000)
+    endless = limited.submit(exec, "while True: print('more')")
+    assert reason_of(endless.exception(60)) == "took longer than 3 s (--timeout)"
+    assert set(log_of(endless.exception())[1:]) <= {"more"}
+
+
+def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
+    mark = tmp_path / "mark"
+    running = [workers.submit(time.sleep, 0.5) for _ in range(2)]
+    waiting = [workers.submit(mark.write_text, "done") for _ in range(2)]
+    assert [call.cancel() for call in waiting] == [True, True]
+    assert not running[0].cancel()
+    assert [call.result(60) for call in running] == [None, None]
+    assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("limits", [Limits(timeout=1), Limits(memory=10**9)])
+def test_this_process_keeps_no_limits_and_says_so(limits):
+    with pytest.raises(ConfigError, match=r"--timeout and --max-memory need .* --workers 1"), open_executor(0, limits):
+        pass
+
+
+def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    reason = reason_of(limited.submit(exec, crash).exception(60))
+    assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"

@@ -9,8 +9,11 @@ import typer
 from cxrbench.cli.cache import cache
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
+from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
+from cxrbench.cli.plugins_check import check_plugin
+from cxrbench.cli.plugins_new import new_plugin
 from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
 from cxrbench.errors import CxrbenchError
@@ -25,7 +28,10 @@ app = typer.Typer(
 app.command()(run)
 app.command()(leaderboard)
 app.command()(compare)
+app.command()(ensemble)
 app.command()(reproduce)
+plugins.command("check")(check_plugin)
+plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")
 app.add_typer(data, name="data")
 app.add_typer(cache, name="cache")

@@ -42,7 +42,8 @@ def _from_environment(setting: str) -> list[str]:
 def _status(plugin: Plugin) -> str:
     if plugin.blocked:
         return "blocked"
-    return f"problem: {plugin.problem}" if plugin.problem else "ok"
+    health = f"problem: {plugin.problem}" if plugin.problem else "ok"
+    return "; ".join([health, *(f"note: {note}" for note in plugin.notes)])
 
 
 def _rows(plugin: Plugin) -> list[tuple[str, ...]]:
@@ -62,6 +63,7 @@ def _facts(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "status": "blocked" if plugin.blocked else "problem" if plugin.problem else "ok",
         "problem": plugin.problem,
+        "notes": list(plugin.notes),
         "hooks": list(plugin.hooks),
         "declares": [
             {"kind": kind_name(type(spec)), "name": spec.name, "summary": spec.summary, "requires": list(spec.requires)}

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FORMAT = 3
 """To be raised when the same components come to other numbers: part of every cache key."""
 BATCH = 32
+WIDEST = 2**16
+"""Features of an image: more would cost a head gigabytes, and are maps that somebody forgot to pool."""
 CHANNELS = 3
 
 
@@ -142,6 +144,11 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
         raise PluginError(
             f"backbone {extraction.backbone.component} returned shape {features.shape} for {BATCH} images; "
             f"expected ({BATCH}, number of features)"
+        )
+    if features.shape[1] > WIDEST:
+        raise PluginError(
+            f"backbone {extraction.backbone.component} returned {features.shape[1]:,} features of an image; a head takes "
+            f"{WIDEST:,} at most: pool them"
         )
     if not np.isfinite(features).all():
         raise PluginError(f"backbone {extraction.backbone.component} returned features that are not finite")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import ChainMap
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.execution import reason_of
+from cxrbench.failures import log_of, reason_of
 from cxrbench.features.extraction import Extraction, extract_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, MutableMapping
     from concurrent.futures import Future
 
     from cxrbench.execution import Executor
@@ -19,30 +22,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """What became of one extraction: the worker seconds it took (0 if it was on disk), or why it failed."""
+    """What became of one extraction: the worker seconds it took (0 if it was on disk), or the error that it failed with."""
 
     seconds: float = 0.0
-    problem: str = ""
+    error: Exception | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why it failed; empty if it did not."""
+        return reason_of(self.error) if self.error else ""
+
+    @property
+    def log(self) -> tuple[str, ...]:
+        """The last lines of what was printed on the way."""
+        return log_of(self.error) if self.error else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """Extractions that workers have been asked for, and the shards of each."""
+    """Extractions that workers have been asked for, the shards of each, and what went wrong so far.
 
-    calls: Mapping[Extraction, Iterable[Future[float]]]
+    The first shard that fails costs what cannot succeed any more: a clean view all views of its backbone, an augmented one all
+    views of that backbone with that augmentation. What remains of them is not computed.
+    """
+
+    calls: Mapping[Extraction, list[Future[float]]]
+    failed: MutableMapping[Extraction, Exception] = field(default_factory=dict)
 
     def __or__(self, other: Underway) -> Underway:
-        return Underway({**self.calls, **other.calls})
+        return Underway({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
 
     def wait(self, extraction: Extraction) -> Extracted:
-        """Return what became of one, when all its shards are over; a failed shard costs its own extraction only."""
-        seconds, problem = 0.0, ""
+        """Return what became of one, when all its shards are over."""
+        seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
                 seconds += call.result()
+            except CancelledError:
+                continue
             except Exception as error:
-                problem = problem or reason_of(error)
-        return Extracted(seconds=seconds, problem=problem)
+                failure = failure or error
+        return Extracted(seconds=seconds, error=failure or self.failure_of(extraction))
+
+    def failure_of(self, extraction: Extraction) -> Exception | None:
+        """Return why an extraction cannot succeed any more, if that is known."""
+        drawn = replace(extraction, view=0)
+        return self.failed.get(replace(drawn, augmentation=None)) or self.failed.get(drawn)
+
+    def hear_of(self, extraction: Extraction, call: Future[float]) -> None:
+        """Cancel what a shard that failed leaves without hope."""
+        error = None if call.cancelled() else call.exception()
+        if not isinstance(error, Exception):
+            return
+        self.failed.setdefault(replace(extraction, view=0), error)
+        for other, calls in self.calls.items():
+            if self.failure_of(other):
+                for waiting in list(calls):
+                    waiting.cancel()
 
 
 def extract_missing(
@@ -58,14 +94,19 @@ def extract_missing(
     told as.
     """
     missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
-    calls: dict[Extraction, list[Future[float]]] = {extraction: [] for extraction in missing}
+    underway = Underway({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
 
     def ask(extraction: Extraction, shard: int) -> None:
-        if shard in missing[extraction]:
-            call = executor.submit(_timed, extraction, shard)
-            call.add_done_callback(lambda _: progress.advance(stage))
-            calls[extraction].append(call)
+        if shard not in missing[extraction]:
+            return
+        if underway.failure_of(extraction):
+            progress.advance(stage)
+            return
+        call = executor.submit(_timed, extraction, shard)
+        underway.calls[extraction].append(call)
+        call.add_done_callback(lambda _: progress.advance(stage))
+        call.add_done_callback(partial(underway.hear_of, extraction))
 
     first = next((extraction.backbone for extraction in missing), None)
     at_once = [extraction for extraction in missing if extraction.backbone == first]
@@ -77,7 +118,7 @@ def extract_missing(
     for extraction in sorted(missing.keys() - set(at_once), key=lambda one: str(one.backbone.component)):
         for shard in ready:
             ask(extraction, shard)
-    return Underway(calls)
+    return underway
 
 
 def _timed(extraction: Extraction, shard: int) -> float:

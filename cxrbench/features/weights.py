@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.errors import Unavailable
 from cxrbench.files import digest_file
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ def weights_option(backbone: Part[Backbone]) -> str:
 
 
 def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) -> Download | None:
-    """Return the file that the backbone needs, or None if it needs no file."""
+    """Return the file that the backbone needs, or None if it needs no file.
+
+    Raises:
+        Unavailable: the backbone says that it cannot be had as it was asked for, and what to write instead.
+    """
     if not backbone.spec.weights:
         return None
     find = backbone.resolve(backbone.spec.weights)
@@ -45,7 +50,10 @@ def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) ->
 
 def are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
     """Return whether the backbone could be built now, without a download."""
-    file = weights_file(backbone, input_shape)
+    try:
+        file = weights_file(backbone, input_shape)
+    except Unavailable:
+        return False
     return file is None or downloader.path_of(file).is_file()
 
 

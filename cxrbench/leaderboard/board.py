@@ -31,12 +31,14 @@ class Board:
     Attributes:
         units: by recipe, the test scores of each complete entry.
         external: by name of the test set and by recipe, what the frozen heads came to there.
+        folder: where its files lie; None for a board that was put together in memory.
     """
 
     protocol: Protocol
     entries: tuple[Entry, ...]
     units: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict, repr=False)
     external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
+    folder: Path | None = field(default=None, repr=False, compare=False)
 
     def rows(self, sort: str = "") -> list[dict[str, Any]]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -74,6 +76,7 @@ def read_board(folder: Path) -> Board:
         entries=entries,
         units={entry.recipe: units_of(folder, entry) for entry in entries if entry.status == "complete"},
         external=_read_externals(folder, entries),
+        folder=folder,
     )
 
 

@@ -10,7 +10,7 @@ from cxrbench.config import Protocol  # noqa: TC001  # pydantic reads the annota
 from cxrbench.data.findings import Audit
 
 Status = Literal["complete", "failed", "unavailable"]
-Kind = Literal["recipe", "majority"]
+Kind = Literal["recipe", "majority", "ensemble"]
 Value = bool | int | float | str
 
 
@@ -59,11 +59,13 @@ class HeadResult(Stored):
         seed: which repeat of the training, from 0.
         threshold: chosen on validation.
         selection: hash of all that was frozen before the test images were scored.
+        members: of an ensemble, by recipe: whose scores these are the mean of, and with which weight; they sum to 1.
     """
 
     seed: int
     threshold: float
     selection: str = ""
+    members: dict[str, float] = {}
     confusion: Confusion
     metrics: dict[str, float]
 
@@ -112,10 +114,11 @@ class Entry(Stored):
     """What one recipe came to.
 
     Attributes:
-        kind: a searched recipe, or the majority class, which needs no search.
+        kind: a searched recipe; the majority class, which needs no search; or an ensemble, which is a mean of recipes.
         data: the dataset as a component, without the place where it lies.
         study: what the result depends on besides the budget; another value means another experiment.
         reason: why it is not complete, and what to do.
+        log: the last lines of what was printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics.
         seed_spread: standard deviation over the seeds; empty if there is one.
@@ -137,6 +140,7 @@ class Entry(Stored):
     study: str = ""
     status: Status
     reason: str = ""
+    log: tuple[str, ...] = ()
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     seed_spread: dict[str, float] = {}
@@ -164,6 +168,13 @@ class Entry(Stored):
     def selections(self) -> tuple[str, ...]:
         """The hash of every frozen selection."""
         return tuple(head.selection for fold in self.folds for head in fold.heads)
+
+    @property
+    def members(self) -> dict[str, float]:
+        """The mean weight of each member of an ensemble over its folds and seeds, the heaviest first."""
+        heads = [head.members for fold in self.folds for head in fold.heads]
+        weights = {name: sum(one.get(name, 0.0) for one in heads) / len(heads) for head in heads for name in sorted(head)}
+        return dict(sorted(weights.items(), key=lambda member: (-member[1], member[0])))
 
     def validation(self, metric: str) -> float | None:
         """Return the mean over folds of a metric of the validation images."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SHORTCUT = 0.75
 """AUC that the interval of a control must exceed to be called a shortcut: what sees no lung should not come near a reader."""
 
+NAMED_MEMBERS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -87,6 +89,13 @@ def _unbeaten(controls: Iterable[str], metric: str) -> Iterator[str]:
         yield f"does not beat {names} in {metric} beyond chance: it has not shown that it looks at lungs"
 
 
+def _composition(members: Mapping[str, float]) -> str:
+    """Return whose mean an ensemble is, the heaviest members by name."""
+    named = ", ".join(f"{weight:.2f} {name}" for name, weight in list(members.items())[:NAMED_MEMBERS])
+    rest = len(members) - NAMED_MEMBERS
+    return f"mean of the scores of {len(members)} recipes: {named}{f' and {rest} more' if rest > 0 else ''}"
+
+
 def _own_remarks(entry: Entry) -> Iterator[str]:
     low = entry.intervals.get("auc", (0.0, 1.0))[0]
     if entry.control and low > SHORTCUT:
@@ -95,5 +104,7 @@ def _own_remarks(entry: Entry) -> Iterator[str]:
             "on these images, so that a high AUC alone shows little"
         )
     heads = [head.confusion for fold in entry.folds for head in fold.heads]
-    if entry.kind == "recipe" and any(one.tp + one.fp == 0 or one.fn + one.tn == 0 for one in heads):
+    if entry.members:
+        yield _composition(entry.members)
+    if entry.kind != "majority" and any(one.tp + one.fp == 0 or one.fn + one.tn == 0 for one in heads):
         yield "collapsed: at its threshold it calls all images of a test part alike"

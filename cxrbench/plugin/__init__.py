@@ -10,6 +10,7 @@ from cxrbench.errors import (
     UnknownName,
     missing_requirement,
 )
+from cxrbench.plugin.api import API_VERSION
 from cxrbench.plugin.contracts import (
     Balance,
     CrossEntropy,
@@ -27,6 +28,7 @@ from cxrbench.plugin.specs import (
     Augmentation,
     Backbone,
     Choice,
+    Condition,
     Dataset,
     Engine,
     Float,
@@ -35,13 +37,16 @@ from cxrbench.plugin.specs import (
     Parameter,
     Space,
     Value,
+    is_searched,
 )
 
 __all__ = [
+    "API_VERSION",
     "Augmentation",
     "Backbone",
     "Balance",
     "Choice",
+    "Condition",
     "ConfigError",
     "CrossEntropy",
     "CxrbenchError",
@@ -67,5 +72,6 @@ __all__ = [
     "UnknownName",
     "Value",
     "hookimpl",
+    "is_searched",
     "missing_requirement",
 ]

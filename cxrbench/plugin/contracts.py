@@ -61,7 +61,7 @@ class Download:
     """A file that can be fetched: checked while it comes, moved into place only when whole.
 
     Attributes:
-        url: where it is.
+        url: where it is; ``file:...`` for one that the user brings, which must be there already.
         file_name: what it is called on disk.
         digest: ``"md5:..."`` or ``"sha256:..."``; empty where the publisher gives none.
         folder: where it belongs; None for the harness's own folder of downloads.
@@ -142,6 +142,7 @@ class Trial:
         value: the metric of the protocol on the validation fold at the best epoch; None unless it is complete.
         losses: validation cross-entropy per epoch trained.
         seconds: wall time of the training.
+        log: if it failed, the last lines of what was printed meanwhile.
     """
 
     number: int
@@ -151,13 +152,14 @@ class Trial:
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     reason: str = ""
+    log: tuple[str, ...] = ()
 
 
 class Proposer(Protocol):
     """What an engine factory returns."""
 
     def propose(self, number: int, finished: Sequence[Trial]) -> Mapping[str, Value]:
-        """Return a value inside the space for every parameter of trial `number`.
+        """Return a value inside the space for every parameter of trial `number` whose conditions hold.
 
         Must be a pure function: the same seed, number and finished trials give the same proposal, in any process. `finished`
         holds the trials of all earlier generations, sorted by number; only complete ones have a value.

@@ -2,6 +2,9 @@
 
 ``register_*`` hooks take no arguments and return declarations. ``on_*`` hooks are told what happens: their answer is
 ignored, they may name any subset of the arguments, and an exception in one is reported, never fatal.
+
+Arguments are only ever added. A hook or an argument that will go says so for a whole major version of the API first, through
+pluggy's `warn_on_impl` and `warn_on_impl_args`; ``cxrbench plugins list`` shows that to whoever uses it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -11,6 +12,7 @@ from pluggy import PluginManager
 
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.plugin import hooks, specs
+from cxrbench.plugin.api import check_api
 from cxrbench.plugin.references import load_file
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Plugin:
         name: the entry point's name, or the path of a one-file plugin.
         distribution: who ships it, as pip knows it; empty for a file.
         problem: why none or not all of its declarations can be used; empty if all is well.
+        notes: what its author should know though it works: hooks and arguments that will be gone.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Plugin:
     file: Path | None = None
     blocked: bool = False
     problem: str = ""
+    notes: tuple[str, ...] = ()
     declares: tuple[specs.Spec, ...] = ()
     hooks: tuple[str, ...] = ()
 
@@ -65,6 +69,7 @@ class Host:
 
     plugins: tuple[Plugin, ...]
     manager: PluginManager = field(repr=False)
+    complained: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
 
     def declarations(self, kind: type[Spec_co]) -> list[Declaration[Spec_co]]:
         """Return what is declared of a kind, sorted by name."""
@@ -90,12 +95,15 @@ class Host:
         raise ConfigError("; ".join([str(error), *broken])) if broken else error
 
     def notify(self, event: str, report: Callable[[str], None], /, **arguments: Any) -> None:
-        """Tell every observer of `event`, each on its own; an exception in one goes to `report` as a line."""
+        """Tell every observer of `event`, each on its own; its first exception goes to `report` as a line."""
         for implementation in getattr(self.manager.hook, event).get_hookimpls():
             try:
                 implementation.function(**{name: arguments[name] for name in implementation.argnames})
             except (Exception, SystemExit) as error:
-                report(f"plugin {implementation.plugin_name} failed in {event}: {type(error).__name__}: {error}")
+                who = (implementation.plugin_name, event)
+                if who not in self.complained:
+                    self.complained.add(who)
+                    report(f"plugin {who[0]} failed in {event}: {type(error).__name__}: {error}")
 
 
 def load_host(files: Sequence[Path] = (), without: Iterable[str] = ()) -> Host:
@@ -144,14 +152,23 @@ def _register(manager: PluginManager, plugin: Plugin, load: Callable[[], ModuleT
     module = None
     try:
         module = load()
-        manager.register(module, name=plugin.name)
-        manager.check_pending()
+        check_api(module, plugin.distribution)
+        notes = _register_module(manager, plugin, module)
         names = sorted(caller.name for caller in manager.get_hookcallers(module) or ())
-        return replace(plugin, hooks=tuple(names), declares=_declarations(manager, plugin.name))
+        return replace(plugin, hooks=tuple(names), declares=_declarations(manager, plugin.name), notes=notes)
     except (Exception, SystemExit) as error:
         if module is not None and manager.get_name(module) == plugin.name:
             manager.unregister(module)
         return replace(plugin, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _register_module(manager: PluginManager, plugin: Plugin, module: ModuleType) -> tuple[str, ...]:
+    """Register a module and return what pluggy says of hooks and arguments that the specifications call deprecated."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        manager.register(module, name=plugin.name)
+    manager.check_pending()
+    return tuple(dict.fromkeys(str(warning.message) for warning in heard))
 
 
 def _declarations(manager: PluginManager, plugin_name: str) -> tuple[specs.Spec, ...]:

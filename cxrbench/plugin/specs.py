@@ -14,33 +14,51 @@ Value = bool | int | float | str
 """What an option or a searched parameter may be: the scalars of TOML."""
 
 
+Condition = tuple[str, tuple[Value, ...]]
+"""The name of another parameter and the values of it under which something counts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Float:
-    """A searched real number in ``low..high``, on a log scale if `log`."""
+    """A searched real number in ``low..high``, on a log scale if `log`, or in steps from `low` if there is a `step`.
+
+    `when` holds the conditions, all of them, under which it is searched at all.
+    """
 
     low: float
     high: float
     log: bool = False
+    step: float | None = None
+    when: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int:
-    """A searched whole number in ``low..high``, both included."""
+    """A searched whole number in ``low..high``, both included, in steps from `low`; log and `when` as in `Float`."""
 
     low: int
     high: int
     log: bool = False
+    step: int = 1
+    when: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A searched choice between `options`."""
+    """A searched choice between `options`; `when` as in `Float`."""
 
     options: tuple[Value, ...]
+    when: tuple[Condition, ...] = ()
 
 
 Parameter = Float | Int | Choice
 Space = Mapping[str, Parameter]
+"""Searched parameters by name, each after those that its conditions name."""
+
+
+def is_searched(parameter: Parameter, params: Mapping[str, Value]) -> bool:
+    """Return whether all conditions of a parameter hold for the values of the ones before it."""
+    return all(name in params and params[name] in values for name, values in parameter.when)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +72,7 @@ class Spec:
         summary: one line for ``cxrbench plugins list``.
         requires: packages that pip must have installed, beyond those that cxrbench itself needs.
         fixed: arguments of the factory that the declaration sets and users cannot.
+        points_to: options whose values are import strings; the source of the package that they name counts as the plugin's own.
         FILLED: arguments of the factory that the harness sets and users cannot.
         KEPT: options that users may set and that stay with the harness.
     """
@@ -66,6 +85,7 @@ class Spec:
     summary: str = ""
     requires: tuple[str, ...] = ()
     fixed: Mapping[str, Value] = field(default_factory=dict)
+    points_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +115,8 @@ class Backbone(Spec):
         weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, which says where the
             pretrained weights lie and where they come from. Empty for a backbone that has none.
         control: whether this backbone must NOT do well; controls run once in every run.
+        space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters of the
+            backbone that the search sets and that arrive as options; features are extracted for each setting that is tried.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
@@ -102,6 +124,7 @@ class Backbone(Spec):
 
     weights: str = ""
     control: bool = False
+    space: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,11 +44,13 @@ class StudyRecord:
         """Put a finished trial on record."""
         import optuna
 
-        distributions = {name: _distribution(parameter) for name, parameter in self._space.items()}
+        distributions = {name: _distribution(parameter) for name, parameter in self._space.items() if name in trial.params}
         if THRESHOLD in trial.params and THRESHOLD not in distributions:  # chosen, not searched: a single point
             point = float(trial.params[THRESHOLD])
             distributions[THRESHOLD] = optuna.distributions.FloatDistribution(point, point)
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
+        if trial.log:
+            attributes["log"] = list(trial.log)
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=_states()[trial.state],
@@ -71,6 +73,7 @@ def _from_optuna(trial: FrozenTrial) -> Trial:
         losses=tuple(attributes["losses"]),
         seconds=attributes["seconds"],
         reason=attributes["reason"],
+        log=tuple(attributes.get("log", ())),
     )
 
 
@@ -84,9 +87,9 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match parameter:
-        case Float(low=low, high=high, log=log):
-            return FloatDistribution(low, high, log=log)
-        case Int(low=low, high=high, log=log):
-            return IntDistribution(low, high, log=log)
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, high, log=log, step=step)
         case Choice(options=options):
             return CategoricalDistribution(options)

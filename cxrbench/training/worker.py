@@ -109,7 +109,7 @@ def score_images(head: FrozenHead, batch_size: int, view: ShardedArray, images: 
 def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:
     from cxrbench.training.trainer import fit_head
 
-    options = tuple(sorted((name, params[name]) for name in job.strategy_space))
+    options = tuple(sorted((name, params[name]) for name in job.strategy_space if name in params))
     return fit_head(
         _training_rows(job, options),
         job.validation,

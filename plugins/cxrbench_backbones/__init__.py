@@ -1,4 +1,4 @@
-"""First-party backbones: the Keras Applications, hand-made texture, an untrained network, and three controls."""
+"""First-party backbones: the Keras Applications, models that users bring, hand-made texture, and three controls."""
 
 from __future__ import annotations
 
@@ -21,6 +21,26 @@ RANDOM_CONVNET = Backbone(
     name="random-convnet",
     factory="cxrbench_backbones.random_convnet:random_convnet",
     summary="two untrained convolutions, 512 features, no weights",
+)
+CHEXNET = Backbone(
+    name="chexnet",
+    factory="cxrbench_backbones.chexnet:chexnet",
+    summary="weights=FILE: DenseNet-121 trained on ChestX-ray14, 1,024 features (Rajpurkar et al., arXiv 1711.05225)",
+    weights="cxrbench_backbones.chexnet:weights_file",
+)
+KERAS_FILE = Backbone(
+    name="keras-file",
+    factory="cxrbench_backbones.keras_file:keras_file",
+    summary="path=MODEL.keras[,layer=NAME]: any model that Keras saved, up to a layer of it",
+    weights="cxrbench_backbones.keras_file:model_file",
+)
+HYPERMODEL = Backbone(
+    name="hypermodel",
+    factory="cxrbench_backbones.hypermodel:hypermodel",
+    summary="class=keras_tuner.applications.HyperResNet, or any other: its hyper-parameters are searched, weights drawn",
+    requires=("keras-tuner",),
+    space="cxrbench_backbones.hypermodel:search_space",
+    points_to=("class",),
 )
 CONTROLS = (
     Backbone(
@@ -47,7 +67,7 @@ CONTROLS = (
 @hookimpl
 def register_backbones() -> Iterable[Backbone]:
     """Declare every backbone of this package."""
-    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, *CONTROLS)
+    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, CHEXNET, KERAS_FILE, HYPERMODEL, *CONTROLS)
 
 
 def _declare(row: Application) -> Backbone:

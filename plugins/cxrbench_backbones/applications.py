@@ -10,7 +10,7 @@ from cxrbench_backbones.checks import require_size
 from cxrbench_backbones.keras_cache import models_folder
 from cxrbench_backbones.preprocessing import Preprocessing, preprocess
 from cxrbench_backbones.table import find
-from cxrbench_backbones.untrained import reinitialise
+from cxrbench_backbones.untrained import reinitialise, standardised
 
 if TYPE_CHECKING:
     from cxrbench_backbones.table import Application
@@ -108,7 +108,7 @@ def _finish(features: Any, pretrained: bool) -> Any:
 
     if pretrained:
         return keras.layers.Activation("linear", dtype="float32")(features)
-    return keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-14, dtype="float32")(features)
+    return standardised(features)
 
 
 def _pretrained(row: Application, weights: str) -> bool:

@@ -28,6 +28,13 @@ def reinitialise(model: Any, seed: int) -> None:
                 weight.assign(deviation * generator.standard_normal(tuple(weight.shape), dtype=np.float32))
 
 
+def standardised(features: Any) -> Any:
+    """Standardise features ``[B, D]`` within each image: those of untrained networks are of any magnitude, 1e-4 to 1e+5."""
+    import keras
+
+    return keras.layers.LayerNormalization(center=False, scale=False, epsilon=1e-14, dtype="float32")(features)
+
+
 def _leaves(layer: Any) -> Iterator[Any]:
     """Walk the layers that hold weights themselves, in the order they were built."""
     nested = getattr(layer, "layers", None)

@@ -1,4 +1,4 @@
-"""First-party engines: Optuna's samplers, and one that searches nothing."""
+"""First-party engines: Optuna's samplers, KerasTuner's oracles, and one that searches nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def register_engines() -> Iterable[Engine]:
     """Declare every engine of this package."""
     return (
         Engine(name="optuna", factory="cxrbench_engines.optuna_engine:engine", summary="sampler=tpe|random|gp|cmaes"),
+        Engine(
+            name="keras-tuner",
+            factory="cxrbench_engines.keras_tuner_engine:engine",
+            summary="oracle=random|bayesian",
+            requires=("keras-tuner",),
+        ),
         Engine(
             name="fixed",
             factory="cxrbench_engines.fixed:engine",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cxrbench.plugin import Choice, Float, Int, missing_requirement
+from cxrbench.plugin import Choice, Float, Int, is_searched, missing_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,13 +40,12 @@ class OptunaEngine:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        distributions = {name: _distribution(parameter) for name, parameter in self.space.items()}
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # for good: several threads propose at once
         study = optuna.create_study(direction="maximize", sampler=_sampler(self.sampler, self.seed, number))
         replay = _ask_again if self.sampler == "cmaes" else _add
         for trial in finished:
-            replay(study, trial, {name: trial.params[name] for name in self.space}, distributions)
-        return dict(study.ask(distributions).params)
+            replay(study, trial, {name: trial.params[name] for name in self.space if name in trial.params}, self.space)
+        return _suggested(study.ask(), self.space)
 
 
 def _sampler(name: SamplerName, seed: int, number: int) -> Any:
@@ -62,7 +61,27 @@ def _sampler(name: SamplerName, seed: int, number: int) -> Any:
     return types[name](seed=of_trial)
 
 
-def _add(study: Any, trial: Trial, params: dict[str, Value], distributions: dict[str, Any]) -> None:
+def _suggested(asked: Any, space: Space) -> dict[str, Value]:
+    """Have a value suggested for each parameter whose conditions hold."""
+    params: dict[str, Value] = {}
+    for name, parameter in space.items():
+        if is_searched(parameter, params):
+            params[name] = _suggest(asked, name, parameter)
+    return params
+
+
+def _suggest(asked: Any, name: str, parameter: Parameter) -> Value:
+    match parameter:
+        case Float(low=low, high=high, log=log, step=step):
+            value: Value = asked.suggest_float(name, low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            value = asked.suggest_int(name, low, high, log=log, step=step)
+        case Choice(options=options):
+            value = asked.suggest_categorical(name, options)
+    return value
+
+
+def _add(study: Any, trial: Trial, params: dict[str, Value], space: Space) -> None:
     """Put a finished trial into the study."""
     import optuna
 
@@ -72,18 +91,19 @@ def _add(study: Any, trial: Trial, params: dict[str, Value], distributions: dict
             state={"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[trial.state],
             value=trial.value,
             params=params,
-            distributions=distributions,
+            distributions={name: _distribution(space[name]) for name in params},
             intermediate_values={epoch: -loss for epoch, loss in enumerate(trial.losses)},  # the study maximises
         )
     )
 
 
-def _ask_again(study: Any, trial: Trial, params: dict[str, Value], distributions: dict[str, Any]) -> None:
+def _ask_again(study: Any, trial: Trial, params: dict[str, Value], space: Space) -> None:
     """Let the sampler live through a finished trial: CMA-ES keeps its state in the trials that it was asked for."""
     import optuna
 
     study.enqueue_trial(params)
-    asked = study.ask(distributions)
+    asked = study.ask()
+    _suggested(asked, space)
     if trial.state == "complete":
         study.tell(asked, trial.value)
     else:
@@ -94,9 +114,9 @@ def _distribution(parameter: Parameter) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match parameter:
-        case Float(low=low, high=high, log=log):
-            return FloatDistribution(low, high, log=log)
-        case Int(low=low, high=high, log=log):
-            return IntDistribution(low, high, log=log)
+        case Float(low=low, high=high, log=log, step=step):
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low=low, high=high, log=log, step=step):
+            return IntDistribution(low, high, log=log, step=step)
         case Choice(options=options):
             return CategoricalDistribution(options)

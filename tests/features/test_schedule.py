@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.execution import ThisProcess, open_executor
+from cxrbench.failures import Lost
 from cxrbench.features.extraction import BATCH
 from cxrbench.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
@@ -131,7 +133,7 @@ def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     executor = Recording()
     underway = extract_missing([extraction], range(5), executor, Silence())
     assert executor.asked == []
-    assert underway.wait(extraction) == Extracted(seconds=0.0, problem="")
+    assert underway.wait(extraction) == Extracted()
     assert content(extraction) == changed
 
 
@@ -193,3 +195,43 @@ def test_worker_processes_end_with_the_bytes_of_this_process(extraction_of, monk
             lose(one, shard)
     extract_missing(extractions, catalogue.decode(), ThisProcess(), Silence())
     assert [content(one) for one in extractions] == by_workers
+
+
+def test_what_cannot_succeed_any_more_is_not_asked_for(extraction_of, pixels_with):
+    pixels, executor, progress = pixels_with(3 * FEW), Recording(), Counts()
+    clean, drawn = extraction_of("nan", pixels=pixels), extraction_of("nan", augmentation="noise", pixels=pixels)
+    underway = extract_missing([clean, drawn], range(3), executor, progress)
+    assert executor.asked == [(clean, 0)]
+    assert "not finite" in underway.wait(clean).problem
+    assert underway.wait(drawn) == underway.wait(clean)
+    assert progress.heard == [("features", 6), *[("features", 1)] * 6]
+
+
+def test_an_augmentation_that_fails_costs_neither_the_clean_view_nor_another_augmentation(extraction_of, pixels_with):
+    pixels, executor = pixels_with(2 * FEW), Recording()
+    clean, broken, noise = (extraction_of(augmentation=name, pixels=pixels) for name in (None, "crop", "noise"))
+    second = replace(broken, view=2)
+    underway = extract_missing([clean, broken, second, noise], range(2), executor, Silence())
+    assert (underway.wait(clean).problem, underway.wait(noise).problem) == ("", "")
+    assert "must keep the shape" in underway.wait(broken).problem
+    assert underway.wait(second) == underway.wait(broken)
+    assert [one for one, _ in executor.asked].count(broken) == 1
+    assert second not in [one for one, _ in executor.asked]
+
+
+def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_fails(extraction_of, pixels_with):
+    pixels, futures = pixels_with(3 * FEW), []
+
+    class Busy(ThisProcess):
+        def submit(self, function, /, *arguments, **keywords):
+            futures.append(Future())
+            return futures[-1]
+
+    one, other = (extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random"))
+    underway = extract_missing([one, other], range(3), Busy(), Silence())
+    futures[0].set_exception(Lost("took longer than 1 s"))
+    assert [future.cancelled() for future in futures] == [False, True, True, False, False, False]
+    assert underway.wait(one).problem == "took longer than 1 s"
+    for future in futures[3:]:
+        future.set_result(1.0)
+    assert underway.wait(other) == Extracted(seconds=3.0)

@@ -275,6 +275,21 @@ def test_an_observer_that_raises_becomes_a_line_and_the_others_are_still_told(or
     assert lines == [f"plugin {files('raising_observer')} failed in on_entry: ValueError: cannot post entry 3"]
 
 
+def test_an_observer_that_goes_on_raising_is_reported_once_for_each_event(tmp_path):
+    file = tmp_path / "grumbling.py"
+    file.write_text(
+        "from cxrbench import hookimpl\n\nCALLS = []\n\n"
+        "@hookimpl\ndef on_entry(entry):\n    CALLS.append(entry)\n    raise ValueError(entry)\n\n"
+        "@hookimpl\ndef on_run_end(board):\n    raise OSError(board)\n"
+    )
+    host, lines = load_host([file]), []
+    for number in range(3):
+        host.notify("on_entry", lines.append, entry=number)
+        host.notify("on_run_end", lines.append, board="board")
+    assert lines == [f"plugin {file} failed in on_entry: ValueError: 0", f"plugin {file} failed in on_run_end: OSError: board"]
+    assert load_file(file).CALLS == [0, 1, 2]
+
+
 def test_an_event_that_nobody_listens_to_is_no_error():
     load_host().notify("on_run_start", pytest.fail, protocol=None, recipes=())
 

@@ -26,6 +26,7 @@ from cxrbench_backbones.texture import texture
 
 SHARED = Path(os.environ.get("CXRBENCH_TEST_DATA", Path(__file__).parents[3] / "shared"))
 NAMES = [row.name for row in APPLICATIONS]
+BROUGHT = ["chexnet", "keras-file"]
 
 
 def pixels(number, size):
@@ -59,7 +60,7 @@ def seeded():
 
 def test_every_backbone_of_the_package_is_declared_once():
     declared = [spec.name for spec in cxrbench_backbones.register_backbones()]
-    others = ["texture", "random-convnet", "control-border", "control-intensity", "control-thumbnail"]
+    others = ["texture", "random-convnet", *BROUGHT, "control-border", "control-intensity", "control-thumbnail"]
     assert declared == [*NAMES, *others]
     assert NAMES == [
         "resnet50",
@@ -80,10 +81,10 @@ def test_every_backbone_of_the_package_is_declared_once():
     ]
 
 
-def test_only_the_controls_are_controls_and_only_applications_have_weights():
+def test_only_the_controls_are_controls_and_only_applications_and_what_users_bring_have_weights():
     for spec in cxrbench_backbones.register_backbones():
         assert spec.control == spec.name.startswith("control-")
-        assert bool(spec.weights) == (spec.name in NAMES)
+        assert bool(spec.weights) == (spec.name in [*NAMES, *BROUGHT])
 
 
 @pytest.mark.parametrize("spec", cxrbench_backbones.register_backbones(), ids=lambda spec: spec.name)

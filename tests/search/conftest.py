@@ -83,6 +83,7 @@ def make_study(host, view, tmp_path):
         optuna = bind(Component(name="optuna"), host.find(Engine, "optuna"))
         return Study(
             job=job,
+            job_of=lambda params: job,
             space=space,
             engine=engine or optuna.build(space=space, seed=seed),
             generation=generation,

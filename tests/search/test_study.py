@@ -12,10 +12,11 @@ from cxrbench.component import Component, bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.execution import ThisProcess
+from cxrbench.failures import Lost, log_of, with_log
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord
-from cxrbench.search.study import NoTrialCompleted, search_space, select_trial
+from cxrbench.search.study import NoTrialCompleted, StudyGivenUp, search_space, select_trial
 from cxrbench.search.threshold import choose_threshold
 from cxrbench.training.worker import train_trial
 
@@ -246,6 +247,13 @@ def test_the_space_is_the_harness_own_and_the_strategys():
     assert search_space("search", {"gamma": Float(low=0, high=5)}).keys() == {"learning_rate", "dropout", "threshold", "gamma"}
 
 
+def test_two_plugins_cannot_search_parameters_of_one_name():
+    with pytest.raises(PluginError, match="a plugin cannot search learning_rate"):
+        search_space("max-f1", {"learning_rate": Float(low=0, high=1)})
+    with pytest.raises(PluginError, match="a plugin cannot search depth"):
+        search_space("max-f1", {"depth": Int(low=0, high=1)}, {"depth": Int(low=0, high=1)})
+
+
 def test_equal_values_are_told_apart_by_loss_and_then_by_number():
     def trial(number, value, losses, state="complete"):
         return Trial(number=number, params=GOOD, state=state, value=value, losses=losses)
@@ -268,3 +276,52 @@ def test_another_seed_is_another_study(make_study, search, host):
     assert first[0].params != other[0].params
     engine = bind(Component(name="optuna"), host.find(Engine, "optuna")).build(space=make_study().space, seed=11)
     assert results(search(make_study(engine=engine), 1, record="again")[0]) == results(first)
+
+
+class Losing(ThisProcess):
+    """Loses the workers of some trials, and answers the others at once."""
+
+    def __init__(self, lost):
+        super().__init__()
+        self.lost = lost
+        self.waiting = []
+
+    def submit(self, function, /, *arguments, **keywords):
+        if not self.lost(arguments[1]):
+            return super().submit(function, *arguments, **keywords)
+        future = Future()
+        future.set_exception(with_log(Lost("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
+        return future
+
+
+def test_a_study_that_loses_trial_after_trial_ends(make_study, search, tmp_path):
+    study = make_study()
+    with pytest.raises(StudyGivenUp, match=r"5 trials in a row were lost, the last one: took longer than 1 s") as caught:
+        search(study, 50, executor=Losing(lambda number: number >= 2))
+    assert log_of(caught.value)[0].startswith("line of trial")
+    finished = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
+    assert len(finished) < 10
+    assert [trial.log for trial in finished if trial.number == 2] == [("line of trial 2",)]
+    assert {trial.state for trial in finished} == {"complete", "failed"}
+
+
+def test_single_lost_trials_do_not_end_a_study(make_study, search):
+    found, _ = search(make_study(generation=1), 10, executor=Losing(lambda number: number % 5 != 4))
+    assert [trial.number for trial in found if trial.state == "complete"] == [4, 9]
+
+
+def test_a_given_up_study_trains_nothing_that_waits(make_study, search, tmp_path):
+    futures = []
+
+    class Queue(ThisProcess):
+        def submit(self, function, /, *arguments, **keywords):
+            futures.append(Future())
+            if len(futures) <= 5:
+                futures[-1].set_exception(Lost("the worker process died"))
+            return futures[-1]
+
+    study = make_study(generation=20)
+    with pytest.raises(StudyGivenUp):
+        search(study, 20, executor=Queue())
+    assert sum(future.cancelled() for future in futures) == 15
+    assert len(StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()) == 5

@@ -1,0 +1,268 @@
+"""Worker processes that compute calls, and what becomes of a call whose worker dies or breaks a limit."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, RLock, Thread
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from cxrbench.failures import OutOfMemory, crashed, died, took_too_long, with_log
+from cxrbench.output import processes_of_calls, shorten_outputs, take_output
+from cxrbench.worker_process import Asked, Returned, answer, import_keras, start_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pebble import ProcessPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GROWTH = 2**31
+"""Bytes that a worker may grow by: more than any backbone needs, less than hurts."""
+LONGEST = 6 * 3600
+"""Seconds that a call may take unless the user sets a limit: no shard and no trial needs that long."""
+GLANCE = 0.25
+"""Seconds between two looks at the workers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a call may cost, as far as the user said.
+
+    Attributes:
+        timeout: seconds of one shard or trial.
+        memory: bytes of one worker.
+    """
+
+    timeout: float | None = None
+    memory: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Call:
+    """A call on its way: what is asked, what its caller waits for, and what the pool promised."""
+
+    asked: Asked[Any]
+    future: Future[Any]
+    pool: ProcessPool | None = None
+    computed: Future[Returned[Any]] | None = None
+    repeated: bool = False
+
+    def begin(self) -> bool:
+        """Return whether it is still wanted; from now on it cannot be cancelled."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
+
+
+class WorkerProcesses:
+    """Computes calls in processes of one thread each, so that results do not depend on how many there are.
+
+    A worker that dies or that breaks a limit costs the one call it was working on. When one has grown, all are replaced
+    between two calls.
+    """
+
+    def __init__(self, workers: int, limits: Limits = NO_LIMITS) -> None:
+        """Start `workers` processes, which import Keras while the caller prepares the first call."""
+        self._workers = workers
+        self._timeout = limits.timeout or LONGEST
+        self._memory = limits.memory
+        self._lock = RLock()
+        self._numbers = count()
+        self._queue: deque[_Call] = deque()
+        self._running: dict[int, _Call] = {}
+        self._served = 0  # calls that this pool has answered
+        self._memory_at_first: dict[int, int] = {}
+        self._known: set[int] = set()  # processes that have answered a call
+        self._retiring: list[tuple[ProcessPool, Thread]] = []
+        self._stopped = False
+        self._ended = Event()
+        self._outputs = TemporaryDirectory(prefix="cxrbench-", ignore_cleanup_errors=True)
+        self._pool = self._start()
+        self._watcher = Thread(target=self._look_after, daemon=True)
+        self._watcher.start()
+
+    def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
+        """Queue a call."""
+        future: Future[T] = Future()
+        asked = Asked(
+            number=next(self._numbers),
+            outputs=Path(self._outputs.name),
+            memory=self._memory,
+            function=function,
+            arguments=arguments,
+            keywords=keywords,
+        )
+        with self._lock:
+            if self._stopped:
+                raise KeyboardInterrupt
+            self._queue.append(_Call(asked=asked, future=future))
+            self._feed()
+        return future
+
+    def close(self) -> None:
+        """End the processes after the queued calls."""
+        with self._lock:
+            unfinished = [call.future for call in (*self._running.values(), *self._queue)]
+        wait(unfinished)
+        self._end_processes()
+
+    def stop(self) -> None:
+        """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
+        with self._lock:
+            self._stopped = True
+            wanted = [call for call in self._queue if call.begin()]
+            unfinished = [call.future for call in (*self._running.values(), *wanted)]
+            self._queue.clear()
+        self._end_processes()
+        with self._lock:
+            for future in unfinished:
+                if not future.done():
+                    future.set_exception(KeyboardInterrupt())
+
+    def _end_processes(self) -> None:
+        with self._lock:
+            self._stopped = True
+        self._ended.set()
+        for pool in (self._pool, *(pool for pool, _ in self._retiring)):
+            pool.stop()
+        self._pool.join()
+        for _, ending in self._retiring:
+            ending.join()
+        self._watcher.join()
+        self._outputs.cleanup()
+
+    def _start(self) -> ProcessPool:
+        from pebble import ProcessPool
+
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=(self._memory,), context=context)
+        pool.schedule(import_keras).add_done_callback(partial(self._has_come_up, pool))  # a pool starts with its first call
+        return pool
+
+    def _has_come_up(self, pool: ProcessPool, imported: Future[None]) -> None:
+        with self._lock:
+            if pool is self._pool and not imported.cancelled() and not imported.exception():
+                self._served += 1
+
+    def _feed(self) -> None:
+        """Give the pool as many calls as its workers can have at hand; the others can still go to other processes."""
+        while self._queue and len(self._running) < 2 * self._workers:
+            call = self._queue.popleft()
+            if not call.begin():
+                continue
+            self._running[call.asked.number] = call
+            try:
+                call.pool = self._pool
+                call.computed = self._pool.schedule(answer, args=(call.asked,), timeout=self._timeout)
+            except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
+                del self._running[call.asked.number]
+                if self._served and self._renew():
+                    self._queue.appendleft(call)
+                else:
+                    call.future.set_exception(error)
+            else:
+                call.computed.add_done_callback(partial(self._pass_on, call))
+
+    def _pass_on(self, call: _Call, computed: Future[Returned[Any]]) -> None:
+        with self._lock:
+            self._running.pop(call.asked.number, None)
+            printed = take_output(call.asked.outputs, call.asked.number)
+            returned, error, process = self._outcome(computed, begun=printed is not None)
+            if not self._stopped:
+                again = self._deserves_another(call, process, error)
+                if again:
+                    call.repeated = True
+                    self._queue.appendleft(call)
+                elif returned:
+                    self._served += 1
+                    self._watch(returned)
+                self._feed()
+                if again:
+                    return
+            if call.future.done():
+                return
+            if error is None and returned:
+                call.future.set_result(returned.value)
+            elif error:  # a pool that is stopped says that it is broken
+                call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
+
+    def _outcome(
+        self, computed: Future[Returned[Any]], *, begun: bool
+    ) -> tuple[Returned[Any] | None, BaseException | None, int | None]:
+        """Return what a worker answered, why the call failed if it did, and which process computed it if that is known."""
+        from pebble import ProcessExpired
+
+        if computed.cancelled():
+            return None, died(None), None
+        match computed.exception():
+            case None:
+                return (returned := computed.result()), returned.error, returned.process
+            case TimeoutError():
+                return None, took_too_long(self._timeout), None
+            case ProcessExpired() as expired:
+                return None, crashed(expired.exitcode, self._memory), expired.pid
+            case BrokenProcessPool() if begun:
+                return None, died(None), None
+            case error:
+                return None, error, None
+
+    def _deserves_another(self, call: _Call, process: int | None, error: BaseException | None) -> bool:
+        """Return whether a call failed for the sake of others: its pool broke before it began, or they used its worker up."""
+        if call.repeated:
+            return False
+        if isinstance(error, OutOfMemory) and process in self._known:
+            return call.pool is not self._pool or self._replace()
+        return isinstance(error, BrokenProcessPool)
+
+    def _watch(self, returned: Returned[Any]) -> None:
+        """Replace the processes if this one has grown since its first call."""
+        growth = GROWTH if self._memory is None else min(GROWTH, self._memory // 4)
+        self._known.add(returned.process)
+        if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > growth:
+            self._replace()
+
+    def _replace(self) -> bool:
+        """Start other processes for the calls to come; the old ones finish what they have. Return whether that went well."""
+        old = self._pool
+        if not self._renew():
+            return False
+        old.close()
+        ending = Thread(target=old.join, daemon=True)
+        ending.start()
+        self._retiring.append((old, ending))
+        return True
+
+    def _renew(self) -> bool:
+        self._memory_at_first.clear()
+        try:
+            self._pool = self._start()
+        except (OSError, RuntimeError):
+            return False
+        self._served = 0
+        return True
+
+    def _look_after(self) -> None:
+        """End calls whose process is gone, which pebble does not notice if it left with exit code 0."""
+        folder, missing = Path(self._outputs.name), set[int]()
+        while not self._ended.wait(GLANCE):
+            shorten_outputs(folder)
+            begun = processes_of_calls(folder)
+            alive = {process.pid for process in multiprocessing.active_children()}
+            gone = {number for number, process in begun.items() if process not in alive}
+            with self._lock:
+                lost = [self._running[number].computed for number in gone & missing & self._running.keys()]
+            for computed in lost:
+                if computed:
+                    computed.cancel()
+            missing = gone

@@ -1,0 +1,65 @@
+"""Backbones whose files the user brings, in real runs."""
+
+from __future__ import annotations
+
+import hashlib
+
+import keras
+import pytest
+
+from cxrbench.downloads import Downloader
+from cxrbench.features.weights import are_here, get_weights
+from cxrbench.plugin.host import load_host
+from cxrbench.plugin.specs import Backbone
+from cxrbench.recipe import expand
+
+SHORT = (
+    *("--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 0),
+    *("--augmentation", "none", "--imbalance", "none", "--trials", 1, "--epochs", 1),
+)
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    images = keras.Input((64, 64, 1))
+    features = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(images))
+    vector = keras.layers.Flatten(name="pixels")(features)
+    keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(vector)).save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def bound(text):
+    (part,) = expand(load_host(), Backbone, [text])
+    return part
+
+
+def test_a_model_file_competes_and_an_absent_file_of_weights_is_a_row_with_the_remedy(place, model_file):
+    backbones = ["--backbone", f"keras-file:path={model_file.name},layer=pixels", "--backbone", "chexnet"]
+    done = place.call("run", *SHORT, *backbones)
+    assert done.returncode == 1, done.stderr
+    entries = {entry["backbone"].partition(":")[0]: entry for entry in place.entries().values()}
+    assert entries["keras-file"]["status"] == "complete"
+    assert entries["chexnet"]["status"] == "unavailable"
+    assert "chexnet:weights=FILE" in entries["chexnet"]["reason"]
+
+
+@pytest.mark.parametrize("backbone", ["chexnet:weights=nowhere.h5", "keras-file:path=nowhere.keras", "keras-file:path=m.h5"])
+def test_a_file_that_cannot_be_meant_stops_the_run_before_it_begins(place, backbone):
+    done = place.call("run", *SHORT, "--backbone", backbone)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "backbone" in done.stderr or "keras-file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wildcard_leaves_out_what_nobody_has_brought(tmp_path):
+    downloader = Downloader(folder=tmp_path, offline=True, say=print)
+    assert not any(are_here(bound(name), (64, 64, 3), downloader) for name in ("chexnet", "keras-file"))
+
+
+def test_features_depend_on_the_bytes_of_the_file(model_file, tmp_path):
+    downloader = Downloader(folder=tmp_path, offline=True, say=print)
+    part = bound(f"keras-file:path={model_file}")
+    for _ in range(2):
+        found = get_weights(part, (64, 64, 3), downloader)
+        assert found.digest == hashlib.sha256(model_file.read_bytes()).hexdigest()
+        keras.Sequential([keras.Input((64, 64, 1)), keras.layers.Flatten()]).save(model_file)

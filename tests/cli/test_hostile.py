@@ -1,0 +1,77 @@
+"""Six plugins that do their worst beside a good one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+HOSTILE = PLUGINS / "hostile"
+RUN = (
+    *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),
+    *("--augmentation", "none", "--imbalance", "none", "--trials", 2, "--epochs", 2),
+    *("--plugin", PLUGINS / "good.py", "--backbone", "coarse-pixels"),
+)
+LIMITS = ("--timeout", 20, "--max-memory", "4GB")
+REASONS = {
+    "lost": "no plugin declares backbone 'lost'; plugin {import_error} could not be loaded: ModuleNotFoundError: No module",
+    "hangs": "took longer than 20 s (--timeout)",
+    "eats-memory": "MemoryError: used more than 4 GB (--max-memory)",
+    "exits-hard": "the worker process died (exit code 3)",
+    "exits-well": "the worker process died",
+    "not-finite": "backbone not-finite returned features that are not finite",
+    "wrong-shape": "backbone wrong-shape returned shape (32, 8, 8, 3) for 32 images; expected (32, number of features)",
+}
+LAST_LINES = {
+    "hangs": "waiting for a server that is not there",
+    "exits-hard": "native code says: out of luck",
+    "exits-well": "native code says: out of luck",
+    "eats-memory": "Unable to allocate 7.45 GiB",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
+def test_hostile_plugins_cost_their_own_rows_only(place):
+    assert place.call(*RUN, "--out", "alone").returncode == 0
+    assert place.call("cache", "clear").returncode == 0
+    files = [flag for file in sorted(HOSTILE.glob("*.py")) for flag in ("--plugin", file)]
+    names = [flag for name in REASONS for flag in ("--backbone", name)]
+    start = time.monotonic()
+    result = place.call(*RUN, *files, *names, *LIMITS)
+    assert result.returncode == 1, result.stderr
+    assert time.monotonic() - start < 200
+    assert "Traceback" not in result.stderr
+    assert "waiting for a server" not in result.stdout + result.stderr
+    entries = {name.partition("+")[0]: entry for name, entry in place.entries().items()}
+    assert {name for name, entry in entries.items() if entry["status"] == "complete"} == {"coarse-pixels", "majority-class"}
+    for name, reason in REASONS.items():
+        assert entries[name]["status"] == "failed"
+        assert reason.format(import_error=HOSTILE / "import_error.py") in entries[name]["reason"]
+        assert reason.partition("{")[0] in " ".join(result.stdout.split())
+    for name, line in LAST_LINES.items():
+        assert line in entries[name]["log"][-1]
+    alone, beside = (place.protocol_folder(out) / entries["coarse-pixels"]["predictions"] for out in ("alone", "leaderboard"))
+    assert alone.read_bytes() == beside.read_bytes()
+
+
+def test_a_run_whose_every_backbone_is_unknown_stops_before_any_work(place):
+    result = place.call("run", "--plugin", HOSTILE / "import_error.py", "--backbone", "lost", "--offline")
+    assert result.returncode == 2
+    assert "unknown backbone 'lost'" in result.stderr
+    assert "could not be loaded" in result.stderr
+
+
+def test_a_name_that_is_unknown_while_all_plugins_are_well_stops_the_run(place):
+    result = place.call(*RUN, "--backbone", "lost")
+    assert result.returncode == 2
+    assert "unknown backbone 'lost'" in result.stderr
+
+
+@pytest.mark.parametrize("limit", [("--timeout", 20), ("--max-memory", "4GB")])
+def test_a_limit_without_workers_is_refused(place, limit):
+    result = place.call(*RUN, "--workers", 0, *limit)
+    assert result.returncode == 2
+    assert "--timeout and --max-memory need processes that can be ended: give --workers 1 or more" in result.stderr

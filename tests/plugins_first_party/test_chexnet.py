@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras.src.legacy.saving import legacy_h5_format
+
+from cxrbench.plugin import ConfigError, Unavailable
+from cxrbench_backbones.chexnet import chexnet, weights_file
+from cxrbench_backbones.untrained import reinitialise
+
+SHAPE = (32, 32, 3)
+
+
+def with_head(network, classes):
+    head = keras.layers.Dense(classes, activation="sigmoid", name="predictions")
+    return keras.Model(network.input, head(network.output))
+
+
+def write_as_keras_2_did(model, path):
+    """Write the layout of `save_weights` in Keras 2: a group a layer, their order in an attribute."""
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Return DenseNet-121 with weights of its own."""
+    found = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=SHAPE, pooling="avg")
+    reinitialise(found, seed=4)
+    for layer in found.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # so that their order within a layer matters
+            layer.moving_mean.assign(layer.moving_mean + 0.1)
+            layer.moving_variance.assign(layer.moving_variance * 1.5)
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(network, tmp_path_factory):
+    """Return a folder with weights in every form, with the head that those in circulation have."""
+    folder, model = tmp_path_factory.mktemp("chexnet"), with_head(network, 14)
+    write_as_keras_2_did(model, folder / "brucechou1983_CheXNet_Keras_0.3.0_weights.h5")
+    model.save_weights(folder / "chexnet.weights.h5")
+    model.save(folder / "chexnet.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(network, images):
+    return np.asarray(network(keras.applications.densenet.preprocess_input(images.copy())))
+
+
+def build(path, **options):
+    return chexnet(**{"input_shape": SHAPE, "weights": str(path), "seed": 0, **options})
+
+
+def name(path, **options):
+    return weights_file(**{"input_shape": SHAPE, "weights": str(path), **options})
+
+
+@pytest.mark.parametrize("file", ["brucechou1983_CheXNet_Keras_0.3.0_weights.h5", "chexnet.weights.h5", "chexnet.keras"])
+def test_every_form_of_the_file_gives_the_features_before_the_head(files, images, expected, file):
+    features = np.asarray(build(files / file)(images))
+    assert features.shape == (2, 1024)
+    assert features.std() > 0.01
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_file_is_here_already_so_its_bytes_are_part_of_the_features_name(files):
+    download = name(files / "chexnet.keras")
+    assert Path(download.folder) / download.file_name == files / "chexnet.keras"
+    assert download.url.startswith("file:///")
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "none"])
+def test_without_a_file_it_says_what_to_write(weights):
+    with pytest.raises(Unavailable, match="chexnet:weights=FILE"):
+        name(weights)
+
+
+def test_a_file_that_is_not_there_or_is_none_of_weights_is_refused_before_keras_is_asked(tmp_path):
+    for path, reason in [("nowhere.h5", "there is no file"), ("page.h5", "no HDF5 file"), ("page.keras", "no Keras file")]:
+        if path != "nowhere.h5":
+            (tmp_path / path).write_text("<html>")
+        with pytest.raises(ConfigError, match=reason):
+            name(tmp_path / path)
+    (tmp_path / "m.pth.tar").write_bytes(b"torch")
+    with pytest.raises(ConfigError, match=r"must end in \.h5 or \.hdf5 or \.keras"):
+        name(tmp_path / "m.pth.tar")
+
+
+def thin():
+    return keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=SHAPE, pooling="avg")
+
+
+@pytest.mark.parametrize(("other", "save"), [("architecture", "keras 2"), ("head", "save_weights")])
+def test_weights_of_something_else_are_refused(network, tmp_path, other, save):
+    wrong = with_head(network, 15) if other == "head" else with_head(thin(), 14)
+    path = tmp_path / {"keras 2": "w.h5", "save_weights": "w.weights.h5"}[save]
+    {"keras 2": write_as_keras_2_did, "save_weights": keras.Model.save_weights}[save](wrong, path)
+    with pytest.raises(ConfigError, match=r"does not hold the weights of DenseNet121 .* a head of 14 findings") as caught:
+        build(path)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_file_cut_short_is_refused(files, tmp_path):
+    whole = (files / "brucechou1983_CheXNet_Keras_0.3.0_weights.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    assert name(tmp_path / "cut.h5")
+    with pytest.raises(ConfigError, match="does not hold"):
+        build(tmp_path / "cut.h5")
+
+
+def test_a_home_folder_may_be_written_with_a_tilde(files, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copy(files / "chexnet.keras", tmp_path)
+    assert name("~/chexnet.keras").folder == tmp_path

@@ -1,0 +1,174 @@
+"""Entries as runs of a real MLflow server, started here."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from cxrbench.plugin.host import load_host
+
+CXRBENCH = Path(sys.executable).parent / "cxrbench"
+RUN = (
+    *("run", "--data", "phantom:images=420,size=64", "--image-size", "64", "--backbone", "texture", "--no-controls"),
+    *("--augmentation", "none", "--imbalance", "none", "--trials", "1", "--epochs", "1", "--workers", "0", "--offline"),
+    *("--also-at", "0.7", "--json"),
+)
+OBSERVER = "cxrbench-mlflow"
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(address, process, log):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the MLflow server did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Start MLflow's server on a database of its own, and return its address."""
+    pytest.importorskip("mlflow.server", reason="the extra `test` brings mlflow, which is not installed")
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    log = folder / "log"
+    command = [
+        *(str(Path(sys.executable).parent / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'runs.db'}", "--artifacts-destination", str(folder / "artifacts")),
+    ]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **quiet}, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(address, process, log)
+        yield address
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("place")
+
+
+def call(place, *arguments, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "MLFLOW_"))}
+    home = {"CXRBENCH_HOME": str(place / "home"), "KERAS_HOME": str(place / "keras")}
+    done = subprocess.run(
+        [CXRBENCH, *arguments], cwd=place, env={**kept, **home, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def logged(place, server):
+    """Run two recipes, the majority class among them, with the server's address set."""
+    return call(place, *RUN, MLFLOW_TRACKING_URI=server)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=server)
+
+
+def runs_of(client, protocol):
+    return {run.info.run_name: run for run in client.search_runs([client.get_experiment_by_name(protocol).experiment_id])}
+
+
+@pytest.mark.timeout(600)
+def test_every_entry_of_a_run_is_a_run_of_its_protocols_experiment(logged, client, place, tmp_path):
+    rows = {row["recipe"]: row for row in json.loads(logged.stdout)}
+    (protocol,) = {row["protocol"] for row in rows.values()}
+    runs = runs_of(client, protocol)
+    assert runs.keys() == rows.keys() == {"texture+none+none", "majority-class"}
+    run, row = runs["texture+none+none"], rows["texture+none+none"]
+    for name in ("auc", "auc_low", "auc_high", "f1", "rank", "rank_low", "p_first"):
+        assert run.data.metrics[name] == pytest.approx(row[name])
+    assert run.data.metrics["recall_at_0.7"] == row["recall@0.7"]
+    assert run.data.params["protocol.metric"] == "auc"
+    assert run.data.params["backbone"] == "texture"
+    assert float(run.data.params["learning_rate"]) == row["learning_rate"]
+    assert float(run.data.params["threshold"]) == row["threshold"]
+    assert run.data.tags["cxrbench.status"] == "complete"
+    assert run.info.status == "FINISHED"
+    folder = place / "leaderboard" / protocol
+    entry = json.loads((folder / "entries" / "texture+none+none.json").read_text())
+    stored = Path(client.download_artifacts(run.info.run_id, "entry.json", str(tmp_path)))
+    assert json.loads(stored.read_text()) == entry
+    table = Path(client.download_artifacts(run.info.run_id, entry["predictions"], str(tmp_path)))
+    assert table.read_bytes() == (folder / entry["predictions"]).read_bytes()
+    assert "warning" not in "".join(line for line in logged.stderr.splitlines(True) if OBSERVER in line)
+
+
+@pytest.mark.timeout(600)
+def test_the_same_entries_again_are_the_same_runs(logged, client, place, server):
+    (protocol,) = {row["protocol"] for row in json.loads(logged.stdout)}
+    before = runs_of(client, protocol)
+    call(place, *RUN, MLFLOW_TRACKING_URI=server)
+    assert {name: run.info.run_id for name, run in runs_of(client, protocol).items()} == {
+        name: run.info.run_id for name, run in before.items()
+    }
+
+
+@pytest.mark.timeout(600)
+def test_a_server_that_is_gone_is_reported_once_and_changes_nothing(logged, place):
+    start = time.monotonic()
+    done = call(place, *RUN, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    assert done.stderr.count(OBSERVER) == 1
+    assert "does not answer" in done.stderr
+    assert json.loads(done.stdout) == json.loads(logged.stdout)
+    assert time.monotonic() - start < 60
+
+
+def test_without_an_address_nothing_is_imported_and_nobody_is_asked():
+    program = (
+        "import sys; from cxrbench.plugin.host import load_host; said = [];"
+        "load_host().notify('on_run_start', said.append, protocol=None, recipes=());"
+        "load_host().notify('on_entry', said.append, entry=None);"
+        "load_host().notify('on_run_end', said.append, board=None);"
+        "assert not said, said; assert 'mlflow' not in sys.modules"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    subprocess.run([sys.executable, "-c", program], check=True, env=kept)
+
+
+def test_a_server_that_fails_midway_is_given_up_until_the_next_run(monkeypatch):
+    from cxrbench_observers.session import Session
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        session = Session(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        session.begin()
+    asked = []
+    with pytest.raises(ConnectionError, match="does not answer"):
+        session.tell(asked.append)
+    session.tell(asked.append)
+    assert asked == []
+    with pytest.raises(ConnectionError):
+        session.begin()
+
+
+def test_it_can_be_left_out_like_any_plugin():
+    found = {plugin.name: plugin for plugin in load_host(without=[OBSERVER]).plugins}
+    assert found[OBSERVER].blocked
+    assert {plugin.name: plugin.hooks for plugin in load_host().plugins}[OBSERVER] == ("on_entry", "on_run_end", "on_run_start")

@@ -1,0 +1,105 @@
+"""Every Python snippet of README.md and docs/plugins.md works, and the guide is complete."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from cxrbench.plugin import hooks
+from cxrbench.plugin.host import load_host
+from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
+from cxrbench.testing import checks_for, run_checks
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+KINDS = ("dataset", "backbone", "augmentation", "imbalance", "engine")
+pytestmark = pytest.mark.usefixtures("tensorflow_ready")
+
+
+def fenced(text):
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def indented(text):
+    """Return the indented blocks that are Python."""
+    blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", text, re.MULTILINE)
+    found = [textwrap.dedent(block).strip("\n") + "\n" for block in blocks]
+    return [block for block in found if re.match(r"import |from \S+ import ", block)]
+
+
+SNIPPETS = [*fenced(GUIDE), *fenced(README), *indented(README)]
+PLUGINS = [snippet for snippet in SNIPPETS if "@hookimpl" in snippet]
+TESTS = [snippet for snippet in SNIPPETS if "parametrize_with_checks" in snippet]
+SCRIPTS = [snippet for snippet in SNIPPETS if snippet not in {*PLUGINS, *TESTS}]
+
+
+def test_there_are_snippets_of_every_sort():
+    assert len(PLUGINS) >= 7
+    assert len(TESTS) == 1
+    assert len(SCRIPTS) >= 2
+
+
+@pytest.mark.parametrize("snippet", PLUGINS, ids=[re.search(r"def (\w+)", snippet)[1] for snippet in PLUGINS])
+def test_every_plugin_of_the_documents_loads_and_keeps_the_rules(snippet, tmp_path):
+    file = tmp_path / "snippet.py"
+    file.write_text(snippet)
+    plugin = load_host([file]).plugins[-1]
+    assert plugin.problem == ""
+    assert plugin.hooks
+    if plugin.declares:
+        assert [(result.check.name, result.message) for result in run_checks(file) if result.state == "failed"] == []
+
+
+@pytest.mark.parametrize("snippet", TESTS)
+def test_the_test_file_of_the_guide_works(snippet, tmp_path):
+    (tmp_path / "test_snippet.py").write_text(snippet.replace("squeezenet", "control-border"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_snippet.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
+
+
+SMALLER = {"chest_xray/": "phantom:images=420,size=64", '["densenet121"]': '["control-border"]', "trials=50": "trials=2"}
+
+
+@pytest.mark.parametrize("snippet", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_every_script_of_the_documents_runs(snippet, tmp_path):
+    for written, smaller in SMALLER.items():
+        snippet = snippet.replace(written, smaller)
+    (tmp_path / "script.py").write_text(snippet)
+    settings = {"HOME": "home", "IMAGE_SIZE": "64", "EPOCHS": "2", "AUGMENTATION": "none", "IMBALANCE": "none", "OFFLINE": "1"}
+    surroundings = {**os.environ, **{f"CXRBENCH_{name}": value for name, value in settings.items()}}
+    command = [sys.executable, "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_hook_is_documented_with_its_exact_signature():
+    def is_specified(function):
+        return inspect.isfunction(function) and hasattr(function, f"{hooks.PROJECT}_spec")
+
+    specified = {name: function for name, function in vars(hooks).items() if is_specified(function)}
+    expected = {f"{name}{inspect.signature(function)}".replace("'", "") for name, function in specified.items()}
+    assert set(re.findall(r"^(?:register|on)_\w+\(.*$", GUIDE, re.MULTILINE)) == expected
+    assert all(f"`{name}`" in GUIDE for name in specified)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_rule_is_listed(kind):
+    listed = {row[0]: re.findall(r"`([a-z-]+)`", row[1]) for row in re.findall(r"^\| (\w+) \| (`.*`) \|$", GUIDE, re.MULTILINE)}
+    checks = checks_for(kind)
+    assert listed[kind] == [check.name for check in checks if check.kind == kind]
+    assert listed["any"] == [check.name for check in checks if check.kind == "any"]
+
+
+@pytest.mark.parametrize("spec", [Dataset, Backbone, Augmentation, Imbalance, Engine])
+def test_every_field_of_a_declaration_is_explained(spec):
+    missing = [name for name in (field.name for field in fields(spec)) if not re.search(rf"`{name}\b", GUIDE)]
+    assert missing == []

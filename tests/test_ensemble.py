@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from cxrbench.config import Protocol
+from cxrbench.ensemble import Ensemble, best_of, candidates, choose, greedy, mean_of, stack
+from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
+from cxrbench.evaluation.metrics import confusion, metrics
+from cxrbench.evaluation.predictions import Scored, of_part, read_predictions, write_predictions
+from cxrbench.evaluation.seal import SealBroken
+from cxrbench.leaderboard.board import units_of
+from cxrbench.leaderboard.entry import (
+    Confusion,
+    DatasetFacts,
+    Entry,
+    ExternalResult,
+    FoldResult,
+    HeadResult,
+    PartCounts,
+    read_entry,
+)
+from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.one_ensemble import enter_ensemble
+
+NORMAL, PNEUMONIA = 20, 40
+FOLDS, SEEDS = 2, 2
+
+
+def protocol(**given):
+    settings = {"folds": FOLDS, "seeds": SEEDS, "metric": "auc", "threshold": "max-f1", **given}
+    sizes = {"image_size": 64, "resize": "stretch", "seed": 0, "trials": 5, "epochs": 3, "batch_size": 32, "patience": 2}
+    return Protocol(dataset="p", fingerprint="f", split="grouped", engine="optuna", **sizes, **settings)
+
+
+def scored(part, fold, seed, quality, random):
+    """Scores of a head that tells the classes apart as well as `quality` says."""
+    labels = np.repeat([0, 1], [NORMAL, PNEUMONIA])
+    names = np.array([f"{part}-{fold}-{number}" for number in range(len(labels))])
+    scores = 1 / (1 + np.exp(-quality * (labels - 0.5) - random.standard_normal(len(labels))))
+    return Scored(part=part, fold=fold, seed=seed, keys=names, patients=names, labels=labels, scores=scores)
+
+
+def write_member(folder, name, quality, **given):
+    """Write an entry as a run does, with its predictions, folds and seeds."""
+    random = np.random.default_rng([ord(letter) for letter in name])
+    units = list(itertools.product(range(folder.protocol.folds), range(folder.protocol.seeds)))
+    table = [scored(part, fold, seed, quality, random) for part in ("validation", "test") for fold, seed in units]
+    tested = of_part(table, "test")
+    heads = {key: head(name, key, tested[key]) for key in units}
+    path = folder.predictions(name)
+    write_predictions(path, table)
+    parts = {f"{part}_{label}": size for part in ("train", "validation", "test") for label, size in COUNTS.items()}
+    facts = DatasetFacts(
+        name="p",
+        fingerprint="f",
+        **{label: FOLDS * size for label, size in COUNTS.items()},
+        patients=120,
+        skipped=0,
+        folds=(PartCounts(**parts),) * folder.protocol.folds,
+    )
+    entry = Entry(
+        **{
+            "protocol": folder.protocol,
+            "recipe": name,
+            "backbone": name,
+            "augmentation": "none",
+            "imbalance": name,
+            "control": False,
+            "status": "complete",
+            "metrics": {"auc": np.mean([one.metrics["auc"] for one in heads.values()])},
+            "folds": tuple(
+                FoldResult(fold=fold, heads=tuple(heads[fold, seed] for seed in range(folder.protocol.seeds)))
+                for fold in range(folder.protocol.folds)
+            ),
+            "dataset": facts,
+            "predictions": f"predictions/{path.name}",
+            "warnings": ("shared", f"of {name}"),
+            **given,
+        }
+    )
+    folder.add(name, entry)
+    return entry
+
+
+COUNTS = {"normal": NORMAL, "pneumonia": PNEUMONIA}
+
+
+def head(name, key, test):
+    return HeadResult(
+        seed=key[1],
+        threshold=0.5,
+        selection=f"{name} {key}",
+        confusion=Confusion(**confusion(test.labels, test.scores, 0.5)),
+        metrics=metrics(test.labels, test.scores, 0.5),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = ProtocolFolder(out=tmp_path, protocol=protocol())
+    found.begin()
+    for name, quality in {"bad": 0.2, "good": 1.5, "better": 1.6}.items():
+        write_member(found, name, quality)
+    return found
+
+
+def ensemble(folder, names=(), method="greedy", size=None):
+    found = candidates(folder.close().entries, names)
+    return Ensemble(protocol=folder.protocol, method=method, size=size, candidates=found)
+
+
+def auc_of(labels):
+    return lambda scores: roc_auc_score(labels, scores)
+
+
+matrices = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).uniform(size=(4, 30)))
+LABELS = np.arange(30) % 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(matrices)
+def test_greedy_is_never_worse_than_the_best_single_row_and_no_prefix_beats_it(scores):
+    value = auc_of(LABELS)
+    counts = greedy(scores, value, 8)
+    found = value(mean_of(scores, counts))
+    assert 1 <= counts.sum() <= 8
+    assert found >= max(map(value, scores)) - 1e-9
+    assert all(value(mean_of(scores, greedy(scores, value, rounds))) <= found + 1e-9 for rounds in range(1, 8))
+
+
+def test_greedy_takes_a_row_again_to_weigh_it_more():
+    first = np.array([0.9, 0.6, 0.5, 0.0])
+    second = np.array([0.1, 0.9, 0.0, 0.5])
+
+    def distance(scores):
+        return -float(np.abs(scores - (2 * first + second) / 3).sum())
+
+    assert greedy(np.stack([first, second]), distance, 10).tolist() == [2, 1]
+
+
+def test_of_equal_rows_the_first_is_taken_and_no_more_than_needed():
+    scores = np.stack([LABELS * 0.5, LABELS * 1.0, 1.0 - LABELS])
+    assert greedy(scores, auc_of(LABELS), 5).tolist() == [1, 0, 0]
+    assert best_of(scores, auc_of(LABELS), 1).tolist() == [1, 0, 0]
+
+
+def test_a_soft_vote_is_the_plain_mean_of_all_or_of_the_best():
+    scores = np.stack([1.0 - LABELS, LABELS * 0.5, LABELS * 1.0])
+    everyone = best_of(scores, auc_of(LABELS), 3)
+    np.testing.assert_allclose(mean_of(scores, everyone), scores.mean(axis=0))
+    assert best_of(scores, auc_of(LABELS), 2).tolist() == [0, 1, 1]
+
+
+def test_candidates_are_complete_recipes_and_nothing_else(folder):
+    for name, different in {
+        "control": {"control": True},
+        "failed": {"status": "failed", "reason": "why"},
+        "e": {"kind": "ensemble"},
+    }.items():
+        write_member(folder, name, 1.0, **different)
+    entries = folder.close().entries
+    assert [entry.recipe for entry in candidates(entries, ())] == ["bad", "better", "good"]
+    assert [entry.recipe for entry in candidates(entries, ["good", "bad", "good"])] == ["bad", "good"]
+    for name, reason in {"control": "a control", "failed": "failed", "e": "no recipe"}.items():
+        with pytest.raises(ConfigError, match=f"{name} cannot be part of an ensemble: it is {reason}"):
+            candidates(entries, ["good", name])
+    with pytest.raises(UnknownName, match="did you mean good"):
+        candidates(entries, ["goood", "bad"])
+    with pytest.raises(ConfigError, match="two complete recipes at least; there is 1: good"):
+        candidates(entries, ["good"])
+
+
+@pytest.mark.parametrize("method", ["greedy", "soft-vote"])
+def test_an_entry_holds_what_was_chosen_on_validation_and_its_scores_are_the_members_mean(folder, method):
+    entry = enter_ensemble(folder, ensemble(folder, method=method))
+    tables = {one: read_predictions(folder.predictions(one)) for one in ("bad", "better", "good")}
+    own = read_predictions(folder.predictions(entry.recipe))
+    for fold, seed in itertools.product(range(FOLDS), range(SEEDS)):
+        result = entry.folds[fold].heads[seed]
+        assert sum(result.members.values()) == pytest.approx(1)
+        for part in ("validation", "test"):
+            of_members = {name: of_part(table, part)[fold, seed] for name, table in tables.items()}
+            mean = sum(weight * of_members[name].scores for name, weight in result.members.items())
+            np.testing.assert_allclose(of_part(own, part)[fold, seed].scores, mean, atol=1e-15)
+        validation = of_part(own, "validation")[fold, seed]
+        assert result.threshold in validation.scores
+        best = max(metrics(validation.labels, validation.scores, one)["f1"] for one in validation.scores)
+        assert metrics(validation.labels, validation.scores, result.threshold)["f1"] == best
+    if method == "soft-vote":
+        assert entry.members == pytest.approx({"bad": 1 / 3, "better": 1 / 3, "good": 1 / 3})
+    assert (entry.augmentation, entry.imbalance, entry.warnings) == ("none", "mixed", ("shared",))
+
+
+def test_test_scores_play_no_part_in_the_choice(folder):
+    chosen = enter_ensemble(folder, ensemble(folder)).members
+    for name in ("bad", "better", "good"):
+        path = folder.predictions(name)
+        table = [
+            one if one.part == "validation" else replace(one, scores=one.scores[::-1].copy()) for one in read_predictions(path)
+        ]
+        write_predictions(path, table)
+    entries = [read_entry(folder.path / "entries" / f"{name}.json") for name in ("bad", "better", "good")]
+    plan = Ensemble(protocol=folder.protocol, method="greedy", size=None, candidates=tuple(entries))
+    assert enter_ensemble(folder, plan).members == chosen
+
+
+def test_it_stands_on_the_board_among_the_others(folder):
+    entry = enter_ensemble(folder, ensemble(folder))
+    board = folder.close()
+    (row,) = [row for row in board.rows() if row["kind"] == "ensemble"]
+    assert row["rank_low"] <= row["rank"] <= row["rank_high"]
+    assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+    assert row["auc_seed_sd"] > 0
+    assert any(warning.startswith("mean of the scores of") for warning in row["warnings"])
+    assert (row["trials"], row["seconds"]) == (0, 0)
+    labels = np.concatenate([unit.labels for unit in units_of(folder.path, entry)])
+    assert len(labels) == FOLDS * SEEDS * (NORMAL + PNEUMONIA)
+    assert row["auc"] > max(one["auc"] for one in board.rows() if one["recipe"] == "bad")
+
+
+def test_the_same_again_gives_the_same_bytes_and_a_grown_board_another_name(folder):
+    first = enter_ensemble(folder, ensemble(folder))
+    path = folder.path / "entries" / f"{first.recipe}.json"
+    before = path.read_bytes()
+    enter_ensemble(folder, ensemble(folder))  # the first one is on the board by now, and no candidate
+    assert path.read_bytes() == before
+    write_member(folder, "newcomer", 1.7)
+    assert enter_ensemble(folder, ensemble(folder)).recipe != first.recipe
+    assert path.read_bytes() == before
+    assert len({ensemble(folder, size=size).name for size in (None, 2, 3)}) == 3
+
+
+def write_external(folder, recipe, fingerprint="e"):
+    """Write a result on an external test set as a run does."""
+    random = np.random.default_rng([ord(letter) for letter in recipe])
+    entry = read_entry(folder.path / "entries" / f"{recipe}.json")
+    heads = itertools.product(range(FOLDS), range(SEEDS))
+    images = scored("external", 0, 0, 1.0, random)
+    table = [replace(images, fold=fold, seed=seed, scores=random.uniform(size=len(images.keys))) for fold, seed in heads]
+    write_predictions(folder.external("elsewhere", recipe).with_suffix(".csv"), table)
+    result = ExternalResult(
+        name="elsewhere",
+        dataset="e",
+        fingerprint=fingerprint,
+        **COUNTS,
+        recipe=recipe,
+        selections=entry.selections,
+        metrics={"auc": 0.5},
+        intervals={"auc": (0.4, 0.6)},
+    )
+    folder.add_external(recipe, result)
+    return table
+
+
+def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(folder):
+    tables = {name: write_external(folder, name) for name in ("bad", "good")}
+    plan = ensemble(folder, ["bad", "good"], "soft-vote")
+    enter_ensemble(folder, plan, folder.close().external)
+    found = read_predictions(folder.external("elsewhere", plan.name).with_suffix(".csv"))
+    for one, first, second in zip(found, *tables.values(), strict=True):
+        np.testing.assert_allclose(one.scores, (first.scores + second.scores) / 2, atol=1e-15)
+    (row,) = [row for row in folder.close().rows() if row["recipe"] == plan.name]
+    assert row["external_elsewhere_auc_low"] < row["external_elsewhere_auc"] < row["external_elsewhere_auc_high"]
+    everyone = ensemble(folder)
+    enter_ensemble(folder, everyone, folder.close().external)  # better was not scored there
+    write_external(folder, "better", "other images of that name")
+    enter_ensemble(folder, everyone, folder.close().external)
+    assert not folder.external("elsewhere", everyone.name).exists()
+
+
+def test_another_selection_of_the_same_name_is_refused_by_the_seal(folder):
+    first = enter_ensemble(folder, ensemble(folder))
+    before = (folder.path / "entries" / f"{first.recipe}.json").read_bytes()
+    write_member(folder, "bad", 3.0)  # somebody has changed what the name stands for
+    with pytest.raises(SealBroken):
+        enter_ensemble(folder, ensemble(folder))
+    assert (folder.path / "entries" / f"{first.recipe}.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("metric", "threshold", "policy"),
+    [
+        ("f1", "max-f1", "max-f1"),
+        ("accuracy", "fixed=0.5", "fixed=0.5"),
+        ("recall", "recall>=0.9", "recall>=0.9"),
+        ("f1", "search", "max-f1"),
+    ],
+)
+def test_every_metric_and_policy_of_a_protocol_can_be_followed(tmp_path, metric, threshold, policy):
+    folder = ProtocolFolder(out=tmp_path, protocol=protocol(metric=metric, threshold=threshold, folds=1, seeds=1))
+    folder.begin()
+    for name, quality in {"good": 1.5, "better": 1.6}.items():
+        write_member(folder, name, quality)
+    entry = enter_ensemble(folder, ensemble(folder))
+    (found,) = entry.thresholds
+    assert policy != "fixed=0.5" or found == 0.5
+    assert ("its threshold was not searched but set by max-f1" in entry.warnings) == (threshold == "search")
+    assert entry.selected_by == metric
+
+
+def test_scores_of_other_images_are_not_mixed(folder):
+    path = folder.predictions("good")
+    table = read_predictions(path)
+    write_predictions(path, [replace(one, keys=one.keys[::-1]) for one in table])
+    with pytest.raises(CxrbenchError, match="other images, folds or seeds"):
+        stack({name: read_predictions(folder.predictions(name)) for name in ("bad", "good")}, "validation")
+
+
+def test_what_is_sealed_changes_with_members_threshold_fold_and_seed(folder):
+    plan = ensemble(folder)
+    tables = {entry.recipe: read_predictions(folder.path / entry.predictions) for entry in plan.candidates}
+    validation = stack(tables, "validation")
+    identities = {choose(plan, one).identity for one in validation.values()}
+    assert len(identities) == FOLDS * SEEDS
+    first = validation[0, 0]
+    assert choose(plan, replace(first, scores=first.scores**2)).identity not in identities

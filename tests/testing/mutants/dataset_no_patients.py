@@ -1,0 +1,23 @@
+"""Breaks `patients`: patients without a name."""
+
+from cxrbench.plugin import ConfigError, DataError, Dataset, Images, Record, hookimpl
+
+
+@hookimpl
+def register_datasets():
+    return [Dataset(name="mutant", factory=f"{__name__}:load")]
+
+
+def load(source):
+    if source is not None:
+        raise ConfigError(f"mutant draws its films and has no source, but got {source}")
+    records = [Record(key=f"{number:02d}", label=number % 2, patient="") for number in range(12)]
+    return Images(name="mutant", records=records, read=read)
+
+
+def read(key):
+    import numpy as np
+
+    if not key.isdigit():
+        raise DataError(f"there is no film {key!r}")
+    return np.random.default_rng(int(key)).integers(0, 256, (32, 32), dtype=np.uint8)

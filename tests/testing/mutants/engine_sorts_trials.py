@@ -1,0 +1,29 @@
+"""Breaks `trials-untouched`: sorts the list that it was given."""
+
+from cxrbench.plugin import ConfigError, Engine, hookimpl
+
+
+@hookimpl
+def register_engines():
+    return [Engine(name="mutant", factory=f"{__name__}:build")]
+
+
+def build(*, space, seed):
+    if len(space) > 3:
+        raise ConfigError(f"this engine searches three parameters, not {', '.join(space)}")
+    return Mutant(space, seed)
+
+
+class Mutant:
+    def __init__(self, space, seed):
+        self.space, self.seed, self.asked = space, seed, 0
+
+    def draw(self, *seed):
+        import numpy as np
+
+        generator = np.random.default_rng([self.seed, *seed])
+        return {name: float(generator.uniform(one.low, one.high)) for name, one in self.space.items()}
+
+    def propose(self, number, finished):
+        finished.sort(key=lambda trial: -(trial.value or 0.0))
+        return self.draw(number)

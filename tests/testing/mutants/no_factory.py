@@ -1,0 +1,12 @@
+"""Breaks `factory`: a function of another name."""
+
+from cxrbench.plugin import Balance, Imbalance, hookimpl
+
+
+@hookimpl
+def register_imbalances():
+    return [Imbalance(name="mutant", factory=f"{__name__}:decied")]
+
+
+def decide(fold, *, seed):
+    return Balance()

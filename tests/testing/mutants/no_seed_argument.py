@@ -1,0 +1,12 @@
+"""Breaks `factory`: it does not take what the harness gives."""
+
+from cxrbench.plugin import Balance, Imbalance, hookimpl
+
+
+@hookimpl
+def register_imbalances():
+    return [Imbalance(name="mutant", factory=f"{__name__}:decide")]
+
+
+def decide(fold):
+    return Balance()

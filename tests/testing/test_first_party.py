@@ -1,0 +1,145 @@
+"""Our own plugins are held against the very rules that everybody's are."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrbench.plugin.host import KINDS, kind_name, load_host
+from cxrbench.plugin.specs import Backbone
+from cxrbench.testing import parametrize_with_checks, run_checks
+
+LARGE = {
+    *("chexnet", "convnext-tiny", "densenet121", "efficientnetb0", "efficientnetv2b0", "inceptionv3"),
+    *("mobilenet", "mobilenetv2", "mobilenetv3-large", "nasnetmobile", "resnet50", "resnet50v2", "vgg16", "vgg19", "xception"),
+}
+"""Each takes five seconds to a minute. The default run checks two of their kind: mobilenet:alpha=0.25, whose pixels are scaled
+before the network, and mobilenetv3-small, which scales them itself; CXRBENCH_TEST_EVERY_BACKBONE=1 checks all."""
+EVERY = bool(os.environ.get("CXRBENCH_TEST_EVERY_BACKBONE"))
+NEED_A_SOURCE = {"folder", "manifest", "medmnist"}
+
+
+def names(kind):
+    return [declaration.spec.name for declaration in load_host().declarations(kind)]
+
+
+SMALL = {kind_name(kind): names(kind) for kind in KINDS if kind is not Backbone}
+BACKBONES = [*(name for name in names(Backbone) if EVERY or name not in LARGE), "mobilenet:alpha=0.25,weights=none"]
+pytestmark = pytest.mark.usefixtures("tensorflow_ready")
+
+
+@parametrize_with_checks(*BACKBONES, kind="backbone")
+def test_backbone(check):
+    check()
+
+
+@parametrize_with_checks(*SMALL["augmentation"], kind="augmentation")
+def test_augmentation(check):
+    check()
+
+
+@parametrize_with_checks(*SMALL["imbalance"], kind="imbalance")
+def test_imbalance(check):
+    check()
+
+
+@parametrize_with_checks(*SMALL["engine"], "optuna:sampler=random", "optuna:sampler=cmaes", kind="engine")
+def test_engine(check):
+    check()
+
+
+@parametrize_with_checks(*(name for name in SMALL["dataset"] if name not in NEED_A_SOURCE), kind="dataset")
+def test_dataset(check):
+    check()
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Return a source for each dataset that needs one: the same eight films in three layouts."""
+    films = np.random.default_rng(0).integers(0, 256, (8, 28, 28), dtype=np.uint8)
+    rows = []
+    for number, film in enumerate(films):
+        kind = "PNEUMONIA" if number % 2 else "NORMAL"
+        path = tmp_path / "tree" / kind / f"film{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(film).save(path)
+        rows.append(f"{path.relative_to(tmp_path)},{number % 2},patient-{number // 2}")
+    (tmp_path / "films.csv").write_text("\n".join(["path,label,patient", *rows]))
+    labels = (np.arange(8) % 2).reshape(-1, 1).astype(np.uint8)
+    arrays = {
+        f"{part}_{what}": array for part in ("train", "val", "test") for what, array in (("images", films), ("labels", labels))
+    }
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    return {"folder": tmp_path / "tree", "manifest": tmp_path / "films.csv", "medmnist": tmp_path / "pneumoniamnist.npz"}
+
+
+@pytest.mark.parametrize("name", sorted(NEED_A_SOURCE))
+def test_dataset_with_a_source(name, sources):
+    results = run_checks(f"{name}:source='{sources[name]}'", kind="dataset")
+    assert [(result.check.name, result.message) for result in results if result.state not in {"passed"}] == []
+
+
+def test_a_model_that_a_user_saved(tmp_path):
+    import keras
+
+    layers = keras.layers
+    convolution = layers.Conv2D(8, 5, strides=4, activation="relu", kernel_initializer=keras.initializers.HeNormal(3))
+    scaled = [keras.Input((64, 64, 3)), layers.Rescaling(1 / 127.5, offset=-1.0)]
+    keras.Sequential([*scaled, convolution, layers.AveragePooling2D(4), layers.Flatten()]).save(tmp_path / "mine.keras")
+    results = run_checks(f"keras-file:path='{tmp_path / 'mine.keras'}'", kind="backbone")
+    assert [result.check.name for result in results if result.state != "passed"] == ["own-space"]
+
+
+def test_every_plugin_of_ours_is_checked_here():
+    ours = {declaration.spec.name for kind in KINDS for declaration in load_host().declarations(kind)}
+    checked = {name.partition(":")[0] for name in (*BACKBONES, *(name for names in SMALL.values() for name in names))}
+    assert ours == checked | (LARGE - {"mobilenet"} if not EVERY else set())
+
+
+def test_the_films_of_the_checks_reach_both_ends_of_the_range():
+    from cxrbench.testing.films import films
+
+    drawn = films(4, 64)
+    assert (drawn.min(axis=(1, 2, 3)) == 0).all()
+    assert (drawn.max(axis=(1, 2, 3)) == 255).all()
+    assert drawn.shape == (4, 64, 64, 1)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3-small"])
+def test_feeding_0_to_1_to_a_network_that_scales_itself_is_found(name):
+    results = {
+        result.check.name: result for result in run_checks(f"{name}:preprocessing=rescale,weights=none", kind="backbone")
+    }
+    assert [name for name, result in results.items() if result.state == "failed"] == ["pixel-range"]
+    assert "scale pixels twice" in results["pixel-range"].message
+
+
+def test_a_pretrained_network_without_its_preprocessing_is_found(tmp_path, monkeypatch):
+    weights = Path(__file__).parents[3] / "shared" / "keras_home" / "models" / "mobilenet_2_5_224_tf_no_top.h5"
+    if not weights.is_file():
+        pytest.skip(f"no weights at {weights}")
+    plugin = tmp_path / "raw.py"
+    plugin.write_text(f"""
+from cxrbench.plugin import Backbone, hookimpl
+
+@hookimpl
+def register_backbones():
+    return [Backbone(name="raw", factory=f"{{__name__}}:build"), Backbone(name="fed", factory=f"{{__name__}}:fed")]
+
+def build(*, input_shape, weights, seed):
+    import keras
+
+    file, form = {str(weights)!r}, input_shape
+    return keras.applications.MobileNet(alpha=0.25, weights=file, include_top=False, pooling="avg", input_shape=form)
+
+def fed(*, input_shape, weights, seed):
+    import keras
+
+    images = keras.Input(input_shape)
+    network = build(input_shape=input_shape, weights=weights, seed=seed)
+    return keras.Model(images, network(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
+""")
+    failed = [(result.subject, result.check.name) for result in run_checks(plugin) if result.state == "failed"]
+    assert failed == [("backbone raw", "pixel-range")]

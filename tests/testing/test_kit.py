@@ -1,0 +1,163 @@
+"""The three ways to the checks: from Python, as tests of pytest, and from the command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.testing import ContractBroken, parametrize_with_checks, run_checks
+from cxrbench.testing.parametrize import Conformance
+from cxrbench.testing.run import plan
+from cxrbench.testing.subject import subjects_of
+
+MUTANTS = Path(__file__).parent / "mutants"
+PLUGINS = Path(__file__).parents[1] / "plugins"
+SCRIPT = Path(sys.executable).parent / "cxrbench"
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Run `cxrbench plugins check` in an empty folder."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
+
+    def run(*arguments):
+        command = [SCRIPT, "plugins", "check", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120)
+
+    return run
+
+
+def states(results):
+    return {result.check.name: result.state for result in results}
+
+
+def test_a_name_of_two_kinds_means_both_unless_the_kind_is_said():
+    assert {result.subject for result in run_checks("none")} == {"augmentation none", "imbalance none"}
+    assert {result.subject for result in run_checks("none", kind="imbalance")} == {"imbalance none"}
+
+
+def test_the_name_of_a_plugin_means_all_that_it_declares():
+    found = {str(subject) for subject in subjects_of("cxrbench-imbalances")}
+    assert {"imbalance smote", "imbalance focal"} <= found
+    assert all(subject.startswith("imbalance ") for subject in found)
+
+
+def test_options_are_part_of_what_is_checked():
+    assert states(run_checks("smote:k_neighbors=3"))["builds"] == "passed"
+    with pytest.raises(UnknownName, match="did you mean k_neighbors"):
+        run_checks("smote:k_neighbours=3")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(UnknownName, match="unknown imbalance 'smot': did you mean smote"):
+        run_checks("smot", kind="imbalance")
+
+
+def test_an_expected_failure_is_no_failure():
+    file = MUTANTS / "imbalance_needs_many.py"
+    results = run_checks(file, expected_failures={"few-rows": "nobody trains on two films"})
+    assert states(results)["few-rows"] == "expected"
+    assert "failed" not in states(results).values()
+
+
+def test_an_expected_failure_that_passes_is_a_failure():
+    results = {result.check.name: result for result in run_checks("focal", expected_failures={"weights": "it has none"})}
+    assert results["weights"].state == "failed"
+    assert "was expected to fail (it has none)" in results["weights"].message
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"), [({"colour": "red"}, "no check of this kind"), ({"weights": " "}, "no reason")]
+)
+def test_an_expected_failure_needs_a_check_and_a_reason(expected, message):
+    with pytest.raises(ConfigError, match=message):
+        run_checks("focal", expected_failures=expected)
+
+
+def conformance(what, name, **options):
+    (found,) = [one for one in plan(subjects_of(what), options) if one.check.name == name]
+    return Conformance(found)
+
+
+def test_a_failed_check_fails_a_test_with_the_reason_and_the_remedy():
+    with pytest.raises(ContractBroken) as caught:
+        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows")()
+    assert "with 2 rows of the rarer class it raises IndexError" in str(caught.value)
+    assert "remedy: raise cxrbench.plugin.ConfigError" in str(caught.value)
+
+
+def test_a_check_that_cannot_be_made_skips_a_test_with_the_reason():
+    with pytest.raises(pytest.skip.Exception, match="it invents no rows"):
+        conformance("focal", "synthetic")()
+
+
+def test_an_expected_failure_is_an_expected_failure_of_the_test():
+    with pytest.raises(pytest.xfail.Exception, match="nobody trains on two films"):
+        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows", **{"few-rows": "nobody trains on two films"})()
+
+
+@parametrize_with_checks(PLUGINS / "good.py", "focal")
+def test_the_decorator_makes_a_test_of_every_check(check):
+    check()
+
+
+def test_the_names_of_the_tests_say_what_is_checked():
+    mark = parametrize_with_checks("focal").mark
+    assert "imbalance-focal-minority-kept" in mark.kwargs["ids"]
+
+
+@pytest.mark.parametrize("what", ["no_such_thing", "no/such/file.py"])
+def test_the_command_ends_with_2_for_what_there_is_not(what, check):
+    done = check(what)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert what in done.stderr
+
+
+def test_the_command_ends_with_0_and_a_table_if_all_is_well(check):
+    done = check("focal")
+    assert done.returncode == 0, done.stderr
+    assert "minority-kept" in done.stdout
+    assert done.stderr.splitlines()[-1] == "17 checks: 14 passed, 3 skipped"
+    assert "it invents no rows" in done.stdout
+
+
+def test_the_command_ends_with_1_and_says_what_was_wrong_and_what_to_do(check):
+    done = check(MUTANTS / "imbalance_needs_many.py")
+    assert done.returncode == 1
+    text = " ".join(done.stdout.split())
+    assert "few-rows" in text
+    assert "failed" in text
+    assert "with 2 rows" in text
+    assert "ConfigError" in text
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_prints_json(check):
+    done = check(MUTANTS / "not_loading.py", "--json")
+    assert done.returncode == 1
+    (found,) = json.loads(done.stdout)
+    assert (found["check"], found["result"]) == ("loads", "failed")
+    assert "register_backbone" in found["message"]
+    assert found["reason"]
+    assert found["remedy"]
+
+
+def test_what_a_plugin_prints_does_not_spoil_the_output(check, tmp_path):
+    file = tmp_path / "noisy.py"
+    shutil.copy(MUTANTS.parents[1] / "plugins" / "good.py", file)
+    file.write_text(file.read_text().replace("    return lambda", "    print('LOUD')\n    return lambda"))
+    done = check(file, "--json")
+    assert done.returncode == 0
+    assert all(found["result"] != "failed" for found in json.loads(done.stdout))
+    assert "LOUD" not in done.stdout + done.stderr
+
+
+def test_the_checks_need_no_pytest():
+    code = "import sys; from cxrbench.testing import run_checks; run_checks('focal'); sys.exit('pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
