@@ -58,7 +58,7 @@ def _incomplete(entry: Entry) -> str:
     folds = [fold.fold for fold in entry.folds]
     if folds != list(range(protocol.folds)) or len(parts) != protocol.folds:
         return f"it has the folds {folds}, of {len(parts)} that its images are divided into, not all {protocol.folds} once"
-    seeds = list(range(protocol.seeds if entry.kind == "recipe" else 1))
+    seeds = list(range(1 if entry.kind == "majority" else protocol.seeds))
     for fold in entry.folds:
         if (found := [head.seed for head in fold.heads]) != seeds:
             return f"fold {fold.fold} has the seeds {found}, not {seeds}"
