@@ -14,6 +14,8 @@ from cxrbench_backbones.chexnet import chexnet, weights_file
 from cxrbench_backbones.untrained import reinitialise
 
 SHAPE = (32, 32, 3)
+LEGACY = "brucechou1983_CheXNet_Keras_0.3.0_weights.h5"
+"""The name under which these weights circulate."""
 
 
 def with_head(network, classes):
@@ -43,20 +45,10 @@ def network():
 def files(network, tmp_path_factory):
     """Return a folder with weights in every form, with the head that those in circulation have."""
     folder, model = tmp_path_factory.mktemp("chexnet"), with_head(network, 14)
-    write_as_keras_2_did(model, folder / "brucechou1983_CheXNet_Keras_0.3.0_weights.h5")
+    write_as_keras_2_did(model, folder / LEGACY)
     model.save_weights(folder / "chexnet.weights.h5")
     model.save(folder / "chexnet.keras")
     return folder
-
-
-@pytest.fixture(scope="module")
-def images():
-    return np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def expected(network, images):
-    return np.asarray(network(keras.applications.densenet.preprocess_input(images.copy())))
 
 
 def build(path, **options):
@@ -67,12 +59,19 @@ def name(path, **options):
     return weights_file(**{"input_shape": SHAPE, "weights": str(path), **options})
 
 
-@pytest.mark.parametrize("file", ["brucechou1983_CheXNet_Keras_0.3.0_weights.h5", "chexnet.weights.h5", "chexnet.keras"])
-def test_every_form_of_the_file_gives_the_features_before_the_head(files, images, expected, file):
-    features = np.asarray(build(files / file)(images))
+def test_the_features_are_those_before_the_head(files, network):
+    images = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
+    expected = np.asarray(network(keras.applications.densenet.preprocess_input(images.copy())))
+    features = np.asarray(build(files / LEGACY)(images))
     assert features.shape == (2, 1024)
     assert features.std() > 0.01
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("file", ["chexnet.weights.h5", "chexnet.keras"])
+def test_every_form_of_the_file_gives_the_same_weights(files, network, file):
+    for found, expected in zip(build(files / file).get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_file_is_here_already_so_its_bytes_are_part_of_the_features_name(files):
@@ -113,7 +112,7 @@ def test_weights_of_something_else_are_refused(network, tmp_path, other, save):
 
 
 def test_a_file_cut_short_is_refused(files, tmp_path):
-    whole = (files / "brucechou1983_CheXNet_Keras_0.3.0_weights.h5").read_bytes()
+    whole = (files / LEGACY).read_bytes()
     (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
     assert name(tmp_path / "cut.h5")
     with pytest.raises(ConfigError, match="does not hold"):
