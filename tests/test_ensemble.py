@@ -24,8 +24,8 @@ from cxrbench.leaderboard.entry import (
     FoldResult,
     HeadResult,
     PartCounts,
-    read_entry,
 )
+from cxrbench.leaderboard.entry_files import read_entry
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.one_ensemble import enter_ensemble
 

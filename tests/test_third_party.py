@@ -77,6 +77,6 @@ def test_the_three_are_ranked_by_the_metric_of_the_search_under_one_protocol(row
     assert len(ordered) == 4  # and the majority class
 
 
-def test_the_broken_observer_is_reported_once_for_each_entry(finished):
+def test_the_broken_observer_is_reported_once(finished):
     lines = [line for line in finished.stderr.splitlines() if "raising_observer.py failed in on_entry: ValueError" in line]
-    assert len(lines) == 3
+    assert len(lines) == 1  # though there were three entries to hear of

@@ -7,7 +7,7 @@ import inspect
 import tempfile
 from typing import TYPE_CHECKING, Any, Literal
 
-from cxrbench.plugin import ConfigError, PluginError
+from cxrbench.plugin import ConfigError, PluginError, Value  # the harness resolves the annotations of factories
 from cxrbench_backbones.checks import require_untrained
 from cxrbench_backbones.hyperparameters import space_of
 from cxrbench_backbones.untrained import reinitialise, standardised
@@ -15,7 +15,7 @@ from cxrbench_backbones.untrained import reinitialise, standardised
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cxrbench.plugin import Space, Value
+    from cxrbench.plugin import Space
 
 NAME = "hypermodel"
 Scaling = Literal["none", "rescale"]

@@ -49,7 +49,7 @@ class Place:
     def entries(self, out="leaderboard"):
         """Return the entries by recipe, that of the majority class left out."""
         read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
-        return {entry["recipe"]: entry for entry in read if entry["kind"] == "recipe"}
+        return {entry["recipe"]: entry for entry in read if entry["kind"] != "majority"}
 
     def files(self, pattern, out="leaderboard"):
         """Return the bytes of all files below `out` that match."""

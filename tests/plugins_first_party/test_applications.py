@@ -60,7 +60,7 @@ def seeded():
 
 def test_every_backbone_of_the_package_is_declared_once():
     declared = [spec.name for spec in cxrbench_backbones.register_backbones()]
-    others = ["texture", "random-convnet", *BROUGHT, "control-border", "control-intensity", "control-thumbnail"]
+    others = ["texture", "random-convnet", *BROUGHT, "hypermodel", "control-border", "control-intensity", "control-thumbnail"]
     assert declared == [*NAMES, *others]
     assert NAMES == [
         "resnet50",
@@ -95,7 +95,7 @@ def test_every_declared_factory_has_annotated_keyword_options(spec):
         parameters = inspect.signature(factory).parameters
         assert {"input_shape", "weights", *spec.fixed} <= set(parameters)
         assert set(parameters) < set(get_type_hints(factory))
-        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
+        assert all(parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD} for parameter in parameters.values())
 
 
 def test_declaring_and_naming_weights_imports_nothing_heavy():
