@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
 
 PIPE_WIDTH = 140
+NARROWEST_RECIPE = 22
+LEAST_TELLING = ("trials", "threshold", "p_first", "f1", "precision", "recall")
+"""Columns that give way on a narrow terminal, in this order."""
 
 
 class ConsoleProgress:
@@ -76,9 +80,31 @@ def print_board(board: Board, rows: Sequence[dict[str, Any]], sort: str = "") ->
     for caption, columns in tables(board, sort):
         if caption:
             console.print(f"[bold]{escape(caption)}[/]")
-        console.print(_board_table([column for column in columns if column != "status" or not all_complete], rows))
+        shown = [column for column in columns if column != "status" or not all_complete]
+        table, left_out = fitting_table(console, shown, rows, ranked_by=sort or board.protocol.metric)
+        console.print(table)
+        if left_out:
+            console.print(f"[dim]no room for {escape(', '.join(left_out))}: widen the window, or use --format csv[/]")
     for note in [*notes(board, rows), *footer(board)]:
         console.print(f"* {escape(note)}", soft_wrap=False)
+
+
+def fitting_table(
+    console: Console, columns: Sequence[str], rows: Sequence[dict[str, Any]], ranked_by: str
+) -> tuple[Table, list[str]]:
+    """Return the table of as many columns as there is room for, and which ones are left out: the least telling first."""
+    from cxrbench.leaderboard.render import heading
+
+    shown, left_out = list(columns), []
+    table = _board_table(shown, rows)
+    unbounded = console.options.update(max_width=10_000)
+    for column in LEAST_TELLING:
+        too_wide = Measurement.get(console, unbounded, table).minimum > console.width
+        if too_wide and column in shown and column != ranked_by:
+            shown.remove(column)
+            left_out.append(heading(column))
+            table = _board_table(shown, rows)
+    return table, left_out
 
 
 def _board_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
@@ -87,7 +113,8 @@ def _board_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Tabl
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         text = column in {"recipe", "status"}
-        table.add_column(heading(column), justify="left" if text else "right", no_wrap=column != "recipe")
+        width = NARROWEST_RECIPE if column == "recipe" else None
+        table.add_column(heading(column), justify="left" if text else "right", no_wrap=column != "recipe", min_width=width)
     for row in rows:
         style = "dim" if row["control"] or row["status"] != "complete" else ""
         table.add_row(*(_two_lines(*cell(row, column)) for column in columns), style=style)

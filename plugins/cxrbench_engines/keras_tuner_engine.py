@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +24,7 @@ OracleName = Literal["random", "bayesian"]
 
 def engine(*, space: Space, seed: int, oracle: OracleName = "random") -> KerasTunerEngine:
     """Return the engine: random search, or Bayesian optimisation with a Gaussian process."""
+    _import_quietly()
     return KerasTunerEngine(space=space, seed=seed, oracle=oracle)
 
 
@@ -43,6 +48,21 @@ class KerasTunerEngine:
         if values is None:
             raise PluginError(f"keras-tuner's oracle {self.oracle} proposes nothing for trial {number}")
         return _searched(values, self.space)
+
+
+@cache
+def _import_quietly() -> None:
+    """Import KerasTuner; what TensorFlow says of itself on the way, and later of a Gaussian process' fit, goes nowhere."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            import keras_tuner  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    warnings.filterwarnings("ignore", module=r"sklearn\.gaussian_process")  # for good: several threads propose at once
 
 
 def _seed(seed: int, number: int) -> int:

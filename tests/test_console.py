@@ -1,0 +1,51 @@
+"""Tables on terminals that are narrower than they are."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cxrbench.console import fitting_table
+from cxrbench.leaderboard.board import read_boards
+from cxrbench.leaderboard.render import tables
+
+PUBLISHED = Path(__file__).parents[1] / "leaderboard"
+
+
+@pytest.fixture(scope="module")
+def published():
+    board = next(board for board in read_boards(PUBLISHED) if board.protocol.folds == 5)
+    columns = [column for column in tables(board)[0][1] if column != "status"]
+    return columns, board.rows()
+
+
+def printed(published, width, ranked_by="auc"):
+    console = Console(width=width, record=True, file=io.StringIO())
+    table, left_out = fitting_table(console, *published, ranked_by=ranked_by)
+    console.print(table)
+    return console.export_text(), left_out
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+def test_recipes_and_their_intervals_are_whole_at_every_width(published, width):
+    text, _ = printed(published, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert "mobilenet:alpha=0.25" in text
+    assert "gentle + class-weights" in text
+    assert "0.994\N{EN DASH}0.998" in text
+
+
+def test_the_least_telling_columns_give_way_first_and_are_named(published):
+    assert printed(published, 140)[1] == []
+    assert printed(published, 120)[1] == ["trials"]
+    assert printed(published, 80)[1] == ["trials", "threshold", "P(first)", "f1", "precision"]
+
+
+def test_the_column_that_ranks_never_gives_way(published):
+    text, left_out = printed(published, 80, ranked_by="f1")
+    assert "f1" not in left_out
+    assert " f1 " in text
