@@ -6,6 +6,7 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -20,6 +21,7 @@ from cxrbench.worker_process import Asked, Returned, answer, import_keras, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.process import BaseProcess
 
     from pebble import ProcessPool
 
@@ -65,6 +67,31 @@ class _Call:
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
 
+class _RememberedProcesses:
+    """A multiprocessing context that spawns, for TensorFlow does not survive a fork, and knows whom it has started."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._started: list[BaseProcess] = []
+
+    def Process(self, *arguments: Any, **keywords: Any) -> BaseProcess:
+        """Make a process and remember it."""
+        process = self._context.Process(*arguments, **keywords)
+        self._started.append(process)
+        return process
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def kill(self) -> None:
+        """End all that are still alive."""
+        for process in self._started:
+            with suppress(ValueError):  # closed, so ended
+                if process.pid and process.is_alive():
+                    process.kill()
+                    process.join()
+
+
 class WorkerProcesses:
     """Computes calls in processes of one thread each, so that results do not depend on how many there are.
 
@@ -86,6 +113,7 @@ class WorkerProcesses:
         self._known: set[int] = set()  # processes that have answered a call
         self._retiring: list[tuple[ProcessPool, Thread]] = []
         self._stopped = False
+        self._context = _RememberedProcesses()
         self._ended = Event()
         self._outputs = TemporaryDirectory(prefix="cxrbench-", ignore_cleanup_errors=True)
         self._pool = self._start()
@@ -140,12 +168,13 @@ class WorkerProcesses:
         for _, ending in self._retiring:
             ending.join()
         self._watcher.join()
+        self._context.kill()  # who came up while a pool was being stopped would miss its locks, and say so at length
         self._outputs.cleanup()
 
     def _start(self) -> ProcessPool:
         from pebble import ProcessPool
 
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        context: Any = self._context
         pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=(self._memory,), context=context)
         pool.schedule(import_keras).add_done_callback(partial(self._has_come_up, pool))  # a pool starts with its first call
         return pool
