@@ -300,7 +300,7 @@ def test_a_study_that_loses_trial_after_trial_ends(make_study, search, tmp_path)
         search(study, 50, executor=Losing(lambda number: number >= 2))
     assert log_of(caught.value)[0].startswith("line of trial")
     finished = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
-    assert len(finished) < 10
+    assert len(finished) <= 2 * study.generation  # whichever of a generation's trials, all done at once, is heard of last
     assert [trial.log for trial in finished if trial.number == 2] == [("line of trial 2",)]
     assert {trial.state for trial in finished} == {"complete", "failed"}
 
