@@ -184,7 +184,6 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         supply=Ready(
             extracted=features.folders,
             of_external={name: outcome.problem or view for name, (view, outcome) in external.items()},
-            space={},
         ),
         base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),

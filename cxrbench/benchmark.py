@@ -30,7 +30,7 @@ from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from cxrbench.all_recipes import Needed
@@ -81,41 +81,39 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
     limits = _limits(settings, progress)
 
     with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
-        sources = Sources(  # meanwhile, the workers import Keras
-            main=read_catalogue(source, settings, downloader),
-            external={name: read_catalogue(part, settings, downloader) for name, part in external.items()},
-        )
-        for name, catalogue in sources.external.items():
-            check_external(name, catalogue)
-        protocol = _protocol(settings, source, sources.main, engine)
-        folder = ProtocolFolder(out=settings.out, protocol=protocol)
+        sources = _catalogue(source, external, settings, downloader)  # meanwhile, the workers import Keras
+        folder = ProtocolFolder(out=settings.out, protocol=_protocol(settings, source, sources.main, engine))
         folder.check()
-        needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, protocol, downloader))
+        needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, folder.protocol, downloader))
         underway = _extract(sources, needed, claim, executor, progress)
         contest = _contest(settings, source, engine, sources, folder)
         for warning in contest.warnings:
             progress.warn(warning)
-
         folder.begin()
         enter_majority(contest)
-        host.notify("on_run_start", progress.warn, protocol=protocol, recipes=lineup.recipes)
+        host.notify("on_run_start", progress.warn, protocol=contest.protocol, recipes=lineup.recipes)
         entered: list[Entry] = []
         try:
-            entered = enter_all(
-                contest,
-                needed,
-                underway,
-                executor,
-                Audience(host, progress),
-                extract=_extractor(claim, executor),
-                abreast=1 + settings.workers // 2,
-            )
+            audience, abreast = Audience(host, progress), 1 + settings.workers // 2
+            extract = _extractor(claim, executor)
+            entered = enter_all(contest, needed, underway, executor, audience, extract=extract, abreast=abreast)
         finally:
             board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
     found = {entry.recipe: entry for entry in (*board.entries, *entered)}
     mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
     return Outcome(board=board, entries=mine, left_out=lineup.left_out)
+
+
+def _catalogue(
+    source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
+) -> Sources:
+    """Read all images; raise DataError for an external test set that nothing can be scored on."""
+    main = read_catalogue(source, settings, downloader)
+    others = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
+    for name, catalogue in others.items():
+        check_external(name, catalogue)
+    return Sources(main=main, external=others)
 
 
 def _limits(settings: Settings, progress: Progress) -> Limits:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.summary import summarise
 from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.entry import ExternalResult
+from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import scored_images
 from cxrbench.training.worker import score_images
 
@@ -64,7 +64,7 @@ def summarise_external(protocol: Protocol, scored: Sequence[Scored], thresholds:
         replace(unit_of(one, threshold), fold=0, seed=number)
         for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
     ]
-    return summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None)
+    return summarise_under(protocol, units)
 
 
 def keep_external(

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.summary import summarise
 from cxrbench.evaluation.units import unit_of
 from cxrbench.external import keep_external
 from cxrbench.files import digest
 from cxrbench.leaderboard.entry import Entry, FoldResult
+from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result, scored_images
-from cxrbench.one_recipe import tested_to_learnt
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
@@ -58,13 +57,7 @@ def enter_majority(contest: Contest) -> None:
 
 def _entry(contest: Contest, identity: str, units: list[Unit]) -> Entry:
     protocol = contest.protocol
-    summary = summarise(
-        units,
-        seed=protocol.seed,
-        prevalence=protocol.prevalence,
-        also_at=protocol.also_at,
-        test_to_learning=tested_to_learnt(contest.facts),
-    )
+    summary = summarise_under(protocol, units, contest.facts)
     return Entry(
         kind="majority",
         protocol=protocol,

@@ -12,12 +12,11 @@ from cxrbench.ensemble import Choice, Ensemble, Stack, choose, mean_of, policy_o
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import read_predictions, write_predictions
 from cxrbench.evaluation.seal import SealedTest
-from cxrbench.evaluation.summary import summarise
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.external import summarise_external
 from cxrbench.leaderboard.entry import Entry, FoldResult
+from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result
-from cxrbench.one_recipe import tested_to_learnt
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
@@ -92,13 +91,7 @@ def _entry(
     protocol, first = ensemble.protocol, ensemble.candidates[0]
     facts: DatasetFacts | None = first.dataset
     units = {key: unit_of(tested[key], choice.threshold) for key, choice in choices.items()}
-    summary = summarise(
-        list(units.values()),
-        seed=protocol.seed,
-        prevalence=protocol.prevalence,
-        also_at=protocol.also_at,
-        test_to_learning=tested_to_learnt(facts) if facts else None,
-    )
+    summary = summarise_under(protocol, list(units.values()), facts)
     return Entry(
         kind="ensemble",
         protocol=protocol,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cxrbench.contest import result_identity
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
-from cxrbench.evaluation.summary import summarise
 from cxrbench.external import score_external
 from cxrbench.failures import log_of, reason_of
 from cxrbench.features.supply import FeaturesMissing
+from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
-    from cxrbench.leaderboard.entry import DatasetFacts, Entry
+    from cxrbench.leaderboard.entry import Entry
     from cxrbench.plugin.contracts import Trial
     from cxrbench.recipe import Recipe
 
@@ -69,13 +69,7 @@ def _compete(
 
 def _entry(contest: Contest, recipe: Recipe, outcomes: list[FoldOutcome]) -> Entry:
     protocol = contest.protocol
-    summary = summarise(
-        [unit for outcome in outcomes for unit in outcome.units],
-        seed=protocol.seed,
-        prevalence=protocol.prevalence,
-        also_at=protocol.also_at,
-        test_to_learning=tested_to_learnt(contest.facts),
-    )
+    summary = summarise_under(protocol, [unit for outcome in outcomes for unit in outcome.units], contest.facts)
     return contest.blank_entry(recipe, "complete").model_copy(
         update={
             "metrics": summary.metrics,
@@ -85,14 +79,6 @@ def _entry(contest: Contest, recipe: Recipe, outcomes: list[FoldOutcome]) -> Ent
             "folds": tuple(outcome.result for outcome in outcomes),
         }
     )
-
-
-def tested_to_learnt(facts: DatasetFacts) -> float | None:
-    """Return how many test images there are for each one that is learnt from, over the folds; None for a single split."""
-    if len(facts.folds) < 2:
-        return None
-    test = sum(fold.test_normal + fold.test_pneumonia for fold in facts.folds)
-    return test / (len(facts.folds) * (facts.normal + facts.pneumonia) - test)
 
 
 def _score_externals(

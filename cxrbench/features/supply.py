@@ -44,12 +44,15 @@ class Ready:
     Attributes:
         extracted: the views.
         of_external: by name of the test set, its view, or why it could not be extracted.
-        space: empty.
     """
 
     extracted: tuple[ShardedArray, ...]
     of_external: Mapping[str, ShardedArray | str]
-    space: Space
+
+    @property
+    def space(self) -> Space:
+        """Nothing."""
+        return {}
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         """Return them."""

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+ROUNDING = 1e-6
+"""Of a step: how far a value may lie beside it."""
 Value = bool | int | float | str
 """What an option or a searched parameter may be: the scalars of TOML."""
 
@@ -59,6 +61,17 @@ Space = Mapping[str, Parameter]
 def is_searched(parameter: Parameter, params: Mapping[str, Value]) -> bool:
     """Return whether all conditions of a parameter hold for the values of the ones before it."""
     return all(name in params and params[name] in values for name, values in parameter.when)
+
+
+def is_inside(parameter: Parameter, value: Value) -> bool:
+    """Return whether a value is one of a parameter's: of its type, within its bounds, on a step."""
+    if isinstance(parameter, Choice):
+        return any(value == option and type(value) is type(option) for option in parameter.options)
+    kind = int if isinstance(parameter, Int) else (int, float)
+    if not isinstance(value, kind) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
+        return False
+    steps = (value - parameter.low) / parameter.step if parameter.step else 0.0
+    return abs(steps - round(steps)) < ROUNDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from cxrbench.errors import CxrbenchError, PluginError
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.failures import is_lost, log_of, reason_of, with_log
 from cxrbench.plugin.contracts import Trial
-from cxrbench.plugin.specs import Choice, Float, Int, is_searched
+from cxrbench.plugin.specs import Float, is_inside, is_searched
 from cxrbench.search.pruning import cut_offs
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.threshold import choose_threshold
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 from cxrbench.search.record import StudyRecord
 
 SEARCHED_THRESHOLD = "search"
-ROUNDING = 1e-6
-"""Of a step: how far a value may lie beside it."""
 
 
 LOST_IN_A_ROW = 5
@@ -150,20 +148,10 @@ def _submit(
 def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, Value]:
     params = dict(study.engine.propose(number, earlier))
     searched = {name: parameter for name, parameter in study.space.items() if is_searched(parameter, params)}
-    inside = all(name in params and _inside(parameter, params[name]) for name, parameter in searched.items())
+    inside = all(name in params and is_inside(parameter, params[name]) for name, parameter in searched.items())
     if not inside or params.keys() != searched.keys():
         raise PluginError(f"the engine proposed {params} for trial {number}, which is not inside the space {dict(study.space)}")
     return params
-
-
-def _inside(parameter: Parameter, value: Value) -> bool:
-    if isinstance(parameter, Choice):
-        return any(value == option and type(value) is type(option) for option in parameter.options)
-    kind = int if isinstance(parameter, Int) else (int, float)
-    if not isinstance(value, kind) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
-        return False
-    steps = (value - parameter.low) / parameter.step if parameter.step else 0.0
-    return abs(steps - round(steps)) < ROUNDING
 
 
 def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[TrialResult]) -> Trial:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.testing.check import Check, NotCheckable, require
+from cxrbench.testing.check import NotCheckable, checks_of, require
 from cxrbench.testing.films import films
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ def _skip_if_it_draws_nothing(subject: Subject) -> None:
         raise NotCheckable("it declares views=0: it draws nothing")
 
 
-def _check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="augmentation", reason=reason, remedy=remedy, function=function)
+_check = checks_of("augmentation")
 
 
 CHECKS = (

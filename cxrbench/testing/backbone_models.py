@@ -11,7 +11,7 @@ import numpy as np
 from cxrbench.plugin.specs import Choice, Float, Int, is_searched
 from cxrbench.search.study import search_space
 from cxrbench.testing.backbone_build import CHANNELS, SAME, SEED, Built, built_or_skip, difference, direct, first, second
-from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
+from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require
 from cxrbench.testing.films import films
 from cxrbench.testing.subject import one_line
 from cxrbench.testing.surroundings import reseeded
@@ -33,7 +33,10 @@ def _gradients(subject: Subject) -> None:
     from cxrbench.backend import gradient_sizes
 
     images = np.repeat(films(2, second(subject).size), CHANNELS, axis=-1)
-    sizes = gradient_sizes(model, images, seed=1)
+    try:
+        sizes = gradient_sizes(model, images, seed=1)
+    except NotImplementedError as error:
+        raise NotCheckable(str(error)) from None
     if not sizes:
         raise NotCheckable("it has no weights that could be trained")
     without = [name for name, size in sizes if not size > 0]
@@ -102,8 +105,7 @@ def _build_at(subject: Subject, setting: dict[str, Value], built: Built) -> None
         raise ContractBroken(f"at {setting}, which its space allows, the factory raises {one_line(error)}") from None
 
 
-def _check(name: str, function: Any, reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="backbone", reason=reason, remedy=remedy, function=function)
+_check = checks_of("backbone")
 
 
 CHECKS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from cxrbench.testing.backbone_build import (
     probes,
     second,
 )
-from cxrbench.testing.check import Check, NotCheckable, require
+from cxrbench.testing.check import NotCheckable, checks_of, require
 from cxrbench.testing.films import films
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ def _share(part: float, whole: float) -> str:
     return f"{part / whole if whole else 0:.1%}"
 
 
-def _check(name: str, function: Any, reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="backbone", reason=reason, remedy=remedy, function=function)
+_check = checks_of("backbone")
 
 
 CHECKS = (

@@ -41,6 +41,15 @@ class Check:
     function: Callable[[Subject], None]
 
 
+def checks_of(kind: Kind) -> Callable[[str, Callable[[Subject], None], str, str], Check]:
+    """Return what makes a check of that kind from name, function, reason and remedy."""
+
+    def check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
+        return Check(name=name, kind=kind, reason=reason, remedy=remedy, function=function)
+
+    return check
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What came of a check.

@@ -14,11 +14,11 @@ from cxrbench.data.source import downloads_folder, read_images
 from cxrbench.downloads import Downloader
 from cxrbench.errors import CxrbenchError, DataError
 from cxrbench.plugin.contracts import Images
-from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
+from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require
 from cxrbench.testing.subject import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from cxrbench.plugin.contracts import Record
     from cxrbench.testing.subject import Subject
@@ -199,8 +199,7 @@ def _claims(subject: Subject) -> None:
             require(not claimed, f"it claims {'a folder with a text file' if path == Path(folder) else path.name!r}")
 
 
-def _check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="dataset", reason=reason, remedy=remedy, function=function)
+_check = checks_of("dataset")
 
 
 CHECKS = (

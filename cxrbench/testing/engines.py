@@ -8,21 +8,20 @@ import numpy as np
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Trial
-from cxrbench.plugin.specs import Choice, Float, Int, is_searched
+from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
 from cxrbench.search.study import search_space
-from cxrbench.testing.check import Check, ContractBroken, require
+from cxrbench.testing.check import ContractBroken, checks_of, require
 from cxrbench.testing.subject import one_line
 from cxrbench.testing.surroundings import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cxrbench.plugin.specs import Parameter, Space, Value
     from cxrbench.testing.subject import Subject
 
 SEED = 7
 GENERATION, GENERATIONS = 4, 3
-ROUNDING = 1e-6
 OWN: Space = {
     "neighbours": Int(low=1, high=9, step=2),
     "fraction": Float(low=0.25, high=1.0, step=0.25),
@@ -110,18 +109,8 @@ def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> N
         set(params) == set(searched),
         f"trial {number}: it proposed {', '.join(sorted(params))}; searched are {', '.join(sorted(searched))}",
     )
-    outside = [f"{name}={params[name]!r}" for name, parameter in searched.items() if not _is_inside(parameter, params[name])]
+    outside = [f"{name}={params[name]!r}" for name, parameter in searched.items() if not is_inside(parameter, params[name])]
     require(not outside, f"trial {number}: {', '.join(outside)} is outside the space")
-
-
-def _is_inside(parameter: Parameter, value: Value) -> bool:
-    if isinstance(parameter, Choice):
-        return any(value == option and type(value) is type(option) for option in parameter.options)
-    kind = int if isinstance(parameter, Int) else (int, float)
-    if not isinstance(value, kind) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
-        return False
-    steps = (value - parameter.low) / parameter.step if parameter.step else 0.0
-    return abs(steps - round(steps)) < ROUNDING
 
 
 def _pure(subject: Subject) -> None:
@@ -173,8 +162,7 @@ def _pruned(subject: Subject) -> None:
     _without_values(subject, ("pruned",), "pruned trials alone")
 
 
-def _check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="engine", reason=reason, remedy=remedy, function=function)
+_check = checks_of("engine")
 
 
 CHECKS = (

@@ -9,12 +9,10 @@ import numpy as np
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal, Fold
 from cxrbench.plugin.specs import Choice
-from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
+from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require
 from cxrbench.testing.subject import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from cxrbench.plugin.specs import Parameter, Value
@@ -205,8 +203,7 @@ def _own_space(subject: Subject) -> None:
                 raise ContractBroken(f"with {name}={value}, which its space allows, it raises {one_line(error)}") from None
 
 
-def _check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
-    return Check(name=name, kind="imbalance", reason=reason, remedy=remedy, function=function)
+_check = checks_of("imbalance")
 
 
 CHECKS = (
