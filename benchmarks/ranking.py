@@ -43,7 +43,7 @@ def measured(scored: Mapping[str, list[Unit]], metric: str) -> tuple[str, int, s
     start = time.perf_counter()
     found = standings(scored, resample(scored, {metric, "auc"}, seed=0, prevalence=0.1), metric=metric, seed=0)
     ranked = time.perf_counter() - start
-    summarise(scored["entry-0"], seed=0, prevalence=0.1, also_at=(0.5, 0.7), test_to_learning=0.3)
+    summarise(scored["entry-0"], seed=0, prevalence=0.1, also_at=(0.5, 0.7))
     summary = time.perf_counter() - start - ranked
     return f"{ranked:.2f}", sum(not standing.tied for standing in found.values()), f"{summary:.2f}"
 

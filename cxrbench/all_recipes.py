@@ -9,7 +9,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
-from cxrbench.evaluation.seal import SealBroken
 from cxrbench.failures import log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
@@ -53,11 +52,13 @@ class Audience:
         with self.one_at_a_time:
             self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
 
-    def hear_entry(self, entry: Entry) -> None:
-        """Tell of an entry that was written."""
+    def hear_entry(self, entry: Entry, *, written: bool) -> None:
+        """Tell what a recipe came to; observers hear of entries that were written."""
         metric = entry.selected_by
         result = f"{metric} {entry.validation(metric):.3f} on validation" if metric else entry.reason
         self.progress.say(f"{entry.recipe}: {entry.status}, {result}")
+        if not written:
+            return
         with self.one_at_a_time:
             self.host.notify("on_entry", self.progress.warn, entry=entry)
 
@@ -143,16 +144,12 @@ def enter_all(
     audience.progress.begin("trials", len(needed) * contest.protocol.trials * contest.protocol.folds)
 
     def enter(recipe: Recipe, features: Features | Unavailable) -> Entry:
-        try:
-            if isinstance(features, Unavailable):
-                entry = contest.blank_entry(recipe, features.status, features.reason)
-            else:
-                entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
-        except SealBroken as error:  # what the earlier selection came to stays as it was
-            entry = contest.blank_entry(recipe, "failed", str(error))
+        if isinstance(features, Unavailable):
+            entry = contest.blank_entry(recipe, features.status, features.reason)
         else:
-            contest.folder.add(recipe.file_stem, entry)
-        audience.hear_entry(entry)
+            entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
+        written = contest.folder.add(recipe.file_stem, entry)
+        audience.hear_entry(entry, written=written)
         return entry
 
     threads = ThreadPoolExecutor(abreast)

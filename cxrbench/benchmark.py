@@ -5,27 +5,32 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
-from cxrbench.data.audit import audit
+from cxrbench.data.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
+from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
+from cxrbench.majority import NAME as MAJORITY
 from cxrbench.majority import enter_majority
 from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
-from cxrbench.sources import Sources, check_external, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
 from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
@@ -62,11 +67,17 @@ class Outcome:
     left_out: tuple[str, ...]
 
 
-def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
+def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | None = None) -> Outcome:
     """Give every recipe the same search under the same protocol and rank them.
 
+    Args:
+        settings: what is asked for.
+        host: the plugins.
+        progress: hears what happens.
+        like: a protocol whose images it must be again.
+
     Raises:
-        ConfigError: a setting that cannot be meant.
+        ConfigError: a setting that cannot be meant, or other images than those asked for.
         DataError: images that no fair comparison can be made with.
         KeyboardInterrupt: what was finished is on disk; the same call goes on from there.
     """
@@ -82,8 +93,14 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
 
     with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
         sources = _catalogue(source, external, settings, downloader)  # meanwhile, the workers import Keras
+        if like and like.fingerprint != sources.main.fingerprint:
+            raise ConfigError(
+                f"--data {settings.data}: these are other images, or other labels or patients, than those asked for "
+                f"({like.dataset}): fingerprint {sources.main.fingerprint[:12]}, not {like.fingerprint[:12]}"
+            )
         folder = ProtocolFolder(out=settings.out, protocol=_protocol(settings, source, sources.main, engine))
-        folder.check()
+        running = {MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)}
+        folder.check(running)
         needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, folder.protocol, downloader))
         underway = _extract(sources, needed, claim, executor, progress)
         contest = _contest(settings, source, engine, sources, folder)
@@ -92,13 +109,15 @@ def run(settings: Settings, host: Host, progress: Progress) -> Outcome:
         folder.begin()
         enter_majority(contest)
         host.notify("on_run_start", progress.warn, protocol=contest.protocol, recipes=lineup.recipes)
-        entered: list[Entry] = []
         try:
             audience, abreast = Audience(host, progress), 1 + settings.workers // 2
             extract = _extractor(claim, executor)
             entered = enter_all(contest, needed, underway, executor, audience, extract=extract, abreast=abreast)
-        finally:
-            board = folder.close()
+        except BaseException:
+            with suppress(CxrbenchError):  # what stops the run is what its user must hear of
+                folder.close()
+            raise
+        board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
     found = {entry.recipe: entry for entry in (*board.entries, *entered)}
     mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
@@ -111,8 +130,8 @@ def _catalogue(
     """Read all images; raise DataError for an external test set that nothing can be scored on."""
     main = read_catalogue(source, settings, downloader)
     others = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
-    for name, catalogue in others.items():
-        check_external(name, catalogue)
+    for name, catalogue in others.items():  # and again when it is known which of them can be read
+        check_classes(f"--external {name}", np.array([record.label for record in catalogue.images.records]))
     return Sources(main=main, external=others)
 
 
@@ -134,7 +153,7 @@ def _unfinished(folder: ProtocolFolder, engine: Part[Engine], sources: Sources, 
     def is_finished(recipe: Recipe, features: Features | Unavailable) -> bool:
         if isinstance(features, Unavailable):
             return False
-        identity = result_identity(folder.protocol, engine, recipe, [one.features for one in features.views])
+        identity = result_identity(folder.protocol, engine, recipe, features.folders)
         return folder.finished(recipe.file_stem, identity, externals)
 
     return {recipe: features for recipe, features in needed.items() if not is_finished(recipe, features)}
@@ -180,6 +199,8 @@ def _contest(
     """Load, divide and audit the images; the test parts go behind the seal."""
     protocol, dataset = folder.protocol, load_dataset(sources.main)
     externals = tuple(External(name=name, dataset=load_dataset(catalogue)) for name, catalogue in sources.external.items())
+    for external in externals:
+        check_classes(f"--external {external.name}", external.dataset.labels)
     splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
     verdict = audit(
         dataset,
@@ -197,7 +218,7 @@ def _contest(
         facts=dataset_facts(dataset, splits),
         audit=verdict,
         folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
-        test=SealedTest(folder=folder.seals, rows=tuple(split.test for split in splits)),
+        test=SealedTest(seals=folder.seals, rows=tuple(split.test for split in splits)),
         externals=externals,
         warnings=(*dataset.warnings, *protocol.warnings, *verdict.warnings),
         folder=folder,

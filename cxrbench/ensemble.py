@@ -11,6 +11,8 @@ from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import of_part
 from cxrbench.files import digest
+from cxrbench.recipe import name_in_table
+from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.search.threshold import choose_threshold
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def candidates(entries: Sequence[Entry], names: Sequence[str]) -> tuple[Entry, .
     fit = {
         entry.recipe: entry for entry in entries if entry.status == "complete" and entry.kind == "recipe" and not entry.control
     }
-    wanted = list(dict.fromkeys(name.replace(" ", "") for name in names)) or list(fit)
+    wanted = list(dict.fromkeys(name_in_table(name) for name in names)) or list(fit)
     others = {entry.recipe: entry for entry in entries if entry.recipe not in fit}
     for name in wanted:
         if name in others:
@@ -150,7 +152,7 @@ def choose(ensemble: Ensemble, validation: Stack) -> Choice:
 
 def policy_of(protocol: Protocol) -> str:
     """Return the policy for the threshold; where the search proposed it, no search does here, and F1 decides."""
-    return "max-f1" if protocol.threshold == "search" else protocol.threshold
+    return "max-f1" if protocol.threshold == SEARCHED_THRESHOLD else protocol.threshold
 
 
 def best_of(scores: Floats, value: Value, size: int) -> NDArray[np.int64]:

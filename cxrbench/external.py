@@ -87,7 +87,7 @@ def keep_external(
         selections: the hash of each.
     """
     stem, name = recipe
-    write_predictions(contest.folder.external(external.name, stem).with_suffix(".csv"), scored)
+    write_predictions(contest.folder.external_predictions(external.name, stem), scored)
     labels, summary = external.dataset.labels, summarise_external(contest.protocol, scored, thresholds)
     contest.folder.add_external(
         stem,

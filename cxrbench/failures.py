@@ -63,9 +63,9 @@ def with_log(error: E, lines: Iterable[str]) -> E:
     return error
 
 
-def is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException | None) -> bool:
     """Return whether a call cost a worker or a limit, also where the failure was raised on account of that call."""
-    return isinstance(error, Lost) or isinstance(error.__cause__, Lost)
+    return isinstance(error, Lost) or isinstance(getattr(error, "__cause__", None), Lost)
 
 
 def log_of(error: BaseException) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def enter_majority(contest: Contest) -> None:
 
 def _entry(contest: Contest, identity: str, units: list[Unit]) -> Entry:
     protocol = contest.protocol
-    summary = summarise_under(protocol, units, contest.facts)
+    summary = summarise_under(protocol, units)
     return Entry(
         kind="majority",
         protocol=protocol,
@@ -75,7 +75,7 @@ def _entry(contest: Contest, identity: str, units: list[Unit]) -> Entry:
         versions=all_versions(),
         dataset=contest.facts,
         audit=contest.audit,
-        predictions=f"predictions/{NAME}.csv",
+        predictions=contest.folder.relative(contest.folder.predictions(NAME)),
         warnings=contest.warnings,
     )
 

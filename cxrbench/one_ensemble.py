@@ -6,12 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cxrbench.ensemble import Choice, Ensemble, Stack, choose, mean_of, policy_of, stack
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import read_predictions, write_predictions
-from cxrbench.evaluation.seal import SealedTest
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.external import summarise_external
 from cxrbench.leaderboard.entry import Entry, FoldResult
@@ -48,7 +45,7 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
     _open(folder, ensemble, choices)
     tested = _means(stack(tables, "test"), choices)
     validated = _means(validation, choices)
-    entry = _entry(ensemble, choices, validated, tested)
+    entry = _entry(folder, ensemble, choices, validated, tested)
     write_predictions(folder.predictions(ensemble.name), [*validated.values(), *tested.values()])
     folder.add(ensemble.name, entry)
     for results in (externals or {}).values():
@@ -60,10 +57,10 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
 
 def _add_external(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice], like: ExternalResult) -> None:
     """Write down what the ensemble comes to on an external test set that its candidates were scored on."""
-    paths = {entry.recipe: folder.external(like.name, Path(entry.predictions).stem) for entry in ensemble.candidates}
-    tables = {recipe: read_predictions(path.with_suffix(".csv")) for recipe, path in paths.items()}
+    stems = {entry.recipe: Path(entry.predictions).stem for entry in ensemble.candidates}
+    tables = {recipe: read_predictions(folder.external_predictions(like.name, stem)) for recipe, stem in stems.items()}
     scored = list(_means(stack(tables, "external"), choices).values())
-    write_predictions(folder.external(like.name, ensemble.name).with_suffix(".csv"), scored)
+    write_predictions(folder.external_predictions(like.name, ensemble.name), scored)
     summary = summarise_external(ensemble.protocol, scored, [choice.threshold for choice in choices.values()])
     selections = tuple(choice.identity for choice in choices.values())
     own = {"recipe": ensemble.name, "selections": selections, "metrics": summary.metrics, "intervals": summary.intervals}
@@ -72,10 +69,8 @@ def _add_external(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[K
 
 def _open(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice]) -> None:
     """Write down the hash of every frozen choice; the test scores themselves are the candidates', and stored."""
-    none = np.zeros(0, dtype=np.int64)
-    seal = SealedTest(folder=folder.seals, rows=(none,) * ensemble.protocol.folds)
     for (fold, seed), choice in choices.items():
-        seal.open(ensemble.name, fold, seed, choice.identity)
+        folder.seals.break_open(ensemble.name, fold, seed, choice.identity)
 
 
 def _means(stacks: Mapping[Key, Stack], choices: Mapping[Key, Choice]) -> dict[Key, Scored]:
@@ -86,12 +81,16 @@ def _means(stacks: Mapping[Key, Stack], choices: Mapping[Key, Choice]) -> dict[K
 
 
 def _entry(
-    ensemble: Ensemble, choices: Mapping[Key, Choice], validated: Mapping[Key, Scored], tested: Mapping[Key, Scored]
+    folder: ProtocolFolder,
+    ensemble: Ensemble,
+    choices: Mapping[Key, Choice],
+    validated: Mapping[Key, Scored],
+    tested: Mapping[Key, Scored],
 ) -> Entry:
     protocol, first = ensemble.protocol, ensemble.candidates[0]
     facts: DatasetFacts | None = first.dataset
     units = {key: unit_of(tested[key], choice.threshold) for key, choice in choices.items()}
-    summary = summarise_under(protocol, list(units.values()), facts)
+    summary = summarise_under(protocol, list(units.values()))
     return Entry(
         kind="ensemble",
         protocol=protocol,
@@ -111,7 +110,7 @@ def _entry(
         versions=all_versions(),
         dataset=facts,
         audit=first.audit,
-        predictions=f"predictions/{ensemble.name}.csv",
+        predictions=folder.relative(folder.predictions(ensemble.name)),
         warnings=tuple(_warnings(ensemble)),
     )
 

@@ -27,17 +27,13 @@ if TYPE_CHECKING:
 def compete(
     contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
 ) -> Entry:
-    """Return a recipe's entry; whatever goes wrong becomes its reason. `on_trial` is told of each finished trial.
-
-    Raises:
-        SealBroken: if the test images were scored by another selection before; the entry of that one stays.
-    """
+    """Return a recipe's entry; whatever goes wrong becomes its reason. `on_trial` is told of each finished trial."""
     if prepared.problem:
         return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
         return _compete(contest, recipe, prepared, executor, on_trial)
-    except SealBroken:
-        raise
+    except SealBroken as error:
+        return contest.blank_entry(recipe, "failed", str(error))
     except Exception as error:
         return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
 
@@ -47,7 +43,7 @@ def _compete(
 ) -> Entry:
     start = time.perf_counter()
     identity = result_identity(contest.protocol, contest.engine, recipe, prepared.base)
-    if contest.test.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
+    if contest.folder.seals.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
         raise broken("of this protocol")  # better before the search than after it
     outcomes = [
         compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial) for fold in range(contest.protocol.folds)
@@ -61,7 +57,7 @@ def _compete(
         update={
             "study": identity,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
-            "predictions": f"predictions/{path.name}",
+            "predictions": contest.folder.relative(path),
             "warnings": (*contest.warnings, *dict.fromkeys(line for one in outcomes for line in one.warnings), *external),
         }
     )
@@ -69,7 +65,7 @@ def _compete(
 
 def _entry(contest: Contest, recipe: Recipe, outcomes: list[FoldOutcome]) -> Entry:
     protocol = contest.protocol
-    summary = summarise_under(protocol, [unit for outcome in outcomes for unit in outcome.units], contest.facts)
+    summary = summarise_under(protocol, [unit for outcome in outcomes for unit in outcome.units])
     return contest.blank_entry(recipe, "complete").model_copy(
         update={
             "metrics": summary.metrics,

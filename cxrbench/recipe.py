@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.host import Host
 
+
+def name_in_table(text: str) -> str:
+    """Return the recipe's name for one that was copied from a table, where blanks stand around its plus signs."""
+    return "+".join(part.strip() for part in text.split(" + "))
+
+
 LONGEST_STEM = 160
 """File systems allow names of 255 bytes; an ending and a hash come on top."""
 

@@ -11,11 +11,10 @@ import numpy as np
 
 from cxrbench import benchmark
 from cxrbench.config import Settings, read_settings
-from cxrbench.data.source import downloads_folder, find_dataset
+from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
-from cxrbench.sources import read_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +51,8 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         "augmentation": [entry.augmentation],
         "imbalance": [entry.imbalance],
         "controls": False,
+        "external": (),
+        "strict_data": False,
         "allow_leak": bool(entry.audit.leaks),
     }
     return read_settings({"data": entry.data, **equal, **recipe, **given})
@@ -71,9 +72,10 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
         ConfigError: these are other images than the entry's.
         NothingFinished: the recipe fails now; the message says why.
     """
-    _check_images(entry, settings, host, progress)
+    _find_images(entry, settings, host, progress)
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
-        outcome = benchmark.run(settings.model_copy(update={"out": Path(folder)}), host, progress)
+        elsewhere = settings.model_copy(update={"out": Path(folder)})
+        outcome = benchmark.run(elsewhere, host, progress, like=entry.protocol)
         (again,) = outcome.entries
         if again.status != "complete":
             raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")
@@ -82,17 +84,13 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
     return [*found, *(_score_deviations(_scores(predictions), scores) if predictions.is_file() else ())]
 
 
-def _check_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
+def _find_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
+    """Have the dataset list its images; raise ConfigError with the remedy where it needs to be told where they lie."""
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
     try:
-        fingerprint = read_catalogue(find_dataset(settings.data, host), settings, downloader).fingerprint
+        read_images(find_dataset(settings.data, host), downloader.fetch)
     except ConfigError as error:
         raise ConfigError(f"{error}. Say where the images of {entry.protocol.dataset} lie: --data NAME|PATH") from None
-    if fingerprint != entry.protocol.fingerprint:
-        raise ConfigError(
-            f"--data {settings.data}: these are other images, or other labels or patients, than those of the entry "
-            f"({entry.protocol.dataset}): fingerprint {fingerprint[:12]}, not {entry.protocol.fingerprint[:12]}"
-        )
 
 
 def _protocol_deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:

@@ -10,7 +10,6 @@ from cxrbench.cache import GIGABYTE, claiming, keep_below
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,14 +35,6 @@ def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Datase
     """Return the datasets that ``NAME=PATH`` mean, by name."""
     named = (text.partition("=") for text in texts)
     return {name: find_dataset(path, host) for name, _, path in named}
-
-
-def check_external(name: str, catalogue: Catalogue) -> None:
-    """Raise DataError for an external test set of one class, on which nothing can be scored."""
-    labels = {record.label for record in catalogue.images.records}
-    if len(labels) < 2:
-        only, missing = ("pneumonia", "normal") if 1 in labels else ("normal", "pneumonia")
-        raise DataError(f"--external {name}: all of its images are {only}; images of {missing} are needed as well")
 
 
 def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:

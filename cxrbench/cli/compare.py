@@ -34,8 +34,9 @@ def compare(
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.comparison import compare as compare_entries
     from cxrbench.leaderboard.comparison import find_pair
+    from cxrbench.recipe import name_in_table
 
-    names = [text.replace(" ", "") for text in (first, second)]
+    names = [name_in_table(text) for text in (first, second)]
     found = [
         (board, compare_entries(board, one, other))
         for board, one, other in find_pair(read_boards(read_settings({"out": out}).out), *names)

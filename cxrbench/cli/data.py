@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.findings import Audit, Finding
     from cxrbench.data.split import Split
+    from cxrbench.plugin.contracts import Record
     from cxrbench.plugin.host import Host
     from cxrbench.progress import Progress
 
@@ -131,8 +132,8 @@ class _Room:
         from cxrbench.data.audit import audit as audited
         from cxrbench.data.split import default_split, split_dataset
 
-        dataset, notice = self._load(self.settings.data)
-        split_name = self.settings.split or default_split(dataset.records)
+        dataset, notice, records = self._load(self.settings.data)
+        split_name = self.settings.split or default_split(records)
         splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
         external = [self._load(text)[0] for text in others]
         found: Audit | DataError
@@ -142,7 +143,7 @@ class _Room:
             found = error
         return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
 
-    def _load(self, text: str) -> tuple[LoadedDataset, str]:
+    def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.source import downloads_folder, find_dataset
         from cxrbench.downloads import Downloader
@@ -153,7 +154,7 @@ class _Room:
         catalogue = read_catalogue(found, self.settings, downloader)
         self.claim([catalogue.pixels.films.folder])
         deque(decode(catalogue, self.progress), maxlen=0)
-        return load_dataset(catalogue), found.spec.notice
+        return load_dataset(catalogue), found.spec.notice, catalogue.images.records
 
 
 @contextmanager

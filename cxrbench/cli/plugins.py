@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from cxrbench.plugin.host import Plugin
+    from collections.abc import Sequence
+
+    from cxrbench.plugin.host import Host, Plugin
 
 plugins = typer.Typer(help="What plugins are installed, and whether they are well.", no_args_is_help=True)
 HEADINGS = ("plugin", "version", "status", "kind", "name", "summary")
@@ -24,14 +26,20 @@ def list_plugins(
 ) -> None:
     """List every plugin with what it declares; a broken one with its problem."""
     from cxrbench.console import print_table, print_text
-    from cxrbench.plugin.host import load_host
 
-    files = plugin or [Path(text) for text in _from_environment("PLUGIN")]
-    host = load_host(files, [*(without or _from_environment("WITHOUT")), *_from_environment("BLOCK")])
+    host = find_plugins(plugin or (), without or ())
     if as_json:
         print_text(json.dumps([_facts(found) for found in host.plugins], indent=2, ensure_ascii=False) + "\n")
     else:
         print_table(HEADINGS, [row for found in host.plugins for row in _rows(found)])
+
+
+def find_plugins(files: Sequence[Path] = (), without: Sequence[str] = (), *, besides: Sequence[Path] = ()) -> Host:
+    """Return the host with what flags name, or else the environment, and `besides` it further one-file plugins."""
+    from cxrbench.plugin.host import load_host
+
+    files = files or [Path(text) for text in _from_environment("PLUGIN")]
+    return load_host([*files, *besides], [*(without or _from_environment("WITHOUT")), *_from_environment("BLOCK")])
 
 
 def _from_environment(setting: str) -> list[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cxrbench.cli.plugins import find_plugins
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,12 +32,10 @@ def check_plugin(
     """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if there is no such plugin."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from cxrbench.console import print_table, print_talk, print_text
-    from cxrbench.plugin.host import load_host
     from cxrbench.testing.run import plan
     from cxrbench.testing.subject import find_subjects, is_file
 
-    own = [Path(what)] if is_file(what) else []
-    host = load_host([*(plugin or [Path(text) for text in os.environ.get("CXRBENCH_PLUGIN", "").split()]), *own])
+    host = find_plugins(plugin or (), besides=[Path(what)] if is_file(what) else [])
     results = _carry_out(plan(find_subjects(what, host, kind or "")))
     if as_json:
         print_text(json.dumps([_facts(result) for result in results], indent=2, ensure_ascii=False) + "\n")

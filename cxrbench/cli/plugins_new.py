@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from cxrbench.cli.plugins import find_plugins
+
 KindName = Literal["backbone", "augmentation", "imbalance", "dataset", "engine"]
 LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]
 
@@ -20,10 +22,9 @@ def new_plugin(
 ) -> None:
     """Write a plugin that installs, is listed and passes the checks at once; then make it yours."""
     from cxrbench.console import print_talk, print_text
-    from cxrbench.plugin.host import load_host
     from cxrbench.scaffold import Draft, write_distribution, write_one_file
 
-    draft, host = Draft(name=name, kind=kind, license=license_name), load_host()
+    draft, host = Draft(name=name, kind=kind, license=license_name), find_plugins()
     written = (write_one_file if one_file else write_distribution)(draft, out, host)
     print_text("".join(f"{path}\n" for path in written))
     for line in draft.next_steps(out, one_file):

@@ -16,6 +16,8 @@ from cxrbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from cxrbench.config import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -62,7 +64,7 @@ def audit(
     Raises:
         DataError: one class only, parts that decide nothing, images on both sides of a split, a film under two labels.
     """
-    _check_classes(dataset)
+    check_classes(dataset.name, dataset.labels)
     findings = [*_unreadable(dataset, strict=strict), *_parts(dataset, splits)]
     sides = sides_of(dataset, splits, permitted=split_name == "paper")
     findings += [*shared_patients(sides), *telling_attributes(dataset)]
@@ -86,11 +88,12 @@ def refuse_leaks(name: str, found: Audit) -> None:
     raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or go on with --allow-leak, which marks every row")
 
 
-def _check_classes(dataset: LoadedDataset) -> None:
-    counts = np.bincount(dataset.labels, minlength=2)
+def check_classes(name: str, labels: NDArray[np.int64]) -> None:
+    """Raise DataError for images of one class only, on which nothing can be learnt or scored."""
+    counts = np.bincount(labels, minlength=2)
     if not counts.all():
         only, missing = ("pneumonia", "normal") if counts[1] else ("normal", "pneumonia")
-        raise DataError(f"{dataset.name}: all {counts.sum()} images are {only}; images of {missing} are needed as well")
+        raise DataError(f"{name}: all {counts.sum()} images are {only}; images of {missing} are needed as well")
 
 
 def _unreadable(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:

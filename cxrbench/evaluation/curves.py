@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 BINS = 15
-SPECIFICITY = 0.9
 FROM_CURVES = ("pr-auc", "sensitivity-at-90-specificity", "ece")
 
 

@@ -21,19 +21,13 @@ class SealBroken(CxrbenchError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedTest:
-    """The test images of every fold, behind a seal.
-
-    Attributes:
-        folder: where it is written down which selection opened the seal.
-        rows: of each fold, int; to be had through `open` alone.
-    """
+class Seals:
+    """The folder where it is written down which selections have seen the test images."""
 
     folder: Path
-    rows: tuple[NDArray[np.int64], ...] = field(repr=False)
 
-    def open(self, recipe: str, fold: int, seed: int, selection: str) -> NDArray[np.int64]:
-        """Return the test images of a fold, having written down the hash of the selection that is frozen.
+    def break_open(self, recipe: str, fold: int, seed: int, selection: str) -> None:
+        """Write down the hash of the selection that is frozen.
 
         Args:
             recipe: the recipe's file stem.
@@ -49,7 +43,6 @@ class SealedTest:
             write_json(self._path(recipe), {"schema_version": 1, "opened_by": {**opened, name: selection}})
         elif opened[name] != selection:
             raise broken(name)
-        return self.rows[fold]
 
     def is_open(self, recipe: str) -> bool:
         """Return whether any selection of a recipe has seen test images."""
@@ -62,6 +55,23 @@ class SealedTest:
         path = self._path(recipe)
         opened: dict[str, str] = json.loads(path.read_bytes())["opened_by"] if path.is_file() else {}
         return opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedTest:
+    """The test images of every fold, behind a seal.
+
+    Attributes:
+        rows: of each fold, int; to be had through `open` alone.
+    """
+
+    seals: Seals
+    rows: tuple[NDArray[np.int64], ...] = field(repr=False)
+
+    def open(self, recipe: str, fold: int, seed: int, selection: str) -> NDArray[np.int64]:
+        """Return the test images of a fold, having broken its seal; as `Seals.break_open`."""
+        self.seals.break_open(recipe, fold, seed, selection)
+        return self.rows[fold]
 
 
 def broken(which: str) -> SealBroken:

@@ -45,7 +45,6 @@ def summarise(
     seed: int,
     prevalence: float,
     also_at: Sequence[float] = (),
-    test_to_learning: float | None,
 ) -> Summary:
     """Compute everything that a row of the leaderboard says of its entry's scores.
 
@@ -57,8 +56,6 @@ def summarise(
         seed: of the resampling.
         prevalence: of pneumonia where ppv and npv shall hold.
         also_at: further thresholds.
-        test_to_learning: images in a fold's test set for each image that its head learnt from; None with several folds means
-            that all other folds were learnt from.
     """
     folds = {
         fold: {
@@ -72,8 +69,7 @@ def summarise(
     if len(folds) == 1:
         intervals = _from_patients(units, headline, seed, prevalence, also_at)
     else:
-        ratio = 1 / (len(folds) - 1) if test_to_learning is None else test_to_learning
-        intervals = _from_folds(units, headline, list(fold_means.values()), ratio)
+        intervals = _from_folds(units, headline, list(fold_means.values()))
     intervals |= _predictive(headline, intervals, prevalence)
     return Summary(metrics=headline, intervals=intervals, seed_spread=_seed_spread(folds))
 
@@ -88,10 +84,10 @@ def _from_patients(
 
 
 def _from_folds(
-    units: Sequence[Unit], headline: Mapping[str, float], fold_means: Sequence[Mapping[str, float]], test_to_learning: float
+    units: Sequence[Unit], headline: Mapping[str, float], fold_means: Sequence[Mapping[str, float]]
 ) -> dict[str, Interval]:
     patients = effective_patients(units)
-    found = {}
+    found, test_to_learning = {}, 1 / (len(fold_means) - 1)  # each fold learns from all the others
     for name, point in headline.items():
         found[name] = nadeau_bengio([fold[name] for fold in fold_means], test_to_learning)
         if not 0 < point < 1:  # all folds agree and say nothing

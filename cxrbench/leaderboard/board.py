@@ -18,7 +18,7 @@ from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cxrbench.leaderboard.entry import Entry, ExternalResult
@@ -39,6 +39,7 @@ class Board:
     units: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict, repr=False)
     external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
+    _ranked: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def rows(self, sort: str = "") -> list[dict[str, Any]]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -46,11 +47,15 @@ class Board:
         Equal values share a rank; entries that are not complete have none and come last.
         """
         metric = sort or self.protocol.metric
+        if metric not in self._ranked:
+            self._ranked[metric] = self._rank(metric)
+        return [dict(row) for row in self._ranked[metric]]
+
+    def _rank(self, metric: str) -> list[dict[str, Any]]:
         verdicts = give_verdicts(self.entries, self.units, metric, self.protocol)
         ordered = sorted(self.entries, key=lambda entry: (verdicts[entry.recipe].rank or len(verdicts) + 1, entry.recipe))
-        externals = {name: results.get for name, results in self.external.items()}
         return [
-            row_of(entry, verdicts[entry.recipe], {name: get(entry.recipe) for name, get in externals.items()})
+            row_of(entry, verdicts[entry.recipe], {name: found.get(entry.recipe) for name, found in self.external.items()})
             for entry in ordered
         ]
 
@@ -81,13 +86,11 @@ def read_board(folder: Path) -> Board:
 
 
 def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
-    """Return the stored test scores of an entry, a unit for each head; none for an entry that has no heads.
+    """Return the stored test scores of an entry, a unit for each head.
 
     Raises:
         CxrbenchError: a head has no stored predictions, or others than those that its numbers are of.
     """
-    if not entry.folds:
-        return ()
     path = folder / entry.predictions
     scored = of_part(read_predictions(path), "test")
     units = []
@@ -109,14 +112,22 @@ def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
     return tuple(units)
 
 
-def _read_externals(folder: Path, entries: Iterable[Entry]) -> dict[str, dict[str, ExternalResult]]:
-    """Return the results of heads that are still those of the entries."""
-    found: dict[str, dict[str, ExternalResult]] = {}
+def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[str, ExternalResult]]:
+    """Return the results of heads that are still those of the entries, on the images that the name stood for last.
+
+    Every run scores the majority class, so its result tells which images those are.
+    """
     selections = {entry.recipe: entry.selections for entry in entries}
+    majority = next((entry.recipe for entry in entries if entry.kind == "majority"), "")
+    found: dict[str, dict[str, ExternalResult]] = {}
     for path in sorted(folder.glob("external/*/*.json")):
         result = read_external(path)
         if selections.get(result.recipe) == result.selections:
             found.setdefault(result.name, {})[result.recipe] = result
+    for name, results in found.items():
+        if majority in results:
+            last = results[majority].fingerprint
+            found[name] = {recipe: result for recipe, result in results.items() if result.fingerprint == last}
     return found
 
 

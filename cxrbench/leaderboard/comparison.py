@@ -83,18 +83,14 @@ def _classical(first: Sequence[Unit], second: Sequence[Unit], found: dict[str, D
     yield replace(found["accuracy"], p=mcnemar_exact(one.labels, *calls), test="McNemar, exact")
 
 
-def find_pair(boards: Sequence[Board], first: str, second: str) -> Iterator[tuple[Board, Entry, Entry]]:
-    """Yield every board that has both recipes complete, with their entries.
+def find_pair(boards: Sequence[Board], first: str, second: str) -> list[tuple[Board, Entry, Entry]]:
+    """Return every board that has both recipes complete, with their entries.
 
     Raises:
         ConfigError: there is no such board; the message names what there is.
     """
-    missing = True
-    for board in boards:
-        complete = {entry.recipe: entry for entry in board.entries if entry.status == "complete"}
-        if first in complete and second in complete:
-            missing = False
-            yield board, complete[first], complete[second]
-    if missing:
-        known = sorted({entry.recipe for board in boards for entry in board.entries if entry.status == "complete"})
-        raise ConfigError(f"no leaderboard has both {first} and {second} complete; there are: {', '.join(known) or 'none'}")
+    complete = [(board, {entry.recipe: entry for entry in board.entries if entry.status == "complete"}) for board in boards]
+    if found := [(board, of[first], of[second]) for board, of in complete if first in of and second in of]:
+        return found
+    known = ", ".join(sorted({recipe for _, of in complete for recipe in of}))
+    raise ConfigError(f"no leaderboard has both {first} and {second} complete; there are: {known or 'none'}")

@@ -28,6 +28,7 @@ def _contradictions(entry: Entry) -> Iterator[str]:
     yield from _outside(entry)
     if not entry.folds:
         yield from _without_heads(entry)
+        yield "it has no results of its folds and heads, which its numbers could be computed from"
         return
     if problem := _incomplete(entry):
         yield problem
@@ -93,7 +94,6 @@ def _wrong_means(entry: Entry) -> Iterator[str]:
 def _without_heads(entry: Entry) -> Iterator[str]:
     """Check a result of which the metrics alone are known, as they stand in a paper's table."""
     if entry.dataset is None or len(entry.dataset.folds) != 1 or entry.protocol.folds != 1:
-        yield f"it has no results of its {entry.protocol.folds} folds"
         return
     parts = entry.dataset.folds[0]
     size = parts.test_normal + parts.test_pneumonia

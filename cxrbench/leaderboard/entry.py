@@ -42,14 +42,6 @@ class DatasetFacts(Stored):
     skipped: int
     folds: tuple[PartCounts, ...]
 
-    @property
-    def tested_to_learnt(self) -> float | None:
-        """How many test images there are for each one that is learnt from, over the folds; None for a single split."""
-        if len(self.folds) < 2:
-            return None
-        tested = sum(fold.test_normal + fold.test_pneumonia for fold in self.folds)
-        return tested / (len(self.folds) * (self.normal + self.pneumonia) - tested)
-
 
 class Confusion(Stored):
     """The counts of a confusion matrix; positive is pneumonia."""
@@ -115,7 +107,6 @@ class ExternalResult(Stored):
     selections: tuple[str, ...]
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    warnings: tuple[str, ...] = ()
 
 
 class Entry(Stored):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.seal import Seals
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
 from cxrbench.leaderboard.render import write_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from cxrbench.config import Protocol
@@ -31,17 +33,25 @@ class ProtocolFolder:
         return self.out / self.protocol.name
 
     @property
-    def seals(self) -> Path:
+    def seals(self) -> Seals:
         """Where it is written down which selections have seen the test images."""
-        return self.path / "seals"
+        return Seals(folder=self.path / "seals")
 
     def predictions(self, recipe: str) -> Path:
         """Where a recipe's predictions lie."""
         return self.path / "predictions" / f"{recipe}.csv"
 
     def external(self, name: str, recipe: str) -> Path:
-        """Where a recipe's result on an external test set lies, its predictions beside it."""
+        """Where a recipe's result on an external test set lies."""
         return self.path / "external" / name / f"{recipe}.json"
+
+    def external_predictions(self, name: str, recipe: str) -> Path:
+        """Where the scores behind it lie."""
+        return self.external(name, recipe).with_suffix(".csv")
+
+    def relative(self, path: Path) -> str:
+        """Return a path below the folder as entries hold it."""
+        return path.relative_to(self.path).as_posix()
 
     def study(self, identity: str) -> Path:
         """Where the record of a study lies; it outlives the protocol's budget."""
@@ -55,30 +65,40 @@ class ProtocolFolder:
             study: what its result depends on besides the budget.
             externals: name and fingerprint of each external test set that it must have been scored on.
         """
-        if self.study_of(recipe) != study or not self.predictions(recipe).is_file():
+        entry = self._complete(recipe)
+        if not entry or entry.study != study or not self.predictions(recipe).is_file():
             return False
-        selections = read_entry(self._entry(recipe)).selections
-        return all(self._is_scored(recipe, selections, name, fingerprint) for name, fingerprint in externals)
+        return all(self._is_scored(recipe, entry.selections, name, fingerprint) for name, fingerprint in externals)
 
     def study_of(self, recipe: str) -> str:
         """Return what the finished result of a recipe depends on; empty if there is none."""
-        path = self._entry(recipe)
-        entry = read_entry(path) if path.is_file() else None
-        return entry.study if entry and entry.status == "complete" else ""
+        entry = self._complete(recipe)
+        return entry.study if entry else ""
 
-    def check(self) -> None:
-        """Raise CxrbenchError if an entry of an earlier run cannot be read; better before the work than after it."""
+    def check(self, running: Collection[str]) -> None:
+        """Look at what earlier runs left, before the work rather than after it.
+
+        Args:
+            running: file stems of the recipes that this run may enter anew.
+
+        Raises:
+            CxrbenchError: an entry that cannot be read, or whose predictions are gone.
+        """
         for path in sorted((self.path / "entries").glob("*.json")):
-            read_entry(path)
+            entry, table = read_entry(path), self.predictions(path.stem)
+            if entry.status == "complete" and path.stem not in running and not table.is_file():
+                raise CxrbenchError(f"{path}: its predictions, {table}, are not there: bring them back, or remove the entry")
 
     def begin(self) -> None:
         """Write the protocol down."""
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
 
-    def add(self, recipe: str, entry: Entry) -> None:
-        """Write an entry down; one that is not complete does not replace one that is."""
-        if entry.status == "complete" or not self.study_of(recipe):
-            write_entry(self._entry(recipe), entry)
+    def add(self, recipe: str, entry: Entry) -> bool:
+        """Write an entry down and return whether that was done: one that is not complete does not replace one that is."""
+        if entry.status != "complete" and self._complete(recipe):
+            return False
+        write_entry(self._entry(recipe), entry)
+        return True
 
     def add_external(self, recipe: str, result: ExternalResult) -> None:
         """Write a result on an external test set down."""
@@ -92,6 +112,11 @@ class ProtocolFolder:
 
     def _entry(self, recipe: str) -> Path:
         return self.path / "entries" / f"{recipe}.json"
+
+    def _complete(self, recipe: str) -> Entry | None:
+        path = self._entry(recipe)
+        entry = read_entry(path) if path.is_file() else None
+        return entry if entry and entry.status == "complete" else None
 
     def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:
         path = self.external(name, recipe)

@@ -12,15 +12,8 @@ if TYPE_CHECKING:
     from cxrbench.config import Protocol
     from cxrbench.evaluation.summary import Summary
     from cxrbench.evaluation.units import Unit
-    from cxrbench.leaderboard.entry import DatasetFacts
 
 
-def summarise_under(protocol: Protocol, units: Sequence[Unit], facts: DatasetFacts | None = None) -> Summary:
-    """Summarise the units of an entry; `facts` say how large its folds are, None for images that no fold divides."""
-    return summarise(
-        units,
-        seed=protocol.seed,
-        prevalence=protocol.prevalence,
-        also_at=protocol.also_at,
-        test_to_learning=facts.tested_to_learnt if facts else None,
-    )
+def summarise_under(protocol: Protocol, units: Sequence[Unit]) -> Summary:
+    """Summarise the units of an entry."""
+    return summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)

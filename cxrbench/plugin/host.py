@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 KINDS: tuple[type[specs.Spec], ...] = (specs.Dataset, specs.Backbone, specs.Augmentation, specs.Imbalance, specs.Engine)
 Spec_co = TypeVar("Spec_co", bound=specs.Spec, covariant=True)
 GROUP = hooks.PROJECT
+RESERVED = frozenset({"all"})
+"""Names that mean something else where users write names."""
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cxrbench.errors import ConfigError
 from cxrbench.files import write_text
-from cxrbench.plugin.host import KEBAB_CASE, KINDS, kind_name
+from cxrbench.plugin.host import KEBAB_CASE, KINDS, RESERVED, kind_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 KindName = Literal["backbone", "augmentation", "imbalance", "dataset", "engine"]
 LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]
-RESERVED = ("all",)
 SAMPLE = {"ann_1_1": 3, "ann_1_2": 5, "bob_0_1": 7, "cleo_0_1": 11}
 """The films of a new dataset's sample, and the step between the greys of each."""
 

@@ -90,29 +90,28 @@ def run_study(
     Raises:
         StudyGivenUp: after `LOST_IN_A_ROW` trials in a row whose worker died or that broke a limit. They are on record.
     """
-    lost = 0
+    asked, was_lost = list[int](), dict[int, bool]()
     finished = {trial.number: trial for trial in record.finished()}
     for first in range(0, trials, study.generation):
         earlier = [finished[number] for number in range(first)]
         wanted = [number for number in range(first, min(first + study.generation, trials)) if number not in finished]
         limits = cut_offs(study.pruning, earlier, study.job.regimen.epochs)
         proposals, calls = {}, {}
+        asked += wanted
         try:
             for number in wanted:  # one is trained while the next one is proposed
                 proposals[number] = _proposal(study, number, earlier)
                 calls[_submit(study, number, proposals[number], limits, executor)] = number
         finally:
             for call in as_completed(calls):
-                if call.cancelled():
-                    continue
                 number = calls[call]
                 trial = _judge(study, number, proposals[number], call)
                 record.add(trial)
                 finished[number] = trial
                 on_trial(trial)
-                lost = lost + 1 if is_lost(call.exception() or CxrbenchError()) else 0
-                if lost == LOST_IN_A_ROW:
-                    raise _given_up(trial, calls)
+                was_lost[number] = is_lost(call.exception())
+                if (last := _last_of_too_many(asked, was_lost)) is not None:
+                    raise _given_up(finished[last], calls)
     return [finished[number] for number in range(trials)]
 
 
@@ -123,6 +122,21 @@ def select_trial(trials: Sequence[Trial]) -> Trial:
         reasons = "; ".join(sorted({trial.reason for trial in trials}))
         raise with_log(NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}"), trials[-1].log)
     return max(complete, key=lambda trial: (trial.value or 0.0, -min(trial.losses), -trial.number))
+
+
+def _last_of_too_many(asked: Iterable[int], was_lost: Mapping[int, bool]) -> int | None:
+    """Return the trial that ends a study, if there is one: the last of `LOST_IN_A_ROW` by number.
+
+    Only trials whose predecessors have ended are counted, because the order in which they end is a matter of chance.
+    """
+    lost = 0
+    for number in asked:
+        if number not in was_lost:
+            return None
+        lost = lost + 1 if was_lost[number] else 0
+        if lost == LOST_IN_A_ROW:
+            return number
+    return None
 
 
 def _given_up(last: Trial, calls: Iterable[Future[TrialResult]]) -> StudyGivenUp:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.component import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
-from cxrbench.plugin.host import KEBAB_CASE
+from cxrbench.plugin.host import KEBAB_CASE, RESERVED
 from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import one_line
 
@@ -27,8 +27,6 @@ HEAVY = (
     *("skimage", "imblearn", "pandas", "scipy", "numpy", "PIL"),
 )
 """What computes: importing any of these to answer `cxrbench plugins list` costs a tenth of a second to ten seconds."""
-RESERVED = ("all",)
-"""Names that mean something else on the command line."""
 IMPORT_SECONDS = 60
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([<>=!~;@].*)?")

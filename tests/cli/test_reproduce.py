@@ -70,7 +70,7 @@ def test_other_films_are_refused_by_their_fingerprint(reproduce, entry, films):
     result = reproduce(entry, "--data", "other")
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
-    assert "--data other: these are other images, or other labels or patients, than those of the entry (films)" in words
+    assert "--data other: these are other images, or other labels or patients, than those asked for (films)" in words
     assert re.search(rf"fingerprint [0-9a-f]{{12}}, not {fingerprint[:12]}", words)
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.seal import SealBroken, SealedTest
+from cxrbench.evaluation.seal import SealBroken, SealedTest, Seals
 
 RECIPE = "texture+none+none"
 
 
 @pytest.fixture
 def sealed(tmp_path):
-    return SealedTest(folder=tmp_path / "seals", rows=(np.array([1, 4, 7]), np.array([2, 5])))
+    return SealedTest(seals=Seals(folder=tmp_path / "seals"), rows=(np.array([1, 4, 7]), np.array([2, 5])))
 
 
 def test_a_selection_gets_the_test_images_of_its_fold_and_the_same_one_may_come_again(sealed):
@@ -46,9 +46,9 @@ def test_each_fold_seed_and_recipe_has_a_seal_of_its_own(sealed):
 
 def test_the_seal_outlives_the_process(sealed, tmp_path):
     sealed.open(RECIPE, 0, 0, "one")
-    later = SealedTest(folder=tmp_path / "seals", rows=sealed.rows)
-    assert later.is_open(RECIPE)
-    assert not later.is_open("vgg16+none+none")
+    later = SealedTest(seals=Seals(folder=tmp_path / "seals"), rows=sealed.rows)
+    assert later.seals.is_open(RECIPE)
+    assert not later.seals.is_open("vgg16+none+none")
     with pytest.raises(SealBroken):
         later.open(RECIPE, 0, 0, "other")
 

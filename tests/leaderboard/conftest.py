@@ -167,9 +167,7 @@ def compete(make_protocol):
         protocol = protocol or make_protocol()
         scored = tuple(drawn_scores(protocol, backbone, distance, films_each))
         units = [replace(unit_of(one, threshold), threshold=threshold) for one in scored]
-        summary = summarise(
-            units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, test_to_learning=None
-        )
+        summary = summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
         folds = [
             FoldResult(
                 fold=fold,

@@ -125,7 +125,7 @@ def a_negative_count(entry):
         (a_fold_less, r"it has the folds \[0, 1\], .* not all 3 once"),
         (a_fold_twice, r"it has the folds \[0, 1, 1\]"),
         (a_seed_less, r"fold 0 has the seeds \[0\], not \[0, 1\]"),
-        (no_heads, r"it has no results of its 3 folds"),
+        (no_heads, r"it has no results of its folds and heads"),
         (no_images, r"it does not say which images it is of"),
         (other_images, r"names others than its protocol"),
         (beyond_one, r"ppv 12 does not lie in 0\.\.1"),
@@ -214,8 +214,9 @@ def test_the_table_of_the_report_that_the_project_started_from_is_refused(publis
     assert number in str(caught.value)
 
 
-def test_a_published_row_that_can_be_true_is_read(published):
+def test_a_row_that_can_be_true_is_refused_all_the_same_where_nothing_shows_that_it_is(published):
     tp, fp, fn, tn = 560, 40, 21, 161
     metrics = {"accuracy": (tp + tn) / 782, "recall": tp / (tp + fn), "precision": tp / (tp + fp)}
-    read_entry(published(metrics))
-    read_entry(published({name: round(value, 3) for name, value in metrics.items()}))
+    for possible in (metrics, {name: round(value, 3) for name, value in metrics.items()}):
+        with pytest.raises(CxrbenchError, match="no results of its folds and heads"):
+            read_entry(published(possible))
