@@ -33,9 +33,9 @@ def used_too_much(memory: int) -> OutOfMemory:
     return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
-def crashed(exit_code: int, memory: int | None) -> Lost:
+def crashed(exit_code: int | None, memory: int | None) -> Lost:
     """Return the failure of a call whose worker ended; native code that gets no memory seldom says so."""
-    if memory is None or -exit_code not in CRASHES:
+    if memory is None or exit_code is None or -exit_code not in CRASHES:
         return died(exit_code)
     return OutOfMemory(f"{died(exit_code)}, maybe because it may use {memory / 1e9:.3g} GB (--max-memory)")
 

@@ -61,6 +61,7 @@ class _Call:
     pool: ProcessPool | None = None
     computed: Future[Returned[Any]] | None = None
     repeated: bool = False
+    lost: int | None = None  # the process that was computing it, when that is gone
 
     def begin(self) -> bool:
         """Return whether it is still wanted; from now on it cannot be cancelled."""
@@ -82,6 +83,10 @@ class _RememberedProcesses:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+    def exit_code(self, process: int | None) -> int | None:
+        """Return how a process ended, if it is one of these and that is known."""
+        return next((one.exitcode for one in self._started if one.pid == process), None)
 
     def kill(self) -> None:
         """End all that are still alive."""
@@ -108,7 +113,7 @@ class WorkerProcesses:
         self._numbers = count()
         self._queue: deque[_Call] = deque()
         self._running: dict[int, _Call] = {}
-        self._served = 0  # calls that this pool has answered
+        self._has_worked = False  # a pool whose processes never came up is not worth another one
         self._memory_at_first: dict[int, int] = {}
         self._known: set[int] = set()  # processes that have answered a call
         self._retiring: list[tuple[ProcessPool, Thread]] = []
@@ -182,7 +187,7 @@ class WorkerProcesses:
     def _has_come_up(self, pool: ProcessPool, imported: Future[None]) -> None:
         with self._lock:
             if pool is self._pool and not imported.cancelled() and not imported.exception():
-                self._served += 1
+                self._has_worked = True
 
     def _feed(self) -> None:
         """Give the pool as many calls as its workers can have at hand; the others can still go to other processes."""
@@ -196,7 +201,7 @@ class WorkerProcesses:
                 call.computed = self._pool.schedule(answer, args=(call.asked,), timeout=self._timeout)
             except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
                 del self._running[call.asked.number]
-                if self._served and self._renew():
+                if self._has_worked and self._renew():
                     self._queue.appendleft(call)
                 else:
                     call.future.set_exception(error)
@@ -207,14 +212,13 @@ class WorkerProcesses:
         with self._lock:
             self._running.pop(call.asked.number, None)
             printed = take_output(call.asked.outputs, call.asked.number)
-            returned, error, process = self._outcome(computed, begun=printed is not None)
+            returned, error, process = self._outcome(call, computed, begun=printed is not None)
             if not self._stopped:
                 again = self._deserves_another(call, process, error)
                 if again:
                     call.repeated = True
                     self._queue.appendleft(call)
                 elif returned:
-                    self._served += 1
                     self._watch(returned)
                 self._feed()
                 if again:
@@ -227,13 +231,13 @@ class WorkerProcesses:
                 call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
 
     def _outcome(
-        self, computed: Future[Returned[Any]], *, begun: bool
+        self, call: _Call, computed: Future[Returned[Any]], *, begun: bool
     ) -> tuple[Returned[Any] | None, BaseException | None, int | None]:
         """Return what a worker answered, why the call failed if it did, and which process computed it if that is known."""
         from pebble import ProcessExpired
 
         if computed.cancelled():
-            return None, died(None), None
+            return None, crashed(self._context.exit_code(call.lost), self._memory), call.lost
         match computed.exception():
             case None:
                 return (returned := computed.result()), returned.error, returned.process
@@ -278,7 +282,7 @@ class WorkerProcesses:
             self._pool = self._start()
         except (OSError, RuntimeError):
             return False
-        self._served = 0
+        self._has_worked = False
         return True
 
     def _look_after(self) -> None:
@@ -290,8 +294,9 @@ class WorkerProcesses:
             alive = {process.pid for process in multiprocessing.active_children()}
             gone = {number for number, process in begun.items() if process not in alive}
             with self._lock:
-                lost = [self._running[number].computed for number in gone & missing & self._running.keys()]
-            for computed in lost:
-                if computed:
-                    computed.cancel()
+                lost = [self._running[number] for number in gone & missing & self._running.keys()]
+            for call in lost:
+                call.lost = begun[call.asked.number]
+                if call.computed:
+                    call.computed.cancel()
             missing = gone

@@ -230,7 +230,10 @@ def test_memory_that_an_earlier_call_kept_costs_no_later_one(limited):
 
 @pytest.mark.parametrize(
     ("end", "reason"),
-    [("os._exit(0)", "the worker process died"), ("os.kill(os.getpid(), 9)", "the worker process died (SIGKILL)")],
+    [
+        ("os._exit(0)", "the worker process died (exit code 0)"),
+        ("os.kill(os.getpid(), 9)", "the worker process died (SIGKILL)"),
+    ],
 )
 def test_a_worker_that_leaves_without_a_word_is_noticed(workers, end, reason):
     fatal, after = workers.submit(exec, f"import os; {end}"), workers.submit(operator.truediv, 1, 2)
@@ -265,11 +268,13 @@ def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
 
 
 def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
-    mark = tmp_path / "mark"
-    running = [workers.submit(time.sleep, 0.5) for _ in range(2)]
+    mark, go = tmp_path / "mark", tmp_path / "go"
+    until_told = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+    running = [workers.submit(exec, until_told) for _ in range(2)]
     waiting = [workers.submit(mark.write_text, "done") for _ in range(2)]
     assert [call.cancel() for call in waiting] == [True, True]
     assert not running[0].cancel()
+    go.touch()
     assert [call.result(60) for call in running] == [None, None]
     assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
     assert not mark.exists()

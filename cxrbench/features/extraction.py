@@ -167,10 +167,15 @@ def _backbone(
     """Build a backbone as a function of grey films."""
     with _layers_in(precision):
         built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
-    if _is_model(built):
+    return as_features(built, (BATCH, *input_shape[:2], 1))
+
+
+def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:
+    """Return a backbone as a function of grey films of `shape`; what is Keras' own is compiled."""
+    if is_model_of_keras(built):
         from cxrbench.backend import compile_features
 
-        return compile_features(built, (BATCH, *input_shape[:2], 1), CHANNELS)
+        return compile_features(built, shape, CHANNELS)
     return lambda films: built(np.repeat(films, CHANNELS, axis=-1))
 
 
@@ -190,7 +195,7 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
     seed = seed_from(extraction.seed, extraction.view, shard)
     built = extraction.augmentation.build(input_shape=shape, seed=seed)
-    augment = _in_training(built, (BATCH, *shape))
+    augment = as_augmentation(built, (BATCH, *shape))
 
     def checked(films: NDArray[np.float32]) -> NDArray[np.float32]:
         augmented = np.asarray(augment(films), dtype=np.float32)
@@ -208,7 +213,7 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     return checked
 
 
-def _is_model(built: Any) -> bool:
+def is_model_of_keras(built: Any) -> bool:
     """Return whether a plugin built something of Keras' own, which can be compiled; Keras is not imported to find out."""
     if "keras" not in sys.modules:
         return False
@@ -217,9 +222,9 @@ def _is_model(built: Any) -> bool:
     return is_model(built)
 
 
-def _in_training(built: Any, shape: tuple[int, ...]) -> ImageBatches:
-    """Return an augmentation as a function of films that draws new numbers at every call."""
-    if _is_model(built):
+def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:
+    """Return an augmentation as a function of films of `shape` that draws new numbers at every call."""
+    if is_model_of_keras(built):
         from cxrbench.backend import compile_call
 
         return compile_call(built, shape, training=True)

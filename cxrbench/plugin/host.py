@@ -92,9 +92,13 @@ class Host:
             raise PluginError(f"{kind_name(kind)} {name!r} is declared by {owners}: block one with --without NAME")
         if found:
             return found[0]
-        error = unknown_name(kind_name(kind), name, {declaration.spec.name for declaration in everything})
+        raise self.unknown(kind_name(kind), name, {declaration.spec.name for declaration in everything})
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> ConfigError:
+        """Return the error that names the nearest of what is known, and the plugins that may have brought what is missing."""
+        error = unknown_name(what, name, known)
         broken = [f"plugin {plugin.name} could not be loaded: {plugin.problem}" for plugin in self.plugins if plugin.problem]
-        raise ConfigError("; ".join([str(error), *broken])) if broken else error
+        return ConfigError("; ".join([str(error), *broken])) if broken else error
 
     def notify(self, event: str, report: Callable[[str], None], /, **arguments: Any) -> None:
         """Tell every observer of `event`, each on its own; its first exception goes to `report` as a line."""

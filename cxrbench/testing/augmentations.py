@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.features.extraction import as_augmentation
 from cxrbench.testing.check import NotCheckable, checks_of, require
 from cxrbench.testing.films import films
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from cxrbench.testing.subject import Subject
@@ -38,7 +36,7 @@ def _make(subject: Subject, seed: int) -> Any:
 
 def _draw(subject: Subject, seed: int, calls: int = 1) -> list[Floats]:
     """Return what a new augmentation makes of the same films at one call after another."""
-    augment = _in_training(subject.build(f"new {seed}", lambda: _make(subject, seed)))
+    augment = as_augmentation(subject.build(f"new {seed}", lambda: _make(subject, seed)), (COUNT, *SHAPE))
     subject.made.pop(f"new {seed}")  # the next one starts from its seed again
     return [np.asarray(augment(films(COUNT, SIZE)), dtype=np.float32) for _ in range(calls)]
 
@@ -46,16 +44,6 @@ def _draw(subject: Subject, seed: int, calls: int = 1) -> list[Floats]:
 def _drawn(subject: Subject) -> list[Floats]:
     drawn: list[Floats] = subject.once("drawn", lambda: _draw(subject, SEED, calls=2))
     return drawn
-
-
-def _in_training(built: Any) -> Callable[[Floats], Any]:
-    """Return an augmentation as the harness calls it; what is Keras' own is compiled."""
-    if "keras" in sys.modules:
-        from cxrbench.backend import compile_call, is_model
-
-        if is_model(built):
-            return compile_call(built, (COUNT, *SHAPE), training=True)
-    return lambda images: built(images, training=True)
 
 
 def _shape(subject: Subject) -> None:

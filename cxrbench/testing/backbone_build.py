@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from cxrbench.data.source import downloads_folder
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
+from cxrbench.features.extraction import as_features, is_model_of_keras
 from cxrbench.features.weights import get_weights, weights_option
 from cxrbench.testing.check import NotCheckable, require
 from cxrbench.testing.films import films, patterns
@@ -71,7 +71,7 @@ def second(subject: Subject) -> Built:
 def direct(function: Any, grey: Floats) -> Floats:
     """Return the features of a few films without compiling anything."""
     images = np.repeat(grey, CHANNELS, axis=-1)
-    found = function(images, training=False) if _is_model(function) else function(images)
+    found = function(images, training=False) if is_model_of_keras(function) else function(images)
     return np.asarray(found, dtype=np.float32)
 
 
@@ -149,7 +149,7 @@ def _built(subject: Subject, weights: str, start: int) -> Built:
         else:
             break
     require(callable(function), f"the factory returned {type(function).__name__}, which cannot be called")
-    extract = as_the_harness(function, size) if start == 1 else partial(direct, function)
+    extract = as_features(function, (BATCH, size, size, 1)) if start == 1 else partial(direct, function)
     return Built(function=function, extract=extract, size=size, weights=weights, traces=traces)
 
 
@@ -165,21 +165,3 @@ def _weights(subject: Subject) -> tuple[str, str]:
         if named:
             raise NotCheckable(str(error)) from None
         return "none", str(error)
-
-
-def as_the_harness(function: Any, size: int) -> Callable[[Floats], Any]:
-    """Return a backbone as a function of grey films; what is Keras' own is compiled."""
-    if not _is_model(function):
-        return lambda grey: function(np.repeat(grey, CHANNELS, axis=-1))
-    from cxrbench.backend import compile_features
-
-    return compile_features(function, (BATCH, size, size, 1), CHANNELS)
-
-
-def _is_model(function: Any) -> bool:
-    """Return whether it is Keras' own; Keras is not imported to find out."""
-    if "keras" not in sys.modules:
-        return False
-    from cxrbench.backend import is_model
-
-    return is_model(function)

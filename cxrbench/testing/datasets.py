@@ -12,7 +12,7 @@ import numpy as np
 from cxrbench.data.decode import decode
 from cxrbench.data.source import downloads_folder, read_images
 from cxrbench.downloads import Downloader
-from cxrbench.errors import CxrbenchError, DataError
+from cxrbench.errors import CxrbenchError, DataError, PluginError
 from cxrbench.plugin.contracts import Images
 from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require
 from cxrbench.testing.subject import one_line
@@ -40,13 +40,20 @@ def _load(subject: Subject) -> Images:
     try:
         return read_images(subject.part, downloader.fetch)
     except CxrbenchError as error:
-        if named or isinstance(error.__cause__, Exception):
+        if named or isinstance(error, PluginError):
             raise
         hint = f"cxrbench plugins check {subject.part.component.name}:source=PATH"
         raise NotCheckable(f"needs images to look at: {hint} ({error})") from None
 
 
 def _images(subject: Subject) -> Images:
+    images = _listed(subject)
+    if not images.records:
+        raise NotCheckable("it lists no images: see the check labels")
+    return images
+
+
+def _listed(subject: Subject) -> Images:
     images: Images = subject.build("images, if any", lambda: build(subject))
     return images
 
@@ -57,7 +64,7 @@ def _some(images: Images) -> list[Record]:
 
 
 def _labels(subject: Subject) -> None:
-    records = _images(subject).records
+    records = _listed(subject).records
     require(len(records), "it lists no images")
     strange = [record for record in records if record.label not in {0, 1}]
     require(not strange, f"{_first(strange)} is neither 0 (normal) nor 1 (pneumonia)" if strange else "")

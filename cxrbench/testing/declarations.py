@@ -153,7 +153,7 @@ def _requirements(subject: Subject, build: Callable[[Subject], Any]) -> None:
         build(subject)
     except MissingRequirement as error:
         require("pip install" in str(error), f"the error for a missing package names no pip command: {error}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         missing = _missing_package(subject, error)
         require(not missing, f"it needs {missing}, which is not installed and which `requires` does not name")
 
@@ -174,7 +174,7 @@ def _builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
         if subject.part.component.options:
             raise ContractBroken(f"the factory refuses these options: {error}") from None
         raise NotCheckable(f"as it is called here, it refuses: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if missing := _missing_package(subject, error):
             raise NotCheckable(f"{missing} is not installed") from None
         raise ContractBroken(f"the factory raised {one_line(error)}") from None

@@ -12,7 +12,7 @@ from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
 from cxrbench.search.study import search_space
 from cxrbench.testing.check import ContractBroken, checks_of, require
 from cxrbench.testing.subject import one_line
-from cxrbench.testing.surroundings import watched
+from cxrbench.testing.surroundings import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ OWN: Space = {
     "neighbours": Int(low=1, high=9, step=2),
     "fraction": Float(low=0.25, high=1.0, step=0.25),
     "kind": Choice(options=("a", "b")),
-    "share": Float(low=0.0, high=1.0, when=(("kind", ("b",)),)),
+    "share": Float(low=0, high=1, when=(("kind", ("b",)),)),
 }
 """What a strategy might let the search set."""
 
@@ -116,11 +116,11 @@ def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> N
 def _pure(subject: Subject) -> None:
     """Ask three times: forwards, backwards with a new engine, and once more; the process's random numbers differ."""
     forwards, space = _engine(subject)
-    with watched(1):
+    with seeded(1):
         expected = dict(_proposals(forwards, space))
     backwards, _ = _engine(subject)
     trials = finished_trials(GENERATION * GENERATIONS, space)
-    with watched(2):
+    with seeded(2):
         for number in reversed(range(GENERATION * GENERATIONS)):
             earlier = trials[: number // GENERATION * GENERATION]
             for engine, who in (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.testing import augmentations, backbone_build, backbones, datasets, engines, imbalances
-from cxrbench.testing.check import Check, CheckResult, NotCheckable
+from cxrbench.testing.check import Check, CheckResult, ContractBroken, NotCheckable
 from cxrbench.testing.declarations import LOADS, checks_of_any
 from cxrbench.testing.subject import one_line, subjects_of
 
@@ -39,19 +39,14 @@ class PlannedCheck:
         try:
             self.check.function(self.subject)
         except NotCheckable as reason:
-            return _with(result, "skipped", str(reason))
-        except AssertionError as broken:
-            return _with(result, "expected", self.expected) if self.expected else _with(result, "failed", str(broken))
+            return replace(result, state="skipped", message=str(reason))
         except (Exception, SystemExit) as error:
-            said = f"the plugin raised {one_line(error)}"
-            return _with(result, "expected", self.expected) if self.expected else _with(result, "failed", said)
+            said = str(error) if isinstance(error, ContractBroken) else f"the plugin raised {one_line(error)}"
+            return replace(result, state="expected" if self.expected else "failed", message=self.expected or said)
         if self.expected:
-            return _with(result, "failed", f"passes, but was expected to fail ({self.expected}): take it off expected_failures")
+            message = f"passes, but was expected to fail ({self.expected}): take it off expected_failures"
+            return replace(result, state="failed", message=message)
         return result
-
-
-def _with(result: CheckResult, state: Any, message: str) -> CheckResult:
-    return CheckResult(check=result.check, subject=result.subject, state=state, message=message)
 
 
 def checks_for(kind: str) -> tuple[Check, ...]:

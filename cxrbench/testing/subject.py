@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.component import bind, check_options, parse_component
-from cxrbench.errors import ConfigError, MissingRequirement, PluginError, unknown_name
+from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import module_name_of
 from cxrbench.testing.check import NotCheckable
@@ -52,7 +52,7 @@ class Subject:
         if what not in self.made:
             try:
                 self.made[what] = (make(), None)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a plugin that ends the process ends its own call
                 self.made[what] = (None, error)
         found, problem = self.made[what]
         if problem is not None:
@@ -65,7 +65,7 @@ class Subject:
             return self.once(what, make)
         except NotCheckable:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             raise NotCheckable("cannot be built: see the check builds") from None
 
 
@@ -89,7 +89,7 @@ def find_subjects(what: str | Path, host: Host, kind: str = "") -> list[Subject]
         return found
     kinds = [of_kind for of_kind in KINDS if kind in {"", kind_name(of_kind)}]
     known = {declaration.spec.name for of_kind in kinds for declaration in host.declarations(of_kind)}
-    raise unknown_name(kind or "component", str(what), known)
+    raise host.unknown(kind or "component", str(what), known)
 
 
 def subjects_of(what: str | Path, kind: str = "") -> list[Subject]:

@@ -27,21 +27,30 @@ class Traces:
 
 
 @contextmanager
-def watched(start: int) -> Iterator[Traces]:
-    """Seed the global random numbers with `start`, fill in the traces when the block ends, and put everything back."""
-    traces = Traces()
-    before, states = _settings(), (random.getstate(), np.random.get_state())
+def seeded(start: int) -> Iterator[None]:
+    """Seed the global random numbers with `start`, and put them back when the block ends."""
+    states = random.getstate(), np.random.get_state()
     random.seed(start)
     np.random.seed(start)
     try:
-        yield traces
+        yield
     finally:
-        traces.random.update({"random": repr(random.getstate()), "numpy.random": repr(_numpy_state())})
-        after = _settings()
-        traces.settings.update({name: (before[name], after[name]) for name in before if before[name] != after[name]})
         random.setstate(states[0])
         np.random.set_state(states[1])
-        _restore(before)
+
+
+@contextmanager
+def watched(start: int) -> Iterator[Traces]:
+    """Seed the global random numbers with `start`, fill in the traces when the block ends, and put everything back."""
+    traces, before = Traces(), _settings()
+    with seeded(start):
+        try:
+            yield traces
+        finally:
+            traces.random.update({"random": repr(random.getstate()), "numpy.random": repr(_numpy_state())})
+            after = _settings()
+            traces.settings.update({name: (before[name], after[name]) for name in before if before[name] != after[name]})
+            _restore(before)
 
 
 def reseeded(one: Traces, other: Traces) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.plugin import ConfigError, Download
 from cxrbench_backbones.checks import require_size
 from cxrbench_backbones.keras_cache import models_folder
-from cxrbench_backbones.preprocessing import Preprocessing, preprocess
+from cxrbench_backbones.preprocessing import Preprocessing, as_float32, preprocess
 from cxrbench_backbones.table import find
 from cxrbench_backbones.untrained import reinitialise, standardised
 
@@ -84,7 +84,7 @@ def _build(
         reinitialise(network, seed)
     images = keras.Input(input_shape, dtype="float32")
     features = network(preprocess(images, row.pixels, preprocessing))
-    model = keras.Model(images, _finish(features, pretrained), name=row.name)
+    model = keras.Model(images, as_float32(features) if pretrained else standardised(features), name=row.name)
     model.trainable = False
     return model
 
@@ -100,15 +100,6 @@ def _network(row: Application, input_shape: tuple[int, int, int], pretrained: bo
         return builder(
             include_top=False, weights="imagenet" if pretrained else None, input_shape=input_shape, pooling="avg", **widths
         )
-
-
-def _finish(features: Any, pretrained: bool) -> Any:
-    """Hand out float32 under every precision; standardise features ``[B, D]`` of untrained weights within each image."""
-    import keras
-
-    if pretrained:
-        return keras.layers.Activation("linear", dtype="float32")(features)
-    return standardised(features)
 
 
 def _pretrained(row: Application, weights: str) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.plugin import ConfigError, Download, Unavailable
 from cxrbench_backbones.checks import require_size
-from cxrbench_backbones.local_file import local_file, local_path
-from cxrbench_backbones.preprocessing import Preprocessing, preprocess
+from cxrbench_backbones.local_file import NOT_GIVEN, local_file, local_path
+from cxrbench_backbones.preprocessing import Preprocessing, as_float32, preprocess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 NAME = "chexnet"
 FINDINGS = 14
 ENDINGS = (".h5", ".hdf5", ".keras")
-NOT_GIVEN = "imagenet"
-"""What the harness says where the user says nothing."""
 
 
 def weights_file(
@@ -51,7 +49,7 @@ def chexnet(*, input_shape: tuple[int, int, int], weights: str, seed: int, prepr
     _load(keras.Model(network.input, head(network.output)), local_path(weights))
     images = keras.Input(input_shape, dtype="float32")
     features = network(preprocess(images, "torch", preprocessing))
-    model = keras.Model(images, keras.layers.Activation("linear", dtype="float32")(features), name=NAME)
+    model = keras.Model(images, as_float32(features), name=NAME)
     model.trainable = False
     return model
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import tempfile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cxrbench.plugin import ConfigError, PluginError, Value  # the harness resolves the annotations of factories
 from cxrbench_backbones.checks import require_untrained
 from cxrbench_backbones.hyperparameters import space_of
+from cxrbench_backbones.preprocessing import Scaling, rescaled
 from cxrbench_backbones.untrained import reinitialise, standardised
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from cxrbench.plugin import Space
 
 NAME = "hypermodel"
-Scaling = Literal["none", "rescale"]
 
 
 def hypermodel(
@@ -46,8 +46,7 @@ def hypermodel(
     headless = keras.Model(network.inputs, _features(network))
     reinitialise(headless, seed)
     images = keras.Input(input_shape, dtype="float32")
-    pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(images) if preprocessing == "rescale" else images
-    model = keras.Model(images, standardised(headless(pixels)), name="hypermodel")
+    model = keras.Model(images, standardised(headless(rescaled(images, preprocessing))), name="hypermodel")
     model.trainable = False
     return model
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from cxrbench.plugin import ConfigError, Download, Unavailable
-from cxrbench_backbones.local_file import local_file, local_path
+from cxrbench_backbones.local_file import NOT_GIVEN, local_file, local_path
+from cxrbench_backbones.preprocessing import Scaling, as_float32, rescaled
 
 NAME = "keras-file"
-NOT_GIVEN = "imagenet"
-"""What the harness says where the user says nothing."""
-
-Scaling = Literal["none", "rescale"]
 
 
 def model_file(
@@ -55,9 +52,7 @@ def keras_file(
     headless = keras.Model(model.inputs, _output(model, path, layer))
     images = keras.Input(input_shape, dtype="float32")
     pixels = images[..., : model.inputs[0].shape[-1]]
-    if preprocessing == "rescale":
-        pixels = keras.layers.Rescaling(1 / 255, dtype="float32")(pixels)
-    features = keras.layers.Activation("linear", dtype="float32")(_pooled(headless(pixels), path))
+    features = as_float32(_pooled(headless(rescaled(pixels, preprocessing)), path))
     backbone = keras.Model(images, features, name="keras_file")
     backbone.trainable = False
     return backbone

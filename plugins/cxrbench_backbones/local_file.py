@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cxrbench.plugin import ConfigError, Download
 
+NOT_GIVEN = "imagenet"
+"""What the harness says of weights where the user says nothing."""
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What every HDF5 file begins with (HDF5 File Format Specification, II.A)."""
 

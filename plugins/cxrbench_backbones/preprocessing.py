@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cxrbench_backbones.table import Pixels
 
 Preprocessing = Literal["native", "rescale"]
+Scaling = Literal["none", "rescale"]
 
 MEAN_BGR = (103.939, 116.779, 123.68)
 """ImageNet's means in 0..255, blue first: what the networks converted from Caffe subtract."""
@@ -33,6 +34,18 @@ def preprocess(images: Any, pixels: Pixels, preprocessing: Preprocessing) -> Any
         offset = [-mean / deviation for mean, deviation in zip(MEAN_RGB, DEVIATION_RGB, strict=True)]
         return _scaled(images, scale, offset)
     return images
+
+
+def rescaled(images: Any, scaling: Scaling) -> Any:
+    """Return images in 0..1, or as they are, for a network of which nobody knows what it was trained on."""
+    return _scaled(images, 1 / 255, 0.0) if scaling == "rescale" else images
+
+
+def as_float32(features: Any) -> Any:
+    """Hand out float32 under every precision."""
+    import keras
+
+    return keras.layers.Activation("linear", dtype="float32")(features)
 
 
 def _scaled(images: Any, scale: float | list[float], offset: float | list[float]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,8 @@ def test_hostile_plugins_cost_their_own_rows_only(place):
     assert place.call("cache", "clear").returncode == 0
     files = [flag for file in sorted(HOSTILE.glob("*.py")) for flag in ("--plugin", file)]
     names = [flag for name in REASONS for flag in ("--backbone", name)]
-    start = time.monotonic()
     result = place.call(*RUN, *files, *names, *LIMITS)
     assert result.returncode == 1, result.stderr
-    assert time.monotonic() - start < 200
     assert "Traceback" not in result.stderr
     assert "waiting for a server" not in result.stdout + result.stderr
     entries = {name.partition("+")[0]: entry for name, entry in place.entries().items()}

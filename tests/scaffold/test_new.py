@@ -56,7 +56,6 @@ def test_every_distribution_is_listed_at_once(installed):
         assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == [(kind, name)]
 
 
-@pytest.mark.timeout(120)
 def test_the_written_tests_pass_for_every_kind(installed):
     folder, environment = installed
     tests = sorted(folder.glob("cxrbench-*/test_*.py"))
@@ -99,7 +98,7 @@ def test_the_licence_is_declared_and_its_text_is_there(license_name, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_passes_the_usual_linters(kind, tmp_path):
+def test_what_is_written_has_no_long_lines_and_compiles(kind, tmp_path):
     write_distribution(Draft(name="tidy", kind=kind), tmp_path, load_host())
     for path in tmp_path.rglob("*.py"):
         assert max(map(len, path.read_text().splitlines())) <= 128
