@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
+from cxrbench.errors import DiskFull
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
@@ -32,6 +33,8 @@ def compete(
         return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
         return _compete(contest, recipe, prepared, executor, on_trial)
+    except DiskFull:
+        raise
     except SealBroken as error:
         return contest.blank_entry(recipe, "failed", str(error))
     except Exception as error:

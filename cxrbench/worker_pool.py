@@ -153,6 +153,8 @@ class WorkerProcesses:
     def stop(self) -> None:
         """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
         with self._lock:
+            if self._stopped:
+                return
             self._stopped = True
             wanted = [call for call in self._queue if call.begin()]
             unfinished = [call.future for call in (*self._running.values(), *wanted)]

@@ -14,8 +14,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, DiskFull
 from cxrbench.failures import reason_of, used_too_much
+from cxrbench.files import FULL
 from cxrbench.output import kept_output
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def answer(asked: Asked[T]) -> Returned[T]:
 
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFull(str(error))
     if memory and (isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"):  # TensorFlow's
         return used_too_much(memory)
     if isinstance(error, SystemExit):
