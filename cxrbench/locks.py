@@ -44,6 +44,17 @@ def waited_for(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
         _free(lock, path)
 
 
+def is_free(path: Path) -> bool:
+    """Return whether nobody holds a lock that has a file."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
 def _free(lock: FileLock, path: Path) -> None:
     """Remove the file while it is held: whoever waits for it finds it gone and begins with a new one."""
     with suppress(OSError):  # Windows removes no file that is open
