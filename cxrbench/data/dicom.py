@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from PIL import Image
 
 from cxrbench.data.picture import eight_bits
 from cxrbench.errors import DataError
+from cxrbench.versions import versions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +56,7 @@ def is_dicom(content: bytes) -> bool:
 
 def dicom_decoder() -> str:
     """Return what the pixels of DICOM files depend on besides: installing it must bring back what was skipped without it."""
-    found = []
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found.append(f"{package}-{version(package)}")
-    return " ".join(["dicom-1", *found])
+    return " ".join(["dicom-1", *(f"{package}-{version}" for package, version in versions_of(*PACKAGES).items())])
 
 
 def open_dicom(content: bytes) -> tuple[Image.Image, int]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from cxrbench.data.facts import FileFacts
 from cxrbench.errors import CxrbenchError, DataError
+from cxrbench.worker_process import THREADS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,7 +113,7 @@ def _take() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # native code prints what it likes
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": paths},  # each thread reserves memory
         start_new_session=True,  # who interrupts a run does not hit the file that is being decoded
     )
     if helper.stdout and helper.stdout.read(len(READY)) != READY:

@@ -15,6 +15,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decode import decode, examine
 from cxrbench.data.dicom import is_dicom
 from cxrbench.errors import DataError
@@ -282,3 +283,17 @@ def test_without_the_package_the_reason_says_what_to_install(dicom, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "is DICOM, for which a package is needed: pip install 'cxrbench[dicom]'\n"
     assert done.stderr == ""
+
+
+def test_what_was_skipped_without_the_package_is_not_skipped_with_it_for_ever(
+    dicom, images_of, films_of, decoding, monkeypatch
+):
+    def key(contents):
+        return catalogue_images(images_of(contents), decoding).pixels.digest
+
+    films, mixed = films_of(3), films_of(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
+    before = key(films), key(mixed)
+    monkeypatch.setattr("cxrbench.data.dicom.PACKAGES", ("no-such-package",))
+    after = key(films), key(mixed)
+    assert after[0] == before[0]  # nothing else is decoded anew
+    assert after[1] != before[1]
