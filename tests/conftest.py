@@ -93,6 +93,7 @@ def recoded(tmp_path_factory):
 
     def recode(content, syntax) -> bytes:
         import gdcm
+        import pydicom
 
         source, target = (tmp_path_factory.mktemp("dicom") / name for name in ("source.dcm", "target.dcm"))
         source.write_bytes(content)
@@ -106,6 +107,9 @@ def recoded(tmp_path_factory):
         writer.SetFile(reader.GetFile())
         writer.SetImage(change.GetOutput())
         assert writer.Write()
-        return target.read_bytes()
+        film, coded = pydicom.dcmread(source), pydicom.dcmread(target)  # of which the second has numbers that nobody seeds
+        film.PixelData, film.file_meta.TransferSyntaxUID = coded.PixelData, syntax
+        film["PixelData"].VR = "OB"
+        return bytes_of(film)
 
     return recode
