@@ -21,12 +21,13 @@ from cxrbench.data.dataset import load_dataset
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
-from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
+from cxrbench.errors import ConfigError, CxrbenchError, DataError, DiskFull
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home, needing_room
 from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.skipped import write_skipped
 from cxrbench.lineup import line_up
 from cxrbench.majority import NAME as MAJORITY
 from cxrbench.majority import enter_majority
@@ -106,6 +107,7 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
         wanted = _needed(lineup.recipes, sources, folder.protocol, downloader)
         needed = {recipe: features for recipe, features in wanted.items() if not is_finished(recipe, features)}
         underway = _extract(sources, needed, claim, executor, progress)
+        _list_skipped(sources, folder, progress, strict=settings.strict_data)
         contest = _contest(settings, source, engine, sources, folder)
         for warning in contest.warnings:
             progress.warn(warning)
@@ -226,6 +228,19 @@ def _extract(
         films = decode(catalogue, progress, f"images of {name}")
         underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
     return underway
+
+
+def _list_skipped(sources: Sources, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
+    """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
+    for name, catalogue in {"": sources.main, **sources.external}.items():
+        skipped, path = catalogue.skipped(), folder.skipped(name)
+        write_skipped(path, skipped)
+        if not skipped:
+            continue
+        told = f"{len(skipped):,} of {len(catalogue.images.records):,} files{f' of {name}' if name else ''} could not be read"
+        if name and strict:
+            raise DataError(f"--strict-data: {told}; each with its reason: {path}")
+        progress.warn(f"{told} and are left out; each with its reason: {path}")
 
 
 def _extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Callable[[Iterable[Extraction]], Underway]:

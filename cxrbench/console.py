@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from cxrbench.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
@@ -49,11 +51,11 @@ class ConsoleProgress:
 
     def say(self, line: str) -> None:
         """Print a line of talk."""
-        self._console.print(escape(line))
+        self._console.print(_safe(line))
 
     def warn(self, line: str) -> None:
         """Print a warning."""
-        self._console.print(f"[yellow]warning:[/] {escape(line)}")
+        self._console.print(f"[yellow]warning:[/] {_safe(line)}")
 
     def begin(self, stage: str, total: int) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
@@ -86,7 +88,7 @@ def print_board(board: Board, rows: Sequence[dict[str, Any]], sort: str = "") ->
         if left_out:
             console.print(f"[dim]no room for {escape(', '.join(left_out))}: widen the window, or use --format csv[/]")
     for note in [*notes(board, rows), *footer(board)]:
-        console.print(f"* {escape(note)}", soft_wrap=False)
+        console.print(f"* {_safe(note)}", soft_wrap=False)
 
 
 def fitting_table(
@@ -129,7 +131,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print any table."""
     table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for row in rows:
-        table.add_row(*(escape(text) for text in row))
+        table.add_row(*(_safe(text) for text in row))
     _stdout().print(table)
 
 
@@ -137,7 +139,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values, one a line."""
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     for name, value in facts.items():
-        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
+        console.print(f"[bold]{escape(name)}[/]: {_safe(str(value))}")
 
 
 def print_text(text: str) -> None:
@@ -147,12 +149,17 @@ def print_text(text: str) -> None:
 
 def print_talk(line: str) -> None:
     """Print a line of talk to stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(escape(line))
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(_safe(line))
 
 
 def print_error(message: str) -> None:
     """Print an error for a person."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {escape(message)}")
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {_safe(message)}")
+
+
+def _safe(text: str) -> str:
+    """Return text for rich: no markup and, but for line breaks, no signs that move the cursor or turn the writing round."""
+    return "\n".join(escape(printable(line)) for line in text.expandtabs().split("\n"))
 
 
 def _stdout() -> Console:

@@ -59,6 +59,11 @@ class Interrupted(CxrbenchError):
     exit_code: ClassVar[int] = 130
 
 
+def printable(text: str) -> str:
+    """Return one line for people: what would move a terminal's cursor, turn its writing round or is no letter is escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error that names the nearest of the `known` names, or all of them."""
     names = sorted(known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -41,6 +42,9 @@ app.add_typer(cache, name="cache")
 
 def main() -> None:
     """Run the command line; exit with 0, 1 (some recipe failed), 2 (usage), 3 (data), 4 (nothing finished) or 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be letters of the terminal's
     try:
         app()
     except CxrbenchError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrbench.errors import DataError
+from cxrbench.errors import DataError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -154,6 +154,8 @@ class _Room:
         catalogue = read_catalogue(found, self.settings, downloader)
         self.claim([catalogue.pixels.films.folder])
         deque(decode(catalogue, self.progress), maxlen=0)
+        for key, reason in catalogue.skipped():
+            self.progress.warn(f"skipped: {printable(key)} {reason}")
         return load_dataset(catalogue), found.spec.notice, catalogue.images.records
 
 

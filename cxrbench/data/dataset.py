@@ -10,7 +10,7 @@ import numpy as np
 from cxrbench.data.facts import FileFacts
 from cxrbench.data.groups import numbered, united
 from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
-from cxrbench.errors import DataError
+from cxrbench.errors import DataError, printable
 from cxrbench.files import digest_each
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ class Catalogue:
 
     def decode(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Iterator[int]:
         """Yield each shard of pixels as soon as it is on disk; `on_progress` hears of images done and images in all."""
-        return decode_missing(self.images, self.pixels, self.decoding, on_progress)
+        return decode_missing(self.images, self.contents, self.pixels, self.decoding, on_progress)
+
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """Return key and reason of each image that could not be read, of those that were decoded."""
+        return tuple((self.images.records[row].key, reason) for row, reason in self.pixels.unreadable().items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +90,14 @@ class LoadedDataset:
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image's content; raise DataError on keys that are not unique and on labels that are not 0 or 1."""
     _check_records(images.records)
-    digests = content_digests(images, decoding.threads)
-    contents = ([asdict(record), content] for record, content in zip(images.records, digests, strict=True))
+    contents = content_digests(images, decoding.threads)
+    known = ([asdict(record), content] for record, content in zip(images.records, contents.digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(images, digests, decoding),
-        fingerprint=digest_each(contents),
-        contents=tuple(digests),
+        pixels=pixels_of(images, contents, decoding),
+        fingerprint=digest_each(known),
+        contents=contents.digests,
     )
 
 
@@ -101,17 +105,19 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
     """Return the dataset of decoded images; raise DataError if not one of them could be read."""
     images, known = catalogue.images, catalogue.pixels.files()
     files = {row: file for row, file in known.items() if isinstance(file, FileFacts)}
-    skipped = [(images.records[row].key, reason) for row, reason in known.items() if isinstance(reason, str)]
+    skipped = catalogue.skipped()
     if not files:
         key, reason = skipped[0]
-        raise DataError(f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {key} {reason}")
+        raise DataError(
+            f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {printable(key)} {reason}"
+        )
     return LoadedDataset(
         name=images.name,
         records=tuple(images.records[row] for row in files),
         rows=np.array(list(files), dtype=np.int64),
         pixels=catalogue.pixels,
         fingerprint=catalogue.fingerprint,
-        skipped=tuple(skipped),
+        skipped=skipped,
         warnings=tuple(images.warnings),
         contents=tuple(catalogue.contents[row] for row in files),
         files=tuple(files.values()),
@@ -125,6 +131,16 @@ def _check_records(records: Sequence[Record]) -> None:
     for record in records:
         if record.key in seen:
             raise DataError(f"two images have the key {record.key!r}: a dataset plugin must give each image its own")
+        if not _is_text(record.key):
+            raise DataError(f"the key {record.key!r} is no Unicode text: a dataset plugin must escape what cannot be written")
         if record.label not in {0, 1}:
-            raise DataError(f"{record.key}: label {record.label!r} is neither 0 (normal) nor 1 (pneumonia)")
+            raise DataError(f"{printable(record.key)}: label {record.label!r} is neither 0 (normal) nor 1 (pneumonia)")
         seen.add(record.key)
+
+
+def _is_text(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:  # half of a sign, which stands for a byte of a file name that is no UTF-8
+        return False
+    return True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from cxrbench.errors import printable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -71,7 +73,7 @@ class Audit(BaseModel):
 def examples(dataset: LoadedDataset, rows: NDArray[np.int64]) -> tuple[str, ...]:
     """Return the keys of the first few rows; of an absolute one its end, for an entry tells nobody where data lie."""
     keys = [dataset.records[row].key for row in rows[:EXAMPLES]]
-    return tuple("/".join(key.split("/")[-3:]) if is_absolute(key) else key for key in keys)
+    return tuple(printable("/".join(key.split("/")[-3:]) if is_absolute(key) else key) for key in keys)
 
 
 def is_absolute(key: str) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cxrbench.data.contents import digest_of, digest_of_none, read_content
 from cxrbench.data.decode import DECODER, examine
+from cxrbench.data.dicom import dicom_decoder, is_dicom
 from cxrbench.data.facts import FileFacts
-from cxrbench.errors import DataError
+from cxrbench.data.helper import dismiss_helpers
+from cxrbench.data.reasons import reason
+from cxrbench.errors import DataError, printable
 from cxrbench.files import digest_each, home
 from cxrbench.shards import SHARD_ROWS, ShardedArray
 
@@ -80,44 +82,58 @@ class Decoding:
     threads: int
 
 
-def content_digests(images: Images, threads: int) -> list[str]:
-    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What was read of a dataset before anything is decoded.
 
-    def digest_of(key: str) -> str:
+    Attributes:
+        digests: the SHA-256 of each image's bytes or pixels, or why it cannot be read.
+        dicom: whether DICOM is among them, whose pixels depend on more packages than those of other files.
+    """
+
+    digests: tuple[str, ...]
+    dicom: bool
+
+
+def content_digests(images: Images, threads: int) -> Contents:
+    """Read every image's content."""
+
+    def look(key: str) -> tuple[str, bool]:
         try:
-            content = images.read(key)
-            data = content.read_bytes() if isinstance(content, Path) else content
-        except Exception as error:  # decoding will meet it again and give the reason
-            return f"unreadable: {type(error).__name__}"
-        if isinstance(data, bytes):
-            return hashlib.sha256(data).hexdigest()
-        return f"{data.shape} {hashlib.sha256(np.ascontiguousarray(data).data).hexdigest()}"
+            content = read_content(images, key)
+            return digest_of(content), isinstance(content, bytes) and is_dicom(content)
+        except Exception as error:  # decoding must meet it again, and gives the reason
+            return digest_of_none(error), False
 
     keys = [record.key for record in images.records]
     with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each waiting call takes memory
-        return [
-            found
-            for start in range(0, len(keys), SHARD_ROWS)
-            for found in pool.map(digest_of, keys[start : start + SHARD_ROWS])
+        looked = [
+            found for start in range(0, len(keys), SHARD_ROWS) for found in pool.map(look, keys[start : start + SHARD_ROWS])
         ]
+    return Contents(digests=tuple(digest for digest, _ in looked), dicom=any(dicom for _, dicom in looked))
 
 
-def pixels_of(images: Images, digests: Sequence[str], decoding: Decoding) -> Pixels:
+def pixels_of(images: Images, contents: Contents, decoding: Decoding) -> Pixels:
     """Return where the pixels of images lie, or will lie when they are decoded."""
-    key = digest_each([[DECODER, decoding.size, decoding.resize, SHARD_ROWS], *digests])
+    decoders = [DECODER, *([dicom_decoder()] if contents.dicom else [])]
+    key = digest_each([[*decoders, decoding.size, decoding.resize, SHARD_ROWS], *contents.digests])
     return Pixels(rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize)
 
 
 def decode_missing(
-    images: Images, pixels: Pixels, decoding: Decoding, on_progress: Callable[[int, int], None]
+    images: Images, digests: Sequence[str], pixels: Pixels, decoding: Decoding, on_progress: Callable[[int, int], None]
 ) -> Iterator[int]:
     """Yield each shard as soon as its pixels are on disk; threads decode the next one in the meantime.
 
     Args:
         images: what to read, a row for each record.
+        digests: of what was read before, which names the place where the pixels go.
         pixels: where they go.
         decoding: size, resizing and threads.
         on_progress: called with images done and images in all; not called if nothing is missing.
+
+    Raises:
+        DataError: what is read is not what was read before; the shard with it is missing still.
     """
     films, missing = pixels.films, pixels.films.missing()
     yield from sorted(set(range(films.shards)).difference(missing))
@@ -130,12 +146,13 @@ def decode_missing(
     try:
         ahead: deque[tuple[int, Iterator[Examined]]] = deque()
         for shard in missing:
-            ahead.append((shard, pool.map(partial(_film_of, images, decoding), range(*films.bounds(shard)))))
+            ahead.append((shard, pool.map(partial(_film_of, images, digests, decoding), range(*films.bounds(shard)))))
             if len(ahead) > 1:
                 yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
         yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
     finally:  # nobody who interrupts waits for a thousand images
         pool.shutdown(cancel_futures=True)
+        dismiss_helpers()
 
 
 def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Callable[[], None]) -> int:
@@ -157,10 +174,25 @@ def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Cal
     return shard
 
 
-def _film_of(images: Images, decoding: Decoding, row: int) -> Examined:
+def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: int) -> Examined:
+    """Examine an image; raise DataError if its content is not what its digest says, for its pixels are kept under that."""
+    key, failure = images.records[row].key, None
     try:
-        return examine(images.read(images.records[row].key), size=decoding.size, resize=decoding.resize)
+        content = read_content(images, key)
+        digest = digest_of(content)
+    except Exception as error:  # a plugin's reader may raise anything
+        digest, failure = digest_of_none(error), DataError(_failure(error))
+    if digest != digests[row]:
+        now = f" (now: {failure})" if failure else ""
+        raise DataError(f"{printable(key)} changed while the run was reading it{now}: run again when nobody writes to it")
+    if failure:
+        return failure
+    try:
+        return examine(content, size=decoding.size, resize=decoding.resize)
     except DataError as error:
         return error
-    except Exception as error:  # a plugin's reader may raise anything
-        return DataError(getattr(error, "strerror", "") or f"{type(error).__name__}: {error}")
+
+
+def _failure(error: Exception) -> str:
+    """Return why a plugin's reader, or the system, does not give the content."""
+    return reason(error) if isinstance(error, OSError | DataError) else printable(f"{type(error).__name__}: {error}")

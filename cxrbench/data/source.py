@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, check_options, parse_component
-from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
+from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName, printable
 from cxrbench.files import home
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference
@@ -46,7 +47,7 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component} failed: {type(error).__name__}: {error}") from error
     if not isinstance(images, Images):
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
-    return images
+    return replace(images, name=printable(images.name), warnings=tuple(map(printable, images.warnings)))
 
 
 def downloads_folder() -> Path:

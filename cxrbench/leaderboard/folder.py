@@ -51,6 +51,10 @@ class ProtocolFolder:
         """Where the scores behind it lie."""
         return self.external(name, recipe).with_suffix(".csv")
 
+    def skipped(self, external: str = "") -> Path:
+        """Where the list of files that could not be read lies, of an external test set or else of the images themselves."""
+        return (self.path / "external" / external if external else self.path) / "skipped.csv"
+
     def relative(self, path: Path) -> str:
         """Return a path below the folder as entries hold it."""
         return path.relative_to(self.path).as_posix()

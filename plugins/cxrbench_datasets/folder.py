@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 from cxrbench.plugin import ConfigError, DataError, Images, Record
 from cxrbench_datasets.kermany import find_patient
-from cxrbench_datasets.tree import ClassFolder, find_classes, find_root, list_files, list_folders, list_strangers
+from cxrbench_datasets.tree import (
+    ClassFolder,
+    escaped,
+    find_classes,
+    find_root,
+    list_files,
+    list_folders,
+    list_strangers,
+    name_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +29,14 @@ PatientKey = Literal["kermany", "kermany-merged", "file"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReader:
-    """Where the image of a key lies: below a folder."""
+    """Where the image of a key lies: below a folder, under its key unless that is `spelt` otherwise on disk."""
 
     root: Path
+    spelt: Mapping[str, str]
 
     def __call__(self, key: str) -> Path:
         """Return the path of the image."""
-        return self.root / key
+        return self.root / self.spelt.get(key, key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +100,21 @@ def _labels(negative: str, positive: str) -> dict[str, Label]:
 def _load(folder: Path, names: Mapping[str, Label], patient_key: PatientKey) -> Images:
     root = find_root(folder, names) or folder
     classes = find_classes(root, names)
-    files = [_File(path=path, part=part) for part in classes for path in list_files(part.path)]
+    listed = [(part, list_files(part.path)) for part in classes]
+    files = [_File(path=path, part=part) for part, listing in listed for path in listing.files]
     images = [file for file in files if not file.is_mask]
     _check(root, names, classes, images)
     records = sorted((_record(file, root, patient_key) for file in images), key=lambda record: record.key)
-    strangers = [path.relative_to(root).as_posix() for path in list_strangers(root, classes)]
-    warnings = tuple(_warnings(records, masks=len(files) - len(images), strangers=strangers))
-    return Images(name=root.name or "folder", records=records, read=FileReader(root=root), warnings=warnings)
+    left_out = {
+        "being neither a class nor a part": [name_of(path, root) for path in list_strangers(root, classes)],
+        "being links to folders that are listed already": [
+            name_of(path, root) for _, listing in listed for path in listing.repeated
+        ],
+    }
+    warnings = tuple(_warnings(records, masks=len(files) - len(images), left_out=left_out))
+    spelt = {name_of(file.path, root): file.path.relative_to(root).as_posix() for file in images}
+    reader = FileReader(root=root, spelt={key: path for key, path in spelt.items() if key != path})
+    return Images(name=escaped(root.name) or "folder", records=records, read=reader, warnings=warnings)
 
 
 def _check(root: Path, names: Mapping[str, Label], classes: Sequence[ClassFolder], images: Sequence[_File]) -> None:
@@ -125,14 +143,15 @@ def _count(part: ClassFolder, images: Sequence[_File]) -> int:
 
 
 def _record(file: _File, root: Path, patient_key: PatientKey) -> Record:
-    key = file.path.relative_to(root).as_posix()
+    key = name_of(file.path, root)
     patient = None if patient_key == "file" else find_patient(file.path.name, merged=patient_key == "kermany-merged")
     return Record(key=key, label=file.part.label, patient=patient or key, split=file.part.split)
 
 
-def _warnings(records: Sequence[Record], *, masks: int, strangers: Sequence[str]) -> Iterator[str]:
-    if strangers:
-        yield f"left out, being neither a class nor a part: {', '.join(strangers)}"
+def _warnings(records: Sequence[Record], *, masks: int, left_out: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for why, names in left_out.items():
+        if names:
+            yield f"left out, {why}: {', '.join(names)}"
     if masks:
         yield f"left out, being no X-rays, files in folders called masks: {masks:,}"
     if alone := sum(record.patient == record.key for record in records):

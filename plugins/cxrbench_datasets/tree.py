@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 Label = Literal[0, 1]
 Split = Literal["train", "val", "test"]
@@ -45,15 +46,52 @@ def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
 def list_folders(folder: Path) -> list[Path]:
     """List the folders directly in a folder, hidden ones aside."""
     with os.scandir(folder) as entries:
-        return sorted(Path(entry) for entry in entries if not _is_hidden(entry.name) and entry.is_dir())
+        return sorted(Path(entry) for entry in entries if not _is_hidden(entry.name) and _is_folder(entry))
 
 
-def list_files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, hidden ones aside; a dangling link counts, so that whoever opens it can say so."""
-    for place, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        files = (Path(place, name) for name in names if not _is_hidden(name))
-        yield from (file for file in files if file.is_file() or file.is_symlink())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What lies below a folder.
+
+    Attributes:
+        files: whatever is no folder, a pipe or a dangling link included, so that whoever opens it can say so.
+        repeated: links to folders that are listed already, one around them, say; what lies there is not listed again.
+    """
+
+    files: tuple[Path, ...]
+    repeated: tuple[Path, ...]
+
+
+def list_files(folder: Path) -> Listing:
+    """List what lies below a folder, hidden files and folders aside; links to folders are followed once."""
+    files: list[Path] = []
+    repeated: list[Path] = []
+    known: set[tuple[int, int]] = set()
+    waiting = deque([folder])
+    while waiting:
+        place = waiting.popleft()
+        identity = _identity(place)
+        if identity in known:
+            repeated.append(place)
+            continue
+        known.add(identity)
+        with os.scandir(place) as entries:
+            seen = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
+        files += [Path(entry) for entry in seen if not _is_folder(entry)]
+        folders = [entry for entry in seen if _is_folder(entry)]
+        waiting.extendleft(Path(entry) for entry in folders if not entry.is_symlink())
+        waiting.extend(Path(entry) for entry in folders if entry.is_symlink())  # after all that really lie here
+    return Listing(files=tuple(files), repeated=tuple(sorted(repeated)))
+
+
+def name_of(path: Path, root: Path) -> str:
+    """Return a path below a root as text; bytes of a name that are no UTF-8 are escaped, for no file could hold them."""
+    return escaped(path.relative_to(root).as_posix())
+
+
+def escaped(name: str) -> str:
+    """Return text that can be written."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def list_strangers(root: Path, classes: Iterable[ClassFolder]) -> list[Path]:
@@ -68,5 +106,13 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino

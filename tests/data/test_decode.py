@@ -96,8 +96,10 @@ def test_one_hot_pixel_does_not_turn_a_16_bit_film_black(encode):
     [
         ("RGB", (255, 0, 0), 76),
         ("RGB", (90, 90, 90), 90),
-        ("RGBA", (90, 90, 90, 10), 90),
-        ("LA", (90, 10), 90),
+        ("RGBA", (90, 90, 90, 255), 90),
+        ("RGBA", (200, 200, 200, 102), 80),
+        ("LA", (90, 255), 90),
+        ("LA", (200, 102), 80),
         ("1", 1, 255),
         ("L", 90, 90),
     ],
@@ -118,8 +120,13 @@ def test_a_palette_becomes_grey(encode, palette):
     assert (stretch(encode(palette), 8) == 200).all()
 
 
-def test_a_palette_with_transparency_becomes_grey_without_a_warning(encode, palette):
-    assert (stretch(encode(palette, transparency=bytes([0, 128])), 8) == 200).all()
+def test_what_shines_through_is_black(encode, palette):
+    assert np.abs(stretch(encode(palette, transparency=bytes([0, 102])), 8).astype(int) - 80).max() <= 1
+    half = Image.merge("LA", [Image.new("L", (8, 8), 255), Image.new("L", (8, 8), 0)])
+    half.putpixel((3, 3), (255, 255))
+    film = stretch(encode(half), 8)
+    assert film[3, 3] == 255
+    assert film.sum() == 255
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("CMYK", (0, 0, 0, 155)), ("RGB", (100, 100, 100)), ("L", 100)])
@@ -163,7 +170,12 @@ def test_a_truncated_png_is_refused_with_a_reason(encode):
     assert "truncated" in reason_for(content[: len(content) // 2])
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"Notes about the films.\n" * 50], ids=["empty", "one byte", "text"])
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "film.jpeg").touch()
+    assert reason_for(tmp_path / "film.jpeg") == reason_for(b"") == "is empty"
+
+
+@pytest.mark.parametrize("content", [b"\0", b"Notes about the films.\n" * 50], ids=["one byte", "text"])
 def test_what_is_no_image_is_refused(content, tmp_path):
     assert "is no image" in reason_for(content)
     (tmp_path / "film.jpeg").write_bytes(content)

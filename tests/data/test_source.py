@@ -70,6 +70,14 @@ def test_a_folder_goes_to_the_dataset_that_claims_it(host, tree):
     assert [record.label for record in read_images(part, no_fetch).records] == [0, 1]
 
 
+def test_names_of_folders_are_told_in_one_line(host, tree):
+    odd = tree.rename(tree.with_name("wa\nrd \udcff"))
+    (odd / "CO\u202eVID").mkdir()
+    images = read_images(find_dataset(str(odd), host), no_fetch)
+    assert images.name == "wa\\nrd \\xff"
+    assert "left out, being neither a class nor a part: CO\\u202eVID" in images.warnings
+
+
 def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
     (tree / "films.csv").write_text("path,label\nNORMAL/a.png,0\nPNEUMONIA/b.png,1\n")
     part = find_dataset(str(tree / "films.csv"), host)

@@ -1,0 +1,26 @@
+"""The list of files that could not be read, beside the results that were made without them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from cxrbench.errors import printable
+from cxrbench.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Write key and reason of every file that was skipped as CSV; with none, remove the list of an earlier run."""
+    if not skipped:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("key", "reason"))
+    table.writerows((printable(key), printable(reason)) for key, reason in skipped)
+    write_text(path, text.getvalue())

@@ -1,0 +1,133 @@
+"""What is not read as it was catalogued stops the run, and nothing of it is kept under the old digest."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from cxrbench.data.dataset import catalogue_images
+from cxrbench.data.decode import decode
+from cxrbench.errors import DataError
+
+FEW = 4
+EIO = OSError(5, "Input/output error")
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Put few images into a shard."""
+    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
+
+
+@pytest.fixture
+def files(films_of, tmp_path):
+    """Write twelve films, that is three shards."""
+    contents = films_of(12)
+    for key, content in contents.items():
+        (tmp_path / key).write_bytes(content)
+    return {key: tmp_path / key for key in contents}
+
+
+@pytest.fixture
+def catalogued(files, images_of, decoding):
+    """Catalogue the films."""
+    images = images_of(files)
+    return files, images, catalogue_images(images, decoding)
+
+
+def stopped(catalogue):
+    with pytest.raises(DataError) as caught:
+        list(catalogue.decode())
+    assert caught.value.exit_code == 3
+    return str(caught.value)
+
+
+def other_film(path, encode):
+    path.write_bytes(encode(np.full((10, 12), 77, dtype=np.uint8)))
+
+
+def gone(path, encode):
+    path.unlink()
+
+
+def pipe(path, encode):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def emptied(path, encode):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [other_film, gone, pipe, emptied])
+def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_next_one(
+    catalogued, load, decoding, encode, change
+):
+    files, images, catalogue = catalogued
+    change(files["6.png"], encode)
+    assert stopped(catalogue).startswith("6.png changed while the run was reading it")
+    assert 1 in catalogue.pixels.films.missing()
+    assert 6 not in catalogue.pixels.files()
+    again = load(images, decoding)
+    assert again.pixels.digest != catalogue.pixels.digest
+    if change is other_film:
+        assert again.skipped == ()
+        assert (again.pixels.films.gather(again.rows)[6] == 77).all()
+    else:
+        assert [key for key, _ in again.skipped] == ["6.png"]
+
+
+def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
+    images, before = images_of(files), files["6.png"].read_bytes()
+    catalogue = catalogue_images(images, decoding)
+    other_film(files["6.png"], encode)
+    stopped(catalogue)
+    files["6.png"].write_bytes(before)
+    again = load(images, decoding)
+    assert again.pixels == catalogue.pixels
+    np.testing.assert_array_equal(again.pixels.films.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(films_of, images_of, decoding, load):
+    contents = films_of(12)
+    catalogue = catalogue_images(images_of(contents), decoding)
+    whole = contents["6.png"]
+    contents["6.png"] = EIO
+    assert stopped(catalogue) == (
+        "6.png changed while the run was reading it (now: Input/output error): run again when nobody writes to it"
+    )
+    contents["6.png"] = whole
+    dataset = load(images_of(contents), decoding)
+    assert dataset.skipped == ()
+    assert dataset.pixels == catalogue.pixels
+    np.testing.assert_array_equal(dataset.pixels.films.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(films_of, images_of, decoding, load):
+    contents = films_of(12)
+    whole, contents["6.png"] = contents["6.png"], EIO
+    catalogue = catalogue_images(images_of(contents), decoding)
+    contents["6.png"] = whole
+    assert stopped(catalogue).startswith("6.png changed while the run was reading it: run again")
+    assert load(images_of(contents), decoding).skipped == ()
+
+
+def test_another_trouble_is_another_content(films_of, images_of, decoding, load):
+    contents = films_of(3)
+    first = load(images_of(contents | {"1.png": EIO}), decoding)
+    second = load(images_of(contents | {"1.png": OSError(40, "Too many levels of symbolic links")}), decoding)
+    assert (first.skipped, second.skipped) == (
+        (("1.png", "Input/output error"),),
+        (("1.png", "Too many levels of symbolic links"),),
+    )
+    assert first.pixels.digest != second.pixels.digest
+
+
+def test_shards_that_were_whole_before_are_kept(files, images_of, decoding, encode):
+    catalogue = catalogue_images(images_of(files), decoding)
+    other_film(files["10.png"], encode)
+    stopped(catalogue)
+    assert 0 not in catalogue.pixels.films.missing()

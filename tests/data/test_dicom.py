@@ -1,0 +1,299 @@
+"""DICOM films become the greys that a viewer shows, and what is no single film says so."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from cxrbench.data.dataset import catalogue_images
+from cxrbench.data.decode import decode, examine
+from cxrbench.data.dicom import is_dicom
+from cxrbench.errors import DataError
+
+SIDE = 64
+RAMP = np.arange(SIDE * SIDE, dtype=np.int64).reshape(SIDE, SIDE)
+"""4,096 different values: all that 12 bits hold."""
+SHARES = RAMP / RAMP.max()
+COMPRESSED = (uid.RLELossless, uid.JPEGLosslessSV1, uid.JPEGLossless, uid.JPEGLSLossless, uid.JPEG2000Lossless)
+
+
+def grey(content):
+    return decode(content, size=SIDE, resize="stretch").astype(float)
+
+
+def reason_for(content):
+    with pytest.raises(DataError) as caught:
+        grey(content)
+    return str(caught.value)
+
+
+def between_percentiles(values):
+    low, high = np.percentile(values, (0.5, 99.5))
+    return ((values - low) / (high - low) * 255).clip(0, 255)
+
+
+def table(data, first=0, bits=16):
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [len(data), first, bits])
+    item.add_new("LUTData", "US", [int(value) for value in data])
+    return Sequence([item])
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_films_without_a_window_are_scaled_as_16_bit_pngs_are(dicom, bits, signed):
+    values = (SHARES * (2**bits - 1)).astype(np.int64) - signed * 2 ** (bits - 1)
+    content = dicom(values.astype(np.int16 if signed else np.uint16), BitsStored=bits)
+    np.testing.assert_allclose(grey(content), between_percentiles(values), atol=1)
+    facts = examine(content, size=SIDE, resize="stretch")[1]
+    assert (facts.bits, facts.colour, facts.width, facts.height) == (bits, False, SIDE, SIDE)
+
+
+def test_8_bits_are_taken_as_they_are_as_of_any_other_file(dicom):
+    film = np.full((SIDE, SIDE), 100, dtype=np.uint8)
+    film[0] = 90
+    np.testing.assert_array_equal(grey(dicom(film)), film)
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16])
+def test_every_uncompressed_syntax_gives_the_same(dicom, syntax, kind):
+    film = (RAMP % 256).astype(kind)
+    np.testing.assert_array_equal(grey(dicom(film, syntax)), grey(dicom(film)))
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_every_lossless_compression_gives_the_same(dicom, syntax, bits):
+    film = (SHARES * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    np.testing.assert_array_equal(grey(dicom(film, syntax, BitsStored=bits)), grey(dicom(film, BitsStored=bits)))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_baseline_jpeg_gives_nearly_the_same(dicom, encode, mode):
+    film = np.asarray(Image.fromarray((SHARES * 255).astype(np.uint8)).convert(mode))
+    photometric = "MONOCHROME2" if mode == "L" else "YBR_FULL_422"
+    jpeg = encode(film, "JPEG", quality=95)
+    content = dicom(film, uid.JPEGBaseline8Bit, jpeg=jpeg, PhotometricInterpretation=photometric)
+    np.testing.assert_allclose(grey(content), SHARES * 255, atol=4)
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEG2000, uid.JPEGLSNearLossless], ids=lambda syntax: syntax.keyword)
+def test_lossy_compressions_of_12_bits_are_read(dicom, syntax):
+    film = RAMP.astype(np.uint16)
+    np.testing.assert_allclose(grey(dicom(film, syntax, BitsStored=12)), between_percentiles(film), atol=4)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 2048, "WindowWidth": 4096}])
+def test_monochrome1_is_turned_into_white_bones(dicom, photometric, window):
+    film = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, PhotometricInterpretation=photometric, **window))
+    assert (film[0, 0], film[-1, -1]) == ((255, 0) if photometric == "MONOCHROME1" else (0, 255))
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_an_inverse_presentation_is_inverted_once(dicom, photometric):
+    film = RAMP.astype(np.uint16)
+    content = dicom(film, BitsStored=12, PresentationLUTShape="INVERSE", PhotometricInterpretation=photometric)
+    assert (grey(content)[0, 0], grey(content)[-1, -1]) == (255, 0)
+
+
+def linear(values, centre, width):
+    return ((values - (centre - 0.5)) / (width - 1) + 0.5).clip(0, 1) * 255  # PS3.3 C.11.2.1.2.1
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("LINEAR", lambda values: linear(values, 1000, 500)),
+        ("LINEAR_EXACT", lambda values: ((values - 1000) / 500 + 0.5).clip(0, 1) * 255),
+        ("SIGMOID", lambda values: 255 / (1 + np.exp(-4 * (values - 1000) / 500))),
+    ],
+)
+def test_a_window_is_applied_by_its_function(dicom, function, expected):
+    window = {"WindowCenter": 1000, "WindowWidth": 500, "VOILUTFunction": function}
+    np.testing.assert_allclose(grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **window)), expected(RAMP), atol=1)
+
+
+def test_a_window_is_about_rescaled_values_and_the_first_of_several_counts(dicom):
+    rescale = {"RescaleSlope": 2, "RescaleIntercept": -1000}
+    windows = {"WindowCenter": [3000, 40], "WindowWidth": [2000, 400]}
+    found = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **rescale, **windows))
+    np.testing.assert_allclose(found, linear(RAMP * 2.0 - 1000, 3000, 2000), atol=1)
+
+
+@pytest.mark.parametrize(
+    "window", [{"WindowWidth": 0}, {"WindowWidth": 0.5}, {"WindowWidth": -5}, {"WindowCenter": None}, {"WindowWidth": ""}]
+)
+def test_a_window_that_means_nothing_is_none(dicom, window):
+    given = {"WindowCenter": 1000, "WindowWidth": 500} | window
+    content = dicom(
+        RAMP.astype(np.uint16), BitsStored=12, **{name: value for name, value in given.items() if value is not None}
+    )
+    np.testing.assert_allclose(grey(content), between_percentiles(RAMP), atol=1)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_a_voi_table_is_used_before_a_window_and_its_own_range_counts(dicom, bits):
+    squares = (np.arange(4096) ** 2 / 4095**2 * 4095).astype(int)
+    content = dicom(
+        RAMP.astype(np.uint16), BitsStored=12, VOILUTSequence=table(squares, bits=bits), WindowCenter=9, WindowWidth=9
+    )
+    np.testing.assert_allclose(grey(content), SHARES**2 * 255, atol=1)
+
+
+def test_a_modality_table_comes_before_all_else(dicom):
+    falling = np.arange(4095, -1, -1)
+    content = dicom(
+        RAMP.astype(np.uint16), BitsStored=12, ModalityLUTSequence=table(falling), WindowCenter=2048, WindowWidth=4096
+    )
+    np.testing.assert_allclose(grey(content), (1 - SHARES) * 255, atol=1)
+
+
+def test_other_things_in_unused_bits_are_left_out(dicom):
+    above = (RAMP | 0xA000).astype(np.uint16)
+    below = ((RAMP << 4) | 5).astype(np.uint16)
+    expected = grey(dicom(RAMP.astype(np.uint16), BitsStored=12))
+    np.testing.assert_array_equal(grey(dicom(above, BitsStored=12)), expected)
+    np.testing.assert_array_equal(grey(dicom(below, BitsStored=12, HighBit=15)), expected)
+
+
+def test_colours_become_their_luma(dicom, encode):
+    film = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(grey(dicom(film)), grey(encode(film)))
+    assert examine(dicom(film), size=SIDE, resize="stretch")[1].colour
+
+
+def test_palette_colours_are_looked_up(dicom):
+    film = (RAMP % 256).astype(np.uint8)
+    content = pydicom.dcmread(io.BytesIO(dicom(film, PhotometricInterpretation="PALETTE COLOR")))
+    for colour in ("Red", "Green", "Blue"):
+        content.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, 16])
+        content.add_new(
+            f"{colour}PaletteColorLookupTableData", "OW", (np.arange(255, -1, -1) * 257).astype(np.uint16).tobytes()
+        )
+    buffer = io.BytesIO()
+    content.save_as(buffer)
+    np.testing.assert_allclose(grey(buffer.getvalue()), 255 - film, atol=1)
+
+
+def test_what_is_no_single_film_says_so(dicom):
+    film = np.zeros((SIDE, SIDE), dtype=np.uint16)
+    assert reason_for(dicom(np.zeros((SIDE * 2, SIDE), np.uint16), Rows=SIDE, NumberOfFrames=2)) == (
+        "is DICOM with 2 frames: save the one that is meant by itself"
+    )
+    assert reason_for(dicom(film, PixelData=None)) == "is DICOM without an image, or cut off before it"
+    assert reason_for(dicom(film, Rows=0)) == "is DICOM that claims to be 64 x 0 pixels"
+    assert reason_for(dicom(film, Rows=65535, Columns=65535)).startswith("is too large: DICOM of 65,535 x 65,535 pixels")
+    assert "neither grey nor" in reason_for(dicom(film, PhotometricInterpretation="HSV"))
+    assert "are not what its header says" in reason_for(dicom(film)[:-100])
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.MPEG2MPML, uid.HTJ2KLossless, uid.UID("1.2.840.10008.1.2.4.94")], ids=lambda syntax: syntax.keyword
+)
+def test_a_syntax_that_cannot_be_read_is_named(dicom, syntax):
+    reason = reason_for(dicom(np.zeros((SIDE, SIDE), dtype=np.uint8), syntax, jpeg=b"\xff\x4f\xff\x51"))
+    assert syntax.name in reason
+
+
+def test_dicom_is_told_by_its_content_alone(dicom, tmp_path):
+    film = RAMP.astype(np.uint16)
+    expected = grey(dicom(film))
+    path = tmp_path / "film.jpeg"
+    path.write_bytes(dicom(film))
+    np.testing.assert_array_equal(grey(path), expected)
+    for syntax in (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian):
+        whole = dicom(film, syntax)
+        bare = whole[whole.index(b"\x00\x08" if syntax == uid.ExplicitVRBigEndian else b"\x08\x00", 300) :]
+        for content in (whole[132:], bare):
+            assert is_dicom(content)
+            np.testing.assert_array_equal(grey(content), expected)
+
+
+def test_no_other_film_is_taken_for_dicom(encode):
+    film = (SHARES * 255).astype(np.uint8)
+    for kind in ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000"):
+        assert not is_dicom(encode(film, kind))
+    assert not is_dicom(b"")
+    assert not is_dicom(b"path,label\n" * 40)
+
+
+BUNDLED = {
+    "JPEG2000.dcm": 1024,
+    "JPEGLSNearLossless_08.dcm": 45,
+    "MR_small_RLE.dcm": 64,
+    "MR_small_bigendian.dcm": 64,
+    "MR_small_implicit.dcm": 64,
+    "MR_small_jp2klossless.dcm": 64,
+    "MR_small_jpeg_ls_lossless.dcm": 64,
+    "CT_small.dcm": 128,
+    "SC_rgb_jpeg_gdcm.dcm": 100,
+    "SC_ybr_full_422_uncompressed.dcm": 100,
+    "ExplVR_LitEndNoMeta.dcm": 0,
+    "examples_palette.dcm": 350,
+}
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_files_of_other_makers_are_read(name):
+    path = Path(pydicom.__file__).parent / "data" / "test_files" / name
+    if not path.is_file():
+        pytest.skip("this release of pydicom does not bring the file")
+    if not BUNDLED[name]:
+        assert reason_for(path) == "is DICOM without an image, or cut off before it"
+    else:
+        assert examine(path, size=SIDE, resize="stretch")[1].height == BUNDLED[name]
+
+
+def test_every_syntax_gives_the_film_of_the_uncompressed_one():
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    expected = grey(folder / "MR_small.dcm")
+    assert expected.std() > 20
+    for name in ("RLE", "bigendian", "implicit", "jp2klossless", "jpeg_ls_lossless", "expb", "padded"):
+        np.testing.assert_array_equal(grey(folder / f"MR_small_{name}.dcm"), expected)
+
+
+WITHOUT_PYDICOM = """
+import sys
+from pathlib import Path
+sys.modules["pydicom"] = None
+from cxrbench.data.decode import examine_anything
+from cxrbench.errors import DataError
+try:
+    examine_anything(Path(sys.argv[1]).read_bytes(), size=8, resize="stretch")
+except DataError as error:
+    print(error)
+"""
+
+
+def test_without_the_package_the_reason_says_what_to_install(dicom, tmp_path):
+    (tmp_path / "film.dcm").write_bytes(dicom(RAMP.astype(np.uint16)))
+    command = [sys.executable, "-c", WITHOUT_PYDICOM, str(tmp_path / "film.dcm")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "is DICOM, for which a package is needed: pip install 'cxrbench[dicom]'\n"
+    assert done.stderr == ""
+
+
+def test_what_was_skipped_without_the_package_is_not_skipped_with_it_for_ever(
+    dicom, images_of, films_of, decoding, monkeypatch
+):
+    def key(contents):
+        return catalogue_images(images_of(contents), decoding).pixels.digest
+
+    films, mixed = films_of(3), films_of(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
+    before = key(films), key(mixed)
+    monkeypatch.setattr("cxrbench.data.dicom.PACKAGES", ("no-such-package",))
+    after = key(films), key(mixed)
+    assert after[0] == before[0]  # nothing else is decoded anew
+    assert after[1] != before[1]

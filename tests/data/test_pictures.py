@@ -1,0 +1,190 @@
+"""Orientation, colours, several images in one file, formats, and films of 30,000 pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base as Tag
+
+from cxrbench.data.decode import decode, examine
+from cxrbench.errors import DataError
+
+ROWS, COLUMNS = np.mgrid[:48, :64]
+FILM = (ROWS * 3 + COLUMNS).astype(np.uint8)
+"""Bright at the lower right alone, so that every turn shows."""
+
+
+def grey(content, size=48):
+    return decode(content, size=size, resize="stretch").astype(int)
+
+
+def reason_for(content):
+    with pytest.raises(DataError) as caught:
+        grey(content)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_film_is_turned_as_its_exif_says(encode, kind, mode, turn):
+    image = Image.fromarray(FILM).convert(mode)
+    exif = Image.Exif()
+    exif[Tag.Orientation] = turn
+    options = {"quality": 100} if kind in {"JPEG", "WEBP"} else {}
+    content = encode(image, kind, exif=exif, **options)
+    image.getexif()[Tag.Orientation] = turn
+    upright = np.asarray(ImageOps.exif_transpose(image).convert("L"))
+    np.testing.assert_allclose(grey(content), grey(upright), atol=4)
+    facts = examine(content, size=48, resize="stretch")[1]
+    assert (facts.height, facts.width) == upright.shape
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0"]
+)
+def test_broken_exif_turns_nothing_and_says_nothing(encode, exif, recwarn):
+    content = encode(FILM, "JPEG", exif=exif)
+    np.testing.assert_array_equal(grey(content), grey(encode(FILM, "JPEG")))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("turn", [0, 9, 77])
+def test_an_orientation_that_does_not_exist_turns_nothing(encode, turn):
+    exif = Image.Exif()
+    exif[Tag.Orientation] = turn
+    np.testing.assert_array_equal(grey(encode(FILM, "JPEG", exif=exif)), grey(encode(FILM, "JPEG")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF", "PPM", "JPEG2000"])
+def test_every_lossless_format_gives_the_same_whatever_it_is_called(encode, kind, tmp_path):
+    (tmp_path / "film.jpeg").write_bytes(encode(FILM, kind))
+    np.testing.assert_array_equal(grey(tmp_path / "film.jpeg"), grey(FILM))
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_raw_16"])
+def test_tiffs_of_8_and_16_bits_are_read(encode, compression):
+    sixteen = compression == "tiff_raw_16"
+    content = encode((FILM.astype(np.uint16) * 200) if sixteen else FILM, "TIFF", compression="raw" if sixteen else compression)
+    low, high = np.percentile(FILM, (0.5, 99.5))
+    expected = ((FILM - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8) if sixteen else FILM
+    np.testing.assert_allclose(grey(content), grey(expected), atol=1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_is_read_in_its_luma(encode, kind):
+    content = encode(Image.fromarray(FILM).convert("RGB").convert("CMYK"), kind, **({"quality": 95} if kind == "JPEG" else {}))
+    np.testing.assert_allclose(grey(content), grey(FILM), atol=4)
+
+
+@pytest.mark.parametrize(("kind", "several"), [("GIF", "2"), ("PNG", "2"), ("WEBP", "2"), ("TIFF", "2")])
+def test_several_images_in_one_file_are_refused_with_their_number(kind, several):
+    buffer, other = io.BytesIO(), Image.fromarray(255 - FILM)
+    Image.fromarray(FILM).save(buffer, kind, save_all=True, append_images=[other])
+    assert reason_for(buffer.getvalue()) == f"holds {several} images: save the one that is meant by itself"
+
+
+def test_a_photograph_with_its_thumbnail_is_one_image():
+    buffer = io.BytesIO()
+    Image.fromarray(FILM).save(buffer, "MPO", save_all=True, append_images=[Image.new("L", (8, 8))], quality=95)
+    np.testing.assert_allclose(grey(buffer.getvalue()), grey(FILM), atol=4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_refused(encode, value):
+    film = FILM.astype(np.float32)
+    film[3, 4] = value
+    assert reason_for(encode(film, "TIFF")) == "holds values that are no numbers"
+
+
+def test_programs_that_draw_an_image_are_not_run(encode):
+    assert reason_for(encode(Image.fromarray(FILM), "EPS")) == "is no image of a known format"
+
+
+def test_no_words_of_a_header_are_in_a_reason():
+    assert "Doe" not in reason_for(b"P5\n# Jane^Doe\nJane^Doe 3\n255\n")
+    assert "Doe" not in reason_for(b"P2\n3 3\n255\nJane^Doe 1 2 3 4 5 6 7 8")
+
+
+def png_of_one_grey(width, height, bits=8):
+    """Return a PNG of rows that repeat a pattern, made without holding it in memory."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    packer, packed = zlib.compressobj(1), []
+    noise = np.random.default_rng(0)
+    for row in range(height):
+        if row % 1000 == 0:  # no film is as empty as a bomb
+            line = b"\0" + noise.integers(0, 256, width * bits // 8, dtype=np.uint8).tobytes()
+        packed.append(packer.compress(line if row % 1000 < 4 else b"\0" * (width * bits // 8 + 1)))
+    packed.append(packer.flush())
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"".join(packed)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height", "bits"), [(30_000, 4_000, 8), (4_000, 30_000, 16)])
+def test_a_film_of_30000_pixels_on_one_side_is_read(width, height, bits):
+    content = png_of_one_grey(width, height, bits)
+    film, facts = examine(content, size=50, resize="stretch")
+    assert (facts.width, facts.height, facts.bits) == (width, height, bits)
+    assert film.shape == (50, 50)
+    assert film.std() > 0
+
+
+def test_a_large_film_is_the_small_one(encode):
+    side = np.arange(9_500)
+    film = ((np.outer(np.sin(side / 900), np.cos(side / 700)) + 1) * 127).astype(np.uint8)
+    small = decode(film, size=64, resize="stretch").astype(int)
+    for content in (encode(film, "JPEG"), encode(film, "TIFF")):
+        np.testing.assert_allclose(grey(content, 64), small, atol=2)
+
+
+def test_a_film_that_needs_too_much_memory_is_named_with_what_it_needs():
+    content = bytearray(png_of_one_grey(64, 64))
+    content[16:26] = struct.pack(">IIBB", 30_000, 30_000, 8, 2)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    assert reason_for(bytes(content)).startswith("is a decompression bomb")
+    padded = bytes(content) + bytes(2_000_000)  # large enough not to be a bomb
+    assert reason_for(padded).startswith("is too large: 30,000 x 30,000 pixels take 3.6 GB")
+
+
+def test_no_more_than_the_bytes_of_a_bomb_are_taken(tmp_path):
+    (tmp_path / "bomb.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + _ihdr(60_000, 60_000) + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
+    program = "import sys; from pathlib import Path; from cxrbench.data.decode import decode; import resource\n" + (
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: decode(Path(sys.argv[1]), size=8, resize='stretch')\n"
+        "except Exception as error: print(error)\n"
+        "taken = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))\n"
+        "print(taken - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "bomb.png")], capture_output=True, text=True, check=True
+    )
+    reason, kilobytes = done.stdout.splitlines()
+    assert reason.startswith("is a decompression bomb: ")
+    assert int(kilobytes) < 200_000
+
+
+def _ihdr(width, height):
+    data = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return struct.pack(">I", 13) + data + struct.pack(">I", zlib.crc32(data))
+
+
+def test_warnings_of_pillow_are_not_the_users(encode):
+    content = bytearray(encode(FILM, "TIFF", compression="tiff_lzw"))
+    content[4:8] = b"\xff\xff\0\0"
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        reason_for(bytes(content))
+    assert heard == []
