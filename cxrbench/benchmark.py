@@ -5,12 +5,13 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.afresh import open_records, start_over
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
@@ -24,7 +25,7 @@ from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.attempts import newest_attempt
 from cxrbench.lineup import line_up
 from cxrbench.majority import NAME as MAJORITY
 from cxrbench.majority import enter_majority
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from cxrbench.features.extraction import Extraction
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
     from cxrbench.progress import Progress
@@ -79,6 +81,7 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     Raises:
         ConfigError: a setting that cannot be meant, or other images than those asked for.
         DataError: images that no fair comparison can be made with.
+        StorageLost: the database of studies does not come back; as with an interrupt, nothing that was finished is lost.
         KeyboardInterrupt: what was finished is on disk; the same call goes on from there.
     """
     refuse_inside_worker()
@@ -91,17 +94,26 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     lineup = line_up(host, settings, downloader)
     limits = _limits(settings, progress)
 
-    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
+    with (
+        ExitStack() as at_end,
+        open_records(settings.storage, progress.warn) as database,
+        kept_below(settings.cache_gb, progress) as claim,
+        open_executor(settings.workers, limits) as executor,
+    ):
         sources = _catalogue(source, external, settings, downloader)  # meanwhile, the workers import Keras
         if like and like.fingerprint != sources.main.fingerprint:
             raise ConfigError(
                 f"--data {settings.data}: these are other images, or other labels or patients, than those asked for "
                 f"({like.dataset}): fingerprint {sources.main.fingerprint[:12]}, not {like.fingerprint[:12]}"
             )
-        folder = ProtocolFolder(out=settings.out, protocol=_protocol(settings, source, sources.main, engine))
-        running = {MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)}
-        folder.check(running)
-        needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, folder.protocol, downloader))
+        folder = newest_attempt(settings.out, _protocol(settings, source, sources.main, engine), database)
+        if not settings.fresh:
+            folder.check({MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)})
+        everything = _needed(lineup.recipes, sources, folder.protocol, downloader)
+        if settings.fresh:
+            folder = start_over(folder, engine, everything, progress)
+        at_end.callback(folder.drop_if_empty)
+        needed = _unfinished(folder, engine, sources, everything)
         underway = _extract(sources, needed, claim, executor, progress)
         contest = _contest(settings, source, engine, sources, folder)
         for warning in contest.warnings:

@@ -119,5 +119,5 @@ def test_a_generous_study_is_in_one_readable_file(path):
     for number in range(30):
         written.add(Trial(number=number, params=PARAMS, state="failed", reason=f"reason {number}"))
     assert [trial.number for trial in record(path).finished()] == list(range(30))
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
     assert all(isinstance(json.loads(line), dict) for line in path.read_text(encoding="utf-8").splitlines())
