@@ -104,6 +104,7 @@ def postgresql():
             *("--auth=scram-sha-256", "--pwfile", folder / "password"),
         )
         with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.write("fsync = off\n")  # the server dies in these tests, the machine does not
             file.write(f"port = {server.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n")
         server.control("start")
         yield server

@@ -117,10 +117,10 @@ def _connected(url: URL) -> RDBStorage:
     setting = f"--storage {_masked(url)}"
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigError(f"{setting}: a database in memory keeps nothing; write it like sqlite:///FILE")
-    engine = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
     for again in reversed(range(OPENINGS)):
         try:
-            return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=dict(engine))
+            engine = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
+            return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=engine)
         except ImportError:
             raise ConfigError(f"{setting}: the driver of {url.drivername} is not installed: {_remedy(url)}") from None
         except ArgumentError:
@@ -163,7 +163,10 @@ def _is_the_databases(error: BaseException) -> bool:
 def _may_be_a_race(error: BaseException) -> bool:
     from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-    return isinstance(_cause(error), (IntegrityError, OperationalError, ProgrammingError)) and "exist" in str(error)
+    found = _cause(error)
+    return isinstance(found, IntegrityError) or (
+        isinstance(found, (OperationalError, ProgrammingError)) and "exists" in str(found)  # the table, or its index
+    )
 
 
 def _cause(error: BaseException) -> BaseException:
