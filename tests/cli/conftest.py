@@ -63,6 +63,12 @@ def place(tmp_path):
     return Place(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def make_place():
+    """Return what makes a place of any folder, for several tests."""
+    return Place
+
+
 @pytest.fixture
 def here(place, monkeypatch, capsys, tensorflow_ready):
     """Return a function that runs a command in this process, in the folder of `place` and with its surroundings."""
