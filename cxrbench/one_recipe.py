@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
-from cxrbench.errors import StorageLost, StudyDamaged
+from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
@@ -45,7 +45,7 @@ def compete(
         return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
         return _compete(contest, recipe, prepared, executor, on_trial=on_trial, on_resume=on_resume)
-    except StorageLost:
+    except (DiskFull, StorageLost):
         raise
     except (SealBroken, StudyDamaged) as error:
         return contest.blank_entry(recipe, "failed", str(error))

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, DiskFull
 from cxrbench.failures import reason_of, used_too_much
+from cxrbench.files import FULL
 from cxrbench.output import kept_output
 
 if TYPE_CHECKING:
@@ -54,12 +56,16 @@ class Asked(Generic[T]):
     keywords: dict[str, Any]
 
 
-def start_worker(memory: int | None = None) -> None:
-    """Give the process one thread and no more memory than it may use, leave Ctrl-C to the parent, and import Keras."""
+def start_worker(scratch: Path, memory: int | None = None) -> None:
+    """Give the process one thread, a folder for temporary files and no more memory than it may use, and import Keras.
+
+    Ctrl-C is left to the parent.
+    """
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -113,6 +119,8 @@ def answer(asked: Asked[T]) -> Returned[T]:
 
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFull(str(error))
     if memory and (isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"):  # TensorFlow's
         return used_too_much(memory)
     if isinstance(error, SystemExit):

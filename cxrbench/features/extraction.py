@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when the same components come to other numbers: part of every cache key."""
 BATCH = 32
 WIDEST = 2**16

@@ -93,7 +93,7 @@ def extract_missing(
     One backbone after the other, because a worker builds and compiles each that it meets. `stage` is what the progress is
     told as.
     """
-    missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
+    missing = {extraction: _missing(extraction, progress, stage) for extraction in extractions}
     underway = Underway({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
 
@@ -121,7 +121,20 @@ def extract_missing(
     return underway
 
 
+def _missing(extraction: Extraction, progress: Progress, stage: str) -> set[int]:
+    features = extraction.features
+    if damaged := features.damaged():
+        progress.warn(
+            f"{stage}, {extraction.backbone.component}: {len(damaged)} of {features.shards} parts were damaged on disk and "
+            "are extracted again"
+        )
+    return set(features.missing())
+
+
 def _timed(extraction: Extraction, shard: int) -> float:
-    start = time.perf_counter()
-    extract_shard(extraction, shard)
-    return time.perf_counter() - start
+    """Extract a shard unless another process did in the meantime; return the seconds that it took."""
+    with extraction.features.writing(shard) as is_missing:
+        start = time.perf_counter()
+        if is_missing:
+            extract_shard(extraction, shard)
+        return time.perf_counter() - start

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from cxrbench.errors import CxrbenchError, StudyDamaged
+from cxrbench.locks import waited_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,21 +24,19 @@ BLOCK = 1 << 16
 class SystemLock:
     """The operating system's lock of a journal: it dies with its holder, on NFS, too, and whoever gets it finds whole lines.
 
-    Optuna's own locks are files that a killed process leaves behind; everybody then waits until they are old. The lock file has
-    a folder of its own, because Optuna takes JOURNAL.lock for a held lock of its kind.
+    Optuna's own locks are files that a killed process leaves behind; everybody then waits until they are old. It is not called
+    JOURNAL.lock, because Optuna takes that for a held lock of its kind.
     """
 
     def __init__(self, journal: Path) -> None:
         """Remember which journal; nothing is locked yet."""
-        folder = journal.parent / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
         self._journal = journal
-        self._lock = FileLock(folder / f"{journal.name}.lock", poll_interval=0.01)
+        self._held = ExitStack()
 
     def acquire(self) -> bool:
         """Wait for the lock, and cut off the half line of whoever was killed with it."""
         try:
-            self._lock.acquire()
+            self._held.enter_context(waited_for(self._journal.with_suffix(".writing.lock")))
         except OSError as error:
             raise CxrbenchError(
                 f"{self._journal} cannot be locked: {error.strerror}; put --out on another file system, or use --storage"
@@ -45,13 +44,13 @@ class SystemLock:
         try:
             cut_unfinished_line(self._journal)
         except BaseException:
-            self._lock.release()
+            self._held.close()
             raise
         return True
 
     def release(self) -> None:
         """Let the next one in."""
-        self._lock.release()
+        self._held.close()
 
 
 def open_journal(path: Path) -> JournalStorage:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cxrbench.files import needing_room
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
 
@@ -32,6 +34,7 @@ class StudyRecord:
         """Open the record at `place`, or begin it; `about` is for whoever looks at the study with Optuna's tools.
 
         Raises:
+            DiskFull: no room for a journal.
             StudyDamaged: a journal that cannot be read any more.
             StorageLost: a database that does not answer.
         """
@@ -39,7 +42,7 @@ class StudyRecord:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        self._insist = _once if isinstance(place, Path) else place.insist
+        self._insist = partial(_with_room, place.parent) if isinstance(place, Path) else place.insist
         self._study = self._insist(lambda: _open_study(place, name, about or {}))
 
     def finished(self) -> list[Trial]:
@@ -90,8 +93,9 @@ class StudyRecord:
         return [found[number] for number in sorted(found)]
 
 
-def _once(call: Callable[[], T]) -> T:
-    return call()
+def _with_room(folder: Path, call: Callable[[], T]) -> T:
+    with needing_room(folder):
+        return call()
 
 
 def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> OptunaStudy:

@@ -6,7 +6,7 @@ from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import CxrbenchError, PluginError
+from cxrbench.errors import CxrbenchError, DiskFull, PluginError
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.failures import is_lost, log_of, reason_of, with_log
 from cxrbench.plugin.contracts import Trial
@@ -172,6 +172,8 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
     """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
     try:
         result = call.result()
+    except DiskFull:
+        raise
     except Exception as error:
         return Trial(number=number, params=params, state="failed", reason=reason_of(error), log=log_of(error))
     if result.pruned:

@@ -31,8 +31,8 @@ def undisturbed(small_place, postgresql):
 
 
 @pytest.fixture(scope="module")
-def small_place(tmp_path_factory, make_place):
-    return make_place(tmp_path_factory.mktemp("storage"))
+def small_place(tmp_path_factory, place_at):
+    return place_at(tmp_path_factory.mktemp("storage"))
 
 
 def outcome(place, out):

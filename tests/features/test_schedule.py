@@ -50,7 +50,10 @@ class Counts(Silence):
     """Knows what it heard."""
 
     def __init__(self):
-        self.heard = []
+        self.heard, self.warned = [], []
+
+    def warn(self, line):
+        self.warned.append(line)
 
     def begin(self, stage, total):
         self.heard.append((stage, total))
@@ -128,13 +131,24 @@ def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of
 def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
     extract_missing([extraction], range(5), ThisProcess(), Silence())
-    damage(extraction, 2)
-    changed = content(extraction)
     executor = Recording()
     underway = extract_missing([extraction], range(5), executor, Silence())
     assert executor.asked == []
     assert underway.wait(extraction) == Extracted()
-    assert content(extraction) == changed
+
+
+def test_a_shard_that_was_damaged_on_disk_is_extracted_again_and_told_of(extraction_of, pixels_with):
+    extraction = extraction_of(pixels=pixels_with(ROWS))
+    extract_missing([extraction], range(5), ThisProcess(), Silence())
+    written = content(extraction)
+    damage(extraction, 2)
+    executor, progress = Recording(), Counts()
+    extract_missing([extraction], range(5), executor, progress)
+    assert executor.asked == [(extraction, 2)]
+    assert progress.warned == [
+        f"features, {extraction.backbone.component}: 1 of 5 parts were damaged on disk and are extracted again"
+    ]
+    assert content(extraction) == written
 
 
 def test_what_nobody_asked_for_has_taken_no_time(extraction_of):

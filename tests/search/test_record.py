@@ -126,7 +126,7 @@ def test_a_generous_study_is_in_one_readable_file(path):
     for number in range(30):
         written.add(Trial(number=number, params=PARAMS, state="failed", reason=f"reason {number}"))
     assert [trial.number for trial in record(path).finished()] == list(range(30))
-    assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert all(isinstance(json.loads(line), dict) for line in path.read_text(encoding="utf-8").splitlines())
 
 
@@ -259,9 +259,9 @@ def test_a_record_that_is_opened_again_is_not_written_to(path):
 
 def test_two_thousand_trials_take_no_longer_at_the_end_than_at_the_beginning(path):
     written, seconds = record(path), []
-    for first in range(0, 2000, 500):
+    for first in range(0, 2000, 400):
         start = time.process_time()
-        for number in range(first, first + 500):
+        for number in range(first, first + 400):
             written.add(trial(number, losses=(0.5,) * 10))
         seconds.append(time.process_time() - start)
     assert seconds[-1] < 3 * seconds[0] + 0.5
