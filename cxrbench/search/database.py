@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import ConfigError, StorageLost
@@ -43,6 +43,7 @@ class Database:
     warn: Callable[[str], None] = field(repr=False)
     _asking_again: Event = field(default_factory=Event, init=False, repr=False)
     _given_up: Event = field(default_factory=Event, init=False, repr=False)
+    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def insist(self, call: Callable[[], T]) -> T:
         """Return what a call comes to; where the database does not answer, ask again for a while.
@@ -50,7 +51,7 @@ class Database:
         Raises:
             StorageLost: it stays away.
         """
-        start, pause = time.monotonic(), FIRST_PAUSE
+        first_failure, pause = 0.0, FIRST_PAUSE
         while True:
             try:
                 found = call()
@@ -58,15 +59,12 @@ class Database:
                 if not _is_the_databases(error):
                     raise
                 why = _cleaned(error, self.secrets)
-                if self._given_up.is_set() or time.monotonic() - start > PATIENCE:
-                    self._given_up.set()  # so that nobody else goes on asking
-                    raise StorageLost(
-                        f"the database {self.shown} stays away: {why}. What was finished is kept: the same command goes on "
-                        "from there"
-                    ) from None
             else:
                 self._asking_again.clear()
                 return found
+            first_failure = first_failure or time.monotonic()
+            if self._given_up.is_set() or time.monotonic() - first_failure > PATIENCE:
+                raise self._lost(why)
             self._tell_once(why)
             self._given_up.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -83,9 +81,17 @@ class Database:
         self.storage.remove_session()
         self.storage.engine.dispose()
 
+    def _lost(self, why: str) -> StorageLost:
+        self._given_up.set()  # so that nobody else goes on asking
+        return StorageLost(
+            f"the database {self.shown} stays away: {why}. What was finished is kept: the same command goes on from there"
+        )
+
     def _tell_once(self, why: str) -> None:
-        if not self._asking_again.is_set():
+        with self._one_at_a_time:
+            told_before = self._asking_again.is_set()
             self._asking_again.set()
+        if not told_before:
             self.warn(f"the database {self.shown} does not answer and is asked again for {PATIENCE:.0f} s: {why}")
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import threading
 import time
 
 import optuna
 import pytest
 import sqlalchemy
+
+from cxrbench.search import database
 
 TRIALS = 8
 TINY = (
@@ -96,7 +100,7 @@ def test_a_run_that_was_killed_goes_on_in_a_database_that_was_restarted(small_pl
     assert f"trials: {2 * TRIALS - before} in" in resumed.stderr
     assert outcome(small_place, "killed") == undisturbed
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
-    assert not list(small_place.folder.glob("killed/studies"))
+    assert not list(small_place.folder.glob("killed/studies/*"))
 
 
 def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed, postgresql):
@@ -112,6 +116,35 @@ def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed,
     assert process.returncode == 0, talk
     assert outcome(small_place, "restarted") == undisturbed
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
+
+
+def test_a_database_that_stays_away_ends_the_run_without_failed_rows(here, place, postgresql, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 1)
+    url = postgresql.create("away")
+    command = (*TINY, "--trials", 100, "--workers", 0, "--storage", url)
+
+    def stop():
+        while count(url) < 3:
+            time.sleep(0.02)
+        postgresql.control("stop", "-m", "immediate")
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        ended = here(*command)
+    finally:
+        stopping.join()
+        postgresql.control("start")
+    assert ended.returncode == 130
+    assert ended.stderr.count("does not answer and is asked again for 1 s") == 1
+    assert re.search(
+        r"error: the database \S+ stays away: .* the same command goes on from there", " ".join(ended.stderr.split())
+    )
+    assert place.entries() == {}
+    assert count(url) >= 3
+    again = here(*TINY, "--workers", 0, "--storage", url)
+    assert again.returncode == 0, again.stderr
+    assert f"of {TRIALS} trials are done" in again.stderr
 
 
 def test_studies_have_names_and_attributes_that_a_dashboard_can_show(small_place, undisturbed, postgresql):
