@@ -27,11 +27,12 @@ def small():
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What the small run comes to when nobody disturbs it, and how long it takes."""
+    """What the small run comes to when nobody disturbs it, and what it takes: seconds, and bytes on disk."""
 
     results: dict
     trials: dict
     seconds: float
+    size: int
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +41,8 @@ def undisturbed(place_at, tmp_path_factory):
     place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
     done = place.call(*RUN)
     assert done.returncode == 0, done.stderr
-    return Undisturbed(results_of(place), trials_of(place), time.monotonic() - start)
+    seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in place.folder.rglob("*"))
+    return Undisturbed(results_of(place), trials_of(place), seconds, size)
 
 
 @pytest.fixture(scope="session")

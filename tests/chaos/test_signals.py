@@ -1,0 +1,43 @@
+"""Runs that are told to stop: by Ctrl-C, by the system, and by a terminal that is closed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+SAYS = "error: interrupted; what was finished is kept: the same command goes on from there"
+
+
+def stopped(place, command, number, when):
+    """Start a run, send it a signal when `when` is true of it, and return what it came to and how long it took to end."""
+    process = subprocess.Popen(
+        **place.command(*command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    while not when():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    said, talk = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, talk)
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [("SIGTERM", "features/*/*.done"), ("SIGINT", "studies/*.journal"), ("SIGHUP", "*/entries/random*.json")],
+)
+def test_a_run_that_is_told_to_stop_says_how_to_go_on_and_does(place, small, same_result, name, moment):
+    if not hasattr(signal, name):
+        pytest.skip(f"no {name} here")
+    root = place.folder / ("home" if moment.startswith("features") else "leaderboard")
+    ended = stopped(place, small, getattr(signal, name), lambda: any(root.glob(moment)))
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr.splitlines()[-1] == SAYS
+    assert "Traceback" not in ended.stderr
+    if moment.endswith("json"):  # what is finished is ranked
+        assert (place.protocol_folder() / "LEADERBOARD.md").is_file()
+    resumed = place.call(*small)
+    assert resumed.returncode == 0, resumed.stderr
+    same_result(place)
