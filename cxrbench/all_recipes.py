@@ -55,6 +55,11 @@ class Audience:
         with self.one_at_a_time:
             self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
 
+    def hear_resumed(self, where: str, done: int, wanted: int) -> None:
+        """Tell that some trials of a study were finished before."""
+        self.progress.say(f"{where}: resuming: {done} of {wanted} trials are done")
+        self.progress.skip("trials", done)
+
     def hear_entry(self, entry: Entry, *, written: bool) -> None:
         """Tell what a recipe came to; observers hear of entries that were written."""
         metric = entry.selected_by
@@ -158,7 +163,7 @@ def enter_all(
             if not is_free:
                 return None
             if theirs := entered(recipe, features):
-                audience.progress.advance("trials", contest.protocol.trials * contest.protocol.folds)
+                audience.progress.skip("trials", contest.protocol.trials * contest.protocol.folds)
                 audience.progress.say(f"{recipe}: entered by another process")
                 return theirs
             if isinstance(features, Unavailable):
@@ -242,13 +247,17 @@ def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prep
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:
-    new: list[Trial] = []
+    protocol, heard = contest.protocol, [0]
 
     def on_trial(trial: Trial) -> None:
-        new.append(trial)
+        heard.append(1)
         audience.hear_trial(recipe, trial)
 
-    entry = compete(contest, recipe, prepared, executor, on_trial)
-    wanted = contest.protocol.trials * contest.protocol.folds
-    audience.progress.advance("trials", wanted - len(new))  # on record before, or never to be
+    def on_resume(fold: int, done: int) -> None:
+        heard.append(done)
+        where = f"{recipe}, fold {fold}" if protocol.folds > 1 else str(recipe)
+        audience.hear_resumed(where, done, protocol.trials)
+
+    entry = compete(contest, recipe, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+    audience.progress.skip("trials", protocol.trials * protocol.folds - sum(heard))  # those that are never to be
     return entry

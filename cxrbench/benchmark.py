@@ -6,13 +6,14 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.afresh import open_records, start_over
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
@@ -26,7 +27,7 @@ from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.files import check_writable, home, needing_room
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.attempts import newest_attempt
 from cxrbench.leaderboard.skipped import write_skipped
 from cxrbench.lineup import line_up
 from cxrbench.majority import NAME as MAJORITY
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from cxrbench.features.extraction import Extraction
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
     from cxrbench.progress import Progress
@@ -82,6 +84,7 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
         ConfigError: a setting that cannot be meant, or other images than those asked for.
         DataError: images that no fair comparison can be made with.
         DiskFull: what was finished is on disk, as it is after a KeyboardInterrupt; the same call goes on from there.
+        StorageLost: the database of studies does not come back; likewise.
     """
     refuse_inside_worker()
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
@@ -94,17 +97,23 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     limits = _limits(settings, progress)
 
     with (
+        ExitStack() as at_end,
         _told_when_full(),
+        open_records(settings.storage, progress.warn) as database,
         kept_below(settings.cache_gb, progress) as claim,
         open_executor(settings.workers, limits) as executor,
     ):
         sources = _catalogue(source, external, settings, downloader)  # meanwhile, the workers import Keras
         _check_like(like, settings.data, sources.main)
-        folder = ProtocolFolder(out=settings.out, protocol=_protocol(settings, source, sources.main, engine))
-        folder.check({MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)})
+        folder = newest_attempt(settings.out, _protocol(settings, source, sources.main, engine), database)
+        if not settings.fresh:
+            folder.check({MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)})
+        wanted = _needed(lineup.recipes, sources, folder.protocol, downloader)
+        if settings.fresh:
+            folder = start_over(folder, engine, wanted, progress)
+        at_end.callback(folder.drop_if_empty)
         is_finished = _finished(folder, engine, sources)
         entered = _entered_meanwhile(folder, lineup.recipes, is_finished)
-        wanted = _needed(lineup.recipes, sources, folder.protocol, downloader)
         needed = {recipe: features for recipe, features in wanted.items() if not is_finished(recipe, features)}
         underway = _extract(sources, needed, claim, executor, progress)
         _list_skipped(sources, folder, progress, strict=settings.strict_data)

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxrbench.errors import ConfigError, unknown_name
@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     max_memory: MemorySize | None = None
     cache_gb: float = Field(default=50.0, gt=0)
     out: Folder = Path("leaderboard")
+    storage: SecretStr | None = None
+    fresh: bool = False
     plugin: Paths = ()
     without: Names = ()
     block: Names = ()

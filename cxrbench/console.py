@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -40,7 +41,9 @@ class ConsoleProgress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
         self._tasks: dict[str, TaskID] = {}
+        self._totals: dict[str, int] = {}
         self._started: dict[str, float] = {}
+        self._one_at_a_time = Lock()
 
     def __enter__(self) -> ConsoleProgress:
         self._bars.start()
@@ -60,15 +63,27 @@ class ConsoleProgress:
     def begin(self, stage: str, total: int) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
-            self._started[stage] = time.monotonic()
+            self._started[stage], self._totals[stage] = time.monotonic(), total
             self._tasks[stage] = self._bars.add_task(stage, total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
         """Move a stage's bar; without a terminal, say when the stage is over."""
         task = self._tasks[stage]
         self._bars.advance(task, steps)
-        done = self._bars.tasks[task]
-        if done.finished and steps and not self._console.is_terminal:
+        if steps:
+            self._say_if_over(stage)
+
+    def skip(self, stage: str, steps: int) -> None:
+        """Shorten a stage's bar, so that it counts only what is done now."""
+        with self._one_at_a_time:
+            self._totals[stage] -= steps
+            self._bars.update(self._tasks[stage], total=self._totals[stage])
+        if steps:
+            self._say_if_over(stage)
+
+    def _say_if_over(self, stage: str) -> None:
+        done = self._bars.tasks[self._tasks[stage]]
+        if done.finished and done.completed and not self._console.is_terminal:
             self.say(f"{stage}: {done.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 

@@ -64,6 +64,16 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
+class StorageLost(CxrbenchError):
+    """A database of studies that does not come back: the run ends, and what was finished is kept."""
+
+    exit_code: ClassVar[int] = 130
+
+
+class StudyDamaged(CxrbenchError):
+    """The record of a study that nobody can read any more."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error that names the nearest of the `known` names, or all of them."""
     names = sorted(known)

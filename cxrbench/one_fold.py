@@ -94,11 +94,17 @@ def compete_in_fold(
     executor: Executor,
     *,
     on_trial: Callable[[Trial], None],
+    on_resume: Callable[[int, int], None],
 ) -> FoldOutcome:
-    """Search on the images of a fold that may be learnt from, and score its test images with what was selected."""
+    """Search on the images of a fold that may be learnt from, and score its test images with what was selected.
+
+    `on_trial` is told of each finished trial, `on_resume` of the fold and how many of its trials were finished before.
+    """
     protocol = contest.protocol
     study = _study(contest, _job(contest, recipe, fold, prepared), prepared.supply)
-    record = StudyRecord(contest.folder.study(study.job.study), str(recipe), study.space)
+    record = _record(contest, recipe, fold, study)
+    if done := sum(trial.number < protocol.trials for trial in record.finished()):
+        on_resume(fold, done)
     trials = run_study(study, record, protocol.trials, executor, on_trial)
     selected = select_trial(trials)
     job = study.job_of(selected.params)  # on the features that it was selected with
@@ -182,6 +188,14 @@ def _job(contest: Contest, recipe: Recipe, fold: int, prepared: Prepared) -> Hea
         regimen=Regimen(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
         seed=seed_from(protocol.seed, str(recipe), *([fold] if fold else [])),
     )
+
+
+def _record(contest: Contest, recipe: Recipe, fold: int, study: Study) -> StudyRecord:
+    folder, identity = contest.folder, study.job.study
+    about = {"recipe": str(recipe), "fold": fold, "protocol": folder.name, "dataset": contest.protocol.dataset}
+    if folder.database is None:
+        return StudyRecord(folder.study(identity), str(recipe), study.space, about)
+    return StudyRecord(folder.database, folder.study_name(str(recipe), identity), study.space, {**about, "identity": identity})
 
 
 def _study(contest: Contest, job: HeadJob, supply: Supply) -> Study:

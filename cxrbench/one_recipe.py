@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
-from cxrbench.errors import DiskFull
+from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
@@ -26,30 +26,49 @@ if TYPE_CHECKING:
 
 
 def compete(
-    contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
+    contest: Contest,
+    recipe: Recipe,
+    prepared: Prepared,
+    executor: Executor,
+    *,
+    on_trial: Callable[[Trial], None],
+    on_resume: Callable[[int, int], None],
 ) -> Entry:
-    """Return a recipe's entry; whatever goes wrong becomes its reason. `on_trial` is told of each finished trial."""
+    """Return a recipe's entry; whatever goes wrong becomes its reason.
+
+    `on_trial` is told of each finished trial, `on_resume` of a fold and how many of its trials were finished before.
+
+    Raises:
+        StorageLost: nothing can be put on record any more, whatever the recipe.
+    """
     if prepared.problem:
         return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
     try:
-        return _compete(contest, recipe, prepared, executor, on_trial)
-    except DiskFull:
+        return _compete(contest, recipe, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+    except (DiskFull, StorageLost):
         raise
-    except SealBroken as error:
+    except (SealBroken, StudyDamaged) as error:
         return contest.blank_entry(recipe, "failed", str(error))
     except Exception as error:
         return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
 
 
 def _compete(
-    contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
+    contest: Contest,
+    recipe: Recipe,
+    prepared: Prepared,
+    executor: Executor,
+    *,
+    on_trial: Callable[[Trial], None],
+    on_resume: Callable[[int, int], None],
 ) -> Entry:
     start = time.perf_counter()
     identity = result_identity(contest.protocol, contest.engine, recipe, prepared.base)
     if contest.folder.seals.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
         raise broken("of this protocol")  # better before the search than after it
     outcomes = [
-        compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial) for fold in range(contest.protocol.folds)
+        compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+        for fold in range(contest.protocol.folds)
     ]
     path = contest.folder.predictions(recipe.file_stem)
     write_predictions(path, pooled(outcomes))

@@ -24,6 +24,10 @@ class Progress(Protocol):
         """Hear that a stage has come further."""
         ...
 
+    def skip(self, stage: str, steps: int) -> None:
+        """Hear that a stage has so many steps less."""
+        ...
+
 
 class Silence:
     """Hears, and does nothing; for calls from Python."""
@@ -38,4 +42,7 @@ class Silence:
         """Do nothing."""
 
     def advance(self, stage: str, steps: int = 1) -> None:
+        """Do nothing."""
+
+    def skip(self, stage: str, steps: int) -> None:
         """Do nothing."""

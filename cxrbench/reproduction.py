@@ -74,7 +74,7 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
     """
     _find_images(entry, settings, host, progress)
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
-        elsewhere = settings.model_copy(update={"out": Path(folder)})
+        elsewhere = settings.model_copy(update={"out": Path(folder), "storage": None, "fresh": False})  # nothing from before
         outcome = benchmark.run(elsewhere, host, progress, like=entry.protocol)
         (again,) = outcome.entries
         if again.status != "complete":

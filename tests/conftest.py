@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,3 +174,76 @@ def recoded(tmp_path_factory):
         return bytes_of(film)
 
     return recode
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A real server of the tests' own, on a free port of this machine; its administrator is `films`."""
+
+    binaries: Path
+    folder: Path
+    port: int
+    password: str = "p4ss/word of a test"
+
+    def url(self, database, password="p4ss%2Fword of a test"):
+        return f"postgresql://films:{password}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, program, *arguments):
+        """Run one of the server's programs, as another user where this one is root, whom it refuses."""
+        as_user = {"user": self.folder.owner()} if os.geteuid() == 0 else {}
+        command = [self.binaries / program, *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60, **as_user)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def control(self, verb, *arguments):
+        log = ("-l", self.folder / "log") if verb in {"start", "restart"} else ()
+        self.run("pg_ctl", verb, "-w", "-D", self.folder / "data", *log, *arguments)
+
+    def create(self, database):
+        """Make an empty database and return its URL."""
+        import sqlalchemy
+
+        engine = sqlalchemy.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f'CREATE DATABASE "{database}"'))
+        engine.dispose()
+        return self.url(database)
+
+
+def _postgresql_binaries():
+    found = [Path(path).parent for path in [shutil.which("pg_ctl")] if path]
+    found += [*Path("/usr/lib/postgresql").glob("*/bin"), Path("/usr/local/pgsql/bin"), Path("/opt/homebrew/bin")]
+    return next(
+        (folder for folder in found if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres"))), None
+    )
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """Start a PostgreSQL server with an empty folder; skip where the machine has none."""
+    pytest.importorskip("psycopg", reason="needs pip install 'cxrbench[postgresql]'")
+    binaries = _postgresql_binaries()
+    if not binaries:
+        pytest.skip("no PostgreSQL server here: initdb, pg_ctl and postgres are neither in PATH nor in /usr/lib/postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="cxrbench-postgresql-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "nobody")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = PostgreSQL(binaries, folder, free.getsockname()[1])
+    try:
+        (folder / "password").write_text(server.password)
+        (folder / "password").chmod(0o644)
+        server.run(
+            *("initdb", "-D", folder / "data", "-U", "films", "-E", "UTF8", "--locale=C", "--no-sync"),
+            *("--auth=scram-sha-256", "--pwfile", folder / "password"),
+        )
+        with (folder / "data" / "postgresql.conf").open("a") as file:
+            file.write("fsync = off\n")  # the server dies in these tests, the machine does not
+            file.write(f"port = {server.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n")
+        server.control("start")
+        yield server
+        server.control("stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

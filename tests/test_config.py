@@ -358,3 +358,11 @@ def test_memory_that_no_worker_could_live_with_or_that_has_no_unit_is_refused(te
 def test_a_timeout_is_a_number_of_seconds(seconds):
     with pytest.raises(ConfigError, match=f"--timeout {seconds}"):
         read_settings({"timeout": seconds})
+
+
+def test_where_studies_are_recorded_is_a_secret_and_no_part_of_the_protocol(monkeypatch):
+    monkeypatch.setenv("CXRBENCH_STORAGE", "postgresql://ann:s3cret@host/studies")
+    settings = read_settings({"fresh": True})
+    assert settings.storage.get_secret_value() == "postgresql://ann:s3cret@host/studies"
+    assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert not {"storage", "fresh"} & Protocol.model_fields.keys()

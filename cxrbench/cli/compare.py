@@ -43,14 +43,14 @@ def compare(
     ]
     if as_json:
         rows: list[dict[str, Any]] = [
-            {"protocol": board.protocol.name, "a": names[0], "b": names[1], **asdict(one)}
+            {"protocol": board.name, "a": names[0], "b": names[1], **asdict(one)}
             for board, differences in found
             for one in differences
         ]
         console.print_text(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         return
     for board, differences in found:
-        console.print_facts({"protocol": board.protocol.name, "A": names[0], "B": names[1]})
+        console.print_facts({"protocol": board.name, "A": names[0], "B": names[1]})
         console.print_table(HEADINGS, _cells(differences))
 
 

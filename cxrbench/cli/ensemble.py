@@ -48,7 +48,7 @@ def ensemble(
 
     settings = read_settings({"out": out})
     board = _one_of(read_boards(settings.out), protocol)
-    folder = ProtocolFolder(out=settings.out, protocol=board.protocol)
+    folder = ProtocolFolder(out=settings.out, protocol=board.protocol, attempt=board.attempt)
     host = load_host(settings.plugin, settings.blocked)
     found = candidates(board.entries, entries or ())
     plan = Ensemble(protocol=board.protocol, method=method, size=size, candidates=found)
@@ -64,7 +64,7 @@ def ensemble(
 
 def _one_of(boards: Sequence[Board], name: str) -> Board:
     """Return the board of that name, or the only one."""
-    names = {board.protocol.name: board for board in boards}
+    names = {board.name: board for board in boards}
     if name and name not in names:
         raise unknown_name("protocol", name, names)
     if not name and len(names) > 1:

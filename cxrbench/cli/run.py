@@ -63,6 +63,11 @@ Workers = Annotated[int | None, _option("Worker processes; 0 computes in this on
 Timeout = Annotated[float | None, _option("Seconds that one shard or one trial may take [21600: six hours]")]
 MaxMemory = Annotated[str | None, _option("Memory that one worker may use, like 4GB; Linux only [no limit]", metavar="SIZE")]
 Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
+Storage = Annotated[
+    str | None,
+    _option("Record studies in a database; with a password, better as CXRBENCH_STORAGE [a file each, in --out]", metavar="URL"),
+]
+Fresh = Annotated[bool | None, _option("Start over, beside the results that there are", "--fresh")]
 CacheGb = Annotated[float | None, _option("Images and features kept on disk, in GB; the longest unused go first [50]")]
 Config = Annotated[Path | None, _option("Settings as TOML, under the flags' names [cxrbench.toml]", metavar="FILE")]
 PluginFiles = Annotated[list[Path] | None, _option("A one-file plugin, repeatable", metavar="FILE")]
@@ -103,6 +108,8 @@ def run(
     timeout: Timeout = None,
     max_memory: MaxMemory = None,
     out: Out = None,
+    storage: Storage = None,
+    fresh: Fresh = None,
     cache_gb: CacheGb = None,
     config: Config = None,
     plugin: PluginFiles = None,

@@ -14,6 +14,7 @@ from cxrbench.evaluation.predictions import of_part, read_predictions
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.consistency import EQUAL
 from cxrbench.leaderboard.entry_files import explain, read_entry, read_external
+from cxrbench.leaderboard.names import attempt_of, suffix
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
 
@@ -32,6 +33,7 @@ class Board:
         units: by recipe, the test scores of each complete entry.
         external: by name of the test set and by recipe, what the frozen heads came to there.
         folder: where its files lie; None for a board that was put together in memory.
+        attempt: which time this protocol was begun from the start, from 1.
     """
 
     protocol: Protocol
@@ -39,7 +41,13 @@ class Board:
     units: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict, repr=False)
     external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
+    attempt: int = 1
     _ranked: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The protocol's name, with the attempt if it is not the first."""
+        return f"{self.protocol.name}{suffix(self.attempt)}"
 
     def rows(self, sort: str = "") -> list[dict[str, Any]]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -54,10 +62,11 @@ class Board:
     def _rank(self, metric: str) -> list[dict[str, Any]]:
         verdicts = give_verdicts(self.entries, self.units, metric, self.protocol)
         ordered = sorted(self.entries, key=lambda entry: (verdicts[entry.recipe].rank or len(verdicts) + 1, entry.recipe))
-        return [
+        rows = [
             row_of(entry, verdicts[entry.recipe], {name: found.get(entry.recipe) for name, found in self.external.items()})
             for entry in ordered
         ]
+        return [{**row, "protocol": self.name} for row in rows]
 
 
 def read_board(folder: Path) -> Board:
@@ -82,6 +91,7 @@ def read_board(folder: Path) -> Board:
         units={entry.recipe: units_of(folder, entry) for entry in entries if entry.status == "complete"},
         external=_read_externals(folder, entries),
         folder=folder,
+        attempt=attempt_of(folder.resolve().name, protocol) or 1,
     )
 
 

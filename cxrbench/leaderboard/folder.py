@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from cxrbench.evaluation.seal import Seals
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
+from cxrbench.leaderboard.names import suffix
 from cxrbench.leaderboard.render import write_tables
 from cxrbench.locks import taken
 
@@ -20,19 +21,32 @@ if TYPE_CHECKING:
 
     from cxrbench.config import Protocol
     from cxrbench.leaderboard.entry import Entry, ExternalResult
+    from cxrbench.search.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFolder:
-    """The self-contained folder of one protocol, and the studies beside it; recipes go by their file stems."""
+    """The self-contained folder of one protocol, and the studies beside it; recipes go by their file stems.
+
+    Attributes:
+        attempt: from 1; each starts over, with studies and seals of its own.
+        database: where studies are recorded; None for a journal each.
+    """
 
     out: Path
     protocol: Protocol
+    attempt: int = 1
+    database: Database | None = None
+
+    @property
+    def name(self) -> str:
+        """What the folder is called."""
+        return f"{self.protocol.name}{suffix(self.attempt)}"
 
     @property
     def path(self) -> Path:
         """The folder itself."""
-        return self.out / self.protocol.name
+        return self.out / self.name
 
     @property
     def seals(self) -> Seals:
@@ -61,7 +75,11 @@ class ProtocolFolder:
 
     def study(self, identity: str) -> Path:
         """Where the record of a study lies; it outlives the protocol's budget."""
-        return self.out / "studies" / f"{identity[:16]}.journal"
+        return self.out / "studies" / f"{identity[:16]}{suffix(self.attempt)}.journal"
+
+    def study_name(self, recipe: str, identity: str) -> str:
+        """Return what a study is called in a database, which it shares with others; at most 512 characters, Optuna's limit."""
+        return f"{recipe[:400]} {identity[:16]}{suffix(self.attempt)}"
 
     def finished(self, recipe: str, study: str, externals: Iterable[tuple[str, str]] = ()) -> bool:
         """Return whether an earlier run finished this recipe with the same plugins.
@@ -84,7 +102,7 @@ class ProtocolFolder:
     @contextmanager
     def held(self, recipe: str, study: str) -> Iterator[bool]:
         """Hold a recipe and its studies, which other budgets share, unless somebody else does; yield whether they were free."""
-        entry, record = self._entry(recipe).with_suffix(".lock"), self.out / "studies" / f"{study[:16]}.lock"
+        entry, record = self._entry(recipe).with_suffix(".lock"), self.study(study).with_suffix(".lock")
         with taken(entry) as entry_is_free, taken(record) as record_is_free:
             yield entry_is_free and record_is_free
 
@@ -114,6 +132,11 @@ class ProtocolFolder:
     def begin(self) -> None:
         """Write the protocol down."""
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
+
+    def drop_if_empty(self) -> None:
+        """Remove the folder if nothing is in it: the run ended before it began."""
+        with suppress(OSError):
+            self.path.rmdir()
 
     def add(self, recipe: str, entry: Entry) -> bool:
         """Write an entry down and return whether that was done: one that is not complete does not replace one that is."""

@@ -56,9 +56,10 @@ def title(board: Board) -> str:
     protocol = board.protocol
     split = f"{protocol.split} ({SHARED})" if protocol.split == "paper" else protocol.split
     repeats = [f"{protocol.folds} folds"] * (protocol.folds > 1) + [f"{protocol.seeds} seeds"] * (protocol.seeds > 1)
+    attempt = f" (attempt {board.attempt})" if board.attempt > 1 else ""
     return (
-        f"{protocol.name}: split {', '.join([split, *repeats])}, {protocol.trials} trials a study, {protocol.metric} maximised "
-        f"on validation, threshold {protocol.threshold}, seed {protocol.seed}"
+        f"{board.name}{attempt}: split {', '.join([split, *repeats])}, {protocol.trials} trials a study, {protocol.metric} "
+        f"maximised on validation, threshold {protocol.threshold}, seed {protocol.seed}"
     )
 
 

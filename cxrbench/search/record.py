@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from cxrbench.files import needing_room
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
+    from optuna.study import Study as OptunaStudy
     from optuna.trial import FrozenTrial, TrialState
 
     from cxrbench.plugin.contracts import State
     from cxrbench.plugin.specs import Parameter, Space
+    from cxrbench.search.database import Database
+
+T = TypeVar("T")
 
 THRESHOLD = "threshold"
 
 
 class StudyRecord:
-    """One journal file with one Optuna study in it; only the parent process opens it."""
+    """One Optuna study, in a journal file of its own or in a database with others; only the parent process opens it."""
 
-    def __init__(self, path: Path, name: str, space: Space) -> None:
-        """Open the record at `path`, or begin it."""
+    def __init__(self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None) -> None:
+        """Open the record at `place`, or begin it; `about` is for whoever looks at the study with Optuna's tools.
+
+        Raises:
+            DiskFull: no room for a journal.
+            StudyDamaged: a journal that cannot be read any more.
+            StorageLost: a database that does not answer.
+        """
         import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._space = space
-        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))  # a symlink needs rights on Windows
-        self._study = optuna.create_study(
-            study_name=name, storage=JournalStorage(backend), direction="maximize", load_if_exists=True
-        )
+        self._insist = partial(_with_room, place.parent) if isinstance(place, Path) else place.insist
+        self._study = self._insist(lambda: _open_study(place, name, about or {}))
 
     def finished(self) -> list[Trial]:
-        """Return the trials on record, sorted by number."""
-        return sorted((_from_optuna(trial) for trial in self._study.get_trials()), key=lambda trial: trial.number)
+        """Return the trials on record, sorted by number; of several with one number, the earliest."""
+        return self._insist(self._read)
 
     def add(self, trial: Trial) -> None:
         """Put a finished trial on record."""
@@ -51,7 +60,8 @@ class StudyRecord:
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
         if trial.log:
             attributes["log"] = list(trial.log)
-        self._study.add_trial(
+        self._add(
+            trial.number,
             optuna.trial.create_trial(
                 state=_states()[trial.state],
                 value=trial.value,
@@ -59,20 +69,67 @@ class StudyRecord:
                 distributions=distributions,
                 intermediate_values=dict(enumerate(trial.losses)),
                 user_attrs=attributes,
-            )
+            ),
         )
+
+    def _add(self, number: int, trial: FrozenTrial) -> None:
+        """Add a trial; one whose connection was lost may be there already."""
+        asked_before = False
+
+        def add() -> None:
+            nonlocal asked_before
+            if asked_before and any(found.number == number for found in self._read()):
+                return
+            asked_before = True
+            self._study.add_trial(trial)
+
+        self._insist(add)
+
+    def _read(self) -> list[Trial]:
+        found: dict[int, Trial] = {}
+        for trial in self._study.get_trials(deepcopy=False, states=tuple(_states().values())):
+            if "number" in trial.user_attrs:  # else it is not ours
+                found.setdefault(trial.user_attrs["number"], _from_optuna(trial))
+        return [found[number] for number in sorted(found)]
+
+
+def _with_room(folder: Path, call: Callable[[], T]) -> T:
+    with needing_room(folder):
+        return call()
+
+
+def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> OptunaStudy:
+    """Open a study, or begin it; one that is there already stays as it is."""
+    import optuna
+
+    storage: BaseStorage
+    if isinstance(place, Path):
+        from cxrbench.search.journal import open_journal
+
+        storage = open_journal(place)
+    else:
+        storage = place.storage
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
+    known = study.user_attrs if about else {}
+    for key, value in about.items():
+        if known.get(key) != value:
+            study.set_user_attr(key, value)
+    return study
 
 
 def _from_optuna(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     return Trial(
         number=attributes["number"],
-        params=trial.params,
+        params=dict(trial.params),
         state=next(name for name, state in _states().items() if state == trial.state),
         value=trial.value,
-        losses=tuple(attributes["losses"]),
-        seconds=attributes["seconds"],
-        reason=attributes["reason"],
+        losses=tuple(attributes.get("losses", ())),
+        seconds=attributes.get("seconds", 0.0),
+        reason=attributes.get("reason", ""),
         log=tuple(attributes.get("log", ())),
     )
 

@@ -251,11 +251,13 @@ def test_more_seeds_repeat_no_trial_and_leave_the_first_as_it_was(here, films, p
     run = ("run", "--data", "films", "--image-size", 32, "--backbone", "control-intensity", "--no-controls", "--offline")
     flags = (*run, "--augmentation", "none", "--imbalance", "none", "--trials", 2, "--epochs", 1, "--workers", 0, "--json")
     once = here(*flags)
-    journals = {path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*")}
+    journals = {path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*.journal")}
     assert list(journals.values()) == [2]
     thrice = here(*flags, "--seeds", 3)
     assert (once.returncode, thrice.returncode) == (0, 0)
-    assert journals == {path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*")}
+    assert journals == {
+        path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*.journal")
+    }
     (first, *_), (again, *_) = (
         [row for row in json.loads(result.stdout) if row["kind"] == "recipe"] for result in (once, thrice)
     )

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from cxrbench.errors import StudyDamaged
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.search.record import StudyRecord
 
@@ -121,3 +128,141 @@ def test_a_generous_study_is_in_one_readable_file(path):
     assert [trial.number for trial in record(path).finished()] == list(range(30))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert all(isinstance(json.loads(line), dict) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def trial(number, **given):
+    return Trial(number=number, **{"params": PARAMS, "state": "failed", "reason": f"reason {number}", **given})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return the bytes of a journal of three trials, the last of which has signs of more than one byte."""
+    path = tmp_path_factory.mktemp("whole") / "tiny.journal"
+    written = record(path)
+    for number, reason in enumerate(("one", "two", "three ☃ \\ \n lines")):
+        written.add(trial(number, reason=reason))
+    return path.read_bytes()
+
+
+@given(st.data())
+def test_a_journal_that_was_cut_off_anywhere_loses_what_was_cut_and_goes_on(whole, tmp_path_factory, data):
+    kept = data.draw(st.integers(0, len(whole)))
+    path = tmp_path_factory.mktemp("cut") / "tiny.journal"
+    path.write_bytes(whole[:kept])
+    there = sum(b'"op_code":4,' in line for line in whole[:kept].splitlines(keepends=True) if line.endswith(b"\n"))
+    opened = record(path)
+    assert [one.number for one in opened.finished()] == list(range(there))
+    for number in range(there, 3):
+        opened.add(trial(number))
+    assert [one.number for one in record(path).finished()] == [0, 1, 2]
+    assert len(by_optuna(path).get_trials()) == 3
+
+
+def test_every_place_in_the_last_line_may_be_the_end(whole, path):
+    begin = whole.rstrip(b"\n").rfind(b"\n") + 1
+    path.parent.mkdir()
+    for kept in range(begin, len(whole)):
+        path.write_bytes(whole[:kept])
+        assert [one.number for one in record(path).finished()] == [0, 1]
+        assert path.read_bytes() == whole[:begin]
+
+
+def test_whoever_writes_next_cuts_off_the_half_line_of_another_process(path):
+    ours, theirs = record(path), record(path)
+    ours.add(trial(0))
+    with path.open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"killed here')
+    theirs.add(trial(1))
+    ours.add(trial(2))
+    assert [one.number for one in ours.finished()] == [0, 1, 2]
+    assert [one.number for one in record(path).finished()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "line", [b"{half\n", b"\0\0\0\0\n", b"null\n", b"7\n", b"{}\n", b"\n", b'{"op_code":99,"worker_id":"x"}\n']
+)
+@pytest.mark.parametrize("where", ["last", "in the middle"])
+def test_a_journal_that_is_damaged_is_named_with_what_to_do(path, whole, line, where):
+    path.parent.mkdir()
+    *before, last = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([*before, line, last] if where == "in the middle" else [*before, last, line]))
+    with pytest.raises(StudyDamaged, match=r"tiny\.journal is damaged.* Move it away, and its trials are searched anew"):
+        record(path)
+    assert line in path.read_bytes()  # for whoever wants to mend it
+
+
+def test_a_lock_dies_with_the_process_that_held_it(path):
+    record(path).add(trial(0))
+    program = (
+        "import sys, time; from pathlib import Path; from cxrbench.search.journal import SystemLock;"
+        "lock = SystemLock(Path(sys.argv[1])); lock.acquire(); print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with ThreadPoolExecutor() as threads:
+            waiting = threads.submit(lambda: record(path).add(trial(1)))
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+            holder.kill()
+            killed = time.monotonic()
+            waiting.result(timeout=10)
+    assert time.monotonic() - killed < 5
+    assert [one.number for one in record(path).finished()] == [0, 1]
+
+
+def test_processes_that_write_at_once_lose_nothing(path):
+    program = (
+        "import sys; from pathlib import Path;"
+        "from cxrbench.plugin import Trial; from cxrbench.search.record import StudyRecord;"
+        "opened = StudyRecord(Path(sys.argv[1]), 'mobilenet+none+smote:k_neighbors=3', {});"
+        "[opened.add(Trial(number=int(sys.argv[2]) + n, params={}, state='failed', reason='x')) for n in range(40)]"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(path), str(first)]) for first in (0, 40)]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert [one.number for one in record(path).finished()] == list(range(80))
+
+
+def test_of_two_trials_with_one_number_the_earlier_counts(path):
+    first, second = record(path), record(path)
+    first.add(trial(0, reason="first"))
+    first.add(trial(1))
+    second.add(trial(0, reason="second"))
+    assert [(one.number, one.reason) for one in record(path).finished()] == [(0, "first"), (1, "reason 1")]
+
+
+def test_what_others_put_into_a_study_is_none_of_our_trials(path):
+    record(path).add(trial(0))
+    study = by_optuna(path)
+    study.ask()  # still running
+    study.add_trial(optuna.trial.create_trial(value=0.5))
+    assert [one.number for one in record(path).finished()] == [0]
+
+
+def test_attributes_that_another_version_wrote_or_did_not_write_are_no_matter(path):
+    record(path)
+    attributes = {"number": 3, "weather": "fine"}
+    by_optuna(path).add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attributes))
+    assert record(path).finished() == [Trial(number=3, params={}, state="complete", value=0.5)]
+
+
+def test_a_record_that_is_opened_again_is_not_written_to(path):
+    about = {"recipe": "mobilenet+none+smote:k_neighbors=3", "fold": 0}
+    StudyRecord(path, about["recipe"], SPACE, about).add(trial(0))
+    before = path.read_bytes()
+    assert StudyRecord(path, about["recipe"], SPACE, about).finished() == [trial(0)]
+    assert path.read_bytes() == before
+    assert by_optuna(path).user_attrs == about
+    StudyRecord(path, about["recipe"], SPACE, {**about, "protocol": "p-100"})
+    assert by_optuna(path).user_attrs == {**about, "protocol": "p-100"}
+
+
+def test_two_thousand_trials_take_no_longer_at_the_end_than_at_the_beginning(path):
+    written, seconds = record(path), []
+    for first in range(0, 2000, 400):
+        start = time.process_time()
+        for number in range(first, first + 400):
+            written.add(trial(number, losses=(0.5,) * 10))
+        seconds.append(time.process_time() - start)
+    assert seconds[-1] < 3 * seconds[0] + 0.5
+    assert len(written.finished()) == 2000

@@ -1,0 +1,101 @@
+"""A study's journal file: locked by the operating system, and never continued after half a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from cxrbench.errors import CxrbenchError, StudyDamaged
+from cxrbench.locks import waited_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optuna.storages.journal import JournalFileOpenLock
+
+BLOCK = 1 << 16
+
+
+class SystemLock:
+    """The operating system's lock of a journal: it dies with its holder, on NFS, too, and whoever gets it finds whole lines.
+
+    Optuna's own locks are files that a killed process leaves behind; everybody then waits until they are old. It is not called
+    JOURNAL.lock, because Optuna takes that for a held lock of its kind.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        """Remember which journal; nothing is locked yet."""
+        self._journal = journal
+        self._held = ExitStack()
+
+    def acquire(self) -> bool:
+        """Wait for the lock, and cut off the half line of whoever was killed with it."""
+        try:
+            self._held.enter_context(waited_for(self._journal.with_suffix(".writing.lock")))
+        except OSError as error:
+            raise CxrbenchError(
+                f"{self._journal} cannot be locked: {error.strerror}; put --out on another file system, or use --storage"
+            ) from None
+        try:
+            cut_unfinished_line(self._journal)
+        except BaseException:
+            self._held.close()
+            raise
+        return True
+
+    def release(self) -> None:
+        """Let the next one in."""
+        self._held.close()
+
+
+def open_journal(path: Path) -> JournalStorage:
+    """Open a journal, or begin it.
+
+    Raises:
+        StudyDamaged: a line that no study can have written; the message says what to do.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = SystemLock(path)
+    backend = JournalFileBackend(str(path), lock_obj=cast("JournalFileOpenLock", lock))  # a lock is what can do what one can
+    lock.acquire()
+    try:
+        _check_last_line(path)  # which Optuna passes over in silence until there is another one
+        return JournalStorage(backend)
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
+        raise StudyDamaged(
+            f"{path} is damaged: not every line of it is a step of a study. Move it away, and its trials are searched anew"
+        ) from None
+    finally:
+        lock.release()
+
+
+def cut_unfinished_line(path: Path) -> None:
+    """Shorten a file to its last whole line."""
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if (whole := _after_last_newline(file, end)) < end:
+            file.truncate(whole)
+
+
+def _check_last_line(path: Path) -> None:
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(_after_last_newline(file, end - 1))
+            json.loads(file.read())
+
+
+def _after_last_newline(file: BinaryIO, end: int) -> int:
+    """Return the place after the last newline before `end`, 0 if there is none."""
+    while end:
+        start = max(0, end - BLOCK)
+        file.seek(start)
+        if found := file.read(end - start).rfind(b"\n") + 1:
+            return start + found
+        end = start
+    return 0

@@ -1,0 +1,164 @@
+"""Studies in databases that need no server, and what is said of a URL that leads nowhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import optuna
+import pytest
+import sqlalchemy
+
+from cxrbench.errors import ConfigError, StorageLost
+from cxrbench.plugin import Float, Trial
+from cxrbench.search import database
+from cxrbench.search.database import open_database
+from cxrbench.search.record import StudyRecord
+
+SPACE = {"learning_rate": Float(low=1e-5, high=1e-2, log=True)}
+
+
+def trial(number, **given):
+    params = {"learning_rate": 1e-3 / 3, "threshold": 1 / 3}
+    return Trial(number=number, **{"params": params, "state": "complete", "value": 2 / 3, "losses": (0.7, 0.1), **given})
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+@pytest.fixture
+def opened(url):
+    with open_database(url, pytest.fail) as found:
+        yield found
+
+
+def test_trials_come_back_exactly_from_a_database(opened, url):
+    failed = trial(
+        1, state="failed", value=None, losses=(), params={"learning_rate": 1e-3}, reason='no "room" \0 ☃', log=("a", "b")
+    )
+    written = StudyRecord(opened, "texture 0123", SPACE)
+    for one in (failed, trial(0)):
+        written.add(one)
+    assert written.finished() == [trial(0), failed]
+    with open_database(url, pytest.fail) as again:
+        assert StudyRecord(again, "texture 0123", SPACE).finished() == [trial(0), failed]
+
+
+def test_studies_share_a_database_and_optunas_tools_read_them(opened, url):
+    about = {"recipe": "texture+none+none", "protocol": "p", "identity": "0123", "fold": 2}
+    first, second = StudyRecord(opened, "texture 0123", SPACE, about), StudyRecord(opened, "texture 0123-2", SPACE)
+    first.add(trial(0))
+    assert second.finished() == []
+    assert opened.names() == {"texture 0123", "texture 0123-2"}
+    study = optuna.load_study(study_name="texture 0123", storage=url)
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert study.user_attrs == about
+    assert [(one.value, one.user_attrs["number"]) for one in study.trials] == [(2 / 3, 0)]
+
+
+def test_of_two_trials_with_one_number_the_earlier_counts_and_unfinished_ones_do_not(opened, url):
+    written = StudyRecord(opened, "texture 0123", SPACE)
+    written.add(trial(0, value=0.5))
+    written.add(trial(0, value=0.9))
+    optuna.load_study(study_name="texture 0123", storage=url).ask()
+    assert [one.value for one in StudyRecord(opened, "texture 0123", SPACE).finished()] == [0.5]
+
+
+def test_threads_write_at_once(opened):
+    def write(name):
+        written = StudyRecord(opened, name, SPACE)
+        for number in range(5):
+            written.add(trial(number))
+
+    threads = [threading.Thread(target=write, args=(f"study {one}",)) for one in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(StudyRecord(opened, name, SPACE).finished()) for name in sorted(opened.names())] == [5] * 4
+
+
+def test_processes_make_the_tables_at_once(url):
+    program = "import sys; from cxrbench.search.database import open_database\nwith open_database(sys.argv[1], print): pass"
+    processes = [subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    assert [code for _, code in ended] == [0, 0, 0], ended
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense:s3cret", r"^--storage: not the URL of a database, like postgresql://"),
+        ("", "not the URL of a database"),
+        ("postgresql://ann:s3cret@host:port/x", "not the URL of a database"),
+        ("redis://ann:s3cret@localhost/0", r"^--storage redis://ann:\*\*\*@localhost/0: no kind of database"),
+        (
+            "mysql://ann:s3cret@localhost/x",
+            r"mysql://ann:\*\*\*@localhost/x: the driver of mysql is not installed: pip install",
+        ),
+        ("postgresql+pg8000://ann:s3cret@localhost/x", r"pip install 'cxrbench\[postgresql\]', instead of postgresql\+pg8000"),
+        ("sqlite://", "a database in memory keeps nothing"),
+        ("sqlite:///:memory:", "a database in memory keeps nothing"),
+        ("sqlite:////no/such/folder/x.db", "cannot be used: unable to open database file; is it running"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_without_the_password(url, said):
+    with pytest.raises(ConfigError, match=said) as caught, open_database(url, pytest.fail):
+        pass
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["?password=s3cret&x=1", "?sslpassword=s3cret", "?user=ann&password=s3cret"])
+def test_passwords_in_the_query_are_hidden_too(query):
+    pytest.importorskip("psycopg")
+    with (
+        pytest.raises(ConfigError, match=r"\*\*\*") as caught,
+        open_database(f"postgresql+psycopg://127.0.0.1:1/x{query}", pytest.fail),
+    ):
+        pass
+    assert "s3cret" not in str(caught.value)
+
+
+def test_tables_of_another_optuna_are_named_with_its_own_remedy(url):
+    with open_database(url, pytest.fail):
+        pass
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE alembic_version SET version_num = 'v2.6.0.a'"))
+    engine.dispose()
+    with pytest.raises(ConfigError, match=r"no longer compatible .*optuna storage upgrade"), open_database(url, pytest.fail):
+        pass
+
+
+def test_a_database_that_stays_away_ends_the_run_and_says_so_once(url, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.5)
+    told = []
+    with open_database(url, told.append) as opened:
+        written = StudyRecord(opened, "texture 0123", SPACE)
+        written.add(trial(0))
+        with opened.storage.engine.begin() as connection:
+            connection.execute(sqlalchemy.text("DROP TABLE trials"))
+        with pytest.raises(
+            StorageLost, match=r"sqlite:///.* stays away: no such table: trials.*the same command goes on"
+        ) as caught:
+            written.finished()
+        with pytest.raises(StorageLost):
+            written.finished()
+    assert caught.value.exit_code == 130
+    (line,) = told
+    assert "does not answer and is asked again for" in line
+
+
+def test_what_is_not_the_databases_fault_is_not_asked_again(opened):
+    calls = []
+
+    def call():
+        calls.append(1)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        opened.insist(call)
+    assert calls == [1]
