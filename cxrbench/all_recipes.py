@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
-from cxrbench.failures import log_of, reason_of
+from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from cxrbench.features.schedule import Underway
     from cxrbench.features.weights import Weights
     from cxrbench.leaderboard.entry import Entry, Status
-    from cxrbench.plugin.contracts import Trial
+    from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.host import Host
-    from cxrbench.plugin.specs import Backbone, Space
+    from cxrbench.plugin.specs import Backbone
     from cxrbench.progress import Progress
     from cxrbench.recipe import Recipe
     from cxrbench.shards import ShardedArray
@@ -69,6 +69,7 @@ class Unavailable:
 
     status: Status
     reason: str
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ def enter_all(
 
     def enter(recipe: Recipe, features: Features | Unavailable) -> Entry:
         if isinstance(features, Unavailable):
-            entry = contest.blank_entry(recipe, features.status, features.reason)
+            entry = contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
         else:
             entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
         written = contest.folder.add(recipe.file_stem, entry)
@@ -165,9 +166,9 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
     try:
         return get_weights(backbone, input_shape, downloader)
     except errors.Unavailable as error:
-        return Unavailable("unavailable", str(error))
+        return Unavailable("unavailable", str(error), "unavailable")
     except Exception as error:
-        return Unavailable("failed", reason_of(error))
+        return Unavailable("failed", reason_of(error), kind_of(error))
 
 
 def _prepared(features: Features, underway: Underway, executor: Executor, extract: Extract) -> Prepared:
@@ -181,23 +182,25 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         supply=Ready(
             extracted=features.folders,
             of_external={name: outcome.problem or view for name, (view, outcome) in external.items()},
+            batches={one.features: outcome.batch for one, outcome in zip(features.views, outcomes, strict=True)}
+            | {view: outcome.batch for view, outcome in external.values()},
         ),
         base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),
         problem=failed.problem if failed else "",
+        failure=failed.failure if failed else None,
         log=failed.log if failed else (),
     )
 
 
 def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prepared:
-    space: Space = {}
-    problem, log = "", tuple[str, ...]()
+    supply = OnDemand(base=features.views, of_external=features.external, space={}, extract=extract)
+    prepared = Prepared(supply=supply, base=features.folders, seconds=0.0)
     try:
         space = executor.submit(discover_space, features.views[0]).result()
     except Exception as error:
-        problem, log = reason_of(error), log_of(error)
-    supply = OnDemand(base=features.views, of_external=features.external, space=space, extract=extract)
-    return Prepared(supply=supply, base=features.folders, seconds=0.0, problem=problem, log=log)
+        return replace(prepared, problem=reason_of(error), failure=kind_of(error), log=log_of(error))
+    return replace(prepared, supply=replace(supply, space=space))
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
-from cxrbench.failures import log_of, reason_of
+from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.features.supply import FeaturesMissing
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
+from cxrbench.selection import halved_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.plugin.contracts import Trial
     from cxrbench.recipe import Recipe
+    from cxrbench.search.record import StudyRecord
 
 
 def compete(
@@ -29,24 +33,43 @@ def compete(
 ) -> Entry:
     """Return a recipe's entry; whatever goes wrong becomes its reason. `on_trial` is told of each finished trial."""
     if prepared.problem:
-        return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
+        return contest.blank_entry(recipe, "failed", prepared.problem, failure=prepared.failure, log=prepared.log)
+    begun: list[StudyRecord] = []
     try:
-        return _compete(contest, recipe, prepared, executor, on_trial)
-    except SealBroken as error:
-        return contest.blank_entry(recipe, "failed", str(error))
+        return _compete(contest, recipe, prepared, executor, on_record=begun.append, on_trial=on_trial)
+    except SealBroken as error:  # what is on disk does not fit any more, whoever changed it
+        failed = contest.blank_entry(recipe, "failed", str(error), failure="data_error")
+    except TrialsFailed as error:
+        failed = contest.blank_entry(recipe, "failed", str(error), failure=kind_of(error), log=log_of(error))
+        failed = failed.model_copy(update={"failed_params": dict(error.trial.params)})
     except Exception as error:
-        return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
+        failed = contest.blank_entry(recipe, "failed", reason_of(error), failure=kind_of(error), log=log_of(error))
+    return failed.model_copy(update={"begun": _finished(begun, contest.protocol.trials)})
+
+
+def _finished(begun: Iterable[StudyRecord], trials: int) -> dict[str, int]:
+    """Count the finished trials of studies by state; nothing where the records cannot be read, which failed already."""
+    with suppress(Exception):
+        return dict(Counter(trial.state for record in begun for trial in record.finished() if trial.number < trials))
+    return {}
 
 
 def _compete(
-    contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, on_trial: Callable[[Trial], None]
+    contest: Contest,
+    recipe: Recipe,
+    prepared: Prepared,
+    executor: Executor,
+    *,
+    on_record: Callable[[StudyRecord], None],
+    on_trial: Callable[[Trial], None],
 ) -> Entry:
     start = time.perf_counter()
     identity = result_identity(contest.protocol, contest.engine, recipe, prepared.base)
     if contest.folder.seals.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
         raise broken("of this protocol")  # better before the search than after it
     outcomes = [
-        compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial) for fold in range(contest.protocol.folds)
+        compete_in_fold(contest, recipe, fold, prepared, executor, on_record=on_record, on_trial=on_trial)
+        for fold in range(contest.protocol.folds)
     ]
     path = contest.folder.predictions(recipe.file_stem)
     write_predictions(path, pooled(outcomes))
@@ -80,14 +103,15 @@ def _entry(contest: Contest, recipe: Recipe, outcomes: list[FoldOutcome]) -> Ent
 def _score_externals(
     contest: Contest, recipe: Recipe, prepared: Prepared, outcomes: list[FoldOutcome], executor: Executor
 ) -> list[str]:
-    """Score the further test sets with the frozen heads; return why some could not be scored."""
-    problems = []
+    """Score the further test sets with the frozen heads; return how that was not as usual."""
+    remarks = []
     selections = [selection for outcome in outcomes for selection in outcome.selections]
     for external in contest.externals:
         try:
             views = [prepared.supply.external(external.name, one.params) for one in selections]
         except FeaturesMissing as error:
-            problems.append(f"external {external.name} was not scored: {error}")
+            remarks.append(f"external {external.name} was not scored: {error}")
         else:
-            score_external(contest, external, recipe, selections, views=views, executor=executor)
-    return problems
+            remarks += halved_features(prepared.supply.batch(views))
+            remarks += score_external(contest, external, recipe, selections, views=views, executor=executor)
+    return remarks

@@ -9,28 +9,43 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.failures import log_of, reason_of
-from cxrbench.features.extraction import Extraction, extract_shard
+from cxrbench.failures import kind_of, log_of, reason_of
+from cxrbench.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.halving import submit_halving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
     from concurrent.futures import Future
 
     from cxrbench.execution import Executor
+    from cxrbench.halving import Fitted
+    from cxrbench.plugin.contracts import Failure
     from cxrbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """What became of one extraction: the worker seconds it took (0 if it was on disk), or the error that it failed with."""
+    """What became of one extraction.
+
+    Attributes:
+        seconds: of workers; 0 if it was on disk.
+        batch: the smallest number of films that went through the backbone at once.
+        error: what it failed with.
+    """
 
     seconds: float = 0.0
+    batch: int = BATCH
     error: Exception | None = None
 
     @property
     def problem(self) -> str:
         """Why it failed; empty if it did not."""
         return reason_of(self.error) if self.error else ""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What sort of failure that was."""
+        return kind_of(self.error) if self.error else None
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -46,7 +61,7 @@ class Underway:
     views of that backbone with that augmentation. What remains of them is not computed.
     """
 
-    calls: Mapping[Extraction, list[Future[float]]]
+    calls: Mapping[Extraction, list[Future[Fitted[float]]]]
     failed: MutableMapping[Extraction, Exception] = field(default_factory=dict)
 
     def __or__(self, other: Underway) -> Underway:
@@ -54,22 +69,24 @@ class Underway:
 
     def wait(self, extraction: Extraction) -> Extracted:
         """Return what became of one, when all its shards are over."""
-        seconds, failure = 0.0, None
+        seconds, batch, failure = 0.0, BATCH, None
         for call in self.calls.get(extraction, ()):
             try:
-                seconds += call.result()
+                fitted = call.result()
             except CancelledError:
                 continue
             except Exception as error:
                 failure = failure or error
-        return Extracted(seconds=seconds, error=failure or self.failure_of(extraction))
+            else:
+                seconds, batch = seconds + fitted.value, min(batch, fitted.batch)
+        return Extracted(seconds=seconds, batch=batch, error=failure or self.failure_of(extraction))
 
     def failure_of(self, extraction: Extraction) -> Exception | None:
         """Return why an extraction cannot succeed any more, if that is known."""
         drawn = replace(extraction, view=0)
         return self.failed.get(replace(drawn, augmentation=None)) or self.failed.get(drawn)
 
-    def hear_of(self, extraction: Extraction, call: Future[float]) -> None:
+    def hear_of(self, extraction: Extraction, call: Future[Fitted[float]]) -> None:
         """Cancel what a shard that failed leaves without hope."""
         error = None if call.cancelled() else call.exception()
         if not isinstance(error, Exception):
@@ -103,7 +120,7 @@ def extract_missing(
         if underway.failure_of(extraction):
             progress.advance(stage)
             return
-        call = executor.submit(_timed, extraction, shard)
+        call = submit_halving(lambda batch: executor.submit(_timed, extraction, shard, batch), BATCH)
         underway.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
         call.add_done_callback(partial(underway.hear_of, extraction))
@@ -121,7 +138,7 @@ def extract_missing(
     return underway
 
 
-def _timed(extraction: Extraction, shard: int) -> float:
+def _timed(extraction: Extraction, shard: int, batch: int) -> float:
     start = time.perf_counter()
-    extract_shard(extraction, shard)
+    extract_shard(extraction, shard, batch)
     return time.perf_counter() - start

@@ -51,6 +51,10 @@ class StudyRecord:
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
         if trial.log:
             attributes["log"] = list(trial.log)
+        if trial.failure:
+            attributes["failure"] = trial.failure
+        if trial.batch_size:
+            attributes["batch_size"] = trial.batch_size
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=_states()[trial.state],
@@ -72,8 +76,10 @@ def _from_optuna(trial: FrozenTrial) -> Trial:
         value=trial.value,
         losses=tuple(attributes["losses"]),
         seconds=attributes["seconds"],
+        failure=attributes.get("failure"),
         reason=attributes["reason"],
         log=tuple(attributes.get("log", ())),
+        batch_size=attributes.get("batch_size"),
     )
 
 
