@@ -76,6 +76,7 @@ KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
 
 def kind_of(error: BaseException) -> Failure:
     """Return what sort of failure an error is; a study's end is what its trials were, a plugin's fault whatever is unknown."""
+    error = _unwrapped(error)
     if isinstance(error, Remote):
         return error.failure
     if isinstance(error, TrialsFailed):
@@ -92,6 +93,13 @@ def is_exhaustion(error: BaseException) -> bool:
     """Return whether TensorFlow or JAX, which are not imported to find out, say that a computation got no memory."""
     name = type(error).__name__
     return name == "ResourceExhaustedError" or (name.endswith("RuntimeError") and str(error).startswith("RESOURCE_EXHAUSTED"))
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what an error was raised for; TensorFlow makes another one of what is raised while it traces."""
+    while type(error).__name__ == "StagingError" and error.__context__:
+        error = error.__context__
+    return error
 
 
 def took_too_long(seconds: float) -> TookTooLong:
@@ -122,6 +130,7 @@ def died(exit_code: int | None) -> Lost:
 
 def reason_of(error: BaseException) -> str:
     """Return in one line why a call failed."""
+    error = _unwrapped(error)
     text: Any = str(error).strip().splitlines()
     if isinstance(error, Lost | Remote):
         return str(text[0])

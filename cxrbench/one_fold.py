@@ -78,14 +78,14 @@ def compete_in_fold(
     prepared: Prepared,
     executor: Executor,
     *,
-    on_record: Callable[[StudyRecord], None],
+    on_record: Callable[[str, StudyRecord], None],
     on_trial: Callable[[Trial], None],
 ) -> FoldOutcome:
     """Search on the images of a fold that may be learnt from, and score its test images with what was selected."""
     protocol = contest.protocol
     study = _study(contest, _job(contest, recipe, fold, prepared), prepared.supply)
     record = StudyRecord(contest.folder.study(study.job.study), str(recipe), study.space)
-    on_record(record)
+    on_record(study.job.study, record)
     trials = run_study(study, record, protocol.trials, executor, on_trial)
     selected = select_trial(trials)
     job = study.job_of(selected.params)  # on the features that it was selected with

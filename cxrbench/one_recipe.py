@@ -18,7 +18,7 @@ from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
 from cxrbench.selection import halved_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
@@ -34,9 +34,9 @@ def compete(
     """Return a recipe's entry; whatever goes wrong becomes its reason. `on_trial` is told of each finished trial."""
     if prepared.problem:
         return contest.blank_entry(recipe, "failed", prepared.problem, failure=prepared.failure, log=prepared.log)
-    begun: list[StudyRecord] = []
+    begun: dict[str, StudyRecord] = {}
     try:
-        return _compete(contest, recipe, prepared, executor, on_record=begun.append, on_trial=on_trial)
+        return _compete(contest, recipe, prepared, executor, on_record=begun.__setitem__, on_trial=on_trial)
     except SealBroken as error:  # what is on disk does not fit any more, whoever changed it
         failed = contest.blank_entry(recipe, "failed", str(error), failure="data_error")
     except TrialsFailed as error:
@@ -47,10 +47,13 @@ def compete(
     return failed.model_copy(update={"begun": _finished(begun, contest.protocol.trials)})
 
 
-def _finished(begun: Iterable[StudyRecord], trials: int) -> dict[str, int]:
-    """Count the finished trials of studies by state; nothing where the records cannot be read, which failed already."""
+def _finished(begun: Mapping[str, StudyRecord], trials: int) -> dict[str, dict[str, int]]:
+    """Count each study's finished trials by state; nothing where a record cannot be read, which is why the recipe failed."""
     with suppress(Exception):
-        return dict(Counter(trial.state for record in begun for trial in record.finished() if trial.number < trials))
+        return {
+            study: dict(Counter(trial.state for trial in record.finished() if trial.number < trials))
+            for study, record in begun.items()
+        }
     return {}
 
 
@@ -60,7 +63,7 @@ def _compete(
     prepared: Prepared,
     executor: Executor,
     *,
-    on_record: Callable[[StudyRecord], None],
+    on_record: Callable[[str, StudyRecord], None],
     on_trial: Callable[[Trial], None],
 ) -> Entry:
     start = time.perf_counter()

@@ -120,7 +120,7 @@ class Entry(Stored):
         reason: why it is not complete, and what to do.
         failure: what sort of failure that was.
         failed_params: what the trial was given that stands for those that failed.
-        begun: finished trials by state of the studies that were begun, where they came to no result.
+        begun: of an entry without a result, by what each study that was begun depends on: its finished trials by state.
         log: the last lines of what was printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics.
@@ -145,7 +145,7 @@ class Entry(Stored):
     reason: str = ""
     failure: Failure | None = None
     failed_params: dict[str, Value] = {}
-    begun: dict[str, int] = {}
+    begun: dict[str, dict[str, int]] = {}
     log: tuple[str, ...] = ()
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
@@ -166,11 +166,10 @@ class Entry(Stored):
 
     @property
     def trials(self) -> dict[str, int]:
-        """Finished trials of all folds by state, also of studies that came to no result."""
-        if not self.folds:
-            return dict(sorted(self.begun.items()))
-        states = {state for fold in self.folds for state in fold.trials}
-        return {state: sum(fold.trials.get(state, 0) for fold in self.folds) for state in sorted(states)}
+        """Finished trials of all folds by state, also where they came to no result."""
+        studies = [*(fold.trials for fold in self.folds), *self.begun.values()]
+        states = {state for trials in studies for state in trials}
+        return {state: sum(trials.get(state, 0) for trials in studies) for state in sorted(states)}
 
     @property
     def selections(self) -> tuple[str, ...]:

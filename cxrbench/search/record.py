@@ -67,6 +67,17 @@ class StudyRecord:
         )
 
 
+def read_record(path: Path, name: str) -> list[Trial]:
+    """Return the trials of a record that is there, sorted by number; nothing is written."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+    study = optuna.load_study(study_name=name, storage=JournalStorage(backend))
+    return sorted((_from_optuna(trial) for trial in study.get_trials()), key=lambda trial: trial.number)
+
+
 def _from_optuna(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     return Trial(
