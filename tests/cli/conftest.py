@@ -58,6 +58,12 @@ class Place:
         }
 
 
+@pytest.fixture(scope="session")
+def make_place():
+    """Return what makes a place of a folder."""
+    return Place
+
+
 @pytest.fixture
 def place(tmp_path):
     return Place(tmp_path)
