@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrbench.leaderboard.entry_files import read_entry
+from cxrbench.reproduction import settings_of
+
 PLUGINS = Path(__file__).parents[1] / "plugins"
 RUN = (
     *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),
@@ -157,3 +160,8 @@ def test_a_rerun_ends_where_the_first_one_did_and_a_higher_limit_goes_on(cramped
     after = place.entries()[GIVEN_UP]
     assert after["reason"] == "none of 8 trials completed: MemoryError: no room for another film"
     assert list(after["begun"].values()) == [{"failed": 8}]
+
+
+def test_an_entry_is_reproduced_however_many_of_its_trials_failed(place):
+    path = place.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
+    assert settings_of(read_entry(path), {}).max_failures == 8
