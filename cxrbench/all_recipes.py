@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -9,10 +10,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
+from cxrbench.contest import result_identity
 from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
+from cxrbench.files import digest
 from cxrbench.one_fold import Prepared
 from cxrbench.one_recipe import compete
 
@@ -95,6 +98,9 @@ class Features:
         return tuple(one.features for one in self.views)
 
 
+AGAIN = 0.5
+"""Seconds until recipes that other processes are at are looked at again."""
+
 Needed = dict["Recipe", "Features | Unavailable"]
 """What each recipe needs extracted."""
 
@@ -129,9 +135,12 @@ def enter_all(
     audience: Audience,
     *,
     extract: Extract,
+    entered: Callable[[Recipe, Features | Unavailable], Entry | None],
     abreast: int,
 ) -> list[Entry]:
     """Enter every recipe, whatever becomes of it, each as soon as its features are there; return the entries.
+
+    Recipes that another process is at are left to it as long as there are others, and then waited for.
 
     Args:
         contest: what they share.
@@ -140,25 +149,52 @@ def enter_all(
         executor: where shards and trials are computed.
         audience: told of trials and entries.
         extract: has features extracted for the settings of searched backbones.
+        entered: tells the entry of a recipe if another process has written one meanwhile that will do.
         abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
     audience.progress.begin("trials", len(needed) * contest.protocol.trials * contest.protocol.folds)
 
-    def enter(recipe: Recipe, features: Features | Unavailable) -> Entry:
-        if isinstance(features, Unavailable):
-            entry = contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
-        else:
-            entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
-        written = contest.folder.add(recipe.file_stem, entry)
+    def enter(recipe: Recipe, features: Features | Unavailable) -> Entry | None:
+        with contest.folder.held(recipe.file_stem, _study_of(contest, recipe, features)) as is_free:
+            if not is_free:
+                return None
+            if theirs := entered(recipe, features):
+                audience.progress.advance("trials", contest.protocol.trials * contest.protocol.folds)
+                audience.progress.say(f"{recipe}: entered by another process")
+                return theirs
+            if isinstance(features, Unavailable):
+                entry = contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
+            else:
+                entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
+            written = contest.folder.add(recipe.file_stem, entry)
         audience.hear_entry(entry, written=written)
         return entry
 
     threads = ThreadPoolExecutor(abreast)
     try:
-        calls = [threads.submit(enter, recipe, features) for recipe, features in needed.items()]
-        return [call.result() for call in as_completed(calls)]
+        entries = _entered_by_threads(threads, enter, needed)
+        if others := [str(recipe) for recipe in needed if recipe not in entries]:
+            audience.progress.say(f"waiting for another process, which is at {', '.join(others)}")
+        while left := {recipe: features for recipe, features in needed.items() if recipe not in entries}:
+            time.sleep(AGAIN)
+            entries |= _entered_by_threads(threads, enter, left)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
+    return list(entries.values())
+
+
+def _entered_by_threads(
+    threads: ThreadPoolExecutor, enter: Callable[[Recipe, Features | Unavailable], Entry | None], needed: Needed
+) -> dict[Recipe, Entry]:
+    """Enter recipes; return the entries of those that nobody else is at."""
+    calls = {threads.submit(enter, recipe, features): recipe for recipe, features in needed.items()}
+    return {calls[call]: entry for call in as_completed(calls) if (entry := call.result())}
+
+
+def _study_of(contest: Contest, recipe: Recipe, features: Features | Unavailable) -> str:
+    if isinstance(features, Unavailable):
+        return digest(recipe.file_stem)
+    return result_identity(contest.protocol, contest.engine, recipe, features.folders)
 
 
 def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], downloader: Downloader) -> Weights | Unavailable:
@@ -177,13 +213,14 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         return _on_demand(features, executor, extract)
     outcomes = [underway.wait(one) for one in features.views]
     external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
+    for outcome in (*outcomes, *(outcome for _, outcome in external.values())):
+        if isinstance(outcome.error, errors.DiskFull):
+            raise outcome.error
     failed = next((outcome for outcome in outcomes if outcome.problem), None)
     return Prepared(
         supply=Ready(
             extracted=features.folders,
             of_external={name: outcome.problem or view for name, (view, outcome) in external.items()},
-            batches={one.features: outcome.batch for one, outcome in zip(features.views, outcomes, strict=True)}
-            | {view: outcome.batch for view, outcome in external.values()},
         ),
         base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),
@@ -198,6 +235,8 @@ def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prep
     prepared = Prepared(supply=supply, base=features.folders, seconds=0.0)
     try:
         space = executor.submit(discover_space, features.views[0]).result()
+    except errors.DiskFull:
+        raise
     except Exception as error:
         return replace(prepared, problem=reason_of(error), failure=kind_of(error), log=log_of(error))
     return replace(prepared, supply=replace(supply, space=space))

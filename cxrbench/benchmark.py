@@ -5,8 +5,10 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 
 from __future__ import annotations
 
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +21,11 @@ from cxrbench.data.dataset import load_dataset
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
-from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
 from cxrbench.features.schedule import Underway, extract_missing
-from cxrbench.files import check_writable, home
+from cxrbench.files import check_writable, home, needing_room
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.lineup import line_up
 from cxrbench.majority import NAME as MAJORITY
@@ -35,8 +37,7 @@ from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cxrbench.all_recipes import Needed
     from cxrbench.component import Part
@@ -79,7 +80,7 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     Raises:
         ConfigError: a setting that cannot be meant, or other images than those asked for.
         DataError: images that no fair comparison can be made with.
-        KeyboardInterrupt: what was finished is on disk; the same call goes on from there.
+        DiskFull: what was finished is on disk, as it is after a KeyboardInterrupt; the same call goes on from there.
     """
     refuse_inside_worker()
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
@@ -91,17 +92,19 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     lineup = line_up(host, settings, downloader)
     limits = _limits(settings, progress)
 
-    with kept_below(settings.cache_gb, progress) as claim, open_executor(settings.workers, limits) as executor:
+    with (
+        _told_when_full(),
+        kept_below(settings.cache_gb, progress) as claim,
+        open_executor(settings.workers, limits) as executor,
+    ):
         sources = _catalogue(source, external, settings, downloader)  # meanwhile, the workers import Keras
-        if like and like.fingerprint != sources.main.fingerprint:
-            raise ConfigError(
-                f"--data {settings.data}: these are other images, or other labels or patients, than those asked for "
-                f"({like.dataset}): fingerprint {sources.main.fingerprint[:12]}, not {like.fingerprint[:12]}"
-            )
+        _check_like(like, settings.data, sources.main)
         folder = ProtocolFolder(out=settings.out, protocol=_protocol(settings, source, sources.main, engine))
-        running = {MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)}
-        folder.check(running)
-        needed = _unfinished(folder, engine, sources, _needed(lineup.recipes, sources, folder.protocol, downloader))
+        folder.check({MAJORITY, *(recipe.file_stem for recipe in lineup.recipes)})
+        is_finished = _finished(folder, engine, sources)
+        entered = _entered_meanwhile(folder, lineup.recipes, is_finished)
+        wanted = _needed(lineup.recipes, sources, folder.protocol, downloader)
+        needed = {recipe: features for recipe, features in wanted.items() if not is_finished(recipe, features)}
         underway = _extract(sources, needed, claim, executor, progress)
         contest = _contest(settings, source, engine, sources, folder)
         for warning in contest.warnings:
@@ -109,19 +112,47 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
         folder.begin()
         enter_majority(contest)
         host.notify("on_run_start", progress.warn, protocol=contest.protocol, recipes=lineup.recipes)
-        try:
-            audience, abreast = Audience(host, progress), 1 + settings.workers // 2
-            extract = _extractor(claim, executor)
-            entered = enter_all(contest, needed, underway, executor, audience, extract=extract, abreast=abreast)
-        except BaseException:
-            with suppress(CxrbenchError):  # what stops the run is what its user must hear of
-                folder.close()
-            raise
+        audience, abreast = Audience(host, progress), 1 + settings.workers // 2
+        extract = _extractor(claim, executor)
+        with _tables_in_any_case(folder, executor):
+            mine = enter_all(contest, needed, underway, executor, audience, extract=extract, entered=entered, abreast=abreast)
         board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
-    found = {entry.recipe: entry for entry in (*board.entries, *entered)}
-    mine = tuple(found[str(recipe)] for recipe in lineup.recipes)
-    return Outcome(board=board, entries=mine, left_out=lineup.left_out)
+    found = {entry.recipe: entry for entry in (*board.entries, *mine)}
+    return Outcome(board=board, entries=tuple(found[str(recipe)] for recipe in lineup.recipes), left_out=lineup.left_out)
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    """Say what is kept, and how to go on, when there is no more room on a disk."""
+    try:
+        with needing_room(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
+            yield
+    except DiskFull as error:
+        raise DiskFull(
+            f"no room is left: {error}. Finished trials, features and entries are kept: make room, and the same command goes "
+            "on from there"
+        ) from None
+
+
+@contextmanager
+def _tables_in_any_case(folder: ProtocolFolder, executor: Executor) -> Iterator[None]:
+    """Whatever stops what is done inside, end the workers and rank what is finished."""
+    try:
+        yield
+    except BaseException:
+        executor.stop()
+        with suppress(CxrbenchError, OSError):  # what stops the run is what its user must hear of
+            folder.close()
+        raise
+
+
+def _check_like(like: Protocol | None, data: str, catalogue: Catalogue) -> None:
+    if like and like.fingerprint != catalogue.fingerprint:
+        raise ConfigError(
+            f"--data {data}: these are other images, or other labels or patients, than those asked for ({like.dataset}): "
+            f"fingerprint {catalogue.fingerprint[:12]}, not {like.fingerprint[:12]}"
+        )
 
 
 def _catalogue(
@@ -146,8 +177,10 @@ def _needed(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, dow
     return needed_features(recipes, sources.main.pixels, external, protocol, downloader)
 
 
-def _unfinished(folder: ProtocolFolder, engine: Part[Engine], sources: Sources, needed: Needed) -> Needed:
-    """Leave out the recipes that an earlier run finished, with the same features and plugins and on the same test sets."""
+def _finished(
+    folder: ProtocolFolder, engine: Part[Engine], sources: Sources
+) -> Callable[[Recipe, Features | Unavailable], bool]:
+    """Return what tells whether a recipe was finished, with the same features and plugins and on the same test sets."""
     externals = [(name, catalogue.fingerprint) for name, catalogue in sources.external.items()]
 
     def is_finished(recipe: Recipe, features: Features | Unavailable) -> bool:
@@ -156,7 +189,20 @@ def _unfinished(folder: ProtocolFolder, engine: Part[Engine], sources: Sources, 
         identity = result_identity(folder.protocol, engine, recipe, features.folders)
         return folder.finished(recipe.file_stem, identity, externals)
 
-    return {recipe: features for recipe, features in needed.items() if not is_finished(recipe, features)}
+    return is_finished
+
+
+def _entered_meanwhile(
+    folder: ProtocolFolder, recipes: Iterable[Recipe], is_finished: Callable[[Recipe, Features | Unavailable], bool]
+) -> Callable[[Recipe, Features | Unavailable], Entry | None]:
+    """Return what tells the entry of a recipe if another process writes one, from now on, that will do."""
+    news = folder.news(recipe.file_stem for recipe in recipes)
+
+    def entered(recipe: Recipe, features: Features | Unavailable) -> Entry | None:
+        entry = news(recipe.file_stem)
+        return entry if entry and (entry.status != "complete" or is_finished(recipe, features)) else None
+
+    return entered
 
 
 def _extract(

@@ -41,6 +41,12 @@ class Unavailable(CxrbenchError):
     """Something that is not on this machine and cannot be fetched now (weights, a download)."""
 
 
+class DiskFull(CxrbenchError):
+    """A file system without room for what must be written; what was written before is whole."""
+
+    exit_code: ClassVar[int] = 1
+
+
 class NothingFinished(CxrbenchError):
     """A run without a single complete entry."""
 

@@ -27,6 +27,10 @@ class Executor(Protocol):
         """Return at once; the future holds what the call returned or raised. One that has not begun can be cancelled."""
         ...
 
+    def stop(self) -> None:
+        """End what is being computed, at once; whoever waits for it gets a KeyboardInterrupt."""
+        ...
+
 
 class ThisProcess:
     """Computes each call at once, in the calling thread."""

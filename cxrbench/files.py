@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,10 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import platformdirs
 
-from cxrbench.errors import ConfigError
+from cxrbench.errors import ConfigError, DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""What the system calls a full disk, and a used-up quota."""
 
 
 def home() -> Path:
@@ -27,21 +32,44 @@ def check_writable(folder: Path, setting: str) -> None:
     """Raise ConfigError if nothing can be written in a folder that a setting names; better before the work than after it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))  # a full disk may take a name, but nothing under it
     except OSError as error:
         raise ConfigError(f"{setting} {folder}: cannot write there: {error.strerror}") from None
 
 
 @contextmanager
+def needing_room(folder: Path) -> Iterator[None]:
+    """Raise DiskFull, which names the folder, where the system says that there is no room for what is written inside."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(f"{folder}: {error.strerror}") from error
+        raise
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    """Open a temporary file beside `path` that takes its place when the block ends well, and is removed when it does not.
+
+    Raises:
+        DiskFull: there is no room for it; what was at `path` before is still there.
+    """
+    with needing_room(path.parent), _temporary(path) as file:
+        yield file
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # a name that outlives a power cut must not be that of an empty file
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:

@@ -115,7 +115,7 @@ def compete_in_fold(
         selections=selections,
         warnings=(
             *_unrepeated(protocol.metric, selected, first[protocol.metric]),
-            *halved_features(prepared.supply.batch(job.views)),
+            *halved_features(job.views),
             *halved_training(protocol.batch_size, selected, selections),
             *halved_scoring("test", (at_once for _, at_once in scored)),
         ),

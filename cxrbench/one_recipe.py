@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
+from cxrbench.errors import DiskFull
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
@@ -37,6 +38,8 @@ def compete(
     begun: dict[str, StudyRecord] = {}
     try:
         return _compete(contest, recipe, prepared, executor, on_record=begun.__setitem__, on_trial=on_trial)
+    except DiskFull:
+        raise
     except SealBroken as error:  # what is on disk does not fit any more, whoever changed it
         failed = contest.blank_entry(recipe, "failed", str(error), failure="data_error")
     except TrialsFailed as error:
@@ -115,6 +118,6 @@ def _score_externals(
         except FeaturesMissing as error:
             remarks.append(f"external {external.name} was not scored: {error}")
         else:
-            remarks += halved_features(prepared.supply.batch(views))
+            remarks += halved_features(views)
             remarks += score_external(contest, external, recipe, selections, views=views, executor=executor)
     return remarks

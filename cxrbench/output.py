@@ -3,18 +3,61 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from cxrbench.locks import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+PREFIX = "cxrbench-workers-"
+LOCK = ".lock"
 LINES = 20
 LONGEST_LINE = 400
 LARGEST = 2**22
 """Bytes of a file that is emptied, so that a call that prints for ever fills no disk."""
+
+
+class PoolFolder:
+    """A temporary folder of one pool of workers, and a lock beside it that tells whether the pool still lives.
+
+    Attributes:
+        calls: for what is printed during calls.
+        scratch: where workers put temporary files, which those that are killed leave.
+    """
+
+    def __init__(self) -> None:
+        """Make the folder."""
+        self._path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.calls, self.scratch = self._path / "calls", self._path / "scratch"
+        self.calls.mkdir()
+        self.scratch.mkdir()
+        self._lock = FileLock(self._path.with_suffix(LOCK), thread_local=False)
+        self._lock.acquire(timeout=0)
+
+    def remove(self) -> None:
+        """Remove it with all that is in it."""
+        shutil.rmtree(self._path, ignore_errors=True)
+        with suppress(OSError):
+            self._path.with_suffix(LOCK).unlink()
+        self._lock.release()
+
+
+def forsaken_folders() -> list[Path]:
+    """Return the folders of pools whose process was killed."""
+    found = []
+    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+        if folder.is_dir() and not folder.is_symlink():
+            with suppress(OSError):  # another user's, maybe
+                found += [folder] if is_free(folder.with_suffix(LOCK)) else []
+    return found
 
 
 @contextmanager

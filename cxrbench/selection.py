@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.features.extraction import BATCH
+from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.files import digest
 from cxrbench.halving import submit_halving
 from cxrbench.search.record import THRESHOLD
@@ -93,9 +93,9 @@ def submit_scoring(
     )
 
 
-def halved_features(batch: int) -> tuple[str, ...]:
-    """Return a warning if a backbone got fewer films at once than it gets elsewhere."""
-    if batch == BATCH:
+def halved_features(views: Iterable[ShardedArray]) -> tuple[str, ...]:
+    """Return a warning if a backbone got fewer films at once than it gets elsewhere, in this run or in an earlier one."""
+    if (batch := smallest_batch(views)) == BATCH:
         return ()
     return (f"features were extracted from as few as {batch} films at once: {BATCH} did not fit in memory",)
 

@@ -44,7 +44,8 @@ def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downlo
 
 
 def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
-    """Decode the images of a dataset, shard by shard."""
+    """Decode the images of a dataset, shard by shard; one process at a time, so that the others find them decoded."""
+    films = catalogue.pixels.films
 
     def on_progress(done: int, total: int) -> None:
         if done:
@@ -52,7 +53,10 @@ def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> I
         else:
             progress.begin(stage, total)
 
-    return catalogue.decode(on_progress)
+    with films.locked(lambda: progress.say(f"{stage}: waiting for another process that decodes them")):
+        if damaged := films.damaged():
+            progress.warn(f"{stage}: {len(damaged)} of {films.shards} parts were damaged on disk and are decoded again")
+        yield from catalogue.decode(on_progress)
 
 
 @contextmanager

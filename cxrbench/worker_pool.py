@@ -10,13 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cxrbench.failures import AskedToEnd, Lost, OutOfMemory, crashed, died, took_too_long, with_log
-from cxrbench.output import processes_of_calls, shorten_outputs, take_output
+from cxrbench.output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 from cxrbench.worker_process import Asked, Returned, answer, import_keras, start_worker
 
 if TYPE_CHECKING:
@@ -120,7 +118,7 @@ class WorkerProcesses:
         self._stopped = False
         self._context = _RememberedProcesses()
         self._ended = Event()
-        self._outputs = TemporaryDirectory(prefix="cxrbench-", ignore_cleanup_errors=True)
+        self._folder = PoolFolder()
         self._pool = self._start()
         self._watcher = Thread(target=self._look_after, daemon=True)
         self._watcher.start()
@@ -130,7 +128,7 @@ class WorkerProcesses:
         future: Future[T] = Future()
         asked = Asked(
             number=next(self._numbers),
-            outputs=Path(self._outputs.name),
+            outputs=self._folder.calls,
             memory=self._memory,
             function=function,
             arguments=arguments,
@@ -153,6 +151,8 @@ class WorkerProcesses:
     def stop(self) -> None:
         """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
         with self._lock:
+            if self._stopped:
+                return
             self._stopped = True
             wanted = [call for call in self._queue if call.begin()]
             unfinished = [call.future for call in (*self._running.values(), *wanted)]
@@ -174,13 +174,14 @@ class WorkerProcesses:
             ending.join()
         self._watcher.join()
         self._context.kill()  # who came up while a pool was being stopped would miss its locks, and say so at length
-        self._outputs.cleanup()
+        self._folder.remove()
 
     def _start(self) -> ProcessPool:
         from pebble import ProcessPool
 
         context: Any = self._context
-        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=(self._memory,), context=context)
+        given = (self._folder.scratch, self._memory)
+        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=given, context=context)
         pool.schedule(import_keras).add_done_callback(partial(self._has_come_up, pool))  # a pool starts with its first call
         return pool
 
@@ -290,7 +291,7 @@ class WorkerProcesses:
 
     def _look_after(self) -> None:
         """End calls whose process is gone, which pebble does not notice if it left with exit code 0."""
-        folder, missing = Path(self._outputs.name), set[int]()
+        folder, missing = self._folder.calls, set[int]()
         while not self._ended.wait(GLANCE):
             shorten_outputs(folder)
             begun = processes_of_calls(folder)

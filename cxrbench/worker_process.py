@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from contextlib import contextmanager, suppress
@@ -17,7 +18,9 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from cxrbench.errors import DiskFull
 from cxrbench.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
+from cxrbench.files import FULL
 from cxrbench.output import kept_output
 
 if TYPE_CHECKING:
@@ -59,10 +62,10 @@ class Asked(Generic[T]):
     keywords: dict[str, Any]
 
 
-def start_worker(memory: int | None = None) -> None:
-    """Give the process one thread and no more memory than it may use, leave Ctrl-C to the parent, and import Keras.
+def start_worker(scratch: Path, memory: int | None = None) -> None:
+    """Give the process one thread, a folder for temporary files and no more memory than it may use, and import Keras.
 
-    It ends with its parent, even if that is killed and can tell nobody.
+    Ctrl-C is left to the parent. The process ends with its parent, even if that is killed and can tell nobody.
     """
     from threadpoolctl import threadpool_limits
 
@@ -70,6 +73,7 @@ def start_worker(memory: int | None = None) -> None:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -134,6 +138,8 @@ def answer(asked: Asked[T]) -> Returned[T]:
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
     """Return an exception that the parent can read without importing what it is from, of the kind that it is."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        return DiskFull(str(error))
     if memory and (isinstance(error, MemoryError) or is_exhaustion(error)):
         return used_too_much(memory)
     if is_exhaustion(error):

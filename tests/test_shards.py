@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -123,12 +125,111 @@ def test_a_shard_is_no_longer_missing_when_it_is_written_and_again_when_its_mark
 
 
 @pytest.mark.usefixtures("few")
-def test_on_disk_are_the_plain_numbers_and_an_empty_mark_for_each_shard(fresh):
+def test_on_disk_are_the_plain_numbers_and_a_mark_for_each_shard(fresh):
     array = fill(fresh())
     assert content(array) == rows_from(0, ROWS).tobytes()
     others = [path for path in array.folder.rglob("*") if path.is_file() and path.name != "rows.raw"]
     assert sorted(path.name for path in others if path.suffix) == ["00000.done", "00001.done", "00002.done", "00003.done"]
-    assert {path.stat().st_size for path in others} == {0}
+
+
+@pytest.mark.usefixtures("few")
+def test_a_note_is_kept_with_each_shard_as_it_was_when_its_blocks_were_drawn(fresh):
+    array, drawn = fresh(), []
+
+    def blocks():
+        yield rows_from(0, 5)
+        drawn.append("first")
+
+    array.write(0, blocks(), note=drawn)
+    array.write(2, [rows_from(10, 15)], note={"batch": 16})
+    assert array.notes() == {0: ["first"], 2: {"batch": 16}}
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_as_it_was_written_is_not_damaged(fresh):
+    assert fresh().damaged() == []
+    assert fill(fresh(), shards=[1, 3]).damaged() == []
+    assert fill(fresh()).damaged() == []
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("where", ["first byte", "any byte", "last byte"])
+@pytest.mark.parametrize("shard", range(4))
+def test_one_byte_that_changed_is_found_and_its_shard_alone_is_missing(fresh, shard, where):
+    array = fill(fresh())
+    start, stop = (row * 8 for row in array.bounds(shard))
+    position = {"first byte": start, "any byte": (start + stop) // 2, "last byte": stop - 1}[where]
+    damaged = bytearray(content(array))
+    damaged[position] ^= 1
+    (array.folder / "rows.raw").write_bytes(damaged)
+    assert array.damaged() == [shard]
+    assert array.missing() == [shard]
+    assert content(fill(array)) == rows_from(0, ROWS).tobytes()
+    assert array.damaged() == []
+
+
+@pytest.mark.usefixtures("few")
+def test_a_file_that_was_cut_off_or_removed_loses_what_was_there(fresh):
+    array = fill(fresh())
+    (array.folder / "rows.raw").write_bytes(content(array)[: 7 * 8])
+    assert array.damaged() == [1, 2, 3]
+    fill(array)
+    (array.folder / "rows.raw").unlink()
+    assert array.damaged() == [0, 1, 2, 3]
+    assert content(fill(array)) == rows_from(0, ROWS).tobytes()
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("mark", [b"", b"0", b"\xff\xfe", b"00000000 null", b"{}", b"deadbeef {]", b"x" * 10_000])
+def test_a_mark_that_says_something_else_is_damage_too(fresh, mark):
+    array = fill(fresh())
+    mark_of(array, 2).write_bytes(mark)
+    assert array.damaged() == [2]
+    fill(array)
+    assert array.damaged() == []
+
+
+@pytest.mark.usefixtures("few")
+def test_a_note_that_changed_is_damage_too(fresh):
+    array = fill(fresh())
+    array.write(1, [rows_from(5, 10)], note=["abc"])
+    mark_of(array, 1).write_text(mark_of(array, 1).read_text().replace("abc", "abd"))
+    assert array.damaged() == [1]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("shapes", [[], ["2", "3"], ["two"], ["3"], ["9999999999999"]])
+def test_without_the_right_shape_of_a_row_everything_is_damaged_and_made_again(fresh, shapes):
+    array = fill(fresh())
+    (array.folder / "shape" / "2").unlink()
+    for name in shapes:
+        (array.folder / "shape" / name).touch()
+    assert array.damaged() == [0, 1, 2, 3]
+    assert content(fill(array)) == rows_from(0, ROWS).tobytes()
+    assert array.damaged() == []
+
+
+@pytest.mark.usefixtures("few")
+def test_who_waits_for_a_shard_that_another_thread_writes_finds_it_written(fresh):
+    array, began, heard = fresh(), Event(), []
+
+    def wait():
+        began.set()
+        with array.writing(0) as is_missing:
+            heard.append(is_missing)
+
+    with ThreadPoolExecutor(1) as pool:
+        with array.writing(0) as is_missing:
+            assert is_missing
+            waiting = pool.submit(wait)
+            began.wait()
+            fill(array, shards=[0])
+            assert heard == []
+        waiting.result(timeout=60)
+    assert heard == [False]
+    with array.writing(1) as is_missing:
+        assert is_missing
+    assert not list(array.folder.glob("*.lock"))
 
 
 @pytest.mark.usefixtures("few")

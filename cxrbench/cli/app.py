@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cxrbench.cli.cache import cache
+from cxrbench.cli.clean import clean
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
 from cxrbench.cli.ensemble import ensemble
@@ -32,6 +33,7 @@ app.command()(show)
 app.command()(compare)
 app.command()(ensemble)
 app.command()(reproduce)
+app.command()(clean)
 plugins.command("check")(check_plugin)
 plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")

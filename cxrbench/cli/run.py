@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrbench.cli.interrupts import interruptible
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
@@ -126,11 +127,11 @@ def run(
 
     settings = configuration.read_settings(flags, config)
     host = load_host(settings.plugin, settings.blocked)
-    with console.ConsoleProgress() as progress:
-        try:
+    try:
+        with interruptible(), console.ConsoleProgress() as progress:
             outcome = benchmark.run(settings, host, progress)
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
     rows = outcome.board.rows()
     if as_json:
         console.print_text(render.as_json(rows) + "\n")

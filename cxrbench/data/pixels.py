@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
@@ -17,7 +16,7 @@ import numpy as np
 from cxrbench.data.decode import DECODER, examine
 from cxrbench.data.facts import FileFacts
 from cxrbench.errors import DataError
-from cxrbench.files import digest_each, home, write_json
+from cxrbench.files import digest_each, home
 from cxrbench.shards import SHARD_ROWS, ShardedArray
 
 if TYPE_CHECKING:
@@ -29,13 +28,12 @@ if TYPE_CHECKING:
 
     Examined = tuple[NDArray[np.uint8], FileFacts] | DataError
 
-FILES = ".files.json"
-"""One beside each shard: of every image the facts of its file in their order, or why it cannot be read."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
     """Decoded images on disk: uint8 ``[rows, size, size]``, grey; black where an image could not be read.
+
+    Noted on each shard is, of every image, what is known of its file in the order of FileFacts, or why it cannot be read.
 
     Attributes:
         rows: one for each record of the dataset.
@@ -57,10 +55,8 @@ class Pixels:
         """Return what each row's file was, or why it could not be read, as far as shards are on disk."""
         names = [field.name for field in fields(FileFacts)]
         found: dict[int, FileFacts | str] = {}
-        for path in sorted(self.films.folder.glob(f"*{FILES}")):
-            first = self.films.bounds(int(path.name.removesuffix(FILES)))[0]
-            listed = json.loads(path.read_text(encoding="utf-8"))["files"]
-            for row, known in enumerate(listed, first):
+        for shard, listed in self.films.notes().items():
+            for row, known in enumerate(listed, self.films.bounds(shard)[0]):
                 found[row] = known if isinstance(known, str) else FileFacts(**dict(zip(names, known, strict=True)))
         return found
 
@@ -143,10 +139,10 @@ def decode_missing(
 
 
 def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Callable[[], None]) -> int:
-    films, black = pixels.films, np.zeros((1, pixels.size, pixels.size), dtype=np.uint8)
+    files: list[tuple[object, ...] | str] = []
+    black = np.zeros((1, pixels.size, pixels.size), dtype=np.uint8)
 
     def blocks() -> Iterator[NDArray[np.uint8]]:
-        files: list[tuple[object, ...] | str] = []
         for examined in decoded:
             if isinstance(examined, DataError):
                 files.append(str(examined))
@@ -156,9 +152,8 @@ def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Cal
                 files.append(astuple(facts))
                 yield film[None]
             on_step()
-        write_json(films.folder / f"{shard:05d}{FILES}", {"schema_version": 1, "files": files})  # before the shard's mark
 
-    films.write(shard, blocks())
+    pixels.films.write(shard, blocks(), note=files)
     return shard
 
 

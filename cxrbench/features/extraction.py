@@ -18,7 +18,7 @@ from cxrbench.shards import SHARD_ROWS, ShardedArray
 from cxrbench.versions import NUMERICAL, versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when the same components come to other numbers: part of every cache key."""
 BATCH = 32
 """Films that go through a backbone at once, where memory allows; an augmentation always draws for as many."""
@@ -147,8 +147,12 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
     widths = sorted({len(features[0]) for features in found})
     if len(widths) > 1:
         raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
-    # The place for the shard's note of the batch that it was made with.
-    extraction.features.write(shard, [np.concatenate(found)[: stop - start]])
+    extraction.features.write(shard, [np.concatenate(found)[: stop - start]], note=batch)
+
+
+def smallest_batch(views: Iterable[ShardedArray]) -> int:
+    """Return how many films went through the backbone at once for the shard of some features that had the least memory."""
+    return min((note for view in views for note in view.notes().values() if note), default=BATCH)
 
 
 def _filled(films: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -29,12 +29,10 @@ class Extracted:
 
     Attributes:
         seconds: of workers; 0 if it was on disk.
-        batch: the smallest number of films that went through the backbone at once.
         error: what it failed with.
     """
 
     seconds: float = 0.0
-    batch: int = BATCH
     error: Exception | None = None
 
     @property
@@ -69,17 +67,15 @@ class Underway:
 
     def wait(self, extraction: Extraction) -> Extracted:
         """Return what became of one, when all its shards are over."""
-        seconds, batch, failure = 0.0, BATCH, None
+        seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
-                fitted = call.result()
+                seconds += call.result().value
             except CancelledError:
                 continue
             except Exception as error:
                 failure = failure or error
-            else:
-                seconds, batch = seconds + fitted.value, min(batch, fitted.batch)
-        return Extracted(seconds=seconds, batch=batch, error=failure or self.failure_of(extraction))
+        return Extracted(seconds=seconds, error=failure or self.failure_of(extraction))
 
     def failure_of(self, extraction: Extraction) -> Exception | None:
         """Return why an extraction cannot succeed any more, if that is known."""
@@ -110,7 +106,7 @@ def extract_missing(
     One backbone after the other, because a worker builds and compiles each that it meets. `stage` is what the progress is
     told as.
     """
-    missing = {extraction: set(extraction.features.missing()) for extraction in extractions}
+    missing = {extraction: _missing(extraction, progress, stage) for extraction in extractions}
     underway = Underway({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
 
@@ -138,7 +134,20 @@ def extract_missing(
     return underway
 
 
+def _missing(extraction: Extraction, progress: Progress, stage: str) -> set[int]:
+    features = extraction.features
+    if damaged := features.damaged():
+        progress.warn(
+            f"{stage}, {extraction.backbone.component}: {len(damaged)} of {features.shards} parts were damaged on disk and "
+            "are extracted again"
+        )
+    return set(features.missing())
+
+
 def _timed(extraction: Extraction, shard: int, batch: int) -> float:
-    start = time.perf_counter()
-    extract_shard(extraction, shard, batch)
-    return time.perf_counter() - start
+    """Extract a shard unless another process did in the meantime; return the seconds that it took."""
+    with extraction.features.writing(shard) as is_missing:
+        start = time.perf_counter()
+        if is_missing:
+            extract_shard(extraction, shard, batch)
+        return time.perf_counter() - start

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.features.extraction import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,10 +36,6 @@ class Supply(Protocol):
         """Return the clean view of an external test set, likewise."""
         ...
 
-    def batch(self, views: Iterable[ShardedArray]) -> int:
-        """Return the smallest number of films that went through the backbone at once, as far as this run saw it."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
@@ -49,12 +44,10 @@ class Ready:
     Attributes:
         extracted: the views.
         of_external: by name of the test set, its view, or why it could not be extracted.
-        batches: with how many films at once each view was extracted.
     """
 
     extracted: tuple[ShardedArray, ...]
     of_external: Mapping[str, ShardedArray | str]
-    batches: Mapping[ShardedArray, int] = field(default_factory=dict)
 
     @property
     def space(self) -> Space:
@@ -74,10 +67,6 @@ class Ready:
             raise FeaturesMissing(view)
         return view
 
-    def batch(self, views: Iterable[ShardedArray]) -> int:
-        """Return the smallest."""
-        return min(self.batches.get(view, BATCH) for view in views)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnDemand:
@@ -87,14 +76,12 @@ class OnDemand:
         base: the extractions without a setting.
         of_external: by name of the test set, likewise.
         extract: has the missing shards of extractions written.
-        batches: with how many films at once each view was extracted that was asked for.
     """
 
     base: tuple[Extraction, ...]
     of_external: Mapping[str, Extraction]
     space: Space
     extract: Callable[[Iterable[Extraction]], Underway]
-    batches: dict[ShardedArray, int] = field(default_factory=dict, compare=False)
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         """Wait for the features of a setting."""
@@ -104,10 +91,6 @@ class OnDemand:
         """Wait for those of an external test set."""
         return self._extracted((self.of_external[name],), params)[0]
 
-    def batch(self, views: Iterable[ShardedArray]) -> int:
-        """Return the smallest."""
-        return min(self.batches.get(view, BATCH) for view in views)
-
     def _extracted(self, base: tuple[Extraction, ...], params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         setting = {name: params[name] for name in self.space if name in params}
         wanted = [replace(one, backbone=one.backbone.at(setting)) for one in base]
@@ -116,7 +99,6 @@ class OnDemand:
             outcome = underway.wait(one)
             if outcome.problem:
                 raise FeaturesMissing(outcome.problem) from outcome.error
-            self.batches[one.features] = min(outcome.batch, self.batches.get(one.features, BATCH))
         return tuple(one.features for one in wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
 from cxrbench.leaderboard.render import write_tables
+from cxrbench.locks import taken
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from cxrbench.config import Protocol
@@ -75,6 +77,22 @@ class ProtocolFolder:
         entry = self._complete(recipe)
         return entry.study if entry else ""
 
+    @contextmanager
+    def held(self, recipe: str, study: str) -> Iterator[bool]:
+        """Hold a recipe and its studies, which other budgets share, unless somebody else does; yield whether they were free."""
+        entry, record = self._entry(recipe).with_suffix(".lock"), self.out / "studies" / f"{study[:16]}.lock"
+        with taken(entry) as entry_is_free, taken(record) as record_is_free:
+            yield entry_is_free and record_is_free
+
+    def news(self, recipes: Iterable[str]) -> Callable[[str], Entry | None]:
+        """Return what tells the entry of a recipe if one has been written since this call, by whomever."""
+        before = {recipe: self._stamp(recipe) for recipe in recipes}
+
+        def written_since(recipe: str) -> Entry | None:
+            return None if self._stamp(recipe) == before[recipe] else read_entry(self._entry(recipe))
+
+        return written_since
+
     def check(self, running: Collection[str]) -> None:
         """Look at what earlier runs left, before the work rather than after it.
 
@@ -112,6 +130,13 @@ class ProtocolFolder:
 
     def _entry(self, recipe: str) -> Path:
         return self.path / "entries" / f"{recipe}.json"
+
+    def _stamp(self, recipe: str) -> tuple[int, int] | None:
+        try:
+            status = self._entry(recipe).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _complete(self, recipe: str) -> Entry | None:
         path = self._entry(recipe)

@@ -7,7 +7,7 @@ from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import PluginError
+from cxrbench.errors import DiskFull, PluginError
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.halving import Fitted, submit_halving
@@ -167,6 +167,8 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
     """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
     try:
         fitted = call.result()
+    except DiskFull:
+        raise
     except Exception as error:
         return Trial(
             number=number, params=params, state="failed", failure=kind_of(error), reason=reason_of(error), log=log_of(error)

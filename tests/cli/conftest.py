@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,58 +13,6 @@ import pytest
 from PIL import Image
 
 from cxrbench.cli.app import main
-
-CXRBENCH = Path(sys.executable).parent / "cxrbench"
-
-
-@dataclass(frozen=True)
-class Place:
-    """An empty working folder with a cache of its own, where commands run."""
-
-    folder: Path
-
-    def command(self, *arguments, **environment):
-        """Return what `subprocess` needs to run a command here."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "KERAS_"))}
-        home = {"CXRBENCH_HOME": str(self.folder / "home"), "KERAS_HOME": str(self.folder / "keras")}
-        return {
-            "args": [str(CXRBENCH), *map(str, arguments)],
-            "cwd": self.folder,
-            "env": {**kept, **home, **environment},
-            "text": True,
-            "encoding": "utf-8",
-        }
-
-    def call(self, *arguments, **environment):
-        """Run a command here and return what came of it."""
-        return subprocess.run(**self.command(*arguments, **environment), capture_output=True, check=False)
-
-    def protocol_folder(self, out="leaderboard"):
-        """Return the one protocol's folder below `out`."""
-        (found,) = (path.parent for path in (self.folder / out).glob("*/protocol.json"))
-        return found
-
-    def entries(self, out="leaderboard"):
-        """Return the entries by recipe, that of the majority class left out."""
-        read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
-        return {entry["recipe"]: entry for entry in read if entry["kind"] != "majority"}
-
-    def files(self, pattern, out="leaderboard"):
-        """Return the bytes of all files below `out` that match."""
-        return {
-            path.relative_to(self.folder): path.read_bytes() for path in (self.folder / out).glob(pattern) if path.is_file()
-        }
-
-
-@pytest.fixture(scope="session")
-def make_place():
-    """Return what makes a place of a folder."""
-    return Place
-
-
-@pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
 
 
 @pytest.fixture
@@ -117,18 +63,18 @@ def shared_folder():
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
+def small_run(tmp_path_factory, place_at):
     """Run a small grid on small phantoms once, for all that look at its results."""
-    place = Place(tmp_path_factory.mktemp("run"))
+    place = place_at(tmp_path_factory.mktemp("run"))
     result = place.call("run", *SMALL, "--trials", 3, "--workers", 2, "--json")
     assert result.returncode == 0, result.stderr
     return place, result
 
 
 @pytest.fixture(scope="session")
-def folded_run(tmp_path_factory):
+def folded_run(tmp_path_factory, place_at):
     """Run two recipes and the controls once with folds, seeds, a further threshold and an external test set."""
-    place = Place(tmp_path_factory.mktemp("folds"))
+    place = place_at(tmp_path_factory.mktemp("folds"))
     result = place.call("run", *FOLDED, "--workers", 2, "--json")
     assert result.returncode == 0, result.stderr
     return place, result
@@ -152,7 +98,7 @@ def small_flags():
 
 
 @pytest.fixture
-def copy_of_small_run(small_run, tmp_path):
+def copy_of_small_run(small_run, tmp_path, place_at):
     """Return a copy of the small run that a test may go on with."""
     shutil.copytree(small_run[0].folder, tmp_path / "copy")
-    return Place(tmp_path / "copy")
+    return place_at(tmp_path / "copy")

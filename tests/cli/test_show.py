@@ -25,9 +25,9 @@ HALVED = "hungry+none+none"
 
 
 @pytest.fixture(scope="module")
-def cramped_run(tmp_path_factory, make_place):
+def cramped_run(tmp_path_factory, place_at):
     """Run recipes that get enough memory, less than they want, and none, once for all that look at the results."""
-    place = make_place(tmp_path_factory.mktemp("cramped"))
+    place = place_at(tmp_path_factory.mktemp("cramped"))
     result = place.call(*RUN, "--max-failures", 3)
     assert result.returncode == 1, result.stderr
     return place, result

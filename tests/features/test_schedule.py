@@ -11,7 +11,7 @@ from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.execution import ThisProcess, open_executor
 from cxrbench.failures import Lost
-from cxrbench.features.extraction import BATCH
+from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
 from cxrbench.progress import Silence
@@ -53,7 +53,10 @@ class Counts(Silence):
     """Knows what it heard."""
 
     def __init__(self):
-        self.heard = []
+        self.heard, self.warned = [], []
+
+    def warn(self, line):
+        self.warned.append(line)
 
     def begin(self, stage, total):
         self.heard.append((stage, total))
@@ -131,13 +134,24 @@ def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of
 def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
     extract_missing([extraction], range(5), ThisProcess(), Silence())
-    damage(extraction, 2)
-    changed = content(extraction)
     executor = Recording()
     underway = extract_missing([extraction], range(5), executor, Silence())
     assert executor.asked == []
     assert underway.wait(extraction) == Extracted()
-    assert content(extraction) == changed
+
+
+def test_a_shard_that_was_damaged_on_disk_is_extracted_again_and_told_of(extraction_of, pixels_with):
+    extraction = extraction_of(pixels=pixels_with(ROWS))
+    extract_missing([extraction], range(5), ThisProcess(), Silence())
+    written = content(extraction)
+    damage(extraction, 2)
+    executor, progress = Recording(), Counts()
+    extract_missing([extraction], range(5), executor, progress)
+    assert executor.asked == [(extraction, 2)]
+    assert progress.warned == [
+        f"features, {extraction.backbone.component}: 1 of 5 parts were damaged on disk and are extracted again"
+    ]
+    assert content(extraction) == written
 
 
 def test_what_nobody_asked_for_has_taken_no_time(extraction_of):
@@ -253,7 +267,7 @@ def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
 ):
     extraction, executor = extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, Silence()).wait(extraction)
-    assert (outcome.problem, outcome.batch) == ("", batches[-1])
+    assert (outcome.problem, smallest_batch([extraction.features])) == ("", batches[-1])
     assert executor.batches == batches * 2
     assert extraction.features.missing() == []
 
@@ -271,6 +285,7 @@ def test_a_worker_without_memory_halves_too(extraction_of, hungry, pixels_with, 
     some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
     with open_executor(1) as executor:
         underway = extract_missing([some, none], range(1), executor, Silence())
-        assert underway.wait(some).batch == 16
+        assert underway.wait(some).problem == ""
         assert underway.wait(none).failure == "oom"
+    assert smallest_batch([some.features]) == 16
     assert underway.wait(none).log[-1] == "MemoryError: 8 films are too many"

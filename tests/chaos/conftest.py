@@ -1,0 +1,86 @@
+"""What the tests of killed, crowded and starved runs share: a small run, and what it must come to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from dataclasses import dataclass
+
+import pytest
+
+RUN = (
+    *("run", "--data", "phantom:images=560,size=64", "--image-size", "64", "--backbone", "random-convnet"),
+    *("--augmentation", "gentle:views=1", "--imbalance", "none", "--imbalance", "smote", "--trials", "8", "--epochs", "3"),
+    *("--folds", "2", "--external", "ward=phantom:images=60,size=64,seed=5", "--workers", "2", "--offline"),
+)
+TRIALS, STUDIES = 8, 2 * 5
+"""Trials of a study; studies: two folds of two recipes and three controls."""
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Return the command of a small run with folds, an external test set and augmented views."""
+    return RUN
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What the small run comes to when nobody disturbs it, and how long it takes."""
+
+    results: dict
+    trials: dict
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def undisturbed(place_at, tmp_path_factory):
+    """Run the small run undisturbed."""
+    place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
+    done = place.call(*RUN)
+    assert done.returncode == 0, done.stderr
+    return Undisturbed(results_of(place), trials_of(place), time.monotonic() - start)
+
+
+@pytest.fixture(scope="session")
+def same_result(undisturbed):
+    """Return what asserts that a place has the results of the undisturbed run, and the budget of trials."""
+
+    def check(place):
+        assert results_of(place) == undisturbed.results
+        assert trials_of(place) == undisturbed.trials
+        assert [len(numbers) for numbers in trials_of(place).values()] == [TRIALS] * STUDIES
+
+    return check
+
+
+def results_of(place):
+    """Return all that a run wrote below its protocol's folder, less the seconds that it took."""
+    folder = place.protocol_folder()
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            found[path.relative_to(folder).as_posix()] = _without_seconds(path)
+    return found
+
+
+def _without_seconds(path):
+    if path.parent.name == "entries":
+        return {name: value for name, value in json.loads(path.read_bytes()).items() if name != "seconds"}
+    if path.suffix == ".csv" and path.parent.name not in {"predictions", "ward"}:
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+    return path.read_bytes()
+
+
+def trials_of(place):
+    """Return the trials that each study has on record: number, parameters, value and losses, in the order of their numbers."""
+    found = {}
+    for path in sorted((place.folder / "leaderboard" / "studies").glob("*.journal")):
+        logs = [json.loads(line) for line in path.read_text().splitlines()]
+        trials = [log for log in logs if log["op_code"] == 4]
+        found[path.name] = sorted(
+            (log["user_attrs"]["number"], log["params"], log["value"], log["user_attrs"]["losses"]) for log in trials
+        )
+    return found
