@@ -123,6 +123,8 @@ def died(exit_code: int | None) -> Lost:
     """Return the failure of a call whose worker ended; None if nobody saw how."""
     if exit_code is None:
         return Lost("the worker process died")
+    if exit_code == signal.SIGTERM:  # pebble's workers clean up when they are asked to end, and leave with its number
+        exit_code = -exit_code
     names = {-number.value: number.name for number in signal.Signals}
     how = AskedToEnd if -exit_code in REQUESTS else Lost
     return how(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
