@@ -108,6 +108,7 @@ def search(job: HeadJob, executor: Executor, trials: int, journal: Path) -> list
         policy="max-f1",
         metric="auc",
         pruning="none",
+        max_failures=trials,
     )
     return run_study(study, StudyRecord(journal, "overhead", space), trials, executor, lambda trial: None)
 

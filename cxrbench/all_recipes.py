@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
 from cxrbench.contest import result_identity
-from cxrbench.failures import log_of, reason_of
+from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
 from cxrbench.files import digest
-from cxrbench.one_fold import Prepared
+from cxrbench.one_fold import Listener, Prepared
 from cxrbench.one_recipe import compete
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from cxrbench.features.schedule import Underway
     from cxrbench.features.weights import Weights
     from cxrbench.leaderboard.entry import Entry, Status
-    from cxrbench.plugin.contracts import Trial
+    from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.host import Host
-    from cxrbench.plugin.specs import Backbone, Space
+    from cxrbench.plugin.specs import Backbone
     from cxrbench.progress import Progress
     from cxrbench.recipe import Recipe
     from cxrbench.shards import ShardedArray
@@ -77,6 +77,7 @@ class Unavailable:
 
     status: Status
     reason: str
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +168,7 @@ def enter_all(
                 audience.progress.say(f"{recipe}: entered by another process")
                 return theirs
             if isinstance(features, Unavailable):
-                entry = contest.blank_entry(recipe, features.status, features.reason)
+                entry = contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
             else:
                 entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
             written = contest.folder.add(recipe.file_stem, entry)
@@ -206,9 +207,9 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
     try:
         return get_weights(backbone, input_shape, downloader)
     except errors.Unavailable as error:
-        return Unavailable("unavailable", str(error))
+        return Unavailable("unavailable", str(error), "unavailable")
     except Exception as error:
-        return Unavailable("failed", reason_of(error))
+        return Unavailable("failed", reason_of(error), kind_of(error))
 
 
 def _prepared(features: Features, underway: Underway, executor: Executor, extract: Extract) -> Prepared:
@@ -229,21 +230,21 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         base=features.folders,
         seconds=sum(outcome.seconds for outcome in outcomes),
         problem=failed.problem if failed else "",
+        failure=failed.failure if failed else None,
         log=failed.log if failed else (),
     )
 
 
 def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prepared:
-    space: Space = {}
-    problem, log = "", tuple[str, ...]()
+    supply = OnDemand(base=features.views, of_external=features.external, space={}, extract=extract)
+    prepared = Prepared(supply=supply, base=features.folders, seconds=0.0)
     try:
         space = executor.submit(discover_space, features.views[0]).result()
     except errors.DiskFull:
         raise
     except Exception as error:
-        problem, log = reason_of(error), log_of(error)
-    supply = OnDemand(base=features.views, of_external=features.external, space=space, extract=extract)
-    return Prepared(supply=supply, base=features.folders, seconds=0.0, problem=problem, log=log)
+        return replace(prepared, problem=reason_of(error), failure=kind_of(error), log=log_of(error))
+    return replace(prepared, supply=replace(supply, space=space))
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:
@@ -258,6 +259,6 @@ def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Exe
         where = f"{recipe}, fold {fold}" if protocol.folds > 1 else str(recipe)
         audience.hear_resumed(where, done, protocol.trials)
 
-    entry = compete(contest, recipe, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+    entry = compete(contest, recipe, prepared, executor, Listener(on_resume=on_resume, on_trial=on_trial))
     audience.progress.skip("trials", protocol.trials * protocol.folds - sum(heard))  # those that are never to be
     return entry

@@ -292,6 +292,7 @@ def _contest(
         externals=externals,
         warnings=(*dataset.warnings, *protocol.warnings, *verdict.warnings),
         folder=folder,
+        max_failures=settings.max_failures,
     )
 
 

@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     seeds: int = Field(default=1, ge=1, le=100)
     workers: int = Field(default_factory=_workers, ge=0, le=256)
+    max_failures: int = Field(default=5, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     max_memory: MemorySize | None = None
     cache_gb: float = Field(default=50.0, gt=0)

@@ -157,6 +157,14 @@ def print_facts(facts: Mapping[str, Any]) -> None:
         console.print(f"[bold]{escape(name)}[/]: {_safe(str(value))}")
 
 
+def print_section(title: str, facts: Iterable[tuple[str, str]]) -> None:
+    """Print a title and what stands below it: names and values, or values alone."""
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    console.print(f"\n[bold]{escape(title)}[/]")
+    for name, value in facts:
+        console.print(f"  {escape(name)}: {escape(value)}" if name else f"  {escape(value)}")
+
+
 def print_text(text: str) -> None:
     """Print text as it is."""
     Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(text, end="")

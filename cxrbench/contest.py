@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cxrbench.data.split import Split
     from cxrbench.evaluation.seal import SealedTest
     from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.plugin.contracts import Failure
     from cxrbench.plugin.specs import Engine
     from cxrbench.recipe import Recipe
     from cxrbench.shards import ShardedArray
@@ -57,6 +58,7 @@ class Contest:
         folds: what each fold learns from.
         test: what it is scored on.
         externals: further test sets.
+        max_failures: failed trials in a row that end a recipe's study.
     """
 
     protocol: Protocol
@@ -70,8 +72,17 @@ class Contest:
     externals: tuple[External, ...]
     warnings: tuple[str, ...]
     folder: ProtocolFolder
+    max_failures: int
 
-    def blank_entry(self, recipe: Recipe, status: Status, reason: str = "", log: tuple[str, ...] = ()) -> Entry:
+    def blank_entry(
+        self,
+        recipe: Recipe,
+        status: Status,
+        reason: str = "",
+        *,
+        failure: Failure | None = None,
+        log: tuple[str, ...] = (),
+    ) -> Entry:
         """Return an entry without a result."""
         return Entry(
             protocol=self.protocol,
@@ -83,6 +94,7 @@ class Contest:
             control=recipe.backbone.spec.control,
             status=status,
             reason=reason,
+            failure=failure,
             log=log,
             versions=all_versions(),
             dataset=self.facts,

@@ -12,7 +12,7 @@ from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.entry import ExternalResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import scored_images
-from cxrbench.training.worker import score_images
+from cxrbench.selection import halved_scoring, submit_scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Scored
     from cxrbench.evaluation.summary import Summary
     from cxrbench.execution import Executor
-    from cxrbench.one_fold import Selection
     from cxrbench.recipe import Recipe
+    from cxrbench.selection import Selection
     from cxrbench.shards import ShardedArray
 
 
@@ -35,16 +35,16 @@ def score_external(
     *,
     views: Sequence[ShardedArray],
     executor: Executor,
-) -> None:
-    """Score all images of an external test set with every frozen head, each on its view, and write the result down."""
-    dataset, batch_size = external.dataset, contest.protocol.batch_size
-    calls = [
-        executor.submit(score_images, one.head, batch_size, view, dataset.rows)
-        for one, view in zip(selections, views, strict=True)
-    ]
+) -> tuple[str, ...]:
+    """Score all images of an external test set with every frozen head, each on its view, and write the result down.
+
+    Return what must be read with it.
+    """
+    dataset = external.dataset
+    calls = [submit_scoring(one, view, dataset.rows, executor) for one, view in zip(selections, views, strict=True)]
     everything = np.arange(len(dataset.rows))
     scored = [
-        scored_images("external", dataset, everything, call.result(), fold=one.fold, seed=one.seed)
+        scored_images("external", dataset, everything, call.result().value, fold=one.fold, seed=one.seed)
         for one, call in zip(selections, calls, strict=True)
     ]
     keep_external(
@@ -55,6 +55,7 @@ def score_external(
         thresholds=[one.threshold for one in selections],
         selections=[one.identity for one in selections],
     )
+    return halved_scoring(f"external {external.name}", (call.result().batch for call in calls))
 
 
 def summarise_external(protocol: Protocol, scored: Sequence[Scored], thresholds: Sequence[float]) -> Summary:

@@ -1,31 +1,110 @@
-"""Why a call failed, in words for a row of the leaderboard."""
+"""Why a call failed: in words for a row of the leaderboard, and as one kind of a closed list."""
 
 from __future__ import annotations
 
 import signal
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.errors import CxrbenchError, DataError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cxrbench.plugin.contracts import Failure, Trial
+
 E = TypeVar("E", bound=BaseException)
 
 CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if hasattr(signal, "SIGBUS") else [])})
+REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
+"""How systems and people ask a process to end: one that shuts down asks every process."""
 
 
 class Lost(CxrbenchError):
     """A call whose worker died, or that took more time or memory than it may."""
 
 
+class TookTooLong(Lost):
+    """A call that had to be ended."""
+
+
 class OutOfMemory(Lost):
     """A call that needed, or may have needed, more memory than its worker had left."""
 
 
-def took_too_long(seconds: float) -> Lost:
+class AskedToEnd(Lost):
+    """A call whose worker somebody asked to end, which says nothing of the call."""
+
+
+class NotFinite(CxrbenchError):
+    """Numbers that are infinite or no numbers where a result needs finite ones."""
+
+
+class Remote(CxrbenchError):
+    """What a worker raised, where that itself cannot travel to this process."""
+
+    def __init__(self, reason: str, failure: Failure) -> None:
+        """Keep in one line why the call failed, and of what kind that was."""
+        super().__init__(reason)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.failure)
+
+
+class TrialsFailed(CxrbenchError):
+    """The end of a study that has no result, on account of its trials."""
+
+    def __init__(self, reason: str, trial: Trial) -> None:
+        """Keep the trial that stands for those that failed; what it printed becomes the error's notes."""
+        super().__init__(reason)
+        self.trial = trial
+        with_log(self, trial.log)
+
+
+KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
+    (OutOfMemory, "oom"),
+    (MemoryError, "oom"),
+    (TookTooLong, "timeout"),
+    (Lost, "killed"),
+    (BrokenProcessPool, "killed"),
+    (NotFinite, "nan"),
+    (DataError, "data_error"),
+    (Unavailable, "unavailable"),
+)
+
+
+def kind_of(error: BaseException) -> Failure:
+    """Return what sort of failure an error is; a study's end is what its trials were, a plugin's fault whatever is unknown."""
+    error = _unwrapped(error)
+    if isinstance(error, Remote):
+        return error.failure
+    if isinstance(error, TrialsFailed):
+        return error.trial.failure or "plugin_error"
+    if is_exhaustion(error):
+        return "oom"
+    for known, kind in KINDS:
+        if isinstance(error, known):
+            return kind
+    return kind_of(error.__cause__) if isinstance(error, CxrbenchError) and error.__cause__ else "plugin_error"
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Return whether TensorFlow or JAX, which are not imported to find out, say that a computation got no memory."""
+    name = type(error).__name__
+    return name == "ResourceExhaustedError" or (name.endswith("RuntimeError") and str(error).startswith("RESOURCE_EXHAUSTED"))
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return what an error was raised for; TensorFlow makes another one of what is raised while it traces."""
+    while type(error).__name__ == "StagingError" and error.__context__:
+        error = error.__context__
+    return error
+
+
+def took_too_long(seconds: float) -> TookTooLong:
     """Return the failure of a call that had to be ended."""
-    return Lost(f"took longer than {seconds:g} s (--timeout)")
+    return TookTooLong(f"took longer than {seconds:g} s (--timeout)")
 
 
 def used_too_much(memory: int) -> OutOfMemory:
@@ -44,14 +123,18 @@ def died(exit_code: int | None) -> Lost:
     """Return the failure of a call whose worker ended; None if nobody saw how."""
     if exit_code is None:
         return Lost("the worker process died")
+    if exit_code == signal.SIGTERM:  # pebble's workers clean up when they are asked to end, and leave with its number
+        exit_code = -exit_code
     names = {-number.value: number.name for number in signal.Signals}
-    return Lost(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
+    how = AskedToEnd if -exit_code in REQUESTS else Lost
+    return how(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
 
 
 def reason_of(error: BaseException) -> str:
     """Return in one line why a call failed."""
+    error = _unwrapped(error)
     text: Any = str(error).strip().splitlines()
-    if isinstance(error, Lost):
+    if isinstance(error, Lost | Remote):
         return str(text[0])
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
@@ -61,11 +144,6 @@ def with_log(error: E, lines: Iterable[str]) -> E:
     for line in lines:
         error.add_note(line)
     return error
-
-
-def is_lost(error: BaseException | None) -> bool:
-    """Return whether a call cost a worker or a limit, also where the failure was raised on account of that call."""
-    return isinstance(error, Lost) or isinstance(getattr(error, "__cause__", None), Lost)
 
 
 def log_of(error: BaseException) -> tuple[str, ...]:

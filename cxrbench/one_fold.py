@@ -15,11 +15,11 @@ from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.files import digest, seed_from
 from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
 from cxrbench.search.engine import build_engine
-from cxrbench.search.record import THRESHOLD, StudyRecord
-from cxrbench.search.study import SEARCHED_THRESHOLD, Study, run_study, search_space, select_trial
-from cxrbench.search.threshold import choose_threshold
+from cxrbench.search.record import StudyRecord
+from cxrbench.search.study import Study, run_study, search_space, select_trial
+from cxrbench.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
 from cxrbench.training.regimen import Regimen
-from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images
+from cxrbench.training.worker import HeadJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Part
     from cxrbench.execution import Executor
     from cxrbench.features.supply import Supply
-    from cxrbench.plugin.contracts import Trial
+    from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.recipe import Recipe
     from cxrbench.shards import ShardedArray
@@ -47,6 +47,7 @@ class Prepared:
         base: what they are called, apart from any setting.
         seconds: worker time that they took.
         problem: why they could not be extracted; empty if they could.
+        failure: what sort of failure that was.
         log: the last lines of what was printed when they could not.
     """
 
@@ -54,24 +55,8 @@ class Prepared:
     base: tuple[ShardedArray, ...]
     seconds: float
     problem: str = ""
+    failure: Failure | None = None
     log: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """A head that validation chose, with all that must not change once the test images are scored.
-
-    Attributes:
-        params: without the threshold.
-        identity: hash of study, trial, parameters and threshold.
-    """
-
-    fold: int
-    seed: int
-    params: Mapping[str, Value]
-    threshold: float
-    identity: str
-    head: FrozenHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +71,19 @@ class FoldOutcome:
     search_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who hears of a recipe's search.
+
+    Attributes:
+        on_resume: told of a fold, and how many of its trials were finished before.
+        on_trial: told of each finished trial.
+    """
+
+    on_resume: Callable[[int, int], None]
+    on_trial: Callable[[Trial], None]
+
+
 def compete_in_fold(
     contest: Contest,
     recipe: Recipe,
@@ -93,24 +91,26 @@ def compete_in_fold(
     prepared: Prepared,
     executor: Executor,
     *,
-    on_trial: Callable[[Trial], None],
-    on_resume: Callable[[int, int], None],
+    listener: Listener,
+    on_record: Callable[[str, StudyRecord], None],
 ) -> FoldOutcome:
     """Search on the images of a fold that may be learnt from, and score its test images with what was selected.
 
-    `on_trial` is told of each finished trial, `on_resume` of the fold and how many of its trials were finished before.
+    `on_record` is told what the study is called and where its trials are recorded.
     """
     protocol = contest.protocol
     study = _study(contest, _job(contest, recipe, fold, prepared), prepared.supply)
     record = _record(contest, recipe, fold, study)
+    on_record(study.job.study, record)
     if done := sum(trial.number < protocol.trials for trial in record.finished()):
-        on_resume(fold, done)
-    trials = run_study(study, record, protocol.trials, executor, on_trial)
+        listener.on_resume(fold, done)
+    trials = run_study(study, record, protocol.trials, executor, listener.on_trial)
     selected = select_trial(trials)
     job = study.job_of(selected.params)  # on the features that it was selected with
     selections = freeze(protocol, fold, job, selected, executor)
     validation = contest.folds[fold].validation
-    tested = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
+    scored = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
+    tested = [one for one, _ in scored]
     units = tuple(unit_of(scored, one.threshold) for scored, one in zip(tested, selections, strict=True))
     validated = [
         scored_images("validation", contest.dataset, validation, one.head.scores, fold=one.fold, seed=one.seed)
@@ -131,23 +131,14 @@ def compete_in_fold(
         units=units,
         predictions=(*validated, *tested),
         selections=selections,
-        warnings=_unrepeated(protocol.metric, selected, first[protocol.metric]),
+        warnings=(
+            *_unrepeated(protocol.metric, selected, first[protocol.metric]),
+            *halved_features(job.views),
+            *halved_training(protocol.batch_size, selected, selections),
+            *halved_scoring("test", (at_once for _, at_once in scored)),
+        ),
         search_seconds=sum(trial.seconds for trial in trials),
     )
-
-
-def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executor: Executor) -> tuple[Selection, ...]:
-    """Train the selected trial once for each seed, and choose each head's threshold on its validation scores."""
-    calls = [executor.submit(freeze_head, job, selected.number, selected.params, seed) for seed in range(protocol.seeds)]
-    params = {name: value for name, value in selected.params.items() if name != THRESHOLD}
-    found = []
-    for seed, head in enumerate(call.result() for call in calls):
-        threshold = float(selected.params[THRESHOLD])
-        if seed and protocol.threshold != SEARCHED_THRESHOLD:
-            threshold = choose_threshold(protocol.threshold, job.validation[1], head.scores)
-        identity = digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}])
-        found.append(Selection(fold=fold, seed=seed, params=params, threshold=threshold, identity=identity, head=head))
-    return tuple(found)
 
 
 def head_result(protocol: Protocol, unit: Unit, selection: str) -> HeadResult:
@@ -217,14 +208,19 @@ def _study(contest: Contest, job: HeadJob, supply: Supply) -> Study:
         policy=protocol.threshold,
         metric=protocol.metric,
         pruning=protocol.pruning,
+        max_failures=contest.max_failures,
     )
 
 
-def _open_and_score(contest: Contest, recipe: Recipe, job: HeadJob, selection: Selection, executor: Executor) -> Scored:
+def _open_and_score(
+    contest: Contest, recipe: Recipe, job: HeadJob, selection: Selection, executor: Executor
+) -> tuple[Scored, int]:
+    """Return the scores of the test images, and how many of those were scored at once."""
     test = contest.test.open(recipe.file_stem, selection.fold, selection.seed, selection.identity)
     images = contest.dataset.rows[test]
-    scores = executor.submit(score_images, selection.head, job.regimen.batch_size, job.views[0], images).result()
-    return scored_images("test", contest.dataset, test, scores, fold=selection.fold, seed=selection.seed)
+    fitted = submit_scoring(selection, job.views[0], images, executor).result()
+    scored = scored_images("test", contest.dataset, test, fitted.value, fold=selection.fold, seed=selection.seed)
+    return scored, fitted.batch
 
 
 def _unrepeated(metric: str, selected: Trial, value: float) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cxrbench.contest import result_identity
@@ -10,19 +12,21 @@ from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.external import score_external
-from cxrbench.failures import log_of, reason_of
+from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.features.supply import FeaturesMissing
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
+from cxrbench.selection import halved_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
     from cxrbench.leaderboard.entry import Entry
-    from cxrbench.plugin.contracts import Trial
+    from cxrbench.one_fold import Listener
     from cxrbench.recipe import Recipe
+    from cxrbench.search.record import StudyRecord
 
 
 def compete(
@@ -30,27 +34,38 @@ def compete(
     recipe: Recipe,
     prepared: Prepared,
     executor: Executor,
-    *,
-    on_trial: Callable[[Trial], None],
-    on_resume: Callable[[int, int], None],
+    listener: Listener,
 ) -> Entry:
     """Return a recipe's entry; whatever goes wrong becomes its reason.
 
-    `on_trial` is told of each finished trial, `on_resume` of a fold and how many of its trials were finished before.
-
     Raises:
-        StorageLost: nothing can be put on record any more, whatever the recipe.
+        DiskFull, StorageLost: nothing can be put on record any more, whatever the recipe.
     """
     if prepared.problem:
-        return contest.blank_entry(recipe, "failed", prepared.problem, prepared.log)
+        return contest.blank_entry(recipe, "failed", prepared.problem, failure=prepared.failure, log=prepared.log)
+    begun: dict[str, StudyRecord] = {}
     try:
-        return _compete(contest, recipe, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+        return _compete(contest, recipe, prepared, executor, listener=listener, on_record=begun.__setitem__)
     except (DiskFull, StorageLost):
         raise
-    except (SealBroken, StudyDamaged) as error:
-        return contest.blank_entry(recipe, "failed", str(error))
+    except (SealBroken, StudyDamaged) as error:  # what is on disk does not fit any more, whoever changed it
+        failed = contest.blank_entry(recipe, "failed", str(error), failure="data_error")
+    except TrialsFailed as error:
+        failed = contest.blank_entry(recipe, "failed", str(error), failure=kind_of(error), log=log_of(error))
+        failed = failed.model_copy(update={"failed_params": dict(error.trial.params)})
     except Exception as error:
-        return contest.blank_entry(recipe, "failed", reason_of(error), log_of(error))
+        failed = contest.blank_entry(recipe, "failed", reason_of(error), failure=kind_of(error), log=log_of(error))
+    return failed.model_copy(update={"begun": _finished(begun, contest.protocol.trials)})
+
+
+def _finished(begun: Mapping[str, StudyRecord], trials: int) -> dict[str, dict[str, int]]:
+    """Count each study's finished trials by state; nothing where a record cannot be read, which is why the recipe failed."""
+    with suppress(Exception):
+        return {
+            study: dict(Counter(trial.state for trial in record.finished() if trial.number < trials))
+            for study, record in begun.items()
+        }
+    return {}
 
 
 def _compete(
@@ -59,15 +74,15 @@ def _compete(
     prepared: Prepared,
     executor: Executor,
     *,
-    on_trial: Callable[[Trial], None],
-    on_resume: Callable[[int, int], None],
+    listener: Listener,
+    on_record: Callable[[str, StudyRecord], None],
 ) -> Entry:
     start = time.perf_counter()
     identity = result_identity(contest.protocol, contest.engine, recipe, prepared.base)
     if contest.folder.seals.is_open(recipe.file_stem) and contest.folder.study_of(recipe.file_stem) not in {"", identity}:
         raise broken("of this protocol")  # better before the search than after it
     outcomes = [
-        compete_in_fold(contest, recipe, fold, prepared, executor, on_trial=on_trial, on_resume=on_resume)
+        compete_in_fold(contest, recipe, fold, prepared, executor, listener=listener, on_record=on_record)
         for fold in range(contest.protocol.folds)
     ]
     path = contest.folder.predictions(recipe.file_stem)
@@ -102,14 +117,15 @@ def _entry(contest: Contest, recipe: Recipe, outcomes: list[FoldOutcome]) -> Ent
 def _score_externals(
     contest: Contest, recipe: Recipe, prepared: Prepared, outcomes: list[FoldOutcome], executor: Executor
 ) -> list[str]:
-    """Score the further test sets with the frozen heads; return why some could not be scored."""
-    problems = []
+    """Score the further test sets with the frozen heads; return how that was not as usual."""
+    remarks = []
     selections = [selection for outcome in outcomes for selection in outcome.selections]
     for external in contest.externals:
         try:
             views = [prepared.supply.external(external.name, one.params) for one in selections]
         except FeaturesMissing as error:
-            problems.append(f"external {external.name} was not scored: {error}")
+            remarks.append(f"external {external.name} was not scored: {error}")
         else:
-            score_external(contest, external, recipe, selections, views=views, executor=executor)
-    return problems
+            remarks += halved_features(views)
+            remarks += score_external(contest, external, recipe, selections, views=views, executor=executor)
+    return remarks

@@ -54,6 +54,7 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         "external": (),
         "strict_data": False,
         "allow_leak": bool(entry.audit.leaks),
+        "max_failures": entry.protocol.trials,  # it came to its end, whatever failed on the way
     }
     return read_settings({"data": entry.data, **equal, **recipe, **given})
 

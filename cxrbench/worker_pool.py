@@ -13,7 +13,7 @@ from itertools import count
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cxrbench.failures import OutOfMemory, crashed, died, took_too_long, with_log
+from cxrbench.failures import AskedToEnd, Lost, OutOfMemory, crashed, died, took_too_long, with_log
 from cxrbench.output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 from cxrbench.worker_process import Asked, Returned, answer, import_keras, start_worker
 
@@ -205,7 +205,7 @@ class WorkerProcesses:
                 if self._has_worked and self._renew():
                     self._queue.appendleft(call)
                 else:
-                    call.future.set_exception(error)
+                    call.future.set_exception(Lost(f"the pool of worker processes did not start: {error}"))
             else:
                 call.computed.add_done_callback(partial(self._pass_on, call))
 
@@ -252,12 +252,15 @@ class WorkerProcesses:
                 return None, error, None
 
     def _deserves_another(self, call: _Call, process: int | None, error: BaseException | None) -> bool:
-        """Return whether a call failed for the sake of others: its pool broke before it began, or they used its worker up."""
+        """Return whether a call failed for the sake of others.
+
+        Its pool broke before it began, other calls used its worker up, or somebody asked that process to end.
+        """
         if call.repeated:
             return False
         if isinstance(error, OutOfMemory) and process in self._known:
             return call.pool is not self._pool or self._replace()
-        return isinstance(error, BrokenProcessPool)
+        return isinstance(error, BrokenProcessPool | AskedToEnd)
 
     def _watch(self, returned: Returned[Any]) -> None:
         """Replace the processes if this one has grown since its first call."""

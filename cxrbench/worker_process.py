@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cxrbench.errors import CxrbenchError, DiskFull
-from cxrbench.failures import reason_of, used_too_much
+from cxrbench.errors import DiskFull
+from cxrbench.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
 from cxrbench.files import FULL
 from cxrbench.output import kept_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
 
+GLANCE = 0.5
+"""Seconds between two looks at whether the parent is still there."""
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -59,10 +65,12 @@ class Asked(Generic[T]):
 def start_worker(scratch: Path, memory: int | None = None) -> None:
     """Give the process one thread, a folder for temporary files and no more memory than it may use, and import Keras.
 
-    Ctrl-C is left to the parent.
+    Ctrl-C is left to the parent. The process ends with its parent, even if that is killed and can tell nobody.
     """
     from threadpoolctl import threadpool_limits
 
+    if parent := multiprocessing.parent_process():
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREADS, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
@@ -75,6 +83,16 @@ def start_worker(scratch: Path, memory: int | None = None) -> None:
         import_keras()
     if memory and memory_can_be_limited():
         _limit_memory(memory)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """End this process when its parent is gone: when it has become another one's child, or the parent's pipe is closed.
+
+    Asking Linux for a signal (PR_SET_PDEATHSIG) will not do: it comes when the thread ends that started the worker.
+    """
+    while os.getppid() == parent.pid and parent.is_alive():
+        time.sleep(GLANCE)
+    os._exit(1)
 
 
 def memory_can_be_limited() -> bool:
@@ -119,17 +137,21 @@ def answer(asked: Asked[T]) -> Returned[T]:
 
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
+    """Return an exception that the parent can read without importing what it is from, of the kind that it is."""
     if isinstance(error, OSError) and error.errno in FULL:
         return DiskFull(str(error))
-    if memory and (isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"):  # TensorFlow's
+    if memory and (isinstance(error, MemoryError) or is_exhaustion(error)):
         return used_too_much(memory)
+    if is_exhaustion(error):
+        return OutOfMemory(reason_of(error))
     if isinstance(error, SystemExit):
-        return CxrbenchError(reason_of(error))
+        return Remote(reason_of(error), kind_of(error))
     try:
-        pickle.loads(pickle.dumps(error))
+        arrived = pickle.loads(pickle.dumps(error))
     except Exception:
-        return CxrbenchError(reason_of(error))
-    return error
+        arrived = None  # its parts cannot be sent, or not be put together again
+    same = type(arrived) is type(error) and kind_of(arrived) == kind_of(error)  # what it came from stays behind
+    return error if same else Remote(reason_of(error), kind_of(error))
 
 
 @cache

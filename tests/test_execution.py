@@ -13,7 +13,7 @@ import pytest
 from cxrbench.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.execution import ThisProcess, open_executor
-from cxrbench.failures import log_of, reason_of
+from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.plugin.references import Reference
 from cxrbench.worker_pool import Limits, WorkerProcesses
 from cxrbench.worker_process import THREADS
@@ -68,6 +68,7 @@ def test_an_exception_that_cannot_travel_costs_its_call_only(workers, tmp_path):
     odd = workers.submit(Reference(text="odd:build", file=plugin).resolve)
     with pytest.raises(CxrbenchError, match="Odd: the film: is upside down"):
         odd.result(60)
+    assert reason_of(odd.exception()) == "Odd: the film: is upside down"
     assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
@@ -290,3 +291,86 @@ def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     reason = reason_of(limited.submit(exec, crash).exception(60))
     assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_call_whose_worker_is_asked_to_end_is_computed_once_more(workers, tmp_path, number):
+    mark = tmp_path / "mark"
+    heed = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # which workers leave to the parent
+    ask = f"import os, signal; {heed}; os.kill(os.getpid(), signal.{number})"
+    first_time = f"import pathlib\nmark = pathlib.Path({str(mark)!r})\nif not mark.exists():\n    mark.touch()\n    {ask}"
+    once, after = workers.submit(exec, first_time), workers.submit(operator.truediv, 1, 2)
+    assert once.exception(60) is None
+    assert mark.exists()
+    assert after.result(60) == 0.5
+
+
+def test_a_call_whose_worker_is_asked_to_end_twice_is_a_failure(workers):
+    ask = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    error = workers.submit(exec, ask).exception(60)
+    assert (reason_of(error), kind_of(error)) == ("the worker process died (SIGTERM)", "killed")
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from cxrbench.execution import open_executor
+
+CALL = "import os, pathlib, time; pathlib.Path({path!r}).write_text(str(os.getpid())); time.sleep(600)"
+
+if __name__ == "__main__":
+    with open_executor(2) as executor:
+        for path in sys.argv[1:]:
+            executor.submit(exec, CALL.format(path=path))
+        time.sleep(600)
+"""
+
+
+def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    marks = [tmp_path / name for name in ("one", "two")]
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py"), *map(str, marks)])
+    try:
+        while not all(mark.is_file() and mark.read_text() for mark in marks):
+            assert parent.poll() is None
+            time.sleep(0.05)
+    finally:
+        parent.kill()
+        parent.wait()
+    while any(is_alive(int(mark.read_text())) for mark in marks):  # or the test's own time limit ends this
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("MemoryError('all is full')", "oom"),
+        ("type('ResourceExhaustedError', (Exception,), {})('OOM when allocating')", "oom"),
+        ("type('XlaRuntimeError', (RuntimeError,), {})('RESOURCE_EXHAUSTED: out of memory')", "oom"),
+        ("type('Full', (MemoryError,), {})('cannot be sent')", "oom"),
+        ("NotFinite('a loss of nan')", "nan"),
+        ("DataError('no films')", "data_error"),
+        ("type('Unreadable', (DataError,), {})('cannot be sent')", "data_error"),
+        ("Unavailable('no weights')", "unavailable"),
+        ("OSError('a file of the plugin')", "plugin_error"),
+        ("TimeoutError('a server of the plugin')", "plugin_error"),
+        ("SystemExit('please install x')", "plugin_error"),
+    ],
+)
+def test_a_failure_keeps_its_kind_on_its_way_from_a_worker(workers, error, kind):
+    code = f"from cxrbench.failures import NotFinite\nfrom cxrbench.errors import DataError, Unavailable\nraise {error}"
+    assert kind_of(workers.submit(exec, code).exception(60)) == kind
+
+
+def test_a_failure_keeps_the_kind_of_what_it_came_from(workers):
+    code = "from cxrbench.errors import CxrbenchError\ntry:\n    raise MemoryError('full')\nexcept MemoryError as error:\n"
+    error = workers.submit(exec, f"{code}    raise CxrbenchError('no features') from error").exception(60)
+    assert (kind_of(error), reason_of(error)) == ("oom", "CxrbenchError: no features")
+
+
+def test_what_ends_a_worker_has_its_kind(limited):
+    assert kind_of(limited.submit(time.sleep, 600).exception(60)) == "timeout"
+    assert kind_of(limited.submit(os._exit, 3).exception(60)) == "killed"
+    if sys.platform == "linux":
+        assert kind_of(limited.submit(exec, "bytearray(8 * 10**9)").exception(60)) == "oom"
+        assert kind_of(limited.submit(exec, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").exception(60)) == "oom"

@@ -18,6 +18,7 @@ from cxrbench.cli.plugins_check import check_plugin
 from cxrbench.cli.plugins_new import new_plugin
 from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
+from cxrbench.cli.show import show
 from cxrbench.errors import CxrbenchError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(leaderboard)
+app.command()(show)
 app.command()(compare)
 app.command()(ensemble)
 app.command()(reproduce)

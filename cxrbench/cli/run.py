@@ -60,6 +60,7 @@ Pruning = Annotated[str | None, _option("Give trials up early: none, median or h
 Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
 Seeds = Annotated[int | None, _option("Trainings of each selected head, from as many seeds [1]")]
 Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
+MaxFailures = Annotated[int | None, _option("Failed trials in a row that end a recipe's study, though not the run [5]")]
 Timeout = Annotated[float | None, _option("Seconds that one shard or one trial may take [21600: six hours]")]
 MaxMemory = Annotated[str | None, _option("Memory that one worker may use, like 4GB; Linux only [no limit]", metavar="SIZE")]
 Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
@@ -105,6 +106,7 @@ def run(
     seed: Seed = None,
     seeds: Seeds = None,
     workers: Workers = None,
+    max_failures: MaxFailures = None,
     timeout: Timeout = None,
     max_memory: MaxMemory = None,
     out: Out = None,

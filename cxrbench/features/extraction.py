@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import ConfigError, PluginError
+from cxrbench.failures import NotFinite
 from cxrbench.files import digest, home, seed_from
 from cxrbench.shards import SHARD_ROWS, ShardedArray
 from cxrbench.versions import NUMERICAL, versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FORMAT = 4
 """To be raised when the same components come to other numbers: part of every cache key."""
 BATCH = 32
+"""Films that go through a backbone at once, where memory allows; an augmentation always draws for as many."""
 WIDEST = 2**16
 """Features of an image: more would cost a head gigabytes, and are maps that somebody forgot to pool."""
 CHANNELS = 3
@@ -116,20 +118,41 @@ def extractions(
     return (clean, *(replace(clean, augmentation=augmentation, view=view) for view in views))
 
 
-def extract_shard(extraction: Extraction, shard: int) -> None:
-    """Write one shard of features; raise PluginError if the backbone or the augmentation breaks its contract."""
+def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> None:
+    """Write one shard of features.
+
+    Args:
+        extraction: what is wanted.
+        shard: which rows.
+        batch: films that the backbone gets at once, of which `BATCH` is a multiple; the same films, whatever it is.
+
+    Raises:
+        PluginError: if the backbone or the augmentation breaks its contract.
+        NotFinite: if it makes numbers that are not finite.
+    """
     start, stop = extraction.features.bounds(shard)
     backbone = _backbone(
-        extraction.backbone, extraction.weights, extraction.backbone_seed, extraction.input_shape, extraction.precision
+        extraction.backbone,
+        extraction.weights,
+        extraction.backbone_seed,
+        extraction.input_shape,
+        extraction.precision,
+        batch=batch,
     )
     augment = _augmentation(extraction, shard)
     films = extraction.pixels.films.read(start, stop)
-    batches = (films[first : first + BATCH] for first in range(0, stop - start, BATCH))
-    found = [_features(extraction, backbone, augment(_filled(batch))) for batch in batches]
-    widths = sorted({len(batch[0]) for batch in found})
+    drawn = (augment(_filled(films[first : first + BATCH])) for first in range(0, stop - start, BATCH))
+    batches = (filled[first : first + batch] for filled in drawn for first in range(0, BATCH, batch))
+    found = [_features(extraction, backbone, films) for films in batches]
+    widths = sorted({len(features[0]) for features in found})
     if len(widths) > 1:
         raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
-    extraction.features.write(shard, [np.concatenate(found)[: stop - start]])
+    extraction.features.write(shard, [np.concatenate(found)[: stop - start]], note=batch)
+
+
+def smallest_batch(views: Iterable[ShardedArray]) -> int:
+    """Return how many films went through the backbone at once for the shard of some features that had the least memory."""
+    return min((note for view in views for note in view.notes().values() if note), default=BATCH)
 
 
 def _filled(films: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -140,10 +163,10 @@ def _filled(films: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.float32]) -> NDArray[np.float32]:
     features = np.asarray(backbone(films), dtype=np.float32)
-    if features.ndim != 2 or len(features) != BATCH:
+    if features.ndim != 2 or len(features) != len(films):
         raise PluginError(
-            f"backbone {extraction.backbone.component} returned shape {features.shape} for {BATCH} images; "
-            f"expected ({BATCH}, number of features)"
+            f"backbone {extraction.backbone.component} returned shape {features.shape} for {len(films)} images; "
+            f"expected ({len(films)}, number of features)"
         )
     if features.shape[1] > WIDEST:
         raise PluginError(
@@ -151,7 +174,7 @@ def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.
             f"{WIDEST:,} at most: pool them"
         )
     if not np.isfinite(features).all():
-        raise PluginError(f"backbone {extraction.backbone.component} returned features that are not finite")
+        raise NotFinite(f"backbone {extraction.backbone.component} returned features that are not finite")
     return features
 
 
@@ -162,12 +185,17 @@ def _numerical_versions() -> str:
 
 @lru_cache(maxsize=2)
 def _backbone(
-    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision
+    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision, *, batch: int
 ) -> ImageBatches:
-    """Build a backbone as a function of grey films."""
+    """Return a backbone as a function of so many grey films."""
+    return as_features(_built(part, weights, seed, input_shape, precision), (batch, *input_shape[:2], 1))
+
+
+@lru_cache(maxsize=2)
+def _built(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision) -> Any:
+    """Build a backbone, once for all sizes of batches."""
     with _layers_in(precision):
-        built = part.build(input_shape=input_shape, weights=weights.name, seed=seed)
-    return as_features(built, (BATCH, *input_shape[:2], 1))
+        return part.build(input_shape=input_shape, weights=weights.name, seed=seed)
 
 
 def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:
@@ -205,7 +233,7 @@ def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
                 f"{augmented.shape}; it must keep the shape"
             )
         if not np.isfinite(augmented).all():
-            raise PluginError(
+            raise NotFinite(
                 f"augmentation {extraction.augmentation and extraction.augmentation.component} made pixels not finite"
             )
         return augmented.clip(0, 255)

@@ -9,20 +9,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.failures import log_of, reason_of
-from cxrbench.features.extraction import Extraction, extract_shard
+from cxrbench.failures import kind_of, log_of, reason_of
+from cxrbench.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.halving import submit_halving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
     from concurrent.futures import Future
 
     from cxrbench.execution import Executor
+    from cxrbench.halving import Fitted
+    from cxrbench.plugin.contracts import Failure
     from cxrbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """What became of one extraction: the worker seconds it took (0 if it was on disk), or the error that it failed with."""
+    """What became of one extraction.
+
+    Attributes:
+        seconds: of workers; 0 if it was on disk.
+        error: what it failed with.
+    """
 
     seconds: float = 0.0
     error: Exception | None = None
@@ -31,6 +39,11 @@ class Extracted:
     def problem(self) -> str:
         """Why it failed; empty if it did not."""
         return reason_of(self.error) if self.error else ""
+
+    @property
+    def failure(self) -> Failure | None:
+        """What sort of failure that was."""
+        return kind_of(self.error) if self.error else None
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -46,7 +59,7 @@ class Underway:
     views of that backbone with that augmentation. What remains of them is not computed.
     """
 
-    calls: Mapping[Extraction, list[Future[float]]]
+    calls: Mapping[Extraction, list[Future[Fitted[float]]]]
     failed: MutableMapping[Extraction, Exception] = field(default_factory=dict)
 
     def __or__(self, other: Underway) -> Underway:
@@ -57,7 +70,7 @@ class Underway:
         seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
-                seconds += call.result()
+                seconds += call.result().value
             except CancelledError:
                 continue
             except Exception as error:
@@ -69,7 +82,7 @@ class Underway:
         drawn = replace(extraction, view=0)
         return self.failed.get(replace(drawn, augmentation=None)) or self.failed.get(drawn)
 
-    def hear_of(self, extraction: Extraction, call: Future[float]) -> None:
+    def hear_of(self, extraction: Extraction, call: Future[Fitted[float]]) -> None:
         """Cancel what a shard that failed leaves without hope."""
         error = None if call.cancelled() else call.exception()
         if not isinstance(error, Exception):
@@ -103,7 +116,7 @@ def extract_missing(
         if underway.failure_of(extraction):
             progress.advance(stage)
             return
-        call = executor.submit(_timed, extraction, shard)
+        call = submit_halving(lambda batch: executor.submit(_timed, extraction, shard, batch), BATCH)
         underway.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
         call.add_done_callback(partial(underway.hear_of, extraction))
@@ -131,10 +144,10 @@ def _missing(extraction: Extraction, progress: Progress, stage: str) -> set[int]
     return set(features.missing())
 
 
-def _timed(extraction: Extraction, shard: int) -> float:
+def _timed(extraction: Extraction, shard: int, batch: int) -> float:
     """Extract a shard unless another process did in the meantime; return the seconds that it took."""
     with extraction.features.writing(shard) as is_missing:
         start = time.perf_counter()
         if is_missing:
-            extract_shard(extraction, shard)
+            extract_shard(extraction, shard, batch)
         return time.perf_counter() - start

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cxrbench.config import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.data.findings import Audit
+from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
 
 Status = Literal["complete", "failed", "unavailable"]
 Kind = Literal["recipe", "majority", "ensemble"]
@@ -117,6 +118,9 @@ class Entry(Stored):
         data: the dataset as a component, without the place where it lies.
         study: what the result depends on besides the budget; another value means another experiment.
         reason: why it is not complete, and what to do.
+        failure: what sort of failure that was.
+        failed_params: what the trial was given that stands for those that failed.
+        begun: of an entry without a result, by what each study that was begun depends on: its finished trials by state.
         log: the last lines of what was printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics.
@@ -139,6 +143,9 @@ class Entry(Stored):
     study: str = ""
     status: Status
     reason: str = ""
+    failure: Failure | None = None
+    failed_params: dict[str, Value] = {}
+    begun: dict[str, dict[str, int]] = {}
     log: tuple[str, ...] = ()
     metrics: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
@@ -159,9 +166,10 @@ class Entry(Stored):
 
     @property
     def trials(self) -> dict[str, int]:
-        """Finished trials of all folds by state."""
-        states = {state for fold in self.folds for state in fold.trials}
-        return {state: sum(fold.trials.get(state, 0) for fold in self.folds) for state in sorted(states)}
+        """Finished trials of all folds by state, also where they came to no result."""
+        studies = [*(fold.trials for fold in self.folds), *self.begun.values()]
+        states = {state for trials in studies for state in trials}
+        return {state: sum(trials.get(state, 0) for trials in studies) for state in sorted(states)}
 
     @property
     def selections(self) -> tuple[str, ...]:

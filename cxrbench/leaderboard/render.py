@@ -70,6 +70,8 @@ def cell(row: Row, column: str) -> tuple[str, str]:
         return row["backbone"], f"{row['augmentation']} + {row['imbalance']}{' (control)' * row['control']}"
     if value is None:
         return "-", ""
+    if column == "status":
+        return value, row.get("failure", "") if value == "failed" else ""
     if column == "rank":
         return f"={value}" if row["tied_with_first"] and value > 1 else str(value), _range(row, "rank", "{:d}")
     if isinstance(value, float):

@@ -41,6 +41,7 @@ def row_of(entry: Entry, verdict: Verdict, external: Mapping[str, ExternalResult
         **_selection(entry),
         "seconds": round(entry.seconds.get("features", 0.0) + entry.seconds.get("elapsed", 0.0), 2),
         "reason": entry.reason,
+        **({"failure": entry.failure} if entry.failure else {}),
         "audit": entry.audit.verdict,
         "warnings": [*entry.warnings, *verdict.remarks],
         "notice": entry.protocol.notice,

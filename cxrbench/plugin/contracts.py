@@ -129,6 +129,9 @@ class Balance:
 
 
 State = Literal["complete", "pruned", "failed"]
+Failure = Literal["oom", "nan", "timeout", "plugin_error", "data_error", "killed", "unavailable"]
+"""What went wrong, from this closed list: memory, numbers that are not finite, time, a plugin's own fault, unfit data, a worker
+that died, something that cannot be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,10 @@ class Trial:
         value: the metric of the protocol on the validation fold at the best epoch; None unless it is complete.
         losses: validation cross-entropy per epoch trained.
         seconds: wall time of the training.
+        failure: if it failed, what sort of failure that was.
+        reason: if it failed, why, in one line.
         log: if it failed, the last lines of what was printed meanwhile.
+        batch_size: rows per optimizer step, where memory allowed fewer than the protocol says.
     """
 
     number: int
@@ -151,8 +157,10 @@ class Trial:
     value: float | None = None
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
+    failure: Failure | None = None
     reason: str = ""
     log: tuple[str, ...] = ()
+    batch_size: int | None = None
 
 
 class Proposer(Protocol):

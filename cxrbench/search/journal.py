@@ -54,24 +54,34 @@ class SystemLock:
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """Open a journal, or begin it.
-
-    Raises:
-        StudyDamaged: a line that no study can have written; the message says what to do.
-    """
+    """Open a journal, or begin it; raise StudyDamaged for a line that no study can have written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = SystemLock(path)
-    backend = JournalFileBackend(str(path), lock_obj=cast("JournalFileOpenLock", lock))  # a lock is what can do what one can
+    backend = _backend(path, lock)
     lock.acquire()
     try:
         _check_last_line(path)  # which Optuna passes over in silence until there is another one
+        return _read(path, backend)
+    finally:
+        lock.release()
+
+
+def read_journal(path: Path) -> JournalStorage:
+    """Return what is in a journal, without a lock and without changing it; raise StudyDamaged as `open_journal` does."""
+    return _read(path, _backend(path, SystemLock(path)))
+
+
+def _backend(path: Path, lock: SystemLock) -> JournalFileBackend:
+    return JournalFileBackend(str(path), lock_obj=cast("JournalFileOpenLock", lock))  # a lock is what can do what one can
+
+
+def _read(path: Path, backend: JournalFileBackend) -> JournalStorage:
+    try:
         return JournalStorage(backend)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
         raise StudyDamaged(
             f"{path} is damaged: not every line of it is a step of a study. Move it away, and its trials are searched anew"
         ) from None
-    finally:
-        lock.release()
 
 
 def cut_unfinished_line(path: Path) -> None:

@@ -60,6 +60,10 @@ class StudyRecord:
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
         if trial.log:
             attributes["log"] = list(trial.log)
+        if trial.failure:
+            attributes["failure"] = trial.failure
+        if trial.batch_size:
+            attributes["batch_size"] = trial.batch_size
         self._add(
             trial.number,
             optuna.trial.create_trial(
@@ -86,11 +90,7 @@ class StudyRecord:
         self._insist(add)
 
     def _read(self) -> list[Trial]:
-        found: dict[int, Trial] = {}
-        for trial in self._study.get_trials(deepcopy=False, states=tuple(_states().values())):
-            if "number" in trial.user_attrs:  # else it is not ours
-                found.setdefault(trial.user_attrs["number"], _from_optuna(trial))
-        return [found[number] for number in sorted(found)]
+        return _trials_of(self._study)
 
 
 def _with_room(folder: Path, call: Callable[[], T]) -> T:
@@ -120,6 +120,23 @@ def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> 
     return study
 
 
+def read_record(path: Path, name: str) -> list[Trial]:
+    """Return the trials of a journal that is there, as `StudyRecord.finished` does; nothing is written."""
+    import optuna
+
+    from cxrbench.search.journal import read_journal
+
+    return _trials_of(optuna.load_study(study_name=name, storage=read_journal(path)))
+
+
+def _trials_of(study: OptunaStudy) -> list[Trial]:
+    found: dict[int, Trial] = {}
+    for trial in study.get_trials(deepcopy=False, states=tuple(_states().values())):
+        if "number" in trial.user_attrs:  # else it is not ours
+            found.setdefault(trial.user_attrs["number"], _from_optuna(trial))
+    return [found[number] for number in sorted(found)]
+
+
 def _from_optuna(trial: FrozenTrial) -> Trial:
     attributes = trial.user_attrs
     return Trial(
@@ -129,8 +146,10 @@ def _from_optuna(trial: FrozenTrial) -> Trial:
         value=trial.value,
         losses=tuple(attributes.get("losses", ())),
         seconds=attributes.get("seconds", 0.0),
+        failure=attributes.get("failure"),
         reason=attributes.get("reason", ""),
         log=tuple(attributes.get("log", ())),
+        batch_size=attributes.get("batch_size"),
     )
 
 

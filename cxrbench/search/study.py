@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import CxrbenchError, DiskFull, PluginError
+from cxrbench.errors import DiskFull, PluginError
 from cxrbench.evaluation.metrics import search_metric
-from cxrbench.failures import is_lost, log_of, reason_of, with_log
+from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
+from cxrbench.halving import Fitted, submit_halving
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Float, is_inside, is_searched
 from cxrbench.search.pruning import cut_offs
@@ -28,16 +30,12 @@ from cxrbench.search.record import StudyRecord
 SEARCHED_THRESHOLD = "search"
 
 
-LOST_IN_A_ROW = 5
-"""Trials that may cost a worker or a limit, one after the other, before their study ends: each can take all of a time-out."""
-
-
-class NoTrialCompleted(CxrbenchError):
+class NoTrialCompleted(TrialsFailed):
     """A study whose every trial failed."""
 
 
-class StudyGivenUp(CxrbenchError):
-    """A study whose trials cost one worker or limit after the other."""
+class StudyGivenUp(TrialsFailed):
+    """A study with too many failed trials in a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +49,7 @@ class Study:
         policy: how the threshold is chosen.
         metric: what the search maximises on the validation fold.
         pruning: how trials are given up early.
+        max_failures: failed trials in a row that end the study.
     """
 
     job: HeadJob
@@ -61,6 +60,7 @@ class Study:
     policy: str
     metric: str
     pruning: Pruning
+    max_failures: int
 
 
 def search_space(policy: str, *further: Space) -> Space:
@@ -88,30 +88,25 @@ def run_study(
     """Finish a study's first `trials` trials and return them, sorted by number; those on record are not repeated.
 
     Raises:
-        StudyGivenUp: after `LOST_IN_A_ROW` trials in a row whose worker died or that broke a limit. They are on record.
+        StudyGivenUp: when `max_failures` trials in a row have failed. Their whole generation is on record then, so that neither
+            the record nor the end depends on who was ready first, and a study that goes on ends where it would have anyway.
     """
-    asked, was_lost = list[int](), dict[int, bool]()
     finished = {trial.number: trial for trial in record.finished()}
     for first in range(0, trials, study.generation):
-        earlier = [finished[number] for number in range(first)]
-        wanted = [number for number in range(first, min(first + study.generation, trials)) if number not in finished]
+        earlier, numbers = [finished[number] for number in range(first)], range(first, min(first + study.generation, trials))
         limits = cut_offs(study.pruning, earlier, study.job.regimen.epochs)
         proposals, calls = {}, {}
-        asked += wanted
         try:
-            for number in wanted:  # one is trained while the next one is proposed
+            for number in (one for one in numbers if one not in finished):  # one is trained while the next one is proposed
                 proposals[number] = _proposal(study, number, earlier)
                 calls[_submit(study, number, proposals[number], limits, executor)] = number
         finally:
             for call in as_completed(calls):
-                number = calls[call]
-                trial = _judge(study, number, proposals[number], call)
+                trial = _judge(study, calls[call], proposals[calls[call]], call)
                 record.add(trial)
-                finished[number] = trial
+                finished[trial.number] = trial
                 on_trial(trial)
-                was_lost[number] = is_lost(call.exception())
-                if (last := _last_of_too_many(asked, was_lost)) is not None:
-                    raise _given_up(finished[last], calls)
+        _check_failures([finished[number] for number in range(numbers.stop)], study.max_failures)
     return [finished[number] for number in range(trials)]
 
 
@@ -120,43 +115,43 @@ def select_trial(trials: Sequence[Trial]) -> Trial:
     complete = [trial for trial in trials if trial.state == "complete"]
     if not complete:
         reasons = "; ".join(sorted({trial.reason for trial in trials}))
-        raise with_log(NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}"), trials[-1].log)
+        raise NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}", _typical(trials))
     return max(complete, key=lambda trial: (trial.value or 0.0, -min(trial.losses), -trial.number))
 
 
-def _last_of_too_many(asked: Iterable[int], was_lost: Mapping[int, bool]) -> int | None:
-    """Return the trial that ends a study, if there is one: the last of `LOST_IN_A_ROW` by number.
-
-    Only trials whose predecessors have ended are counted, because the order in which they end is a matter of chance.
-    """
-    lost = 0
-    for number in asked:
-        if number not in was_lost:
-            return None
-        lost = lost + 1 if was_lost[number] else 0
-        if lost == LOST_IN_A_ROW:
-            return number
-    return None
+def _typical(trials: Sequence[Trial]) -> Trial:
+    """Return the last trial of the commonest kind of failure; among equally common ones, the kind that came first."""
+    failed = [trial for trial in trials if trial.state == "failed"] or trials
+    ((commonest, _),) = Counter(trial.failure for trial in failed).most_common(1)
+    return [trial for trial in failed if trial.failure == commonest][-1]
 
 
-def _given_up(last: Trial, calls: Iterable[Future[TrialResult]]) -> StudyGivenUp:
-    """Cancel the calls that have not begun, and return the error that ends the study."""
-    for call in calls:
-        call.cancel()
-    return with_log(StudyGivenUp(f"{LOST_IN_A_ROW} trials in a row were lost, the last one: {last.reason}"), last.log)
+def _check_failures(trials: Iterable[Trial], most: int) -> None:
+    """Raise StudyGivenUp if so many trials, which are sorted by number, failed in a row, whoever trained them and when."""
+    failed = 0
+    for trial in trials:
+        failed = failed + 1 if trial.state == "failed" else 0
+        if failed == most:
+            raise StudyGivenUp(
+                f"{most} trials in a row failed (--max-failures), the last one: {trial.reason}; raise --max-failures to go on "
+                "where it stopped",
+                trial,
+            )
 
 
 def _submit(
     study: Study, number: int, params: Mapping[str, Value], limits: Sequence[float], executor: Executor
-) -> Future[TrialResult]:
-    """Have a trial trained; one whose features cannot be had fails like any other."""
+) -> Future[Fitted[TrialResult]]:
+    """Have a trial trained, in smaller batches if memory is short; one whose features cannot be had fails like any other."""
     try:
         job = study.job_of(params)
     except Exception as error:
-        failed: Future[TrialResult] = Future()
+        failed: Future[Fitted[TrialResult]] = Future()
         failed.set_exception(error)
         return failed
-    return executor.submit(train_trial, job, number, params, limits)
+    return submit_halving(
+        lambda batch: executor.submit(train_trial, job.in_batches(batch), number, params, limits), job.regimen.batch_size
+    )
 
 
 def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, Value]:
@@ -168,25 +163,30 @@ def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, 
     return params
 
 
-def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[TrialResult]) -> Trial:
+def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[Fitted[TrialResult]]) -> Trial:
     """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
     try:
-        result = call.result()
+        fitted = call.result()
     except DiskFull:
         raise
     except Exception as error:
-        return Trial(number=number, params=params, state="failed", reason=reason_of(error), log=log_of(error))
+        return Trial(
+            number=number, params=params, state="failed", failure=kind_of(error), reason=reason_of(error), log=log_of(error)
+        )
+    result = fitted.value
+    trained = Trial(
+        number=number,
+        params=params,
+        state="pruned",
+        losses=result.losses,
+        seconds=result.seconds,
+        batch_size=None if fitted.batch == study.job.regimen.batch_size else fitted.batch,
+    )
     if result.pruned:
-        return Trial(number=number, params=params, state="pruned", losses=result.losses, seconds=result.seconds)
+        return trained
     labels = study.job.validation[1]
     threshold = params.get(THRESHOLD)
     if threshold is None:
         threshold = choose_threshold(study.policy, labels, result.scores)
-    return Trial(
-        number=number,
-        params={**params, THRESHOLD: threshold},
-        state="complete",
-        value=search_metric(study.metric, labels, result.scores, float(threshold)),
-        losses=result.losses,
-        seconds=result.seconds,
-    )
+    value = search_metric(study.metric, labels, result.scores, float(threshold))
+    return replace(trained, state="complete", params={**params, THRESHOLD: threshold}, value=value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.errors import PluginError
+from cxrbench.failures import NotFinite
 from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def apply_balance(
 
     Raises:
         PluginError: if the decision cannot be carried out.
+        NotFinite: if that is for numbers that are not finite.
     """
     if not isinstance(balance, Balance):
         raise PluginError(f"imbalance {who} returned {type(balance).__name__}, not Balance")
@@ -114,8 +116,10 @@ def _synthetic(balance: Balance, who: str, width: int) -> tuple[NDArray[np.float
     if not isinstance(balance.synthetic, tuple) or len(balance.synthetic) != 2:
         raise PluginError(f"imbalance {who}: synthetic must be a pair (features, labels)")
     features, labels = (np.asarray(array) for array in balance.synthetic)
-    if features.shape != (len(labels), width) or not np.isfinite(features).all() or not np.isin(labels, (0, 1)).all():
+    if features.shape != (len(labels), width) or not np.isin(labels, (0, 1)).all():
         raise PluginError(f"imbalance {who}: synthetic rows must be finite features [s, {width}] and as many labels, 0 or 1")
+    if not np.isfinite(features).all():
+        raise NotFinite(f"imbalance {who}: synthetic rows must be finite features")
     return features.astype(np.float32), labels.astype(np.int64)
 
 
@@ -135,6 +139,8 @@ def _weights(balance: Balance, who: str, count: int) -> NDArray[np.float32]:
     if balance.sample_weight is None:
         return np.ones(count, dtype=np.float32)
     weights = np.asarray(balance.sample_weight, dtype=np.float32)
-    if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+    if weights.shape != (count,) or (weights < 0).any() or not weights.any():
         raise PluginError(f"imbalance {who}: sample_weight must be {count} finite numbers, none negative and not all zero")
+    if not np.isfinite(weights).all():
+        raise NotFinite(f"imbalance {who}: sample_weight must be finite numbers")
     return weights

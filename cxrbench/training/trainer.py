@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.errors import CxrbenchError
+from cxrbench.failures import NotFinite
 from cxrbench.training.head import Head, head_for
+from cxrbench.training.regimen import SCORED_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.rows import TrainingRows
 
-SCORED_AT_ONCE = 8192
-"""Rows whose features are in memory at once while they are scored."""
 
-
-class TrainingFailed(CxrbenchError):
+class TrainingFailed(NotFinite):
     """A head that did not learn anything usable."""
 
 
@@ -58,6 +56,9 @@ def fit_head(
 ) -> Fit:
     """Train a head from fresh weights.
 
+    An epoch whose validation loss is not finite ends the training like one of too many that were no better: what counts is the
+    best epoch before it.
+
     Args:
         rows: what to train on.
         validation: images and their labels; scored on clean views after each epoch.
@@ -68,7 +69,7 @@ def fit_head(
         cut_offs: for each of the first epochs, the validation loss that the best one so far must not exceed.
 
     Raises:
-        TrainingFailed: if the validation loss is not finite in any epoch.
+        TrainingFailed: if there is none, because the validation loss was not finite after the first epoch.
     """
     head = head_for(rows.synthetic.shape[1], rows.loss, regimen.batch_size)
     head.reset(seed=seed, learning_rate=learning_rate, dropout=dropout)
@@ -79,7 +80,7 @@ def fit_head(
     for epoch in range(regimen.epochs):
         for block in rows.epoch(generator, regimen.batch_size):
             head.train(*block)
-        logits = head_logits(head, rows.views[0], images)
+        logits = head_logits(head, rows.views[0], images, regimen.scored_at_once)
         losses.append(_cross_entropy(labels, logits))
         if np.isfinite(losses[-1]) and (best_epoch < 0 or losses[-1] < losses[best_epoch]):
             best_epoch, best_weights, best_logits = epoch, head.weights(), logits
@@ -95,10 +96,12 @@ def fit_head(
     return Fit(losses=finite, best_epoch=best_epoch, scores=sigmoid(best_logits), head=head, pruned=pruned)
 
 
-def head_logits(head: Head, view: ShardedArray, images: NDArray[np.int64]) -> NDArray[np.float64]:
+def head_logits(
+    head: Head, view: ShardedArray, images: NDArray[np.int64], at_once: int = SCORED_AT_ONCE
+) -> NDArray[np.float64]:
     """Return the head's logit for each image, reading its features block by block."""
-    blocks = range(0, len(images), SCORED_AT_ONCE)
-    return np.concatenate([head.logits(view.gather(images[start : start + SCORED_AT_ONCE])) for start in blocks])
+    blocks = range(0, len(images), at_once)
+    return np.concatenate([head.logits(view.gather(images[start : start + at_once])) for start in blocks])
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

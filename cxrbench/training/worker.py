@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.errors import PluginError
+from cxrbench.failures import NotFinite
 from cxrbench.files import seed_from
 from cxrbench.plugin.contracts import CrossEntropy, Fold
+from cxrbench.training.regimen import SCORED_AT_ONCE
 from cxrbench.training.rows import TrainingRows, apply_balance
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class HeadJob:
         """What the strategy lets the search set, less what the user has set."""
         chosen = dict(self.imbalance.component.options)
         return {name: parameter for name, parameter in self.imbalance.spec.space.items() if name not in chosen}
+
+    def in_batches(self, batch_size: int) -> HeadJob:
+        """Return the job for less memory, or itself for the regimen's own batch size."""
+        return self if batch_size == self.regimen.batch_size else replace(self, regimen=self.regimen.in_batches(batch_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +99,30 @@ def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: 
     return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores)
 
 
-def score_images(head: FrozenHead, batch_size: int, view: ShardedArray, images: NDArray[np.int64]) -> NDArray[np.float64]:
+def score_images(
+    head: FrozenHead, batch_size: int, view: ShardedArray, images: NDArray[np.int64], at_once: int = SCORED_AT_ONCE
+) -> NDArray[np.float64]:
     """Return a frozen head's scores of images, float64 ``[n]``, from the features of a view.
 
-    `batch_size` is that of the regimen, which the process has a compiled head for.
+    Args:
+        head: weights.
+        batch_size: what it was trained with, which the process has a compiled head for.
+        view: features.
+        images: rows of the dataset.
+        at_once: rows whose features are in memory at once.
+
+    Raises:
+        NotFinite: if a score is no number.
     """
     from cxrbench.training.head import head_for
     from cxrbench.training.trainer import head_logits, sigmoid
 
     scorer = head_for(head.weights[0].shape[0], CrossEntropy(), batch_size)
     scorer.set_weights(list(head.weights))
-    return sigmoid(head_logits(scorer, view, images))
+    scores = sigmoid(head_logits(scorer, view, images, at_once))
+    if not np.isfinite(scores).all():
+        raise NotFinite(f"the head gave {np.sum(~np.isfinite(scores))} of {len(scores)} images a score that is no number")
+    return scores
 
 
 def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:

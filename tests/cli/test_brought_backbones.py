@@ -39,7 +39,7 @@ def test_a_model_file_competes_and_an_absent_file_of_weights_is_a_row_with_the_r
     assert done.returncode == 1, done.stderr
     entries = {entry["backbone"].partition(":")[0]: entry for entry in place.entries().values()}
     assert entries["keras-file"]["status"] == "complete"
-    assert entries["chexnet"]["status"] == "unavailable"
+    assert (entries["chexnet"]["status"], entries["chexnet"]["failure"]) == ("unavailable", "unavailable")
     assert "chexnet:weights=FILE" in entries["chexnet"]["reason"]
 
 

@@ -24,6 +24,15 @@ REASONS = {
     "not-finite": "backbone not-finite returned features that are not finite",
     "wrong-shape": "backbone wrong-shape returned shape (32, 8, 8, 3) for 32 images; expected (32, number of features)",
 }
+FAILURES = {
+    "lost": "plugin_error",
+    "hangs": "timeout",
+    "eats-memory": "oom",
+    "exits-hard": "killed",
+    "exits-well": "killed",
+    "not-finite": "nan",
+    "wrong-shape": "plugin_error",
+}
 LAST_LINES = {
     "hangs": "waiting for a server that is not there",
     "exits-hard": "native code says: out of luck",
@@ -48,6 +57,7 @@ def test_hostile_plugins_cost_their_own_rows_only(place):
         assert entries[name]["status"] == "failed"
         assert reason.format(import_error=HOSTILE / "import_error.py") in entries[name]["reason"]
         assert reason.partition("{")[0] in " ".join(result.stdout.split())
+    assert {name: entry["failure"] for name, entry in entries.items() if entry["failure"]} == FAILURES
     for name, line in LAST_LINES.items():
         assert line in entries[name]["log"][-1]
     alone, beside = (place.protocol_folder(out) / entries["coarse-pixels"]["predictions"] for out in ("alone", "leaderboard"))

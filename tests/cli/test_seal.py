@@ -101,7 +101,9 @@ def test_who_removes_the_entry_and_changes_the_plugin_gets_no_second_look(coarse
     assert again.returncode == 4
     assert "the test images (fold 0, seed 0) were scored by another selection" in again.stderr
     assert [name.parent.name for name in results(place)] == ["entries", "seals"]
-    assert "were scored by another selection" in place.entries()["coarse+none+none"]["reason"]  # a row like any other
+    entry = place.entries()["coarse+none+none"]
+    assert "were scored by another selection" in entry["reason"]  # a row like any other
+    assert entry["failure"] == "data_error"
 
 
 def test_a_plugin_that_breaks_later_does_not_take_its_result_away(coarse, plugin, place):

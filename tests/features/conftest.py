@@ -237,13 +237,13 @@ def extraction_of(plain, pixels_with):
 def extract(monkeypatch, tmp_path_factory):
     """Extract all shards into a cache that holds the pixels and nothing else, and return the features."""
 
-    def extract_anew(extraction, shards=None):
+    def extract_anew(extraction, shards=None, batch=BATCH):
         images, cache = home() / "images", tmp_path_factory.mktemp("cache")
         monkeypatch.setenv("CXRBENCH_HOME", str(cache))
         (cache / "images").symlink_to(images.resolve(), target_is_directory=True)
         wanted = extraction.features.missing()
         for shard in shards or wanted:
-            extract_shard(extraction, shard)
+            extract_shard(extraction, shard, batch)
         assert extraction.features.missing() == []
         return extraction.features.gather(np.arange(extraction.pixels.rows))
 

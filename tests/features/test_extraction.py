@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cxrbench.component import bind
 from cxrbench.errors import ConfigError, PluginError
+from cxrbench.failures import NotFinite, kind_of, reason_of
 from cxrbench.features.extraction import BATCH, count_views, extract_shard, extractions
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Backbone
@@ -53,7 +55,7 @@ def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):
 
 @pytest.mark.parametrize(("backbone", "words"), [("nan", "not finite"), ("infinite", "not finite")])
 def test_features_that_are_not_finite_name_the_backbone(extraction_of, backbone, words):
-    with pytest.raises(PluginError, match=f"backbone {backbone} .*{words}"):
+    with pytest.raises(NotFinite, match=f"backbone {backbone} .*{words}"):
         extract_shard(extraction_of(backbone), 0)
 
 
@@ -79,7 +81,7 @@ def test_an_augmentation_that_changes_the_shape_is_named(extraction_of):
 
 
 def test_an_augmentation_that_makes_pixels_not_finite_is_named_and_not_the_backbone(extraction_of):
-    with pytest.raises(PluginError, match="augmentation blank"):
+    with pytest.raises(NotFinite, match="augmentation blank"):
         extract_shard(extraction_of(augmentation="blank"), 0)
 
 
@@ -206,3 +208,24 @@ def test_a_number_of_views_that_cannot_be_meant_is_refused(plain, views):
 def test_an_augmentation_that_does_nothing_has_no_views(plain):
     with pytest.raises(ConfigError, match="still:views=3"):
         count_views(plain.augmentation("still:views=3"))
+
+
+@pytest.mark.parametrize("augmentation", [None, "noise"])
+@pytest.mark.parametrize("batch", [16, 8])
+def test_smaller_batches_give_the_same_features(extraction_of, extract, pixels_with, augmentation, batch):
+    extraction = extraction_of("random", augmentation=augmentation, pixels=pixels_with(BATCH + 5))
+    np.testing.assert_allclose(extract(extraction, batch=batch), extract(extraction), rtol=1e-5)
+
+
+@pytest.mark.usefixtures("tensorflow_ready")
+@pytest.mark.parametrize("batch", [16, 8])
+def test_smaller_batches_give_the_same_features_of_keras(extraction_of, extract, parts_of, pixels_with, batch):
+    hungry, pixels = parts_of(Path(__file__).parents[1] / "plugins" / "hungry.py"), pixels_with(BATCH + 5, 32)
+    large, small = (extraction_of(f"hungry-keras:fits={fits}", of=hungry, pixels=pixels) for fits in (32, batch))
+    whole = extract(large)
+    with pytest.raises(Exception, match="32 films are too many") as caught:
+        extract(small)
+    assert kind_of(caught.value) == "oom"
+    assert reason_of(caught.value).startswith("MemoryError: ")
+    np.testing.assert_allclose(extract(small, batch=batch), whole, atol=1e-5)
+    assert np.ptp(whole, axis=0).max() > 1e-3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxrbench.backend import compile_features, layers_in
-from cxrbench.features.extraction import _backbone, extract_shard, extractions
+from cxrbench.features.extraction import _backbone, _built, extract_shard, extractions
 from cxrbench.features.weights import Weights
 from cxrbench.plugin.references import load_file
 
@@ -59,7 +59,8 @@ def plugin(tmp_path):
 @pytest.fixture
 def built(plugin):
     """Return what the plugin wrote down of its layers."""
-    _backbone.cache_clear()  # an equal plugin of an earlier test may have been built in this process
+    _backbone.cache_clear()
+    _built.cache_clear()  # an equal plugin of an earlier test may have been built in this process
     return load_file(plugin.resolve()).BUILT
 
 

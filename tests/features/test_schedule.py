@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.execution import ThisProcess, open_executor
 from cxrbench.failures import Lost
-from cxrbench.features.extraction import BATCH
+from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
 from cxrbench.progress import Silence
@@ -37,10 +38,12 @@ class Recording(ThisProcess):
     def __init__(self, on_submit=lambda shard: None):
         super().__init__()
         self.asked = []
+        self.batches = []
         self.on_submit = on_submit
 
     def submit(self, function, /, *arguments, **keywords):
-        extraction, shard = arguments
+        extraction, shard, batch = arguments
+        self.batches.append(batch)
         self.asked.append((extraction, shard))
         self.on_submit(shard)
         return super().submit(function, *arguments, **keywords)
@@ -178,7 +181,8 @@ def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with
     pixels = pixels_with(2 * FEW)
     good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
     underway = extract_missing([broken, good], range(2), ThisProcess(), Silence())
-    assert underway.wait(broken).problem.startswith("PluginError: backbone nan returned features that are not finite")
+    assert underway.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
+    assert (underway.wait(broken).failure, underway.wait(good).failure) == ("nan", None)
     assert underway.wait(good).problem == ""
     assert broken.features.missing() == [0, 1]
     assert good.features.missing() == []
@@ -249,3 +253,39 @@ def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_f
     for future in futures[3:]:
         future.set_result(1.0)
     assert underway.wait(other) == Extracted(seconds=3.0)
+
+
+@pytest.fixture(scope="module")
+def hungry(parts_of):
+    """Make components of a plugin that gets no memory for too many films at once."""
+    return parts_of(Path(__file__).parents[1] / "plugins" / "hungry.py")
+
+
+@pytest.mark.parametrize(("fits", "batches"), [(32, [32]), (16, [32, 16]), (8, [32, 16, 8])])
+def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
+    extraction_of, hungry, pixels_with, fits, batches
+):
+    extraction, executor = extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
+    outcome = extract_missing([extraction], range(2), executor, Silence()).wait(extraction)
+    assert (outcome.problem, smallest_batch([extraction.features])) == ("", batches[-1])
+    assert executor.batches == batches * 2
+    assert extraction.features.missing() == []
+
+
+def test_a_backbone_that_never_gets_memory_fails_after_three_attempts(extraction_of, hungry, pixels_with):
+    extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
+    outcome = extract_missing([extraction], range(2), executor, Silence()).wait(extraction)
+    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 films are too many")
+    assert executor.batches == [32, 16, 8]
+    assert extraction.features.missing() == [0, 1]
+
+
+def test_a_worker_without_memory_halves_too(extraction_of, hungry, pixels_with, monkeypatch):
+    rows_of_a_shard(monkeypatch, SHARD_ROWS)
+    some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
+    with open_executor(1) as executor:
+        underway = extract_missing([some, none], range(1), executor, Silence())
+        assert underway.wait(some).problem == ""
+        assert underway.wait(none).failure == "oom"
+    assert smallest_batch([some.features]) == 16
+    assert underway.wait(none).log[-1] == "MemoryError: 8 films are too many"

@@ -67,7 +67,7 @@ def make_study(host, view, tmp_path):
     names = itertools.count()
     labels = (np.arange(ROWS) % 2 == 0).astype(np.int64)
 
-    def make(*, engine=None, imbalance=None, policy="max-f1", metric="auc", generation=5, seed=11):
+    def make(*, engine=None, imbalance=None, policy="max-f1", metric="auc", generation=5, seed=11, max_failures=5):
         strategy = imbalance or bind(Component(name="none"), host.find(Imbalance, "none"))
         space = search_space(policy, strategy.spec.space)
         images = np.arange(ROWS)
@@ -90,6 +90,7 @@ def make_study(host, view, tmp_path):
             policy=policy,
             metric=metric,
             pruning="none",
+            max_failures=max_failures,
         )
 
     return make

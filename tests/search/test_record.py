@@ -35,7 +35,15 @@ COMPLETE = Trial(
     losses=(0.7, math.nextafter(0.1, 1)),
     seconds=0.123456789,
 )
-FAILED = Trial(number=0, params=PARAMS, state="failed", reason='MemoryError: "no room" for ☃\\')
+FAILED = Trial(
+    number=0,
+    params=PARAMS,
+    state="failed",
+    failure="oom",
+    reason='MemoryError: "no room" for ☃\\',
+    log=("one", "two"),
+    batch_size=8,
+)
 
 
 @pytest.fixture
@@ -79,6 +87,9 @@ def test_optunas_own_tools_read_the_record(path):
     assert failed.params == FAILED.params
     assert complete.intermediate_values == dict(enumerate(COMPLETE.losses))
     assert failed.user_attrs["reason"] == FAILED.reason
+    assert failed.user_attrs["failure"] == "oom"
+    assert failed.user_attrs["batch_size"] == 8
+    assert not {"failure", "batch_size"} & complete.user_attrs.keys()
     assert study.best_params == COMPLETE.params
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from cxrbench.component import Component, bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.execution import ThisProcess
-from cxrbench.failures import Lost, log_of, with_log
+from cxrbench.failures import TookTooLong, kind_of, log_of, with_log
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord
@@ -178,6 +179,7 @@ def test_a_lost_trial_is_a_record_with_its_reason_and_the_study_goes_on(make_stu
     assert len(order) == 7
     assert [trial.number for trial in found if trial.state == "failed"] == [1, 5]
     assert (found[1].value, found[1].losses, found[1].reason) == (None, (), "OSError: no space left")
+    assert [trial.failure for trial in found if trial.failure] == ["plugin_error"] * 2
     assert found[1].params.keys() == study.space.keys()
     on_record = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
     assert on_record == found
@@ -190,11 +192,12 @@ def test_a_strategy_that_fails_costs_its_trials_alone(make_study, search, delica
     for trial in found:
         assert (trial.state == "failed") == (trial.params["strength"] > 0.6)
         assert trial.reason == ("MemoryError: no room for strength True" if trial.state == "failed" else "")
+        assert trial.failure == ("oom" if trial.state == "failed" else None)
 
 
 def test_a_study_whose_every_trial_failed_says_why(make_study, search, delicate):
-    found, _ = search(make_study(imbalance=delicate("delicate:breaks_above=-1.0")), 6)
-    with pytest.raises(NoTrialCompleted, match=r"none of 6 trials completed: MemoryError: no room for strength True$"):
+    found, _ = search(make_study(imbalance=delicate("delicate:breaks_above=-1.0")), 4)
+    with pytest.raises(NoTrialCompleted, match=r"none of 4 trials completed: MemoryError: no room for strength True$"):
         select_trial(found)
 
 
@@ -290,19 +293,76 @@ class Losing(ThisProcess):
         if not self.lost(arguments[1]):
             return super().submit(function, *arguments, **keywords)
         future = Future()
-        future.set_exception(with_log(Lost("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
+        future.set_exception(with_log(TookTooLong("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
         return future
 
 
-def test_a_study_that_loses_trial_after_trial_ends(make_study, search, tmp_path):
+def on_record(tmp_path, study, record="record"):
+    return StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space).finished()
+
+
+def test_a_study_with_too_many_failures_in_a_row_ends_when_their_generation_is_over(make_study, search, tmp_path):
     study = make_study()
-    with pytest.raises(StudyGivenUp, match=r"5 trials in a row were lost, the last one: took longer than 1 s") as caught:
+    with pytest.raises(StudyGivenUp) as caught:
         search(study, 50, executor=Losing(lambda number: number >= 2))
-    assert log_of(caught.value)[0].startswith("line of trial")
-    finished = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
-    assert len(finished) <= 2 * study.generation  # whichever of a generation's trials, all done at once, is heard of last
-    assert [trial.log for trial in finished if trial.number == 2] == [("line of trial 2",)]
-    assert {trial.state for trial in finished} == {"complete", "failed"}
+    assert str(caught.value) == (
+        "5 trials in a row failed (--max-failures), the last one: took longer than 1 s; raise --max-failures to go on where it "
+        "stopped"
+    )
+    assert (kind_of(caught.value), caught.value.trial.number, log_of(caught.value)) == ("timeout", 6, ("line of trial 6",))
+    finished = on_record(tmp_path, study)
+    assert [trial.number for trial in finished if trial.state == "complete"] == [0, 1]
+    assert [(trial.number, trial.failure) for trial in finished if trial.state == "failed"] == [
+        (number, "timeout") for number in range(2, 10)
+    ]
+
+
+def test_a_study_that_was_given_up_ends_at_the_same_place_again_and_goes_on_with_a_higher_limit(make_study, search, tmp_path):
+    study, executor = make_study(max_failures=3), Counting()
+    with pytest.raises(StudyGivenUp) as first:
+        search(study, 15, executor=Losing(lambda number: 1 <= number < 6))
+    before = on_record(tmp_path, study)
+    assert [trial.number for trial in before] == list(range(5))
+    with pytest.raises(StudyGivenUp) as again:
+        search(study, 15, executor=executor)
+    assert (
+        (str(again.value), log_of(again.value))
+        == (str(first.value), log_of(first.value))
+        == (str(first.value), ("line of trial 3",))
+    )
+    assert executor.numbers == []
+    found, order = search(make_study(max_failures=5), 15, executor=executor)
+    assert sorted(order) == executor.numbers == list(range(5, 15))
+    assert found[:5] == before
+
+
+@pytest.mark.parametrize("kept", [(), (0, 1), (2, 3, 4), (4, 6, 7), range(9)])
+def test_where_a_study_ends_does_not_depend_on_where_it_was_interrupted(make_study, search, tmp_path, kept):
+    def executor():
+        return Losing(lambda number: number >= 3)
+
+    with pytest.raises(StudyGivenUp) as undisturbed:
+        search(make_study(), 20, executor=executor())
+    at_once = on_record(tmp_path, study := make_study())
+    torn = StudyRecord(tmp_path / "studies" / "torn.journal", "tiny", study.space)
+    for number in kept:
+        torn.add(at_once[number])
+    with pytest.raises(StudyGivenUp, match=str(undisturbed.value).partition("(")[0]) as resumed:
+        search(study, 20, record="torn", executor=executor())
+    assert resumed.value.trial.number == undisturbed.value.trial.number == 7
+    assert results(on_record(tmp_path, study, "torn")) == results(at_once)
+
+
+@pytest.mark.parametrize(("states", "ends"), [("fffff", True), ("ffffpfffff", True), ("ffffpffffcffff", False), ("", False)])
+def test_trials_that_are_complete_or_pruned_begin_the_count_anew(make_study, search, tmp_path, states, ends):
+    study = make_study()
+    record = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space)
+    names = {"f": "failed", "p": "pruned", "c": "complete"}
+    for number, state in enumerate(names[letter] for letter in states):
+        value = 0.5 if state == "complete" else None
+        record.add(Trial(number=number, params=GOOD, state=state, value=value, losses=(0.7,) if value else ()))
+    with pytest.raises(StudyGivenUp) if ends else nullcontext():
+        search(study, len(states))
 
 
 def test_single_lost_trials_do_not_end_a_study(make_study, search):
@@ -310,18 +370,17 @@ def test_single_lost_trials_do_not_end_a_study(make_study, search):
     assert [trial.number for trial in found if trial.state == "complete"] == [4, 9]
 
 
-def test_a_given_up_study_trains_nothing_that_waits(make_study, search, tmp_path):
-    futures = []
-
-    class Queue(ThisProcess):
-        def submit(self, function, /, *arguments, **keywords):
-            futures.append(Future())
-            if len(futures) <= 5:
-                futures[-1].set_exception(Lost("the worker process died"))
-            return futures[-1]
-
-    study = make_study(generation=20)
-    with pytest.raises(StudyGivenUp):
-        search(study, 20, executor=Queue())
-    assert sum(future.cancelled() for future in futures) == 15
-    assert len(StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()) == 5
+def test_a_study_without_a_complete_trial_is_of_the_commonest_kind_of_failure():
+    kinds = ["nan", "killed", "oom", "killed", "timeout", "nan", "killed"]
+    trials = [
+        Trial(
+            number=number, params={"dropout": number / 10}, state="failed", failure=kind, reason=kind, log=(f"line {number}",)
+        )
+        for number, kind in enumerate(kinds)
+    ]
+    with pytest.raises(NoTrialCompleted, match="none of 7 trials completed: killed; nan; oom; timeout") as caught:
+        select_trial(trials)
+    assert (kind_of(caught.value), log_of(caught.value)) == ("killed", ("line 6",))
+    with pytest.raises(NoTrialCompleted) as caught:
+        select_trial(trials[:3])
+    assert kind_of(caught.value) == "nan"

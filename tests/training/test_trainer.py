@@ -5,6 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from cxrbench.failures import NotFinite, kind_of
 from cxrbench.plugin.contracts import CrossEntropy, Focal
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.rows import TrainingRows
@@ -104,8 +105,27 @@ def test_a_divergent_trial_fails_or_is_finite(make_rows, learning_rate, scale):
 
 def test_features_that_overflow_fail_the_trial(make_rows):
     rows, validation = make_rows(scale=1e37)
-    with pytest.raises(TrainingFailed, match=r"validation loss was .* after the first epoch \(learning rate 10\)"):
+    with pytest.raises(TrainingFailed, match=r"validation loss was .* after the first epoch \(learning rate 10\)") as caught:
         fit(rows, validation, learning_rate=10.0)
+    assert kind_of(caught.value) == "nan"
+
+
+def test_a_training_that_breaks_down_after_a_finite_epoch_is_as_good_as_that_epoch(make_rows):
+    rows, validation = make_rows(scale=1e6)
+    found = fit(rows, validation, epochs=8, patience=8, learning_rate=1e13)
+    assert 1 <= len(found.losses) < 8
+    scores, best_epoch = found.scores, found.best_epoch
+    assert np.isfinite(scores).all()
+    assert fit(rows, validation, epochs=best_epoch + 1, learning_rate=1e13).scores.tobytes() == scores.tobytes()
+
+
+def test_an_image_whose_score_is_no_number_is_a_failure(make_job, store):
+    job = make_job()
+    head = freeze_head(job, 0, PARAMS)
+    features = job.views[0].gather(np.array([60, 50, 70])).copy()
+    features[1] = [np.inf, -np.inf, np.inf, -np.inf]
+    with pytest.raises(NotFinite, match="gave 1 of 3 images a score that is no number"):
+        score_images(head, 16, store(features), np.arange(3))
 
 
 def test_a_divergent_trial_leaves_nothing_behind(make_rows):

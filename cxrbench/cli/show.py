@@ -1,0 +1,59 @@
+"""`cxrbench show`: explain one entry."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxrbench.errors import StudyDamaged
+
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.plugin.contracts import Trial
+
+
+def show(
+    entry: Annotated[
+        str, typer.Argument(metavar="ENTRY", help="A recipe as it stands in the table, its rank, or an entry's JSON file")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entry as JSON")] = False,
+) -> None:
+    """Explain an entry: what it came to and how, or why it failed and what to do."""
+    import json
+
+    from cxrbench import console
+    from cxrbench.config import read_settings
+    from cxrbench.leaderboard.entry_files import read_entry
+    from cxrbench.leaderboard.explain import explain
+    from cxrbench.leaderboard.lookup import find_entry
+
+    path = find_entry(entry, read_settings({"out": out}).out)
+    found = read_entry(path)
+    if as_json:
+        console.print_text(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    for section in explain(found, path, _trials(found, path)):
+        console.print_section(section.title, section.facts)
+
+
+def _trials(entry: Entry, path: Path) -> list[Trial]:
+    """Return the trials of an entry's studies as far as their records lie beside its protocol's folder."""
+    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.names import attempt_of
+    from cxrbench.search.record import read_record
+
+    place = path.parent.parent
+    attempt = attempt_of(place.name, entry.protocol) or 1
+    folder = ProtocolFolder(out=place.parent, protocol=entry.protocol, attempt=attempt)
+    studies = [*(fold.study for fold in entry.folds if fold.study), *entry.begun]
+    found: list[Trial] = []
+    for record in filter(Path.is_file, map(folder.study, studies)):
+        with suppress(StudyDamaged):  # which is then the reason why the entry failed
+            found += read_record(record, entry.recipe)
+    return [trial for trial in found if trial.number < entry.protocol.trials]
