@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 
     from cxrbench.leaderboard.board import Board
 
+from cxrbench.text import as_json, as_text
+
 PIPE_WIDTH = 140
 NARROWEST_RECIPE = 22
 LEAST_TELLING = ("trials", "threshold", "p_first", "f1", "precision", "recall")
 """Columns that give way on a narrow terminal, in this order."""
+
+
+def escape(text: str) -> str:
+    """Return text that the terminal shows as it is, whoever wrote it: nothing in it is markup, and nothing is obeyed."""
+    return escape_markup(as_text(text))
 
 
 class ConsoleProgress:
@@ -59,7 +66,7 @@ class ConsoleProgress:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
             self._started[stage] = time.monotonic()
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
         """Move a stage's bar; without a terminal, say when the stage is over."""
@@ -141,8 +148,13 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is."""
-    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(text, end="")
+    """Print text as it is, less what a terminal would obey."""
+    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(as_text(text), end="")
+
+
+def print_json(content: Any) -> None:
+    """Print content as JSON, its texts whole and nothing in them for a terminal to obey."""
+    print_text(as_json(content) + "\n")
 
 
 def print_talk(line: str) -> None:

@@ -83,7 +83,7 @@ def audit(
     ) as room:
         seen = room.look(other or ())
     if as_json:
-        console.print_text(seen.checked().model_dump_json(indent=2) + "\n")
+        console.print_json(seen.checked().model_dump(mode="json"))
     else:
         _print_audit(seen)
     if not allow_leak:

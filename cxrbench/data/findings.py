@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from cxrbench.fields import Count, Line  # noqa: TC001  # pydantic reads the annotations at run time
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -32,11 +34,11 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    check: str
+    check: Line
     severity: Severity
-    count: int
-    message: str
-    examples: tuple[str, ...] = ()
+    count: Count
+    message: Line
+    examples: tuple[Line, ...] = ()
 
 
 class Audit(BaseModel):

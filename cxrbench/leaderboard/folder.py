@@ -9,7 +9,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.seal import Seals
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
-from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
+from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, write_entry
 from cxrbench.leaderboard.render import write_tables
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ProtocolFolder:
             CxrbenchError: an entry that cannot be read, or whose predictions are gone.
         """
         for path in sorted((self.path / "entries").glob("*.json")):
-            entry, table = read_entry(path), self.predictions(path.stem)
+            entry, table = read_placed_entry(path), self.predictions(path.stem)
             if entry.status == "complete" and path.stem not in running and not table.is_file():
                 raise CxrbenchError(f"{path}: its predictions, {table}, are not there: bring them back, or remove the entry")
 
@@ -115,7 +115,7 @@ class ProtocolFolder:
 
     def _complete(self, recipe: str) -> Entry | None:
         path = self._entry(recipe)
-        entry = read_entry(path) if path.is_file() else None
+        entry = read_placed_entry(path) if path.is_file() else None
         return entry if entry and entry.status == "complete" else None
 
     def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:
