@@ -31,6 +31,7 @@ from cxrbench.majority import enter_majority
 from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.text import all_without_places
 from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
@@ -220,7 +221,7 @@ def _contest(
         folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
         test=SealedTest(seals=folder.seals, rows=tuple(split.test for split in splits)),
         externals=externals,
-        warnings=(*dataset.warnings, *protocol.warnings, *verdict.warnings),
+        warnings=all_without_places((*dataset.warnings, *protocol.warnings, *verdict.warnings)),
         folder=folder,
     )
 

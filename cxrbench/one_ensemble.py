@@ -39,7 +39,9 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
         CxrbenchError: candidates whose stored scores are of other images.
         SealBroken: the test images were scored by another ensemble of this name before.
     """
-    tables = {entry.recipe: read_predictions(folder.path / entry.predictions) for entry in ensemble.candidates}
+    tables = {
+        entry.recipe: read_predictions(folder.path / entry.predictions, within=folder.path) for entry in ensemble.candidates
+    }
     validation = stack(tables, "validation")
     choices = {key: choose(ensemble, found) for key, found in sorted(validation.items())}
     _open(folder, ensemble, choices)
@@ -58,7 +60,10 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
 def _add_external(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice], like: ExternalResult) -> None:
     """Write down what the ensemble comes to on an external test set that its candidates were scored on."""
     stems = {entry.recipe: Path(entry.predictions).stem for entry in ensemble.candidates}
-    tables = {recipe: read_predictions(folder.external_predictions(like.name, stem)) for recipe, stem in stems.items()}
+    tables = {
+        recipe: read_predictions(folder.external_predictions(like.name, stem), within=folder.path)
+        for recipe, stem in stems.items()
+    }
     scored = list(_means(stack(tables, "external"), choices).values())
     write_predictions(folder.external_predictions(like.name, ensemble.name), scored)
     summary = summarise_external(ensemble.protocol, scored, [choice.threshold for choice in choices.values()])

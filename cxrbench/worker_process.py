@@ -117,7 +117,7 @@ def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Excepti
         return used_too_much(memory)
     if isinstance(error, SystemExit):
         return CxrbenchError(reason_of(error))
-    try:
+    try:  # its own bytes a moment later; besides, pebble's pipe between own processes is all that is ever unpickled
         pickle.loads(pickle.dumps(error))
     except Exception:
         return CxrbenchError(reason_of(error))
