@@ -6,12 +6,13 @@ Declare -> load -> decode -> audit and split -> features -> imbalance -> search 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
+from cxrbench.component import with_relative_paths
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
 from cxrbench.data.audit import audit, check_classes
@@ -213,7 +214,7 @@ def _contest(
     )
     return Contest(
         protocol=protocol,
-        data=str(replace(source.component, options=tuple(one for one in source.component.options if one[0] != "source"))),
+        data=str(with_relative_paths(source.component.without("source"))),
         engine=engine,
         dataset=dataset,
         facts=dataset_facts(dataset, splits),

@@ -9,7 +9,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OPTION = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,]*?)\s*(?:,|\Z)""", re.DOTALL)
 PLAIN = re.compile(r"[\w./\\:~@%= -]*", re.ASCII)
+PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[\\/]")
 LONGEST = 1000
 """Signs of a component: it is part of names that people read."""
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -37,6 +38,10 @@ class Component:
 
     name: str
     options: tuple[tuple[str, Value], ...] = ()
+
+    def without(self, option: str) -> Component:
+        """Return this component less one of its options."""
+        return replace(self, options=tuple(one for one in self.options if one[0] != option))
 
     def __str__(self) -> str:
         if not self.options:
@@ -74,8 +79,13 @@ def with_relative_paths(component: Component) -> Component:
     return replace(component, options=tuple(options))
 
 
+def is_place(value: Value) -> bool:
+    """Return whether an option looks like a path that starts at a root, a drive or a home, on whatever machine."""
+    return isinstance(value, str) and bool(PLACE.match(value))
+
+
 def _relative(option: str, value: Value) -> Value:
-    if not isinstance(value, str) or not (value.startswith(("/", "~")) or PureWindowsPath(value).is_absolute()):
+    if not isinstance(value, str) or not is_place(value):
         return value
     path = Path(value).expanduser()
     if not path.exists():
