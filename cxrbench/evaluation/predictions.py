@@ -97,7 +97,9 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Scored]:
         number, reason = error.number, str(error)
     except UnicodeDecodeError:
         reason = "it is no UTF-8 text"
-    except (OSError, ValueError, csv.Error) as error:
+    except csv.Error as error:
+        number, reason = lines.line_num, str(error)
+    except (OSError, ValueError) as error:
         reason = f"it has no {len(COLUMNS)} values" if "unpack" in str(error) else str(error)
     else:
         if len({(one.part, one.fold, one.seed) for one in found}) == len(found):

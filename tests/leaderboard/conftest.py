@@ -234,4 +234,4 @@ def board_of():
 
 @pytest.fixture
 def folder(make_protocol, tmp_path):
-    return ProtocolFolder(out=tmp_path / "out", protocol=make_protocol())
+    return ProtocolFolder(out=tmp_path / "leaderboard", protocol=make_protocol())
