@@ -30,6 +30,7 @@ def imported(folder, *arguments):
         ["leaderboard", "--help"],
         ["compare", "--help"],
         ["reproduce", "--help"],
+        ["doctor", "--help"],
     ],
 )
 def test_a_command_that_computes_nothing_imports_nothing_that_computes(arguments, tmp_path):

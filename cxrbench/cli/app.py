@@ -9,6 +9,7 @@ import typer
 from cxrbench.cli.cache import cache
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
+from cxrbench.cli.doctor import doctor
 from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
@@ -30,6 +31,7 @@ app.command()(leaderboard)
 app.command()(compare)
 app.command()(ensemble)
 app.command()(reproduce)
+app.command()(doctor)
 plugins.command("check")(check_plugin)
 plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")
