@@ -131,7 +131,7 @@ def test_a_folder_whose_name_only_begins_like_the_home_is_another_one(places):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('File "/opt/data/films/read.py", line 3, in read', 'File "\N{HORIZONTAL ELLIPSIS}/read.py", line 3, in read'),
+        ('File "/srv/data/films/read.py", line 3, in read', 'File "\N{HORIZONTAL ELLIPSIS}/read.py", line 3, in read'),
         ("C:\\Users\\me\\films\\a.png", "\N{HORIZONTAL ELLIPSIS}/a.png"),
         ("fetch https://films.example/a/b.h5 yourself", "fetch https://films.example/a/b.h5 yourself"),
         ("3/4 of 1/2, and/or train/NORMAL/a.png", "3/4 of 1/2, and/or train/NORMAL/a.png"),
