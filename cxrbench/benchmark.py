@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from cxrbench.afresh import open_records, start_over
 from cxrbench.all_recipes import Audience, Features, Unavailable, enter_all, needed_features
+from cxrbench.component import with_relative_paths
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts, result_identity
 from cxrbench.data.audit import audit, check_classes
@@ -35,6 +36,7 @@ from cxrbench.majority import enter_majority
 from cxrbench.progress import Silence
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, decode, external_datasets, kept_below, read_catalogue
+from cxrbench.text import all_without_places
 from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 
@@ -282,7 +284,7 @@ def _contest(
     )
     return Contest(
         protocol=protocol,
-        data=str(replace(source.component, options=tuple(one for one in source.component.options if one[0] != "source"))),
+        data=str(with_relative_paths(source.component.without("source"))),
         engine=engine,
         dataset=dataset,
         facts=dataset_facts(dataset, splits),
@@ -290,7 +292,7 @@ def _contest(
         folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
         test=SealedTest(seals=folder.seals, rows=tuple(split.test for split in splits)),
         externals=externals,
-        warnings=(*dataset.warnings, *protocol.warnings, *verdict.warnings),
+        warnings=all_without_places((*dataset.warnings, *protocol.warnings, *verdict.warnings)),
         folder=folder,
         max_failures=settings.max_failures,
     )

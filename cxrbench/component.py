@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -18,13 +20,15 @@ from cxrbench.plugin.references import Reference, module_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from cxrbench.plugin.host import Declaration
     from cxrbench.plugin.specs import Spec, Value
 
 OPTION = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,]*?)\s*(?:,|\Z)""", re.DOTALL)
 PLAIN = re.compile(r"[\w./\\:~@%= -]*", re.ASCII)
+PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[\\/]")
+LONGEST = 1000
+"""Signs of a component: it is part of names that people read."""
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -35,6 +39,10 @@ class Component:
     name: str
     options: tuple[tuple[str, Value], ...] = ()
 
+    def without(self, option: str) -> Component:
+        """Return this component less one of its options."""
+        return replace(self, options=tuple(one for one in self.options if one[0] != option))
+
     def __str__(self) -> str:
         if not self.options:
             return self.name
@@ -43,6 +51,8 @@ class Component:
 
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
+    if len(text) > LONGEST or not _is_unicode(text):
+        raise ConfigError(f"{text[:80]!r} ...: a component is text of at most {LONGEST:,} signs")
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
     position = 0
@@ -57,6 +67,35 @@ def parse_component(text: str) -> Component:
     if not name or (colon and not options):
         raise ConfigError(f"{text!r} is no component: write name or name:key=value,key=value")
     return Component(name=name, options=tuple(sorted(options.items())))
+
+
+def with_relative_paths(component: Component) -> Component:
+    """Return a component whose paths are relative to the working folder, for its text is part of entries that others read.
+
+    Raises:
+        ConfigError: an option that looks like an absolute path, where nothing lies.
+    """
+    options = ((key, _relative(f"{component.name}: {key}", value)) for key, value in component.options)
+    return replace(component, options=tuple(options))
+
+
+def is_place(value: Value) -> bool:
+    """Return whether an option looks like a path that starts at a root, a drive or a home, on whatever machine."""
+    return isinstance(value, str) and bool(PLACE.match(value))
+
+
+def _relative(option: str, value: Value) -> Value:
+    if not isinstance(value, str) or not is_place(value):
+        return value
+    path = Path(value).expanduser()
+    if not path.exists():
+        raise ConfigError(f"{option}={value}: there is no such file or folder")
+    try:
+        return Path(os.path.relpath(path)).as_posix()
+    except ValueError:  # on another drive
+        raise ConfigError(
+            f"{option}={value}: recipes hold paths relative to the working folder alone: copy it to this drive"
+        ) from None
 
 
 def _value(text: str) -> Value:
@@ -75,7 +114,13 @@ def _written(value: Value) -> str:
     text = str(value)
     if not isinstance(value, str) or (PLAIN.fullmatch(text) and text == text.strip() and _value(text) == text):
         return text
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    quoted = json.dumps(text, ensure_ascii=False)  # whose escapes are TOML's, too; what cannot be printed is escaped besides
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell text from what a command line makes of bytes that are none."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

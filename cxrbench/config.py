@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.fields import ComponentText, Count, Hash, Line  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.files import digest
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ SplitName = Literal["official", "grouped", "paper"]
 Resize = Literal["stretch", "pad"]
 THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
+ExternalName = Annotated[str, Field(max_length=100, pattern=rf"^{EXTERNAL_NAME.pattern}$")]
+"""What a further test set is called; a folder is, too."""
 ENVIRONMENT_PREFIX = "CXRBENCH_"
 LEAST_MEMORY = 10**9
 CONFIG_FILE = Path("cxrbench.toml")
@@ -224,29 +227,29 @@ def _explain(problem: Any) -> str:
 class Protocol(BaseModel):
     """Everything that must be equal for two recipes to be comparable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[2] = 2
-    dataset: str
-    fingerprint: str
-    notice: str = ""
+    dataset: Line
+    fingerprint: Hash
+    notice: Line = ""
     split: SplitName
-    folds: int = 1
-    image_size: int
+    folds: int = Field(default=1, ge=1, le=20)
+    image_size: int = Field(ge=1, le=10_000)
     resize: Resize
     precision: Precision = "float32"
-    seed: int
-    seeds: int = 1
-    engine: str
-    trials: int
-    generation: int = 6
+    seed: Count
+    seeds: int = Field(default=1, ge=1, le=100)
+    engine: ComponentText
+    trials: Count
+    generation: Count = 6
     metric: Metric
     threshold: ThresholdPolicy
-    also_at: tuple[float, ...] = ()
-    prevalence: float = 0.1
-    epochs: int
-    batch_size: int
-    patience: int
+    also_at: tuple[OpenShare, ...] = ()
+    prevalence: float = Field(default=0.1, gt=0, lt=1)
+    epochs: Count
+    batch_size: Count
+    patience: Count
     pruning: Pruning = "none"
 
     @property

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from cxrbench.errors import printable
+from cxrbench.text import as_json, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +30,11 @@ PIPE_WIDTH = 140
 NARROWEST_RECIPE = 22
 LEAST_TELLING = ("trials", "threshold", "p_first", "f1", "precision", "recall")
 """Columns that give way on a narrow terminal, in this order."""
+
+
+def escape(text: str) -> str:
+    """Return text that the terminal shows as it is, whoever wrote it: nothing in it is markup, and nothing is obeyed."""
+    return escape_markup(as_text(text))
 
 
 class ConsoleProgress:
@@ -54,17 +59,17 @@ class ConsoleProgress:
 
     def say(self, line: str) -> None:
         """Print a line of talk."""
-        self._console.print(_safe(line))
+        self._console.print(escape(line))
 
     def warn(self, line: str) -> None:
         """Print a warning."""
-        self._console.print(f"[yellow]warning:[/] {_safe(line)}")
+        self._console.print(f"[yellow]warning:[/] {escape(line)}")
 
     def begin(self, stage: str, total: int) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
             self._started[stage], self._totals[stage] = time.monotonic(), total
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
         """Move a stage's bar; without a terminal, say when the stage is over."""
@@ -103,7 +108,7 @@ def print_board(board: Board, rows: Sequence[dict[str, Any]], sort: str = "") ->
         if left_out:
             console.print(f"[dim]no room for {escape(', '.join(left_out))}: widen the window, or use --format csv[/]")
     for note in [*notes(board, rows), *footer(board)]:
-        console.print(f"* {_safe(note)}", soft_wrap=False)
+        console.print(f"* {escape(note)}", soft_wrap=False)
 
 
 def fitting_table(
@@ -146,7 +151,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print any table."""
     table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for row in rows:
-        table.add_row(*(_safe(text) for text in row))
+        table.add_row(*(escape(text) for text in row))
     _stdout().print(table)
 
 
@@ -154,7 +159,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values, one a line."""
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     for name, value in facts.items():
-        console.print(f"[bold]{escape(name)}[/]: {_safe(str(value))}")
+        console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
 
 
 def print_section(title: str, facts: Iterable[tuple[str, str]]) -> None:
@@ -166,23 +171,23 @@ def print_section(title: str, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is."""
-    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(text, end="")
+    """Print text as it is, less what a terminal would obey."""
+    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(as_text(text), end="")
+
+
+def print_json(content: Any) -> None:
+    """Print content as JSON, its texts whole and nothing in them for a terminal to obey."""
+    print_text(as_json(content) + "\n")
 
 
 def print_talk(line: str) -> None:
     """Print a line of talk to stderr."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(_safe(line))
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(escape(line))
 
 
 def print_error(message: str) -> None:
     """Print an error for a person."""
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {_safe(message)}")
-
-
-def _safe(text: str) -> str:
-    """Return text for rich: no markup and, but for line breaks, no signs that move the cursor or turn the writing round."""
-    return "\n".join(escape(printable(line)) for line in text.expandtabs().split("\n"))
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {escape(message)}")
 
 
 def _stdout() -> Console:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cxrbench.files import digest
 from cxrbench.leaderboard.entry import DatasetFacts, Entry, PartCounts, Status
+from cxrbench.text import all_without_places, without_places
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ class Contest:
             imbalance=str(recipe.imbalance.component),
             control=recipe.backbone.spec.control,
             status=status,
-            reason=reason,
+            reason=without_places(reason),
             failure=failure,
-            log=log,
+            log=all_without_places(log),
             versions=all_versions(),
             dataset=self.facts,
             audit=self.audit,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import shutil
 import socket
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -17,15 +19,19 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from cxrbench.errors import Unavailable
+from cxrbench.origins import Redirects, check_download, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from email.message import Message
 
     from cxrbench.plugin.contracts import Download
 
 PROBE_SECONDS = 3.0
 STALLED_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
+LARGEST = 200 * 2**30
+"""Bytes: the largest public collection of chest X-rays has fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +59,14 @@ class Downloader:
 
         Raises:
             Unavailable: offline, unreachable, broken off, or not what its digest says; with what to do.
+            PluginError: it is declared so that it could not be fetched safely.
         """
+        check_download(download)
         path = self.path_of(download)
         if path.is_file():
             return path
+        if scheme_of(download.url) == "file":
+            raise Unavailable(f"{_for_a_person(path)} is not there: it is a file that you bring")
         remedy = f"fetch {download.url} yourself and put it at {_for_a_person(path)}"
         if self.offline:
             raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
@@ -71,6 +81,8 @@ class Downloader:
                 if not path.is_file():
                     self.say(f"fetching {download.url}")
                     _fetch(download, path, remedy)
+                    if not download.digest:
+                        self.say(f"{download.file_name}: its publisher gives no checksum; what came has {_sha256(path)}")
         except OSError as error:
             raise Unavailable(f"{download.file_name} cannot be written: {error.strerror}; {remedy}") from None
         return path
@@ -111,10 +123,17 @@ def _host(url: str) -> tuple[str, int]:
 
 def _fetch(download: Download, path: Path, remedy: str) -> None:
     partial = path.with_name(f"{path.name}.part")
+    if not download.digest:  # nothing would tell whether two halves belong together
+        partial.unlink(missing_ok=True)
     try:
         _receive(download.url, partial)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise Unavailable(
+                f"{download.url}: the server's certificate is not to be trusted ({reason.verify_message}), so nothing was "
+                f"fetched; {remedy}"
+            ) from None
         raise Unavailable(f"{download.url}: {reason}; run the same command again to go on, or {remedy}") from None
     found = _digest(partial, download.digest)
     if found != download.digest:
@@ -127,26 +146,43 @@ def _receive(url: str, partial: Path) -> None:
     """Append to `partial` what is missing of the file; start over if the server cannot send a part."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    opener = urllib.request.build_opener(Redirects)  # which checks certificates against the system's authorities
     try:
-        response = urllib.request.urlopen(request, timeout=STALLED_SECONDS)
+        response = opener.open(request, timeout=STALLED_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and have:  # nothing is missing; the digest decides
             return
         raise
     with response, partial.open("ab" if response.status == 206 else "wb") as file:
-        expected = int(response.headers.get("Content-Length") or -1)
+        expected = _announced(response.headers, partial)
         received = 0
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             received += len(chunk)
+            if received > LARGEST:
+                raise OSError(f"more than {LARGEST:,} bytes came")
     if expected >= 0 and received < expected:
         raise OSError(f"the connection broke off after {received} of {expected} bytes")
 
 
+def _announced(headers: Message, partial: Path) -> int:
+    """Return how many bytes are to come, -1 if nobody says; raise OSError if there is no room for them."""
+    text = headers.get("Content-Length") or ""
+    expected = int(text) if text.isdecimal() else -1
+    free = shutil.disk_usage(partial.parent).free
+    if expected > min(free, LARGEST):
+        raise OSError(f"it has {expected:,} bytes, for which there is no room ({free:,} are free)")
+    return expected
+
+
 def _digest(path: Path, like: str) -> str:
-    algorithm = like.partition(":")[0]
-    if not algorithm:
+    if not like:
         return ""
+    algorithm = like.partition(":")[0]
     with path.open("rb") as file:
-        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+        return f"{algorithm}:{hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()}"
+
+
+def _sha256(path: Path) -> str:
+    return _digest(path, "sha256:")

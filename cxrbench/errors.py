@@ -59,11 +59,6 @@ class Interrupted(CxrbenchError):
     exit_code: ClassVar[int] = 130
 
 
-def printable(text: str) -> str:
-    """Return one line for people: what would move a terminal's cursor, turn its writing round or is no letter is escaped."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
 class StorageLost(CxrbenchError):
     """A database of studies that does not come back: the run ends, and what was finished is kept."""
 

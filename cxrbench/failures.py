@@ -7,6 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import CxrbenchError, DataError, Unavailable
+from cxrbench.text import as_line, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,12 +132,12 @@ def died(exit_code: int | None) -> Lost:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in one line why a call failed."""
+    """Return in one line why a call failed, fit to be read by anybody."""
     error = _unwrapped(error)
-    text: Any = str(error).strip().splitlines()
+    text: Any = without_places(str(error)).strip().splitlines()
     if isinstance(error, Lost | Remote):
-        return str(text[0])
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+        return as_line(text[0])
+    return as_line(f"{type(error).__name__}: {text[0]}" if text else type(error).__name__)
 
 
 def with_log(error: E, lines: Iterable[str]) -> E:
@@ -147,6 +148,9 @@ def with_log(error: E, lines: Iterable[str]) -> E:
 
 
 def log_of(error: BaseException) -> tuple[str, ...]:
-    """Return the last lines that the failed call printed: the notes of the exception, or of the one that it came from."""
+    """Return the last lines that the failed call printed: the notes of the exception, or of the one that it came from.
+
+    Like its reason they are fit to be read by anybody: a traceback tells where things lie on this machine.
+    """
     notes = getattr(error, "__notes__", ()) or getattr(error.__cause__, "__notes__", ())
-    return tuple(notes)
+    return tuple(as_line(without_places(str(line))) for line in notes)

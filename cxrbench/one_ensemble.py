@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.ensemble import Choice, Ensemble, Stack, choose, mean_of, policy_of, stack
+from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import read_predictions, write_predictions
 from cxrbench.evaluation.units import Unit, unit_of
@@ -39,11 +40,14 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
         CxrbenchError: candidates whose stored scores are of other images.
         SealBroken: the test images were scored by another ensemble of this name before.
     """
-    tables = {entry.recipe: read_predictions(folder.path / entry.predictions) for entry in ensemble.candidates}
-    validation = stack(tables, "validation")
+    tables = {
+        entry.recipe: read_predictions(folder.path / entry.predictions, within=folder.path) for entry in ensemble.candidates
+    }
+    validation, test = stack(tables, "validation"), stack(tables, "test")
+    _require_all_heads(ensemble, validation, test)
     choices = {key: choose(ensemble, found) for key, found in sorted(validation.items())}
     _open(folder, ensemble, choices)
-    tested = _means(stack(tables, "test"), choices)
+    tested = _means(test, choices)
     validated = _means(validation, choices)
     entry = _entry(folder, ensemble, choices, validated, tested)
     write_predictions(folder.predictions(ensemble.name), [*validated.values(), *tested.values()])
@@ -55,10 +59,22 @@ def enter_ensemble(folder: ProtocolFolder, ensemble: Ensemble, externals: Extern
     return entry
 
 
+def _require_all_heads(ensemble: Ensemble, *stacks: Mapping[Key, Stack]) -> None:
+    """Raise CxrbenchError if the stored scores are not those of every fold and seed of the protocol."""
+    protocol = ensemble.protocol
+    heads = {(fold, seed) for fold in range(protocol.folds) for seed in range(protocol.seeds)}
+    if any(found.keys() != heads for found in stacks):
+        names = ", ".join(entry.recipe for entry in ensemble.candidates)
+        raise CxrbenchError(f"the stored validation or test scores of {names} are not those of every fold and seed")
+
+
 def _add_external(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choice], like: ExternalResult) -> None:
     """Write down what the ensemble comes to on an external test set that its candidates were scored on."""
     stems = {entry.recipe: Path(entry.predictions).stem for entry in ensemble.candidates}
-    tables = {recipe: read_predictions(folder.external_predictions(like.name, stem)) for recipe, stem in stems.items()}
+    tables = {
+        recipe: read_predictions(folder.external_predictions(like.name, stem), within=folder.path)
+        for recipe, stem in stems.items()
+    }
     scored = list(_means(stack(tables, "external"), choices).values())
     write_predictions(folder.external_predictions(like.name, ensemble.name), scored)
     summary = summarise_external(ensemble.protocol, scored, [choice.threshold for choice in choices.values()])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Component, Part, bind, parse_component
+from cxrbench.component import Component, Part, bind, parse_component, with_relative_paths
 from cxrbench.errors import unknown_name
 from cxrbench.files import digest
 from cxrbench.plugin.host import Spec_co, kind_name
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 def name_in_table(text: str) -> str:
     """Return the recipe's name for one that was copied from a table, where blanks stand around its plus signs."""
     return "+".join(part.strip() for part in text.split(" + "))
+
+
+def stem_of(recipe: str) -> str:
+    """Return the file name, without an ending, that a recipe of this name and no other has."""
+    readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", recipe)
+    return readable if readable == recipe and len(recipe) <= LONGEST_STEM else f"{readable[:LONGEST_STEM]}-{digest(recipe)[:6]}"
 
 
 LONGEST_STEM = 160
@@ -48,9 +54,7 @@ class Recipe:
     @property
     def file_stem(self) -> str:
         """A file name that reads like the recipe and that no other recipe has."""
-        text = str(self)
-        readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", text)
-        return readable if readable == text and len(text) <= LONGEST_STEM else f"{readable[:LONGEST_STEM]}-{digest(text)[:6]}"
+        return stem_of(str(self))
 
 
 def grid(
@@ -74,7 +78,7 @@ def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[S
     """Return the parts that component strings mean, wildcards resolved, each once and in the order given."""
     found: dict[str, Part[Spec_co]] = {}
     for text in texts:
-        component = parse_component(text)
+        component = with_relative_paths(parse_component(text))
         for name in _matching(host, kind, component.name):
             whole = Component(name=name, options=component.options)
             found.setdefault(str(whole), bind(whole, host.find(kind, name)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench import benchmark
+from cxrbench.component import parse_component
 from cxrbench.config import Settings, read_settings
 from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,6 +60,23 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         "max_failures": entry.protocol.trials,  # it came to its end, whatever failed on the way
     }
     return read_settings({"data": entry.data, **equal, **recipe, **given})
+
+
+def require_no_code(entry: Entry, host: Host) -> None:
+    """Refuse an entry that names code to be imported and called, unless it comes with the package that the plugin needs.
+
+    Raises:
+        ConfigError: naming that code.
+    """
+    for kind, text in ((Backbone, entry.backbone), (Augmentation, entry.augmentation), (Imbalance, entry.imbalance)):
+        component = parse_component(text)
+        for declaration in host.declarations(kind):
+            spec = declaration.spec
+            packages = {name.replace("-", "_") for name in spec.requires}
+            for option, value in component.options:
+                foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
+                if spec.name == component.name and foreign:
+                    raise ConfigError(f"{entry.recipe} names code that would be run, {value}: say --trust-code if you trust it")
 
 
 def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
@@ -125,7 +145,7 @@ def _differing(what: str, stored: Any, now: Any) -> Iterator[Deviation]:
 def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
     return {
         (one.part, one.fold, one.seed, str(key)): float(score)
-        for one in read_predictions(path)
+        for one in read_predictions(path, within=path.parent.parent)
         for key, score in zip(one.keys, one.scores, strict=True)
     }
 

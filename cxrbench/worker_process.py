@@ -146,7 +146,7 @@ def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Excepti
         return OutOfMemory(reason_of(error))
     if isinstance(error, SystemExit):
         return Remote(reason_of(error), kind_of(error))
-    try:
+    try:  # its own bytes a moment later; besides, pebble's pipe between own processes is all that is ever unpickled
         arrived = pickle.loads(pickle.dumps(error))
     except Exception:
         arrived = None  # its parts cannot be sent, or not be put together again

@@ -270,7 +270,7 @@ def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(
     assert row["external_elsewhere_auc_low"] < row["external_elsewhere_auc"] < row["external_elsewhere_auc_high"]
     everyone = ensemble(folder)
     enter_ensemble(folder, everyone, folder.close().external)  # better was not scored there
-    write_external(folder, "better", "other images of that name")
+    write_external(folder, "better", "other-images")
     enter_ensemble(folder, everyone, folder.close().external)
     assert not folder.external("elsewhere", everyone.name).exists()
 

@@ -31,6 +31,7 @@ def imported(folder, *arguments):
         ["compare", "--help"],
         ["reproduce", "--help"],
         ["show", "--help"],
+        ["doctor", "--help"],
     ],
 )
 def test_a_command_that_computes_nothing_imports_nothing_that_computes(arguments, tmp_path):

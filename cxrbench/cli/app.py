@@ -11,6 +11,7 @@ from cxrbench.cli.cache import cache
 from cxrbench.cli.clean import clean
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
+from cxrbench.cli.doctor import doctor
 from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
@@ -35,6 +36,7 @@ app.command()(compare)
 app.command()(ensemble)
 app.command()(reproduce)
 app.command()(clean)
+app.command()(doctor)
 plugins.command("check")(check_plugin)
 plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")

@@ -26,7 +26,6 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
     """Say how two recipes differ on the same test images, and whether that is more than chance."""
-    import json
     from dataclasses import asdict
 
     from cxrbench import console
@@ -47,7 +46,7 @@ def compare(
             for board, differences in found
             for one in differences
         ]
-        console.print_text(json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        console.print_json(rows)
         return
     for board, differences in found:
         console.print_facts({"protocol": board.name, "A": names[0], "B": names[1]})

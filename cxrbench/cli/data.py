@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,7 +84,7 @@ def audit(
     ) as room:
         seen = room.look(other or ())
     if as_json:
-        console.print_text(seen.checked().model_dump_json(indent=2) + "\n")
+        console.print_json(seen.checked().model_dump(mode="json"))
     else:
         _print_audit(seen)
     if not allow_leak:
@@ -155,7 +156,7 @@ class _Room:
         self.claim([catalogue.pixels.films.folder])
         deque(decode(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
-            self.progress.warn(f"skipped: {printable(key)} {reason}")
+            self.progress.warn(f"skipped: {as_line(key)} {reason}")
         return load_dataset(catalogue), found.spec.notice, catalogue.images.records
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,11 +24,11 @@ def list_plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
     """List every plugin with what it declares; a broken one with its problem."""
-    from cxrbench.console import print_table, print_text
+    from cxrbench.console import print_json, print_table
 
     host = find_plugins(plugin or (), without or ())
     if as_json:
-        print_text(json.dumps([_facts(found) for found in host.plugins], indent=2, ensure_ascii=False) + "\n")
+        print_json([_facts(found) for found in host.plugins])
     else:
         print_table(HEADINGS, [row for found in host.plugins for row in _rows(found)])
 

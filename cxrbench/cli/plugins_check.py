@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -31,14 +30,14 @@ def check_plugin(
 ) -> None:
     """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if there is no such plugin."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from cxrbench.console import print_table, print_talk, print_text
+    from cxrbench.console import print_json, print_table, print_talk
     from cxrbench.testing.run import plan
     from cxrbench.testing.subject import find_subjects, is_file
 
     host = find_plugins(plugin or (), besides=[Path(what)] if is_file(what) else [])
     results = _carry_out(plan(find_subjects(what, host, kind or "")))
     if as_json:
-        print_text(json.dumps([_facts(result) for result in results], indent=2, ensure_ascii=False) + "\n")
+        print_json([_facts(result) for result in results])
     else:
         print_table(HEADINGS, _rows(results))
     print_talk(_summary(results))

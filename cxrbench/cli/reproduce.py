@@ -22,6 +22,9 @@ def reproduce(
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0 computes in this one")] = None,
     plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing and probe nothing")] = False,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run code that the entry names, such as hypermodel:class=PACKAGE.CLASS")
+    ] = False,
 ) -> None:
     """Run an entry once more from what its file says, and report every number that comes out otherwise.
 
@@ -31,7 +34,7 @@ def reproduce(
     from cxrbench.leaderboard.entry_files import read_entry
     from cxrbench.plugin.host import load_host
     from cxrbench.reproduction import reproduce as run_again
-    from cxrbench.reproduction import settings_of
+    from cxrbench.reproduction import require_no_code, settings_of
 
     if not entry.is_file():
         raise ConfigError(f"{entry}: there is no such file; entries lie in leaderboard/PROTOCOL/entries/")
@@ -39,6 +42,8 @@ def reproduce(
     given = {"data": data, "workers": workers, "plugin": plugin, "offline": offline or None}
     settings = settings_of(stored, {name: value for name, value in given.items() if value not in (None, [])})
     host = load_host(settings.plugin, settings.blocked)
+    if not trust_code:
+        require_no_code(stored, host)
     predictions = entry.parent.parent / stored.predictions
     with console.ConsoleProgress() as progress:
         found = run_again(stored, predictions, settings, host, progress)

@@ -11,7 +11,8 @@ from cxrbench.data.findings import EXAMPLES, Audit, Finding
 from cxrbench.data.label_rates import telling_attributes
 from cxrbench.data.near import thumbnails
 from cxrbench.data.oddities import odd_files
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,12 +100,12 @@ def check_classes(name: str, labels: NDArray[np.int64]) -> None:
 def _unreadable(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:
     if not dataset.skipped:
         return
-    named = "; ".join(f"{printable(key)} {reason}" for key, reason in dataset.skipped[:NAMED])
+    named = "; ".join(f"{as_line(key)} {reason}" for key, reason in dataset.skipped[:NAMED])
     more = f"; and {len(dataset.skipped) - NAMED} more" if len(dataset.skipped) > NAMED else ""
     message = f"{len(dataset.skipped)} of {len(dataset.skipped) + len(dataset.records)} files could not be read: {named}{more}"
     if strict:
         raise DataError(f"--strict-data: {message}")
-    keys = tuple(printable(key) for key, _ in dataset.skipped)
+    keys = tuple(as_line(key) for key, _ in dataset.skipped)
     yield Finding(
         check="unreadable", severity="warning", count=len(keys), message=f"skipped: {message}", examples=keys[:EXAMPLES]
     )

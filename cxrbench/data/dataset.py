@@ -10,8 +10,9 @@ import numpy as np
 from cxrbench.data.facts import FileFacts
 from cxrbench.data.groups import numbered, united
 from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
 from cxrbench.files import digest_each
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +110,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
     if not files:
         key, reason = skipped[0]
         raise DataError(
-            f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {printable(key)} {reason}"
+            f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {as_line(key)} {reason}"
         )
     return LoadedDataset(
         name=images.name,
@@ -134,7 +135,7 @@ def _check_records(records: Sequence[Record]) -> None:
         if not _is_text(record.key):
             raise DataError(f"the key {record.key!r} is no Unicode text: a dataset plugin must escape what cannot be written")
         if record.label not in {0, 1}:
-            raise DataError(f"{printable(record.key)}: label {record.label!r} is neither 0 (normal) nor 1 (pneumonia)")
+            raise DataError(f"{as_line(record.key)}: label {record.label!r} is neither 0 (normal) nor 1 (pneumonia)")
         seen.add(record.key)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cxrbench.errors import printable
+from cxrbench.fields import Count, Line  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,11 +35,11 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    check: str
+    check: Line
     severity: Severity
-    count: int
-    message: str
-    examples: tuple[str, ...] = ()
+    count: Count
+    message: Line
+    examples: tuple[Line, ...] = ()
 
 
 class Audit(BaseModel):
@@ -73,7 +74,7 @@ class Audit(BaseModel):
 def examples(dataset: LoadedDataset, rows: NDArray[np.int64]) -> tuple[str, ...]:
     """Return the keys of the first few rows; of an absolute one its end, for an entry tells nobody where data lie."""
     keys = [dataset.records[row].key for row in rows[:EXAMPLES]]
-    return tuple(printable("/".join(key.split("/")[-3:]) if is_absolute(key) else key) for key in keys)
+    return tuple(as_line("/".join(key.split("/")[-3:]) if is_absolute(key) else key) for key in keys)
 
 
 def is_absolute(key: str) -> bool:

@@ -17,9 +17,10 @@ from cxrbench.data.dicom import dicom_decoder, is_dicom
 from cxrbench.data.facts import FileFacts
 from cxrbench.data.helper import dismiss_helpers
 from cxrbench.data.reasons import reason
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
 from cxrbench.files import digest_each, home
 from cxrbench.shards import SHARD_ROWS, ShardedArray
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -184,7 +185,7 @@ def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: in
         digest, failure = digest_of_none(error), DataError(_failure(error))
     if digest != digests[row]:
         now = f" (now: {failure})" if failure else ""
-        raise DataError(f"{printable(key)} changed while the run was reading it{now}: run again when nobody writes to it")
+        raise DataError(f"{as_line(key)} changed while the run was reading it{now}: run again when nobody writes to it")
     if failure:
         return failure
     try:
@@ -195,4 +196,4 @@ def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: in
 
 def _failure(error: Exception) -> str:
     """Return why a plugin's reader, or the system, does not give the content."""
-    return reason(error) if isinstance(error, OSError | DataError) else printable(f"{type(error).__name__}: {error}")
+    return reason(error) if isinstance(error, OSError | DataError) else as_line(f"{type(error).__name__}: {error}")

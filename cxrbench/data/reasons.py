@@ -6,7 +6,8 @@ import re
 
 import PIL
 
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
+from cxrbench.text import as_line
 
 WORDS = {
     PIL.UnidentifiedImageError: "is no image of a known format",
@@ -20,12 +21,12 @@ PLAIN = re.compile(r"image file is truncated|broken data stream|broken PNG file|
 def reason(error: BaseException) -> str:
     """Return why an image cannot be read; only errors of our own and of the system speak for themselves."""
     if isinstance(error, DataError):
-        return printable(str(error)) or "cannot be read"
+        return as_line(str(error)) or "cannot be read"
     known = next((words for kind, words in WORDS.items() if isinstance(error, kind)), "")
     if known:
         return known
     if isinstance(error, OSError) and error.strerror:
-        return printable(error.strerror)
+        return as_line(error.strerror)
     plain = PLAIN.match(str(error))
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
     return f"cannot be decoded: {plain[0] if plain else kind}"

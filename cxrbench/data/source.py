@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, check_options, parse_component
-from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName, printable
+from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.files import home
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference
 from cxrbench.plugin.specs import Dataset
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component} failed: {type(error).__name__}: {error}") from error
     if not isinstance(images, Images):
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
-    return replace(images, name=printable(images.name), warnings=tuple(map(printable, images.warnings)))
+    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)))
 
 
 def downloads_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.files import write_text
+from cxrbench.intake import require_regular
+from cxrbench.text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
 
 Part = Literal["validation", "test", "external"]
 PARTS: dict[str, Part] = {"validation": "validation", "test": "test", "external": "external"}
+Row = tuple[int, str, str, str, str]
+"""A line's number, and its key, patient, label and score."""
+LARGEST = 2**31
+"""Bytes of a table: 100,000 images scored by 200 heads."""
+LONGEST_KEY = 1000
+WHOLE = re.compile(r"[0-9]{1,6}")
+NUMBER = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 COLUMNS = ("set", "fold", "seed", "key", "patient", "label", "score")
 
 
@@ -56,30 +66,73 @@ def write_predictions(path: Path, predictions: Iterable[Scored]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_predictions(path: Path) -> list[Scored]:
+def read_predictions(path: Path, *, within: Path | None = None) -> list[Scored]:
     """Return the scores of each set, fold and seed, in the order of the file.
 
+    Args:
+        path: of the table.
+        within: the folder that it must lie in, links followed; its own if nothing is said.
+
     Raises:
-        CxrbenchError: the file is not there or is no such table.
+        CxrbenchError: the file is not there, is too large, or is no such table; the message names the line.
     """
-    rows: dict[tuple[str, str, str], list[list[str]]] = {}
+    if not path.exists():
+        raise CxrbenchError(f"{path} is no table of predictions: there is no such file")
+    require_regular(path, LARGEST, within=within or path.parent)
+    rows: dict[tuple[str, str, str], list[Row]] = {}
+    number = 0
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.reader(file)
+            lines = csv.reader(file, strict=True)
             if tuple(next(lines, ())) != COLUMNS:
                 raise ValueError(f"its first line is not {','.join(COLUMNS)}")
-            for part, fold, seed, *row in lines:
-                rows.setdefault((part, fold, seed), []).append(row)
-        return [_scored(head, found) for head, found in rows.items()]
+            for cells in lines:
+                number = lines.line_num
+                part, fold, seed, key, patient, label, score = cells
+                if len(key) > LONGEST_KEY or len(patient) > LONGEST_KEY:
+                    raise ValueError(f"a key or patient of more than {LONGEST_KEY:,} signs")
+                rows.setdefault((part, fold, seed), []).append((number, key, patient, label, score))
+        found = [_scored(head, its_rows) for head, its_rows in rows.items()]
+    except WrongRow as error:
+        number, reason = error.number, str(error)
+    except UnicodeDecodeError:
+        reason = "it is no UTF-8 text"
+    except csv.Error as error:
+        number, reason = lines.line_num, str(error)
     except (OSError, ValueError) as error:
-        raise CxrbenchError(f"{path} is no table of predictions: {error}") from None
+        reason = f"it has no {len(COLUMNS)} values" if "unpack" in str(error) else str(error)
+    else:
+        if len({(one.part, one.fold, one.seed) for one in found}) == len(found):
+            return found
+        reason = "it has the scores of one fold and seed twice"
+    where = f"line {number}: " if number else ""
+    raise CxrbenchError(f"{path} is no table of predictions: {where}{as_line(reason)}")
 
 
-def _scored(head: tuple[str, str, str], rows: list[list[str]]) -> Scored:
+class WrongRow(ValueError):
+    """A row that cannot be meant, and its line."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        """Say what is wrong with a line."""
+        super().__init__(reason)
+        self.number = number
+
+
+def _scored(head: tuple[str, str, str], rows: list[Row]) -> Scored:
     part, fold, seed = head
+    numbers, keys, patients, labels, scores = zip(*rows, strict=True)
     if part not in PARTS:
-        raise ValueError(f"set {part!r} is none of validation, test and external")
-    keys, patients, labels, scores = zip(*rows, strict=True)
+        raise WrongRow(numbers[0], f"set {part!r} is none of validation, test and external")
+    if not (WHOLE.fullmatch(fold) and WHOLE.fullmatch(seed)):
+        raise WrongRow(numbers[0], f"fold {fold!r} or seed {seed!r} is no whole number")
+    for number, label, score in zip(numbers, labels, scores, strict=True):
+        if label not in {"0", "1"}:
+            raise WrongRow(number, f"label {label!r} is neither 0 nor 1")
+        if not NUMBER.fullmatch(score) or not 0 <= float(score) <= 1:
+            raise WrongRow(number, f"score {score!r} does not lie in 0..1")
+    if len(set(keys)) < len(keys):
+        twice = next(index for index, key in enumerate(keys) if key in keys[:index])
+        raise WrongRow(numbers[twice], f"the image {keys[twice]!r} is there twice")
     return Scored(
         part=PARTS[part],
         fold=int(fold),

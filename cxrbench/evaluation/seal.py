@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.fields import Name  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.files import write_json
+from cxrbench.intake import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +21,15 @@ if TYPE_CHECKING:
 
 class SealBroken(CxrbenchError):
     """Test images that another selection has seen already."""
+
+
+class Opened(BaseModel):
+    """What has opened the seals of a recipe: by fold and seed, the hash of a selection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1]
+    opened_by: dict[Name, Name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +65,7 @@ class Seals:
 
     def _opened(self, recipe: str) -> dict[str, str]:
         path = self._path(recipe)
-        opened: dict[str, str] = json.loads(path.read_bytes())["opened_by"] if path.is_file() else {}
-        return opened
+        return read_record(path, Opened, within=self.folder.parent, what="seal").opened_by if path.is_file() else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

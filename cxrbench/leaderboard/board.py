@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from cxrbench.config import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import of_part, read_predictions
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.consistency import EQUAL
-from cxrbench.leaderboard.entry_files import explain, read_entry, read_external
+from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, read_protocol
 from cxrbench.leaderboard.names import attempt_of, suffix
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from cxrbench.config import Protocol
     from cxrbench.leaderboard.entry import Entry, ExternalResult
 
 
@@ -76,12 +74,10 @@ def read_board(folder: Path) -> Board:
         CxrbenchError: a file is none of this version, or holds a number that cannot be true.
     """
     try:
-        protocol = Protocol.model_validate_json((folder / "protocol.json").read_bytes())
-    except ValidationError as error:
-        raise CxrbenchError(
-            f"{folder / 'protocol.json'} is no protocol of this version: {explain(error)}; move {folder} away, and run again"
-        ) from None
-    entries = tuple(read_entry(path) for path in sorted((folder / "entries").glob("*.json")))
+        protocol = read_protocol(folder / "protocol.json")
+    except CxrbenchError as error:
+        raise CxrbenchError(f"{error}; move {folder} away, and run again") from None
+    entries = tuple(read_placed_entry(path) for path in sorted((folder / "entries").glob("*.json")))
     for entry in entries:
         if entry.protocol != protocol:
             raise CxrbenchError(f"{folder}: the entry of {entry.recipe} is of another protocol, {entry.protocol.name}")
@@ -102,7 +98,7 @@ def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
         CxrbenchError: a head has no stored predictions, or others than those that its numbers are of.
     """
     path = folder / entry.predictions
-    scored = of_part(read_predictions(path), "test")
+    scored = of_part(read_predictions(path, within=folder), "test")
     units = []
     for fold in entry.folds:
         for head in fold.heads:

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from cxrbench.config import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config import ExternalName, Protocol  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.data.findings import Audit
+from cxrbench.fields import ComponentText, Count, Hash, Line, Name, RelativePath
 from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
 
 Status = Literal["complete", "failed", "unavailable"]
 Kind = Literal["recipe", "majority", "ensemble"]
-Value = bool | int | float | str
+Value = bool | int | float | Name
+RecipeName = Annotated[Name, Field(max_length=3 * 1000 + 2)]
+"""Three components, joined by plus signs."""
+Metrics = dict[Name, float]
+Intervals = dict[Name, tuple[float, float]]
 
 
 class Stored(BaseModel):
     """A record that is written down and checked when it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PartCounts(Stored):
     """How many images of each class fell into each part of a fold."""
 
-    train_normal: int
-    train_pneumonia: int
-    validation_normal: int
-    validation_pneumonia: int
-    test_normal: int
-    test_pneumonia: int
+    train_normal: Count
+    train_pneumonia: Count
+    validation_normal: Count
+    validation_pneumonia: Count
+    test_normal: Count
+    test_pneumonia: Count
 
 
 class DatasetFacts(Stored):
     """Which images a result is of."""
 
-    name: str
-    fingerprint: str
-    normal: int
-    pneumonia: int
-    patients: int
-    skipped: int
+    name: Line
+    fingerprint: Hash
+    normal: Count
+    pneumonia: Count
+    patients: Count
+    skipped: Count
     folds: tuple[PartCounts, ...]
 
 
@@ -63,12 +68,12 @@ class HeadResult(Stored):
         members: of an ensemble, by recipe: whose scores these are the mean of, and with which weight; they sum to 1.
     """
 
-    seed: int
+    seed: Count
     threshold: float
-    selection: str = ""
-    members: dict[str, float] = {}
+    selection: Name = ""
+    members: dict[RecipeName, float] = {}
     confusion: Confusion
-    metrics: dict[str, float]
+    metrics: Metrics
 
 
 class FoldResult(Stored):
@@ -81,12 +86,12 @@ class FoldResult(Stored):
         trials: finished trials by state.
     """
 
-    fold: int
-    study: str = ""
+    fold: Count
+    study: Hash = ""
     selected_trial: int | None = None
-    params: dict[str, Value] = {}
-    validation: dict[str, float] = {}
-    trials: dict[str, int] = {}
+    params: dict[Name, Value] = {}
+    validation: Metrics = {}
+    trials: dict[Name, Count] = {}
     heads: tuple[HeadResult, ...]
 
 
@@ -99,15 +104,15 @@ class ExternalResult(Stored):
     """
 
     schema_version: Literal[1] = 1
-    name: str
-    dataset: str
-    fingerprint: str
-    normal: int
-    pneumonia: int
-    recipe: str
-    selections: tuple[str, ...]
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    name: ExternalName
+    dataset: Line
+    fingerprint: Hash
+    normal: Count
+    pneumonia: Count
+    recipe: RecipeName
+    selections: tuple[Name, ...]
+    metrics: Metrics
+    intervals: Intervals
 
 
 class Entry(Stored):
@@ -133,31 +138,31 @@ class Entry(Stored):
     schema_version: Literal[2] = 2
     kind: Kind = "recipe"
     protocol: Protocol
-    data: str = ""
-    recipe: str
-    backbone: str
-    augmentation: str
-    imbalance: str
+    data: ComponentText = ""
+    recipe: RecipeName
+    backbone: ComponentText
+    augmentation: ComponentText
+    imbalance: ComponentText
     control: bool
     stage: Literal["head"] = "head"
-    study: str = ""
+    study: Hash = ""
     status: Status
-    reason: str = ""
+    reason: Line = ""
     failure: Failure | None = None
-    failed_params: dict[str, Value] = {}
-    begun: dict[str, dict[str, int]] = {}
-    log: tuple[str, ...] = ()
-    metrics: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    seed_spread: dict[str, float] = {}
-    selected_by: str = ""
+    failed_params: dict[Name, Value] = {}
+    begun: dict[Hash, dict[Name, Count]] = {}
+    log: tuple[Line, ...] = ()
+    metrics: Metrics = {}
+    intervals: Intervals = {}
+    seed_spread: Metrics = {}
+    selected_by: Name = ""
     folds: tuple[FoldResult, ...] = ()
-    seconds: dict[str, float] = {}
-    versions: dict[str, str] = {}
+    seconds: Metrics = {}
+    versions: dict[Name, Name] = {}
     dataset: DatasetFacts | None = None
     audit: Audit = Audit()
-    predictions: str = ""
-    warnings: tuple[str, ...] = ()
+    predictions: RelativePath = ""
+    warnings: tuple[Line, ...] = ()
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.seal import Seals
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
-from cxrbench.leaderboard.entry_files import read_entry, read_external, write_entry
+from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, write_entry
 from cxrbench.leaderboard.names import suffix
 from cxrbench.leaderboard.render import write_tables
 from cxrbench.locks import taken
@@ -111,7 +111,7 @@ class ProtocolFolder:
         before = {recipe: self._stamp(recipe) for recipe in recipes}
 
         def written_since(recipe: str) -> Entry | None:
-            return None if self._stamp(recipe) == before[recipe] else read_entry(self._entry(recipe))
+            return None if self._stamp(recipe) == before[recipe] else read_placed_entry(self._entry(recipe))
 
         return written_since
 
@@ -125,7 +125,7 @@ class ProtocolFolder:
             CxrbenchError: an entry that cannot be read, or whose predictions are gone.
         """
         for path in sorted((self.path / "entries").glob("*.json")):
-            entry, table = read_entry(path), self.predictions(path.stem)
+            entry, table = read_placed_entry(path), self.predictions(path.stem)
             if entry.status == "complete" and path.stem not in running and not table.is_file():
                 raise CxrbenchError(f"{path}: its predictions, {table}, are not there: bring them back, or remove the entry")
 
@@ -167,7 +167,7 @@ class ProtocolFolder:
 
     def _complete(self, recipe: str) -> Entry | None:
         path = self._entry(recipe)
-        entry = read_entry(path) if path.is_file() else None
+        entry = read_placed_entry(path) if path.is_file() else None
         return entry if entry and entry.status == "complete" else None
 
     def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:

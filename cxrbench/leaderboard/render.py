@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS
 from cxrbench.files import write_text
+from cxrbench.text import as_cell, as_paragraph
+from cxrbench.text import as_json as json_of
+from cxrbench.text import as_markdown as markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,11 +114,11 @@ def footer(board: Board) -> list[str]:
 
 def as_markdown(board: Board, rows: Sequence[Row], sort: str = "") -> str:
     """Return the rows of a board as a Markdown page."""
-    lines = [f"# {title(board)}", "", *(f"> {_escaped(note)}\n" for note in notes(board, rows))]
+    lines = [f"# {markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
     for caption, shown in tables(board, sort):
-        lines += [f"{caption}:", ""] if caption else []
+        lines += [f"{as_paragraph(caption)}:", ""] if caption else []
         lines += ["| " + " | ".join(map(heading, shown)) + " |", "|" + "---|" * len(shown)]
-        lines += ["| " + " | ".join(_escaped(_in_one_line(row, column)) for column in shown) + " |" for row in rows]
+        lines += ["| " + " | ".join(markdown(_in_one_line(row, column)) for column in shown) + " |" for row in rows]
         lines.append("")
     return "\n".join([*lines, *footer(board), ""])
 
@@ -128,13 +130,19 @@ def as_csv(rows: Sequence[Row]) -> str:
         names = list(dict.fromkeys(name for row in rows for name in row))
         writer = csv.DictWriter(text, fieldnames=names, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
-        writer.writerows({**row, "warnings": "; ".join(row["warnings"])} for row in rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return numbers as they are, and text that no spreadsheet takes for a formula."""
+    text = "; ".join(value) if isinstance(value, list) else value
+    return as_cell(text) if isinstance(text, str) else text
 
 
 def as_json(rows: Iterable[Row]) -> str:
     """Return rows as one JSON list."""
-    return json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False)
+    return json_of(list(rows))
 
 
 def write_tables(folder: Path, board: Board) -> None:
@@ -167,7 +175,3 @@ def _images(facts: DatasetFacts) -> str:
         f"Images: {facts.normal} normal and {facts.pneumonia} pneumonia of {facts.patients} patients ({in_each}); "
         f"{facts.skipped} files skipped."
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\r", " ").replace("\n", " ")

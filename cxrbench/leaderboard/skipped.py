@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import printable
 from cxrbench.files import write_text
+from cxrbench.text import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,5 +22,5 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("key", "reason"))
-    table.writerows((printable(key), printable(reason)) for key, reason in skipped)
+    table.writerows((as_cell(key), as_cell(reason)) for key, reason in skipped)
     write_text(path, text.getvalue())

@@ -61,9 +61,10 @@ class Download:
     """A file that can be fetched: checked while it comes, moved into place only when whole.
 
     Attributes:
-        url: where it is; ``file:...`` for one that the user brings, which must be there already.
+        url: where it is, ``https:...``; ``file:...`` for one that the user brings, which must be there already.
         file_name: what it is called on disk.
-        digest: ``"md5:..."`` or ``"sha256:..."``; empty where the publisher gives none.
+        digest: ``"md5:..."`` or ``"sha256:..."``; empty where the publisher gives none: it is fetched in one piece, then, and
+            its SHA-256 is told.
         folder: where it belongs; None for the harness's own folder of downloads.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Part, bind, check_options, parse_component
+from cxrbench.component import Part, bind, check_options, parse_component, with_relative_paths
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.study import search_space
 
@@ -21,7 +21,7 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
         ConfigError: an unknown name or a wrong option.
         MissingRequirement: a package that it needs; better before the work than after it.
     """
-    component = parse_component(text)
+    component = with_relative_paths(parse_component(text))
     engine = bind(component, host.find(Engine, component.name))
     check_options(engine)
     build_engine(engine, search_space(policy, {}), seed=0)

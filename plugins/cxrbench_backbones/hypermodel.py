@@ -66,12 +66,16 @@ def search_space(*, input_shape: tuple[int, int, int], preprocessing: Scaling = 
 
 def _builder(options: Mapping[str, Value], input_shape: tuple[int, int, int]) -> tuple[Callable[[Any], Any], dict[str, Value]]:
     """Return the function of ``hp``, and the options that are not arguments of the class."""
+    import keras_tuner
+
     if "class" not in options:
         raise ConfigError(f"{NAME} needs a class: write {NAME}:class=keras_tuner.applications.HyperResNet")
     target = _resolve(str(options["class"]))
     others = {name: value for name, value in options.items() if name != "class"}
     if not isinstance(target, type):
         return target, others
+    if not issubclass(target, keras_tuner.HyperModel):
+        raise ConfigError(f"{NAME}: class={options['class']} is no keras_tuner.HyperModel")
     accepted = inspect.signature(target).parameters
     given = {"input_shape": input_shape, "include_top": False, "classes": 2, **others}
     arguments = {name: value for name, value in given.items() if name in accepted}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cxrbench.plugin import ConfigError, Download, Unavailable
+from cxrbench_backbones.keras_archive import problem_of
 from cxrbench_backbones.local_file import NOT_GIVEN, local_file, local_path
 from cxrbench_backbones.preprocessing import Scaling, as_float32, rescaled
 
@@ -62,13 +63,12 @@ def _load(path: str) -> Any:
     """Load a model without its optimizer and without running any code of its own."""
     import keras
 
+    if problem := problem_of(local_path(path)):
+        raise ConfigError(f"{NAME}: {path} cannot be loaded: {problem}")
     try:
         return keras.saving.load_model(local_path(path), compile=False, safe_mode=True)
     except Exception as error:  # Keras raises as it pleases
-        text = str(error)
-        if "Lambda" in text:
-            raise ConfigError(f"{NAME}: {path} has a Lambda layer, that is, code of its own, which is not run") from None
-        innermost = text.rpartition("Exception encountered: ")[2].partition("Full object config")[0]
+        innermost = str(error).rpartition("Exception encountered: ")[2].partition("Full object config")[0]
         reason = (innermost.splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{NAME}: {path} cannot be loaded: {reason[:300]}") from None
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from cxrbench.plugin import ConfigError, Download
+from cxrbench_backbones.keras_archive import problem_of
 
 NOT_GIVEN = "imagenet"
 """What the harness says of weights where the user says nothing."""
@@ -24,9 +24,9 @@ def local_file(backbone: str, text: str, endings: tuple[str, ...]) -> Download:
         raise ConfigError(f"backbone {backbone}: there is no file {text}")
     if not text.endswith(endings):
         raise ConfigError(f"backbone {backbone}: {text} must end in {' or '.join(endings)}")
-    if not _is_what_it_says(path):
-        kind = "Keras file (a zip archive with a config.json)" if path.suffix == ".keras" else "HDF5 file"
-        raise ConfigError(f"backbone {backbone}: {text} is no {kind}; was it downloaded whole?")
+    problem = problem_of(path) if path.suffix == ".keras" else _problem_of_hdf5(path)
+    if problem:
+        raise ConfigError(f"backbone {backbone}: {text} cannot be used: {problem}")
     return Download(url=path.absolute().as_uri(), file_name=path.name, folder=path.parent)
 
 
@@ -35,11 +35,6 @@ def local_path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def _is_what_it_says(path: Path) -> bool:
-    if path.suffix != ".keras":
-        with path.open("rb") as file:
-            return file.read(len(HDF5)) == HDF5
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "config.json" in archive.namelist()
+def _problem_of_hdf5(path: Path) -> str:
+    with path.open("rb") as file:
+        return "" if file.read(len(HDF5)) == HDF5 else "it is no HDF5 file; was it downloaded whole?"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Literal, cast
 
 from cxrbench.plugin import ConfigError, DataError, Download, Images, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,8 +31,13 @@ _MD5: Mapping[int, str] = {
     128: "05b46931834c231683c68f40c47b2971",
     224: "d6a3c71de1b945ea11211b03746c1fe1",
 }
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_BROKEN = (
+    *(OSError, ValueError, KeyError, EOFError, SyntaxError, RecursionError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, TokenError),  # the last one is NumPy's, of a header that is none
+)
 _UNPACKING = Lock()
+LARGEST = 2**31
+"""Bytes of an array: the largest that MedMNIST published has 240 million."""
 NO_PATIENTS = (
     "PneumoniaMNIST tells no patients: every image counts as a patient of its own, and images of one patient may be on both "
     "sides of a split"
@@ -103,12 +110,30 @@ def _read(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
         missing = [name for name in wanted if f"{name}.npy" not in archive.namelist()]
         if missing:
             raise DataError(f"{path} lacks {', '.join(missing)}: this is not a PneumoniaMNIST file")
+        _check_sizes(path, archive, wanted)
         shapes = {split: _read_shape(path, archive, split) for split in _SPLITS}
     if len({shape[1:] for shape in shapes.values()}) > 1:
         raise DataError(f"{path} has images of several sizes, {list(shapes.values())}: this is not a PneumoniaMNIST file")
     with np.load(path, allow_pickle=False) as arrays:
         labels = {split: _check_labels(path, split, arrays[f"{split}_labels"], shapes[split][0]) for split in _SPLITS}
     return shapes["train"][1], labels
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile, names: Iterable[str]) -> None:
+    """Refuse arrays that are larger when unpacked than any that was published, and headers that claim more than is there."""
+    from numpy.lib import format as npy
+
+    for name in names:
+        size = archive.getinfo(f"{name}.npy").file_size
+        with archive.open(f"{name}.npy") as file:
+            read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+            shape, _, dtype = read_header(file)
+        claimed = math.prod(shape) * dtype.itemsize
+        if max(size, claimed) > LARGEST or claimed > size:
+            raise DataError(
+                f"{path}: {name} has {size:,} bytes when unpacked and says that it is {dtype} {shape}: this is not a "
+                "PneumoniaMNIST file"
+            )
 
 
 def _read_shape(path: Path, archive: zipfile.ZipFile, split: str) -> Shape:

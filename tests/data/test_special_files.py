@@ -18,8 +18,9 @@ from cxrbench.data.audit import audit
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decode import decode
 from cxrbench.data.split import split_dataset
-from cxrbench.errors import DataError, printable
+from cxrbench.errors import DataError
 from cxrbench.plugin import Record
+from cxrbench.text import as_line
 from cxrbench_datasets.folder import load_folder
 
 ODD = {
@@ -155,7 +156,7 @@ def test_odd_names_are_keys_and_are_escaped_for_people(tree, skipped, load, deco
         (tree / "PNEUMONIA" / name).write_bytes(b"broken")
     named = skipped(tree)
     assert named == {f"PNEUMONIA/{name}": "is no image of a known format" for name in ODD}
-    assert {printable(key) for key in named} == {f"PNEUMONIA/{shown}" for shown in ODD.values()}
+    assert {as_line(key) for key in named} == {f"PNEUMONIA/{shown}" for shown in ODD.values()}
 
 
 def test_names_that_are_no_unicode_are_read_under_an_escaped_key(tree, load, decoding, films_of):

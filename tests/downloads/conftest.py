@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import re
 import socket
+import ssl
 import threading
-import urllib.request
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import trustme
 
 from cxrbench.downloads import Downloader
 
@@ -31,6 +33,10 @@ class Server(ThreadingHTTPServer):
         self.held = threading.Event()
         self.connections = 0
         self.requests = []
+        self.passed_on_to = ""
+        self.announced = None
+        self.tls = False
+        self.tunnel_to = None
 
     def get_request(self):
         self.connections += 1
@@ -45,11 +51,27 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self):
-        return f"http://{self.address}/film.bin"
+        return f"{'https' if self.tls else 'http'}://{self.address}/film.bin"
+
+    def protect(self, certificate):
+        """Speak TLS from now on, with a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.tls = True
 
     @property
     def ranges(self):
         return [range_ for _, range_ in self.requests]
+
+
+def relay(source, target):
+    """Pass on what one socket sends until it ends, then say so."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,11 +84,28 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.speaks_http:
             self.wfile.write(b"220 welcome to a mail server\r\n")
             return
+        if self.server.passed_on_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.passed_on_to)
+            self.end_headers()
+            return
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted and self.server.knows_ranges else 0
         if self.server.status != 200 or (start and start >= len(self.server.content)):
             self.send_error(416 if self.server.status == 200 else self.server.status)
             return
         self.answer(start)
+
+    def do_CONNECT(self):
+        """Be a proxy whose every host is one server on this machine."""
+        self.server.requests.append((self.path, None))
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        with socket.create_connection(self.server.tunnel_to, timeout=10) as there:
+            back = threading.Thread(target=relay, args=(there, self.connection))
+            back.start()
+            relay(self.connection, there)
+            back.join()
 
     def answer(self, start):
         total = len(self.server.content)
@@ -78,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             self.protocol_version = "HTTP/1.1"
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(self.server.announced or len(body)))
         self.end_headers()
         sent = body[: self.server.break_after]
         half = len(sent) // 2
@@ -102,18 +141,44 @@ def surroundings(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers the proxies of the first test
 
 
-@pytest.fixture
-def server():
+@contextmanager
+def serving():
     with Server() as server:
         thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        yield server
     gc.collect()  # a connection that was left open is told here, and not in some later test
+
+
+@pytest.fixture
+def other_server():
+    with serving() as server:
+        yield server
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """Return an authority of this test run's own."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority, tmp_path, monkeypatch):
+    """Have this machine trust the authority, and nobody else."""
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return authority
 
 
 @pytest.fixture

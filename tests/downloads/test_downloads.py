@@ -70,7 +70,9 @@ def test_a_file_is_fetched_whole(server, downloader, said, algorithm):
     assert path == downloader.path_of(download) == downloader.folder / "film.bin"
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None]
-    assert said == [f"fetching {server.url}"]
+    assert said[0] == f"fetching {server.url}"
+    without = f"film.bin: its publisher gives no checksum; what came has sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    assert said[1:] == ([] if algorithm else [without])
     assert not path.with_name("film.bin.part").exists()
 
 
@@ -91,6 +93,12 @@ def test_a_partial_file_is_resumed_where_it_stopped(server, downloader):
     partial_of(downloader, CONTENT[:123_456])
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
     assert server.ranges == ["bytes=123456-"]
+
+
+def test_without_a_checksum_two_halves_are_not_put_together(server, downloader):
+    partial_of(downloader, b"another beginning")
+    assert downloader.fetch(download_of(server.url, algorithm="")).read_bytes() == CONTENT
+    assert server.ranges == [None]
 
 
 def test_a_partial_file_that_is_already_whole_is_taken(server, downloader):
@@ -224,12 +232,21 @@ def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
     assert 2 < seconds < 5
 
 
+@pytest.fixture
+def behind_proxy(server, other_server, trusted):
+    """Return the server of films.invalid, which `server` alone knows the way to."""
+    other_server.protect(trusted.issue_cert("films.invalid"))
+    other_server.content = CONTENT
+    server.tunnel_to = other_server.server_address
+    return other_server
+
+
 @pytest.mark.parametrize("scheme", ["http://", ""])
-def test_a_proxy_is_asked_instead_of_the_host(server, downloader, monkeypatch, scheme):
-    monkeypatch.setenv("http_proxy", f"{scheme}{server.address}")
-    url = "http://films.invalid/film.bin"
-    assert downloader.fetch(download_of(url)).read_bytes() == CONTENT
-    assert server.requests == [(url, None)]
+def test_a_proxy_is_asked_instead_of_the_host(server, behind_proxy, downloader, monkeypatch, scheme):
+    monkeypatch.setenv("https_proxy", f"{scheme}{server.address}")
+    assert downloader.fetch(download_of("https://films.invalid/film.bin")).read_bytes() == CONTENT
+    assert server.requests == [("films.invalid:443", None)]
+    assert behind_proxy.requests == [("/film.bin", None)]
 
 
 def test_a_host_that_needs_no_proxy_is_asked_itself(server, downloader, monkeypatch, closed_port):

@@ -91,7 +91,7 @@ def make_entry(make_protocol):
                 ),
             ),
             "seconds": {"features": 1.25, "search": 2.5, "elapsed": 2.75},
-            "predictions": "predictions/x.csv",
+            "predictions": f"predictions/{backbone}+none+smote.csv",
             "dataset": FACTS,
         }
         return Entry(
@@ -234,4 +234,4 @@ def board_of():
 
 @pytest.fixture
 def folder(make_protocol, tmp_path):
-    return ProtocolFolder(out=tmp_path / "out", protocol=make_protocol())
+    return ProtocolFolder(out=tmp_path / "leaderboard", protocol=make_protocol())

@@ -131,7 +131,7 @@ def test_a_study_outlives_the_budget_but_not_the_seed(make_protocol, tmp_path):
 def test_what_is_not_complete_does_not_replace_what_is(folder, finish, make_entry, status):
     finished = finish()
     folder.add(RECIPE, make_entry("texture", recipe=RECIPE, status=status, reason="not this time"))
-    folder.add(OTHER, make_entry("vgg16", recipe=OTHER, status=status, reason="not this time"))
+    folder.add(OTHER, make_entry("vgg16", recipe=OTHER, imbalance="none", status=status, reason="not this time"))
     found = {entry.recipe: entry for entry in folder.close().entries}
     assert found[RECIPE] == finished
     assert found[OTHER].status == status

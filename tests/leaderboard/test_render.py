@@ -163,18 +163,25 @@ def test_csv_has_every_number_in_full(board):
     assert rows[2]["reason"] == "MemoryError: no room"
 
 
+def hostile_entries(make_entry, hostile):
+    """Return a complete and a failed entry with hostile texts, put in behind the back of the schema."""
+    named = make_entry("a", 0.5).model_copy(update={"backbone": hostile, "warnings": (hostile,)})
+    return named, make_entry("x").model_copy(update={"reason": hostile})
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_comes_back_from_the_csv(make_protocol, make_entry, hostile):
-    entries = (make_entry(hostile, 0.5, warnings=(hostile,)), make_entry("x", reason=hostile))
+def test_hostile_text_comes_back_from_the_csv_in_one_line(make_protocol, make_entry, hostile):
+    entries = hostile_entries(make_entry, hostile)
     rows = from_csv(as_csv(Board(protocol=make_protocol(), entries=entries).rows()))
-    assert [row["backbone"] for row in rows] == [hostile, "x"]
-    assert rows[0]["warnings"] == hostile
-    assert rows[1]["reason"] == hostile
+    told = hostile.replace("\n", "\\n").replace("\r", "\\r")
+    assert [row["backbone"] for row in rows] == [told, "x"]
+    assert rows[0]["warnings"] == told
+    assert rows[1]["reason"] == told
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text_stays_in_its_cell_and_its_line_of_the_markdown(make_protocol, make_entry, hostile):
-    entries = (make_entry(hostile, 0.5, warnings=(hostile,)), make_entry("x", reason=hostile))
+    entries = hostile_entries(make_entry, hostile)
     text = markdown(Board(protocol=make_protocol(notice=hostile), entries=entries))
     found = table(text)
     assert {len(row) for row in found} == {11}
@@ -196,9 +203,9 @@ def test_the_rows_of_all_boards_have_one_heading(board, make_protocol, make_entr
 
 
 def test_the_rows_of_all_boards_are_one_json_list(board, make_protocol, make_entry):
-    more = Board(protocol=make_protocol(seed=1), entries=(make_entry("ü", 0.75),))
+    more = Board(protocol=make_protocol(seed=1), entries=(make_entry("a", 0.75, warnings=("ü",)),))
     text = as_json([*board.rows(), *more.rows()])
-    assert [row["backbone"] for row in json.loads(text)] == ["vgg16", "control-border", "resnet50", "ü"]
+    assert [row["backbone"] for row in json.loads(text)] == ["vgg16", "control-border", "resnet50", "a"]
     assert "ü" in text
     assert json.loads(as_json([])) == []
 
@@ -247,7 +254,7 @@ def test_the_notice_the_audit_and_the_warnings_are_in_every_rendering(make_proto
 
 @pytest.mark.parametrize("hostile", ["[red]markup[/]", "[/]", ":smile: a|b", "<script>", "\\[bold]"])
 def test_hostile_text_is_printed_as_it_is(make_protocol, make_entry, capsys, hostile):
-    board = Board(protocol=make_protocol(), entries=(make_entry(hostile, 0.75), make_entry("x", reason=hostile)))
+    board = Board(protocol=make_protocol(), entries=hostile_entries(make_entry, hostile))
     out = on_terminal(board, capsys)
     assert f"* x+none+smote is failed: {hostile}" in re.sub(r" +\n", "\n", out)
     assert any(line.split()[1:2] == hostile.split()[:1] for line in out.splitlines())

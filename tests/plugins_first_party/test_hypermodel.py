@@ -111,6 +111,7 @@ def test_a_setting_is_built_without_its_head_and_drawn_from_the_seed():
         ({}, "needs a class: write hypermodel:class="),
         ({"class": "strangers_models.Absent"}, "cannot be imported: .*Absent"),
         ({"class": "nowhere_at_all.Tiny"}, "cannot be imported"),
+        ({"class": "subprocess.Popen", "args": "exit 1", "shell": True}, r"is no keras_tuner\.HyperModel"),
         ({"class": "strangers_models.NOT_CALLABLE"}, "neither a class nor a function"),
         ({"class": "strangers_models.Tiny", "breadth": 3}, "neither an argument nor a hyper-parameter 'breadth'"),
     ],

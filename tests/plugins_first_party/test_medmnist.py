@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -167,3 +168,59 @@ def test_claims_its_files_and_nothing_else(save, tmp_path):
     wrong = tmp_path / "breastmnist.npz"
     wrong.write_bytes(b"")
     assert not claims_medmnist(wrong)
+
+
+def with_header(file, name, header, body=b"", size=None):
+    """Replace an array of a file by a header of its own, whatever comes after it."""
+    with zipfile.ZipFile(file) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist() if part != f"{name}.npy"}
+    written = header.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as target:
+            target.write(b"\x93NUMPY\x01\x00" + len(written).to_bytes(2, "little") + written)
+            target.write(body)
+            for _ in range((size or 0) >> 20):
+                target.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("name", ["train_images", "train_labels"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 28, 28), }",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (99999, 1), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (5, 28, 28), }",
+        "__import__('os').mkdir('somebody-was-here')",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-5, 28, 28), }",
+        "(" * 110,
+    ],
+)
+def test_a_header_that_claims_what_is_not_there_is_refused(save, monkeypatch, tmp_path, name, header):
+    monkeypatch.chdir(tmp_path)
+    file = save()
+    with_header(file, name, header)
+    with pytest.raises(DataError, match=r"pneumoniamnist\.npz"):
+        load_medmnist(file)
+    assert not Path("somebody-was-here").exists()
+
+
+def test_an_array_that_is_huge_when_unpacked_is_refused_without_unpacking_it(save):
+    file = save()
+    with_header(file, "val_images", "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 28, 28), }", size=2**31 + 2**20)
+    assert Path(file).stat().st_size < 2**23
+    with pytest.raises(DataError, match=r"2,148,532,3\d\d bytes when unpacked"):
+        load_medmnist(file)
+
+
+def test_pickled_objects_are_not_unpickled(save, monkeypatch, tmp_path):
+    class Marks:
+        def __reduce__(self):
+            return Path.mkdir, (Path("somebody-was-here"),)
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("train_labels", "train_images"):
+        with pytest.raises(DataError):
+            load_medmnist(save(**{name: np.array([Marks()] * 5, dtype=object)}))
+    assert not Path("somebody-was-here").exists()

@@ -1,0 +1,157 @@
+"""`cxrbench doctor` on machines where something is wrong: each thing is named with its remedy, and nothing crashes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cxrbench.config import Settings
+from cxrbench.doctor.machine import WORKER, memory
+from cxrbench.doctor.places import cached, writable
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+AREAS = {
+    *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
+    *("temporary files", "leftovers", "plugins", "weights", "factories", "keras", "gpu", "optional"),
+}
+
+
+def examined(place, *flags, **environment):
+    """Return the exit code and the findings by area."""
+    done = place.call("doctor", "--json", *flags, **environment)
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout
+    found = {}
+    for one in json.loads(done.stdout):
+        found.setdefault(one["area"], []).append(one)
+    return done.returncode, found
+
+
+def problems(found):
+    return {area for area, ones in found.items() if any(one["verdict"] == "problem" for one in ones)}
+
+
+def test_a_machine_on_which_all_is_well(place):
+    code, found = examined(place)
+    assert code == 0, found
+    assert set(found) >= AREAS
+    assert "numpy" in found["packages"][0]["found"]
+    assert found["keras"][0]["found"].endswith("with tensorflow")
+    here, _, away = found["weights"][0]["found"].partition("; not here: ")
+    assert "texture" in here
+    assert "mobilenet" in away
+    assert found["weights"][0]["remedy"] == "cxrbench run --download fetches them"
+    assert "can be imported" in found["factories"][0]["found"]
+    assert {path.name for path in place.folder.iterdir()} <= {"keras"}  # which Keras itself makes
+
+
+def test_a_person_reads_a_table_and_how_many_problems_there_are(place):
+    done = place.call("doctor", KERAS_BACKEND="nonsense")
+    assert done.returncode == 1
+    assert "what to do" in done.stdout
+    assert "unset KERAS_BACKEND (now nonsense)" in " ".join(done.stdout.split())
+    assert done.stderr.startswith("1 problem, ")
+
+
+def test_broken_plugins_are_problems_with_their_names(place):
+    (place.folder / "bell.py").write_text(r"raise RuntimeError('\x1b[2J\x07 gone')")
+    names = ("broken_import.py", "missing_factory.py", "raising_register.py")
+    broken = [*(PLUGINS / name for name in names), place.folder / "bell.py"]
+    code, found = examined(place, *(flag for file in broken for flag in ("--plugin", file)))
+    assert code == 1
+    assert problems(found) == {"plugins", "factories"}
+    told = " ".join(one["found"] for one in [*found["plugins"], *found["factories"]])
+    assert all(file.name in told for file in broken)
+    assert "\x1b[2J\x07 gone" in told  # JSON loses nothing of it
+
+
+def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(place):
+    (place.folder / "ends.py").write_text("import os; os._exit(7)")
+    status, found = examined(place, "--plugin", "ends.py")
+    assert status == 1
+    assert problems(found) == {"plugins"}
+    assert "did not come to its end: exit code 7" in found["plugins"][0]["found"]
+    assert "keras" in found
+
+
+def test_folders_that_cannot_be_made_are_problems(place):
+    (place.folder / "file").write_text("not a folder")
+    code, found = examined(place, "--out", "file/below", CXRBENCH_HOME=str(place.folder / "file"))
+    assert code == 1
+    assert problems(found) == {"--out", "CXRBENCH_HOME"}
+    for setting in ("--out", "CXRBENCH_HOME"):
+        assert "cannot be written" in found[setting][0]["found"]
+        assert setting in found[setting][0]["remedy"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_a_problem(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    (finding,) = writable("--out", tmp_path / "locked" / "below", "--out")
+    assert finding.verdict == "problem"
+
+
+def test_settings_that_cannot_be_meant_are_a_problem_and_all_else_is_still_looked_at(place):
+    code, found = examined(place, CXRBENCH_TRIALS="many")
+    assert code == 1
+    assert problems(found) == {"settings"}
+    assert "--trials many" in found["settings"][0]["found"]
+    assert set(found) >= AREAS
+
+
+def break_package(place, name):
+    (place.folder / "broken" / name).mkdir(parents=True)
+    (place.folder / "broken" / name / "__init__.py").write_text("raise ImportError('libbroken.so: not found')")
+    return str(place.folder / "broken")
+
+
+def test_a_broken_numpy_is_told_and_does_not_break_the_doctor(place):
+    code, found = examined(place, PYTHONPATH=break_package(place, "numpy"))
+    assert code == 1
+    assert "keras" in problems(found)
+    assert "libbroken.so" in found["keras"][0]["found"]
+    assert "pip install" in found["keras"][0]["remedy"]
+    assert set(found) >= AREAS - {"gpu"}
+
+
+def test_without_what_the_doctor_itself_needs_there_is_one_message(place):
+    done = place.call("doctor", PYTHONPATH=break_package(place, "pydantic_settings"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "libbroken.so" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_more_workers_than_cores_and_leftovers_are_warnings(place):
+    home = place.folder / "home"
+    (home / "downloads").mkdir(parents=True)
+    (home / "downloads" / "film.bin.part").write_bytes(b"half")
+    code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9")
+    assert code == 0
+    assert (found["cores"][0]["verdict"], found["leftovers"][0]["verdict"]) == ("warn", "warn")
+    assert "--workers" in found["cores"][0]["remedy"]
+    assert "film.bin.part" in found["leftovers"][0]["remedy"]
+    assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("workers", [0, 256])
+def test_workers_need_memory(workers):
+    (finding,) = memory(Settings(workers=workers))
+    available = float(finding.found.split(", ")[1].split()[0])
+    assert finding.verdict == ("ok" if available >= max(1, workers) * WORKER else "warn")
+    assert bool(finding.remedy) == (finding.verdict != "ok")
+
+
+def test_what_is_in_the_cache_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "home"))
+    assert cached(tmp_path / "home")[1][0].found == "empty"
+    for name in ("images", "features"):
+        (tmp_path / "home" / name / "one").mkdir(parents=True)
+        (tmp_path / "home" / name / "one" / "0").write_bytes(bytes(10**7))
+    size, (finding,) = cached(tmp_path / "home")
+    assert round(size, 2) == 0.02
+    assert finding.found == "0.020 GB in 2 folders, 0 in use"

@@ -1,0 +1,65 @@
+"""What a run writes down tells nobody where things lie on the machine, and obeys nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+SHORT = (
+    *("run", "--image-size", 32, "--no-controls", "--offline", "--workers", 1, "--trials", 1, "--epochs", 1),
+    *("--augmentation", "none", "--imbalance", "none", "--backbone", "control-intensity", "--plugin", "breaks.py"),
+)
+PLUGIN = r"""
+from pathlib import Path
+import sys
+from cxrbench.plugin import Backbone, hookimpl
+
+@hookimpl
+def register_backbones():
+    return [Backbone(name="breaks", factory=f"{__name__}:build", summary="\x1b[31mred\u202e")]
+
+def build(*, input_shape, weights, seed, path: str = ""):
+    print("\x1b[2J\x07 looking at", Path.home() / "films", "and", Path.cwd() / "films")
+    raise OSError(f"\x1b]8;;http://evil.example\x07{Path.home() / 'films'} and {Path.cwd() / 'x'} and {sys.prefix}/lib: gone")
+"""
+
+
+def test_entries_boards_and_logs_are_free_of_places_and_escapes(place, films):
+    folder = films("films", 200, 220)
+    (folder / "NORMAL" / "\x1b[31mcut.jpeg").write_text("no image")
+    (place.folder / "breaks.py").write_text(PLUGIN)
+    (place.folder / "weights.bin").write_bytes(b"x")
+    backbone = f"breaks:path={place.folder / 'weights.bin'}"
+    home = place.folder / "somebody"
+    home.mkdir()
+    done = place.call(*SHORT, "--data", folder, "--backbone", backbone, HOME=str(home))
+    assert done.returncode == 1, done.stderr
+    for text in (done.stdout, done.stderr):
+        assert [sign for sign in text if not sign.isprintable() and sign != "\n"] == []
+    entry = place.entries()["breaks:path=weights.bin+none+none"]
+    assert entry["status"] == "failed"
+    assert "~/films and ./x and $PREFIX/lib: gone" in entry["reason"]
+    assert any("looking at ~/films and ./films" in line for line in entry["log"])
+    assert any("File" in line for line in entry["log"])
+    forbidden = [str(place.folder), str(Path.home()), sys.prefix, "\x1b", "\\u001b", "\x07"]
+    written = [path for path in (place.folder / "leaderboard").rglob("*") if path.suffix in {".json", ".csv", ".md"}]
+    assert len(written) >= 6
+    for path in written:
+        if path.parent.name == "predictions":  # keys of films, as they are
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert [one for one in forbidden if one in text] == [], path
+        assert [sign for sign in text if not sign.isprintable() and sign != "\n"] == []
+
+
+def test_plugins_are_listed_as_inert_text(place):
+    (place.folder / "breaks.py").write_text(PLUGIN)
+    (place.folder / "ill.py").write_text(r"raise RuntimeError('\x1b[2J [red]gone[/] \u202e')")
+    done = place.call("plugins", "list", "--plugin", "breaks.py", "--plugin", "ill.py")
+    assert done.returncode == 0
+    assert [sign for sign in done.stdout if not sign.isprintable() and sign != "\n"] == []
+    assert "\\x1b[2J [red]gone[/] \\u202e" in " ".join(done.stdout.split())
+    as_json = place.call("plugins", "list", "--json", "--plugin", "breaks.py")
+    assert "\x1b" not in as_json.stdout
+    assert json.loads(as_json.stdout)[-1]["declares"][0]["summary"] == "\x1b[31mred\u202e"

@@ -1,0 +1,158 @@
+"""Foreign text in every dress: what a terminal obeys, what Markdown, spreadsheets and JSON make of it, and where things lie."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from cxrbench.failures import log_of, reason_of, with_log
+from cxrbench.text import (
+    LONGEST,
+    all_without_places,
+    as_cell,
+    as_json,
+    as_line,
+    as_markdown,
+    as_paragraph,
+    as_text,
+    without_places,
+)
+
+ANY = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\u202e\u200b\ud800[]()<>|`*_~#=+-@\\!&$:/.\n\r ")))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("Zürich ☃ 肺", "Zürich ☃ 肺"),
+        ("a\xa0b", "a\xa0b"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x9b31m\x00\x7f", "\\x9b31m\\x00\\x7f"),
+        ("\u202egnp\u2066\u200b\ufeff", "\\u202egnp\\u2066\\u200b\\ufeff"),
+        ("\U000e0041\ud800", "\\U000e0041\\ud800"),
+        ("two\nlines\r\tx", "two\nlines\\r\\tx"),
+    ],
+)
+def test_what_a_terminal_obeys_or_hides_is_spelled_out(text, shown):
+    assert as_text(text) == shown
+
+
+def test_nothing_that_is_not_printable_comes_through_and_twice_is_once():
+    @given(ANY)
+    def check(text):
+        line = as_line(text)
+        assert all(sign.isprintable() or sign.isspace() for sign in line)
+        assert "\n" not in line
+        assert "\x1b" not in line
+        assert as_line(line) == line
+        assert as_text(as_text(text)) == as_text(text)
+
+    check()
+
+
+def test_a_line_is_of_bounded_length():
+    assert len(as_line("x" * 10**6)) == LONGEST
+    assert as_line("x" * LONGEST) == "x" * LONGEST
+
+
+def test_json_loses_nothing_and_is_inert():
+    @given(ANY)
+    def check(text):
+        written = as_json({text: [text]})
+        assert all(sign.isprintable() or sign in "\n\u3000" or sign.isspace() for sign in written)
+        assert "\x1b" not in written
+        assert json.loads(written) == {text: [text]}
+
+    check()
+
+
+def test_markdown_shows_text_as_it_is():
+    renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+    @given(ANY)
+    def check(text):
+        page = renderer.render(f"{as_paragraph(text) or 'x'}\n\n| a |\n|---|\n| {as_markdown(text)} |\n")
+        tags = {part.partition(">")[0].strip("/") for part in page.split("<")[1:]}
+        assert tags <= {"p", "table", "thead", "tbody", "tr", "th", "td"}
+        assert page.count("<td>") == 1
+
+    check()
+
+
+def test_a_spreadsheet_computes_nothing():
+    @given(ANY)
+    def check(text):
+        assert not as_cell(text).lstrip().startswith(("=", "+", "-", "@"))
+        assert "\n" not in as_cell(text)
+
+    check()
+    assert as_cell("=1+1") == "'=1+1"
+    assert as_cell("plain") == "plain"
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Return a home, a working folder below it, and a cache elsewhere."""
+    for name in ("home/me/work", "cache"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home/me"))
+    monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path / "home/me/work")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("home/me/work/films/a.png", "./films/a.png"),
+        ("home/me/.keras/m.h5", "~/.keras/m.h5"),
+        ("home/me", "~"),
+        ("cache/images/0", "$CXRBENCH_HOME/images/0"),
+    ],
+)
+def test_places_are_called_by_names(places, where, told):
+    assert without_places(f"cannot read '{places / where}': gone") == f"cannot read '{told}': gone"
+
+
+def test_a_folder_whose_name_only_begins_like_the_home_is_another_one(places):
+    told = without_places(f"{places / 'home/menace/x'}")
+    assert str(places) not in told
+    assert told.endswith("/home/menace/x")
+    assert "~" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('File "/srv/data/films/read.py", line 3, in read', 'File "\N{HORIZONTAL ELLIPSIS}/read.py", line 3, in read'),
+        ("C:\\Users\\me\\films\\a.png", "\N{HORIZONTAL ELLIPSIS}/a.png"),
+        ("fetch https://films.example/a/b.h5 yourself", "fetch https://films.example/a/b.h5 yourself"),
+        ("3/4 of 1/2, and/or train/NORMAL/a.png", "3/4 of 1/2, and/or train/NORMAL/a.png"),
+        ("~/.keras/models/m.h5", "~/.keras/models/m.h5"),
+        ("(/a/b/c.py:3)", "(\N{HORIZONTAL ELLIPSIS}/c.py:3)"),
+    ],
+)
+def test_of_other_absolute_paths_the_last_part_stays(text, told):
+    assert without_places(text) == told
+    assert all_without_places([told]) == (told,)
+
+
+def test_a_traceback_tells_nobody_where_python_lies(places):
+    line = f'  File "{sys.prefix}/lib/python3/site-packages/keras/models.py", line 1'
+    error = with_log(OSError(f"no such file: {Path.cwd() / 'a.png'}\x1b[2J"), [line, "\x1b[31mred"])
+    assert reason_of(error) == "OSError: no such file: ./a.png\\x1b[2J"
+    assert log_of(error) == ('  File "$PREFIX/lib/python3/site-packages/keras/models.py", line 1', "\\x1b[31mred")
+
+
+def test_a_folder_that_is_gone_does_not_matter(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert without_places("all is well") == "all is well"
