@@ -6,10 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.cache import GIGABYTE, claiming, keep_below
+from cxrbench.data.audit import check_classes
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
+from cxrbench.errors import DataError
+from cxrbench.leaderboard.skipped import write_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from cxrbench.component import Part
     from cxrbench.config import Settings
     from cxrbench.downloads import Downloader
+    from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset
     from cxrbench.progress import Progress
@@ -69,3 +75,27 @@ def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterab
             taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
             if taken > limit_gb:
                 progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
+
+
+def read_sources(
+    source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
+) -> Sources:
+    """Read all images; raise DataError for an external test set that nothing can be scored on."""
+    main = read_catalogue(source, settings, downloader)
+    others = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
+    for name, catalogue in others.items():  # and again when it is known which of them can be read
+        check_classes(f"--external {name}", np.array([record.label for record in catalogue.images.records]))
+    return Sources(main=main, external=others)
+
+
+def list_skipped(sources: Sources, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
+    """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
+    for name, catalogue in {"": sources.main, **sources.external}.items():
+        skipped, path = catalogue.skipped(), folder.skipped(name)
+        write_skipped(path, skipped)
+        if not skipped:
+            continue
+        told = f"{len(skipped):,} of {len(catalogue.images.records):,} files{f' of {name}' if name else ''} could not be read"
+        if name and strict:
+            raise DataError(f"--strict-data: {told}; each with its reason: {path}")
+        progress.warn(f"{told} and are left out; each with its reason: {path}")

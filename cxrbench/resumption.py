@@ -1,26 +1,29 @@
-"""Where studies are recorded, and how a run starts over beside what there is."""
+"""What earlier runs and other processes have finished, where it is on record, and how a run starts over beside it."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Features
-from cxrbench.contest import study_identity
+from cxrbench.all_recipes import Features, Unavailable
+from cxrbench.contest import result_identity, study_identity
 from cxrbench.leaderboard.attempts import begin_attempt
 from cxrbench.search.database import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pydantic import SecretStr
 
     from cxrbench.all_recipes import Needed
     from cxrbench.component import Part
+    from cxrbench.leaderboard.entry import Entry
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.progress import Progress
+    from cxrbench.recipe import Recipe
     from cxrbench.search.database import Database
+    from cxrbench.sources import Sources
 
 
 @contextmanager
@@ -50,3 +53,31 @@ def start_over(newest: ProtocolFolder, engine: Part[Engine], needed: Needed, pro
     folder = begin_attempt(newest, is_recorded)
     progress.say(f"attempt {folder.attempt}, in {folder.path}: the same command without --fresh goes on with it")
     return folder
+
+
+def what_is_finished(
+    folder: ProtocolFolder, engine: Part[Engine], sources: Sources
+) -> Callable[[Recipe, Features | Unavailable], bool]:
+    """Return what tells whether a recipe was finished, with the same features and plugins and on the same test sets."""
+    externals = [(name, catalogue.fingerprint) for name, catalogue in sources.external.items()]
+
+    def is_finished(recipe: Recipe, features: Features | Unavailable) -> bool:
+        if isinstance(features, Unavailable):
+            return False
+        identity = result_identity(folder.protocol, engine, recipe, features.folders)
+        return folder.finished(recipe.file_stem, identity, externals)
+
+    return is_finished
+
+
+def entered_meanwhile(
+    folder: ProtocolFolder, recipes: Iterable[Recipe], is_finished: Callable[[Recipe, Features | Unavailable], bool]
+) -> Callable[[Recipe, Features | Unavailable], Entry | None]:
+    """Return what tells the entry of a recipe if another process writes one, from now on, that will do."""
+    news = folder.news(recipe.file_stem for recipe in recipes)
+
+    def entered(recipe: Recipe, features: Features | Unavailable) -> Entry | None:
+        entry = news(recipe.file_stem)
+        return entry if entry and (entry.status != "complete" or is_finished(recipe, features)) else None
+
+    return entered

@@ -1,0 +1,63 @@
+"""From catalogued images to features: decode what is not decoded, extract what is not extracted, and keep it from removal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.all_recipes import Features, needed_features
+from cxrbench.features.schedule import Underway, extract_missing
+from cxrbench.progress import Silence
+from cxrbench.sources import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from cxrbench.all_recipes import Needed
+    from cxrbench.config import Protocol
+    from cxrbench.downloads import Downloader
+    from cxrbench.execution import Executor
+    from cxrbench.features.extraction import Extraction
+    from cxrbench.progress import Progress
+    from cxrbench.recipe import Recipe
+    from cxrbench.sources import Sources
+
+
+def needed_by(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:
+    """Return what each recipe needs extracted; weights that are not on the machine are fetched."""
+    external = {name: catalogue.pixels for name, catalogue in sources.external.items()}
+    return needed_features(recipes, sources.main.pixels, external, protocol, downloader)
+
+
+def extract(
+    sources: Sources,
+    needed: Needed,
+    claim: Callable[[Iterable[Path]], None],
+    executor: Executor,
+    progress: Progress,
+) -> Underway:
+    """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
+    wanted = [features for features in needed.values() if isinstance(features, Features) and not features.is_searched]
+    views = [one for features in wanted for one in features.views]
+    of_external: dict[str, list[Extraction]] = {
+        name: [features.external[name] for features in wanted] for name in sources.external
+    }
+    catalogues = (sources.main, *sources.external.values())
+    everything = [*views, *(one for found in of_external.values() for one in found)]
+    claim([*(one.pixels.films.folder for one in catalogues), *(one.features.folder for one in everything)])
+    underway = extract_missing(views, decode(sources.main, progress), executor, progress)
+    for name, catalogue in sources.external.items():
+        films = decode(catalogue, progress, f"images of {name}")
+        underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
+    return underway
+
+
+def extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Callable[[Iterable[Extraction]], Underway]:
+    """Return what has features of decoded images extracted at any time, and claims them."""
+
+    def extract(extractions: Iterable[Extraction]) -> Underway:
+        wanted = list(extractions)
+        claim([one.features.folder for one in wanted])
+        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, Silence())
+
+    return extract
