@@ -34,12 +34,12 @@ def main() -> None:
         start = time.perf_counter()
         readings = _watch(Path(folder), arguments)
         print(f"{arguments.trials:,} trials in {time.perf_counter() - start:.0f} s\n")
-    print("| process | at trial | resident, MB | most later, MB | growth |\n|---|---|---|---|---|")
-    for number, found in enumerate(_long_lived(readings, arguments.first)):
-        (trial, at_first), *later = _windows(found, arguments.first)
-        most = max([memory for _, memory in later], default=at_first)
+    print("| process | at trial | resident, MB | most until the last trial, MB | growth |\n|---|---|---|---|---|")
+    for number, found in enumerate(_long_lived(readings, arguments)):
+        (trial, at_first), *later = _windows(found, arguments)
+        most = max(memory for _, memory in later)
         growth = f"{most / at_first - 1:+.1%}"
-        print(f"| {'parent' if number == 0 else 'worker'} | {trial} | {at_first / 1e6:.0f} | {most / 1e6:.0f} | {growth} |")
+        print(f"| {'parent' if number == 0 else 'worker'} | {trial} | {at_first / 1e6:.1f} | {most / 1e6:.1f} | {growth} |")
 
 
 def _watch(folder: Path, arguments: argparse.Namespace) -> dict[int, list[tuple[int, int]]]:
@@ -85,17 +85,17 @@ def _resident(process: int) -> int:
     return int(words[0]) * 1024 if words else 0
 
 
-def _long_lived(readings: dict[int, list[tuple[int, int]]], first: int) -> list[list[tuple[int, int]]]:
-    return [found for _, found in sorted(readings.items()) if len(_windows(found, first)) > 1]
+def _long_lived(readings: dict[int, list[tuple[int, int]]], arguments: argparse.Namespace) -> list[list[tuple[int, int]]]:
+    return [found for _, found in sorted(readings.items()) if len(_windows(found, arguments)) > 1]
 
 
-def _windows(found: list[tuple[int, int]], first: int) -> list[tuple[int, float]]:
-    """Return the mean memory over each window of trials from `first` on."""
+def _windows(found: list[tuple[int, int]], arguments: argparse.Namespace) -> list[tuple[int, float]]:
+    """Return the mean memory over each window of trials, from the first to the last one that was trained."""
     windows: dict[int, list[int]] = {}
     for trials, memory in found:
-        if trials >= first:
-            windows.setdefault((trials - first) // WINDOW, []).append(memory)
-    return [(first + WINDOW * number, sum(held) / len(held)) for number, held in sorted(windows.items())]
+        if arguments.first <= trials < arguments.trials:  # afterwards there is no search any more, but a ranking
+            windows.setdefault((trials - arguments.first) // WINDOW, []).append(memory)
+    return [(arguments.first + WINDOW * number, sum(held) / len(held)) for number, held in sorted(windows.items())]
 
 
 def _arguments() -> argparse.Namespace:

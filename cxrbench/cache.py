@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from cxrbench.files import home, write_json
+from cxrbench.locks import waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
 KINDS = ("images", "features")
 """What a run keeps and can make again."""
@@ -149,6 +151,5 @@ def _lock_of(note: Path) -> Path:
     return note.with_suffix(".lock")
 
 
-def _one_at_a_time() -> FileLock:
-    home().mkdir(parents=True, exist_ok=True)
-    return FileLock(home() / "cache.lock")
+def _one_at_a_time() -> AbstractContextManager[None]:
+    return waited_for(home() / "cache.lock")

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from cxrbench.errors import Unavailable
+from cxrbench.locks import waited_for
 from cxrbench.origins import Redirects, check_download, scheme_of
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Downloader:
             raise Unavailable(f"{download.file_name} is not on this machine and {address[0]} cannot be reached: {remedy}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{path}.lock"):
+            with waited_for(path.with_name(f"{path.name}.lock")):
                 if not path.is_file():
                     self.say(f"fetching {download.url}")
                     _fetch(download, path, remedy)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFIX = "cxrbench-workers-"
-LOCK = ".lock"
+LOCK = "pool.lock"
 LINES = 20
 LONGEST_LINE = 400
 LARGEST = 2**22
@@ -26,7 +26,7 @@ LARGEST = 2**22
 
 
 class PoolFolder:
-    """A temporary folder of one pool of workers, and a lock beside it that tells whether the pool still lives.
+    """A temporary folder of one pool of workers, with a lock in it that tells whether the pool still lives.
 
     Attributes:
         calls: for what is printed during calls.
@@ -39,24 +39,21 @@ class PoolFolder:
         self.calls, self.scratch = self._path / "calls", self._path / "scratch"
         self.calls.mkdir()
         self.scratch.mkdir()
-        self._lock = FileLock(self._path.with_suffix(LOCK), thread_local=False)
+        self._lock = FileLock(self._path / LOCK, thread_local=False)
         self._lock.acquire(timeout=0)
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
-        shutil.rmtree(self._path, ignore_errors=True)
-        with suppress(OSError):
-            self._path.with_suffix(LOCK).unlink()
         self._lock.release()
+        shutil.rmtree(self._path, ignore_errors=True)
 
 
 def forsaken_folders() -> list[Path]:
     """Return the folders of pools whose process was killed."""
     found = []
-    for folder in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
-        if folder.is_dir() and not folder.is_symlink():
-            with suppress(OSError):  # another user's, maybe
-                found += [folder] if is_free(folder.with_suffix(LOCK)) else []
+    for lock in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")):
+        with suppress(OSError):  # another user's, or removed in this moment
+            found += [lock.parent] if is_free(lock) else []
     return found
 
 

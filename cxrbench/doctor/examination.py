@@ -33,7 +33,7 @@ def examine(flags: Mapping[str, Any]) -> Iterator[Finding]:
     yield from guarded("--out", partial(places.writable, "--out", settings.out, "--out"))
     yield from guarded("CXRBENCH_HOME", partial(places.writable, "CXRBENCH_HOME", home(), "CXRBENCH_HOME"))
     yield from guarded("cache", partial(_kept, settings))
-    yield from guarded("leftovers", partial(places.leftovers, settings.out, home()))
+    yield from guarded("leftovers", partial(places.left_behind, settings.out))
     yield from guarded("plugins", partial(_plugins, settings, factories))
     yield from guarded("keras", partial(packages.keras, keras))
     yield from guarded("optional", packages.extras)

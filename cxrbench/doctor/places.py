@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cxrbench.cache import GIGABYTE, SET_ASIDE, items
+from cxrbench.cache import GIGABYTE, items
 from cxrbench.doctor.finding import Finding
 from cxrbench.doctor.machine import existing
+from cxrbench.leftovers import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +59,10 @@ def cached(home: Path) -> tuple[float, list[Finding]]:
     return size, [Finding(area="cache", found=told, remedy="cxrbench cache clear makes room" if found else "")]
 
 
-def leftovers(out: Path, home: Path) -> Iterator[Finding]:
+def left_behind(out: Path) -> Iterator[Finding]:
     """Say what processes left behind that were killed; all of it costs room alone."""
-    found = [*home.glob(f"{SET_ASIDE}*"), *home.glob("downloads/*.part"), *out.glob(".*.part"), *out.glob("*/**/.*.part")]
-    if not found:
+    if not (found := leftovers(out)):
         yield Finding(area="leftovers", found="none")
         return
-    remedy = f"remove them while nothing runs: {', '.join(str(path) for path in sorted(found)[:5])}"
-    yield Finding(area="leftovers", found=f"{len(found)} unfinished files", verdict="warn", remedy=remedy)
+    told = f"{len(found)} files and folders of killed runs, {sum(one.size for one in found) / GIGABYTE:.3f} GB"
+    yield Finding(area="leftovers", found=told, verdict="warn", remedy="cxrbench clean removes them")

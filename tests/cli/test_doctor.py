@@ -127,13 +127,17 @@ def test_without_what_the_doctor_itself_needs_there_is_one_message(place):
 
 def test_more_workers_than_cores_and_leftovers_are_warnings(place):
     home = place.folder / "home"
-    (home / "downloads").mkdir(parents=True)
-    (home / "downloads" / "film.bin.part").write_bytes(b"half")
+    (home / "features" / "a").mkdir(parents=True)
+    half = home / "features" / "a" / ".00000.done.x1.part"
+    half.write_bytes(b"half")
+    os.utime(half, (0, 0))
     code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9")
     assert code == 0
     assert (found["cores"][0]["verdict"], found["leftovers"][0]["verdict"]) == ("warn", "warn")
     assert "--workers" in found["cores"][0]["remedy"]
-    assert "film.bin.part" in found["leftovers"][0]["remedy"]
+    assert found["leftovers"][0]["remedy"] == "cxrbench clean removes them"
+    assert place.call("clean").stdout == f"half-written file: {half}\n"
+    assert not half.exists()
     assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]
 
 

@@ -1,0 +1,89 @@
+"""Locks that die with their holder and leave no file behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from cxrbench.locks import is_free, taken, waited_for
+
+HOLDER = """
+import sys
+import time
+from pathlib import Path
+from cxrbench.locks import waited_for
+
+with waited_for(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def holder(path):
+    """Return a process that holds a lock."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_lock_is_taken_once_and_free_again_afterwards(tmp_path):
+    path = tmp_path / "folder" / "one.lock"
+    with taken(path) as first, taken(path) as second:
+        assert (first, second) == (True, False)
+        assert not is_free(path)
+    assert not path.exists()
+    with taken(path) as again:
+        assert again
+
+
+def test_what_another_process_holds_is_not_free_until_that_process_is_killed(tmp_path):
+    path, waits = tmp_path / "one.lock", []
+    process = holder(path)
+    with taken(path) as mine:
+        assert not mine
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_wait, path, waits)
+        while not waits:
+            assert not waiting.done()
+        process.kill()
+        process.communicate()
+        assert waiting.result(timeout=60) == "held"
+    assert waits == ["waited"]
+    assert not path.exists()
+
+
+def _wait(path, waits):
+    with waited_for(path, lambda: waits.append("waited")):
+        return "held"
+
+
+def test_the_file_of_a_dead_holder_is_in_nobodys_way(tmp_path):
+    path = tmp_path / "one.lock"
+    process = holder(path)
+    process.kill()
+    process.communicate()
+    assert path.exists()
+    assert is_free(path)
+    with taken(path) as mine:
+        assert mine
+    assert not path.exists()
+
+
+def test_of_many_that_want_a_lock_at_once_one_has_it_at_a_time(tmp_path):
+    path, inside, most, all_there = tmp_path / "one.lock", [], [], Barrier(8)
+
+    def enter():
+        all_there.wait()
+        for _ in range(20):
+            with waited_for(path):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        for call in [pool.submit(enter) for _ in range(8)]:
+            call.result(timeout=120)
+    assert set(most) == {1}
+    assert len(most) == 160
