@@ -61,6 +61,31 @@ def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(place):
     assert place.entries("again").keys() == place.entries().keys()
 
 
+def flip(path, position):
+    """Change one bit of a file."""
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_a_damaged_cache_is_mended_and_told_of(place):
+    small = (*RUN, "--no-controls", "--augmentation", "none")
+    assert place.call(*small).returncode == 0
+    whole = digests_of(place)
+    (films,) = (place.folder / "home" / "images").glob("*/rows.raw")
+    (features,) = (place.folder / "home" / "features").glob("*/rows.raw")
+    flip(films, films.stat().st_size // 2)
+    flip(features, 0)
+    again = place.call(*small, "--out", "again")
+    assert again.returncode == 0, again.stderr
+    assert "warning: images: 1 of 3 parts were damaged on disk and are decoded again" in again.stderr
+    assert "warning: features, random-convnet: 1 of 3 parts were damaged on disk and are extracted again" in again.stderr
+    assert digests_of(place) == whole
+    assert [*place.files("*/predictions/*.csv").values()] == [*place.files("*/predictions/*.csv", "again").values()]
+
+
 def test_cache_info_and_clear_say_what_is_there(place):
     assert place.call(*RUN, "--no-controls", "--augmentation", "none").returncode == 0
     info = place.call("cache", "info")
