@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PREFIX = "cxrbench-workers-"
 LOCK = "pool.lock"
-LINES = 20
+LINES = 50
 LONGEST_LINE = 400
 LARGEST = 2**22
 """Bytes of a file that is emptied, so that a call that prints for ever fills no disk."""

@@ -251,10 +251,10 @@ def test_workers_that_die_again_and_again_end_nothing_but_their_calls():
 
 
 def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, capfd):
-    said = "import os; [print('line', number) for number in range(30)]; os.write(2, b'native\\n')"
+    said = "import os; [print('line', number) for number in range(80)]; os.write(2, b'native\\n')"
     died = workers.submit(exec, f"{said}; os._exit(5)")
     raised = workers.submit(exec, f"{said}; 1 / 0")
-    assert log_of(died.exception(60)) == (*(f"line {number}" for number in range(11, 30)), "native")
+    assert log_of(died.exception(60)) == (*(f"line {number}" for number in range(31, 80)), "native")
     assert log_of(raised.exception(60))[-1] == "ZeroDivisionError: division by zero"
     assert "native" in log_of(raised.exception(60))
     assert workers.submit(exec, said).result(60) is None

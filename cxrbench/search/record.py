@@ -28,7 +28,10 @@ THRESHOLD = "threshold"
 
 
 class StudyRecord:
-    """One Optuna study, in a journal file of its own or in a database with others; only the parent process opens it."""
+    """One Optuna study, in a journal file of its own or in a database with others; only the parent process opens it.
+
+    Trials in a journal are not kept in memory: a search of thousands of them takes no more of it than a short one.
+    """
 
     def __init__(self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None) -> None:
         """Open the record at `place`, or begin it; `about` is for whoever looks at the study with Optuna's tools.
@@ -43,11 +46,16 @@ class StudyRecord:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
         self._insist = partial(_with_room, place.parent) if isinstance(place, Path) else place.insist
-        self._study = self._insist(lambda: _open_study(place, name, about or {}))
+        study = self._insist(lambda: _open_study(place, name, about or {}))
+        self._append: Callable[[FrozenTrial], None] = study.add_trial
+        self._trials: Callable[[], list[Trial]] = partial(_trials_of, study)
+        if isinstance(place, Path):
+            self._append = partial(_append_to_journal, place, name)
+            self._trials = partial(read_record, place, name)
 
     def finished(self) -> list[Trial]:
         """Return the trials on record, sorted by number; of several with one number, the earliest."""
-        return self._insist(self._read)
+        return self._insist(self._trials)
 
     def add(self, trial: Trial) -> None:
         """Put a finished trial on record."""
@@ -82,15 +90,18 @@ class StudyRecord:
 
         def add() -> None:
             nonlocal asked_before
-            if asked_before and any(found.number == number for found in self._read()):
+            if asked_before and any(found.number == number for found in self._trials()):
                 return
             asked_before = True
-            self._study.add_trial(trial)
+            self._append(trial)
 
         self._insist(add)
 
-    def _read(self) -> list[Trial]:
-        return _trials_of(self._study)
+
+def _append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
+    from cxrbench.search.journal import append_to_journal
+
+    append_to_journal(path, study, trial)
 
 
 def _with_room(folder: Path, call: Callable[[], T]) -> T:

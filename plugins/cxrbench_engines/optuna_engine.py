@@ -92,9 +92,13 @@ def _add(study: Any, trial: Trial, params: dict[str, Value], space: Space) -> No
             value=trial.value,
             params=params,
             distributions={name: _distribution(space[name]) for name in params},
-            intermediate_values={epoch: -loss for epoch, loss in enumerate(trial.losses)},  # the study maximises
+            intermediate_values=_curve(trial) if trial.state == "pruned" else {},  # of others nobody looks at it
         )
     )
+
+
+def _curve(trial: Trial) -> dict[int, float]:
+    return {epoch: -loss for epoch, loss in enumerate(trial.losses)}  # the study maximises
 
 
 def _ask_again(study: Any, trial: Trial, params: dict[str, Value], space: Space) -> None:

@@ -31,6 +31,7 @@ def test_eight_processes_share_the_work_and_end_with_one_board(place, small, sam
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_what_a_killed_process_held_is_taken_over_by_one_that_waits(place, small, same_result):
     first = start(place, small)

@@ -1,12 +1,11 @@
 """Runs that are killed at random moments and started again until they are done.
 
-    CXRBENCH_CHAOS_KILLS=40 pytest -n 0 tests/chaos/test_kills.py
-
-is the long form. A kill strikes the whole process group, or the parent alone, whose workers are then on their own.
+A kill strikes the whole process group, or the parent alone, whose workers are then on their own.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -14,8 +13,20 @@ import subprocess
 
 import pytest
 
-KILLS = int(os.environ.get("CXRBENCH_CHAOS_KILLS", "5"))
+FEW, MANY = 5, 40
 SEED = 6
+
+
+@pytest.fixture
+def places(place_at, tmp_path):
+    """Yield empty places."""
+
+    def make():
+        for number in itertools.count():
+            (tmp_path / str(number)).mkdir()
+            yield place_at(tmp_path / str(number))
+
+    return make()
 
 
 def is_killed(place, command, seconds, *, with_workers):
@@ -36,16 +47,13 @@ def is_killed(place, command, seconds, *, with_workers):
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
-@pytest.mark.timeout(60 + 60 * KILLS)
-def test_runs_that_are_killed_again_and_again_come_to_the_same_end(place_at, tmp_path, small, undisturbed, same_result):
-    chance, kills, runs = random.Random(SEED), 0, 0
-    while kills < KILLS:
-        place = place_at(tmp_path / str(runs))
-        place.folder.mkdir()
+@pytest.mark.timeout(3600)
+def test_runs_that_are_killed_again_and_again_come_to_the_same_end(places, small, undisturbed, same_result, long):
+    chance, kills = random.Random(SEED), 0
+    while kills < (MANY if long else FEW):
+        place = next(places)
         while is_killed(place, small, chance.uniform(0.3, undisturbed.seconds), with_workers=chance.random() < 0.5):
             kills += 1
         same_result(place)
         assert place.call("clean").returncode == 0
         assert not list(place.folder.glob("leaderboard/**/*.lock"))
-        runs += 1
-    assert kills >= KILLS

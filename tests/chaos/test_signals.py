@@ -26,7 +26,11 @@ def stopped(place, command, number, when):
 
 @pytest.mark.parametrize(
     ("name", "moment"),
-    [("SIGTERM", "features/*/*.done"), ("SIGINT", "studies/*.journal"), ("SIGHUP", "*/entries/random*.json")],
+    [
+        ("SIGTERM", "studies/*.journal"),
+        pytest.param("SIGINT", "features/*/*.done", marks=pytest.mark.long),
+        pytest.param("SIGHUP", "*/entries/random*.json", marks=pytest.mark.long),
+    ],
 )
 def test_a_run_that_is_told_to_stop_says_how_to_go_on_and_does(place, small, same_result, name, moment):
     if not hasattr(signal, name):

@@ -121,14 +121,16 @@ def test_fresh_takes_no_trials_of_an_attempt_whose_folder_is_gone(run, place):
     assert sorted(journals(place).values()) == [1, 1]
 
 
-def test_a_run_that_ends_before_it_begins_leaves_no_attempt(run, place):
+def test_a_run_that_ends_before_it_begins_leaves_no_attempt_but_says_what_was_wrong(run, place):
     assert run(1).returncode == 0
     assert run(1, "--fresh", "--strict-data").returncode == 0
     bad = place.folder / "films" / "NORMAL" / "broken.jpeg"
     bad.write_bytes(b"no film")
-    before = sorted((place.folder / "leaderboard").iterdir())
+    before = attempts(place)
     assert run(1, "--fresh", "--strict-data").returncode == 3
-    assert sorted((place.folder / "leaderboard").iterdir()) == before
+    assert attempts(place) == before
+    (left,) = set(place.folder.glob("leaderboard/films-*")) - set(before)
+    assert [path.name for path in left.iterdir()] == ["skipped.csv"]
 
 
 def test_what_reads_leaderboards_reads_any_attempt(run, place, here):

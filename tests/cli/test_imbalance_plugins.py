@@ -70,7 +70,7 @@ def test_altered_labels_are_a_failed_row_with_the_reason_beside_the_good_ones(ru
     assert "imbalance liar altered the labels that it was given" in rows["liar"]["reason"]
     assert "imbalance forger returned a training row with an altered label" in rows["forger"]["reason"]
     for name in ("liar", "forger"):
-        assert (rows[name]["rank"], rows[name]["auc"], rows[name]["trials"]) == (None, None, 0)
+        assert (rows[name]["rank"], rows[name]["auc"], rows[name]["trials_failed"]) == (None, None, 2)
 
 
 def test_a_strategy_gets_the_training_rows_of_its_fold_and_no_other(run, place):
