@@ -20,6 +20,7 @@ from cxrbench.plugin.host import load_host
 from cxrbench.worker_process import THREADS
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
+LONG = os.environ.get("CXRBENCH_TESTS") == "long"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,19 @@ def pytest_configure():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings.register_profile("no-deadline", deadline=None)  # a busy machine is no failure
     settings.load_profile("no-deadline")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what is marked as long, unless the long form is asked for."""
+    for item in items:
+        if item.get_closest_marker("long") and not LONG:
+            item.add_marker(pytest.mark.skip(reason="CXRBENCH_TESTS=long runs the long forms, too"))
+
+
+@pytest.fixture(scope="session")
+def long():
+    """Return whether the long form is asked for."""
+    return LONG
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,10 @@
-"""What the tests of killed, crowded and starved runs share: a small run, and what it must come to.
-
-    CXRBENCH_CHAOS=long pytest -n 0 tests/chaos
-
-runs the long form: forty kills instead of five, and every signal, moment and share of a disk instead of one of each.
-"""
+"""What the tests of killed, crowded and starved runs share: a small run, and what it must come to."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
 import time
 from dataclasses import dataclass
 
@@ -20,30 +14,16 @@ RUN = (
     *("run", "--data", "phantom:images=560,size=64", "--image-size", "64", "--no-controls"),
     *("--backbone", "random-convnet", "--backbone", "control-border", "--augmentation", "gentle:views=1"),
     *("--imbalance", "none", "--imbalance", "smote", "--trials", "5", "--epochs", "3", "--folds", "2"),
-    *("--external", "ward=phantom:images=60,size=64,seed=5", "--workers", "2", "--offline"),
+    *("--external", "ward=phantom:images=60,size=64,seed=5", "--offline"),
 )
-LONG = os.environ.get("CXRBENCH_CHAOS") == "long"
 TRIALS, STUDIES = 5, 2 * 4
 """Trials of a study; studies: two folds of four recipes."""
 
 
 @pytest.fixture(scope="session")
-def small():
+def small(long):
     """Return the command of a small run with folds, an external test set and augmented views."""
-    return RUN
-
-
-@pytest.fixture(scope="session")
-def long():
-    """Return whether the long form is asked for."""
-    return LONG
-
-
-def pytest_collection_modifyitems(items):
-    """Skip what is marked as one more of a kind, unless the long form is asked for."""
-    for item in items:
-        if item.get_closest_marker("long") and not LONG:
-            item.add_marker(pytest.mark.skip(reason="one of the kind is enough: CXRBENCH_CHAOS=long runs all"))
+    return (*RUN, "--workers", "2" if long else "1")
 
 
 @dataclass(frozen=True)
@@ -57,10 +37,10 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(place_at, tmp_path_factory):
+def undisturbed(small, place_at, tmp_path_factory):
     """Run the small run undisturbed."""
     place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
-    done = place.call(*RUN)
+    done = place.call(*small)
     assert done.returncode == 0, done.stderr
     seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in place.folder.rglob("*"))
     return Undisturbed(results_of(place), trials_of(place), seconds, size)

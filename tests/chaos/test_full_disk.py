@@ -44,6 +44,7 @@ def test_a_full_disk_ends_a_run_with_one_message_and_it_goes_on_later(tight, sma
     same_result(tight)
 
 
+@pytest.mark.long
 def test_a_run_that_needs_more_than_fifty_megabytes_goes_on_where_there_is_room(tight, small, place_at, tmp_path_factory):
     large = (*small, "--image-size", "320", "--no-controls", "--trials", "2", "--folds", "1")
     check_message(tight.call(*large))

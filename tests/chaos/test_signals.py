@@ -24,13 +24,10 @@ def stopped(place, command, number, when):
     return subprocess.CompletedProcess(process.args, process.returncode, said, talk)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "moment"),
-    [
-        ("SIGTERM", "studies/*.journal"),
-        pytest.param("SIGINT", "features/*/*.done", marks=pytest.mark.long),
-        pytest.param("SIGHUP", "*/entries/random*.json", marks=pytest.mark.long),
-    ],
+    [("SIGTERM", "studies/*.journal"), ("SIGINT", "features/*/*.done"), ("SIGHUP", "*/entries/random*.json")],
 )
 def test_a_run_that_is_told_to_stop_says_how_to_go_on_and_does(place, small, same_result, name, moment):
     if not hasattr(signal, name):

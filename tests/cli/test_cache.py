@@ -9,7 +9,7 @@ import pytest
 
 CLEAN = (
     *("run", "--data", "phantom:images=1100,size=64", "--image-size", "64", "--backbone", "random-convnet"),
-    *("--augmentation", "none", "--imbalance", "none", "--no-controls", "--trials", "1", "--epochs", "1", "--workers", "2"),
+    *("--augmentation", "none", "--imbalance", "none", "--no-controls", "--trials", "1", "--epochs", "1", "--workers", "1"),
 )
 
 

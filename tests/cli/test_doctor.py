@@ -69,6 +69,7 @@ def test_broken_plugins_are_problems_with_their_names(place):
     assert "\x1b[2J\x07 gone" in told  # JSON loses nothing of it
 
 
+@pytest.mark.long
 def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(place):
     (place.folder / "ends.py").write_text("import os; os._exit(7)")
     status, found = examined(place, "--plugin", "ends.py")
@@ -78,6 +79,7 @@ def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(place):
     assert "keras" in found
 
 
+@pytest.mark.long
 def test_folders_that_cannot_be_made_are_problems(place):
     (place.folder / "file").write_text("not a folder")
     code, found = examined(place, "--out", "file/below", CXRBENCH_HOME=str(place.folder / "file"))
@@ -131,12 +133,14 @@ def test_more_workers_than_cores_and_leftovers_are_warnings(place):
     half = home / "features" / "a" / ".00000.done.x1.part"
     half.write_bytes(b"half")
     os.utime(half, (0, 0))
-    code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9")
+    (place.folder / "tmp").mkdir()
+    temporary = {"TMPDIR": str(place.folder / "tmp")}
+    code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9", **temporary)
     assert code == 0
     assert (found["cores"][0]["verdict"], found["leftovers"][0]["verdict"]) == ("warn", "warn")
     assert "--workers" in found["cores"][0]["remedy"]
     assert found["leftovers"][0]["remedy"] == "cxrbench clean removes them"
-    assert place.call("clean").stdout == f"half-written file: {half}\n"
+    assert place.call("clean", **temporary).stdout == f"half-written file: {half}\n"
     assert not half.exists()
     assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]
 

@@ -133,6 +133,7 @@ def test_a_run_that_ends_before_it_begins_leaves_no_attempt_but_says_what_was_wr
     assert [path.name for path in left.iterdir()] == ["skipped.csv"]
 
 
+@pytest.mark.long
 def test_what_reads_leaderboards_reads_any_attempt(run, place, here):
     more = ("--backbone", "texture", "--imbalance", "class-weights")
     pair = ("texture+none+none", "texture+none+class-weights")

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 RUN = (
     *("run", "--data", "phantom:images=1100,size=64", "--image-size", "64", "--backbone", "random-convnet"),
     *("--augmentation", "gentle:views=1", "--imbalance", "none", "--no-controls"),
-    *("--trials", "1", "--epochs", "1", "--workers", "2"),
+    *("--trials", "1", "--epochs", "1", "--workers", "1"),
 )
 
 
@@ -35,6 +37,7 @@ def kill_after(place, shards):
         process.wait()
 
 
+@pytest.mark.long
 def test_only_missing_shards_are_extracted(place):
     kill_after(place, shards=2)
     before = {name: changed for name, changed in features_of(place).items() if name.endswith(".done")}

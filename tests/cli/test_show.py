@@ -150,6 +150,7 @@ def test_foreign_text_is_shown_as_it_is(place, here):
     assert "reason: [bold]loud[/] [/] :smile:" in facts(here("show", path).stdout)[GIVEN_UP]
 
 
+@pytest.mark.long
 def test_a_rerun_ends_where_the_first_one_did_and_a_higher_limit_goes_on(cramped_run, tmp_path):
     place = replace(cramped_run[0], folder=tmp_path / "again")
     shutil.copytree(cramped_run[0].folder, place.folder)

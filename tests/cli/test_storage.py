@@ -103,6 +103,7 @@ def test_a_run_that_was_killed_goes_on_in_a_database_that_was_restarted(small_pl
     assert not list(small_place.folder.glob("killed/studies/*"))
 
 
+@pytest.mark.long
 def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed, postgresql):
     url = postgresql.create("restarted")
     process = start(small_place, url, "restarted")
@@ -118,6 +119,7 @@ def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed,
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
 
 
+@pytest.mark.long
 def test_a_database_that_stays_away_ends_the_run_without_failed_rows(here, place, postgresql, monkeypatch):
     monkeypatch.setattr(database, "PATIENCE", 1)
     url = postgresql.create("away")
