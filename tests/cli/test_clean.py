@@ -19,6 +19,7 @@ def contents(folder):
     return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
 def test_what_a_killed_run_leaves_is_named_and_removed_and_the_rest_goes_on(place):
     (place.folder / "tmp").mkdir()
