@@ -326,6 +326,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
     (tmp_path / "parent.py").write_text(PARENT)
     marks = [tmp_path / name for name in ("one", "two")]
@@ -368,6 +369,7 @@ def test_a_failure_keeps_the_kind_of_what_it_came_from(workers):
     assert (kind_of(error), reason_of(error)) == ("oom", "CxrbenchError: no features")
 
 
+@pytest.mark.long
 def test_what_ends_a_worker_has_its_kind(limited):
     assert kind_of(limited.submit(time.sleep, 600).exception(60)) == "timeout"
     assert kind_of(limited.submit(os._exit, 3).exception(60)) == "killed"

@@ -17,6 +17,7 @@ def start(place, command):
     return subprocess.Popen(**arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_eight_processes_share_the_work_and_end_with_one_board(place, small, same_result):
     processes = [start(place, small) for _ in range(PROCESSES)]

@@ -44,6 +44,7 @@ def flip(path, position):
         file.write(bytes([byte ^ 1]))
 
 
+@pytest.mark.long
 def test_a_damaged_cache_is_mended_and_told_of(kept):
     whole = digests_of(kept)
     (films,) = (kept.folder / "home" / "images").glob("*/rows.raw")

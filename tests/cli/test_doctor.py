@@ -57,6 +57,7 @@ def test_a_person_reads_a_table_and_how_many_problems_there_are(place):
     assert done.stderr.startswith("1 problem, ")
 
 
+@pytest.mark.long
 def test_broken_plugins_are_problems_with_their_names(place):
     (place.folder / "bell.py").write_text(r"raise RuntimeError('\x1b[2J\x07 gone')")
     names = ("broken_import.py", "missing_factory.py", "raising_register.py")
@@ -97,6 +98,7 @@ def test_a_folder_that_may_not_be_written_is_a_problem(tmp_path):
     assert finding.verdict == "problem"
 
 
+@pytest.mark.long
 def test_settings_that_cannot_be_meant_are_a_problem_and_all_else_is_still_looked_at(place):
     code, found = examined(place, CXRBENCH_TRIALS="many")
     assert code == 1
@@ -127,6 +129,7 @@ def test_without_what_the_doctor_itself_needs_there_is_one_message(place):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_more_workers_than_cores_and_leftovers_are_warnings(place):
     home = place.folder / "home"
     (home / "features" / "a").mkdir(parents=True)

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 SHORT = (
     *("run", "--image-size", 32, "--no-controls", "--offline", "--workers", 1, "--trials", 1, "--epochs", 1),
     *("--augmentation", "none", "--imbalance", "none", "--backbone", "control-intensity", "--plugin", "breaks.py"),
@@ -25,6 +27,7 @@ def build(*, input_shape, weights, seed, path: str = ""):
 """
 
 
+@pytest.mark.long
 def test_entries_boards_and_logs_are_free_of_places_and_escapes(place, films):
     folder = films("films", 200, 220)
     (folder / "NORMAL" / "\x1b[31mcut.jpeg").write_text("no image")
