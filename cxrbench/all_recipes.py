@@ -218,9 +218,6 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
         return _on_demand(features, executor, extract)
     outcomes = [underway.wait(one) for one in features.views]
     external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
-    for outcome in (*outcomes, *(outcome for _, outcome in external.values())):
-        if isinstance(outcome.error, errors.DiskFull):
-            raise outcome.error
     failed = next((outcome for outcome in outcomes if outcome.problem), None)
     return Prepared(
         supply=Ready(

@@ -108,26 +108,21 @@ def compete_in_fold(
     selected = select_trial(trials)
     job = study.job_of(selected.params)  # on the features that it was selected with
     selections = freeze(protocol, fold, job, selected, executor)
-    validation = contest.folds[fold].validation
     scored = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
     tested = [one for one, _ in scored]
-    units = tuple(unit_of(scored, one.threshold) for scored, one in zip(tested, selections, strict=True))
-    validated = [
-        scored_images("validation", contest.dataset, validation, one.head.scores, fold=one.fold, seed=one.seed)
-        for one in selections
-    ]
+    units = tuple(unit_of(one, selection.threshold) for one, selection in zip(tested, selections, strict=True))
+    validated = _validated(contest, selections)
     first = metrics(validated[0].labels, validated[0].scores, selections[0].threshold, prevalence=protocol.prevalence)
-    result = FoldResult(
-        fold=fold,
-        study=study.job.study,
-        selected_trial=selected.number,
-        params=dict(selections[0].params),
-        validation=first,
-        trials=dict(Counter(trial.state for trial in trials)),
-        heads=tuple(head_result(protocol, unit, one.identity) for unit, one in zip(units, selections, strict=True)),
-    )
     return FoldOutcome(
-        result=result,
+        result=FoldResult(
+            fold=fold,
+            study=study.job.study,
+            selected_trial=selected.number,
+            params=dict(selections[0].params),
+            validation=first,
+            trials=dict(Counter(trial.state for trial in trials)),
+            heads=tuple(head_result(protocol, unit, one.identity) for unit, one in zip(units, selections, strict=True)),
+        ),
         units=units,
         predictions=(*validated, *tested),
         selections=selections,
@@ -139,6 +134,15 @@ def compete_in_fold(
         ),
         search_seconds=sum(trial.seconds for trial in trials),
     )
+
+
+def _validated(contest: Contest, selections: Sequence[Selection]) -> list[Scored]:
+    return [
+        scored_images(
+            "validation", contest.dataset, contest.folds[one.fold].validation, one.head.scores, fold=one.fold, seed=one.seed
+        )
+        for one in selections
+    ]
 
 
 def head_result(protocol: Protocol, unit: Unit, selection: str) -> HeadResult:

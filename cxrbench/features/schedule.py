@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cxrbench.errors import DiskFull
 from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import BATCH, Extraction, extract_shard
 from cxrbench.halving import submit_halving
@@ -66,7 +67,7 @@ class Underway:
         return Underway({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
 
     def wait(self, extraction: Extraction) -> Extracted:
-        """Return what became of one, when all its shards are over."""
+        """Return what became of one, when all its shards are over; raise DiskFull, which is no backbone's failure."""
         seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
@@ -75,7 +76,10 @@ class Underway:
                 continue
             except Exception as error:
                 failure = failure or error
-        return Extracted(seconds=seconds, error=failure or self.failure_of(extraction))
+        failure = failure or self.failure_of(extraction)
+        if isinstance(failure, DiskFull):
+            raise failure
+        return Extracted(seconds=seconds, error=failure)
 
     def failure_of(self, extraction: Extraction) -> Exception | None:
         """Return why an extraction cannot succeed any more, if that is known."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cxrbench.execution import Executor
     from cxrbench.plugin.contracts import Proposer
     from cxrbench.plugin.specs import Parameter, Space, Value
-from cxrbench.search.record import StudyRecord
+    from cxrbench.search.record import StudyRecord
 
 SEARCHED_THRESHOLD = "search"
 

@@ -9,6 +9,7 @@ import pytest
 
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.pixels import Decoding
+from cxrbench.errors import DiskFull
 from cxrbench.execution import ThisProcess, open_executor
 from cxrbench.failures import Lost
 from cxrbench.features.extraction import BATCH, smallest_batch
@@ -152,6 +153,21 @@ def test_a_shard_that_was_damaged_on_disk_is_extracted_again_and_told_of(extract
         f"features, {extraction.backbone.component}: 1 of 5 parts were damaged on disk and are extracted again"
     ]
     assert content(extraction) == written
+
+
+def test_a_full_disk_is_no_failure_of_a_backbone(extraction_of, pixels_with):
+    extraction = extraction_of(pixels=pixels_with(ROWS))
+
+    def no_room(shard):
+        raise DiskFull(f"no room for {shard}")
+
+    class Full(ThisProcess):
+        def submit(self, function, /, *arguments, **keywords):
+            return super().submit(no_room, arguments[1])
+
+    underway = extract_missing([extraction], range(5), Full(), Silence())
+    with pytest.raises(DiskFull, match="no room for 0"):
+        underway.wait(extraction)
 
 
 def test_what_nobody_asked_for_has_taken_no_time(extraction_of):
