@@ -60,6 +60,11 @@ class Audience:
         self.progress.say(f"{where}: resuming: {done} of {wanted} trials are done")
         self.progress.skip("trials", done)
 
+    def hear_theirs(self, entry: Entry) -> None:
+        """Tell that another process has entered a recipe."""
+        self.progress.skip("trials", entry.protocol.trials * entry.protocol.folds)
+        self.progress.say(f"{entry.recipe}: entered by another process")
+
     def hear_entry(self, entry: Entry, *, written: bool) -> None:
         """Tell what a recipe came to; observers hear of entries that were written."""
         metric = entry.selected_by
@@ -132,57 +137,62 @@ def needed_features(
     return needed
 
 
-def enter_all(
-    contest: Contest,
-    needed: Needed,
-    underway: Underway,
-    executor: Executor,
-    audience: Audience,
-    *,
-    extract: Extract,
-    entered: Callable[[Recipe, Features | Unavailable], Entry | None],
-    abreast: int,
-) -> list[Entry]:
-    """Enter every recipe, whatever becomes of it, each as soon as its features are there; return the entries.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entering:
+    """What it takes to enter recipes.
 
-    Recipes that another process is at are left to it as long as there are others, and then waited for.
-
-    Args:
+    Attributes:
         contest: what they share.
-        needed: the recipes that an earlier run has not finished.
         underway: what is being extracted for them.
         executor: where shards and trials are computed.
         audience: told of trials and entries.
         extract: has features extracted for the settings of searched backbones.
         entered: tells the entry of a recipe if another process has written one meanwhile that will do.
-        abreast: studies at a time, so that workers need not wait for the last trial of a generation.
     """
-    audience.progress.begin("trials", len(needed) * contest.protocol.trials * contest.protocol.folds)
 
-    def enter(recipe: Recipe, features: Features | Unavailable) -> Entry | None:
-        with contest.folder.held(recipe.file_stem, _study_of(contest, recipe, features)) as is_free:
+    contest: Contest
+    underway: Underway
+    executor: Executor
+    audience: Audience
+    extract: Extract
+    entered: Callable[[Recipe, Features | Unavailable], Entry | None]
+
+    def enter(self, recipe: Recipe, features: Features | Unavailable) -> Entry | None:
+        """Return a recipe's entry, whatever it came to; None if another process is at it."""
+        with self.contest.folder.held(recipe.file_stem, _study_of(self.contest, recipe, features)) as is_free:
             if not is_free:
                 return None
-            if theirs := entered(recipe, features):
-                audience.progress.skip("trials", contest.protocol.trials * contest.protocol.folds)
-                audience.progress.say(f"{recipe}: entered by another process")
+            if theirs := self.entered(recipe, features):
+                self.audience.hear_theirs(theirs)
                 return theirs
-            if isinstance(features, Unavailable):
-                entry = contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
-            else:
-                entry = _compete(contest, recipe, _prepared(features, underway, executor, extract), executor, audience)
-            written = contest.folder.add(recipe.file_stem, entry)
-        audience.hear_entry(entry, written=written)
+            entry = self._own(recipe, features)
+            written = self.contest.folder.add(recipe.file_stem, entry)
+        self.audience.hear_entry(entry, written=written)
         return entry
 
+    def _own(self, recipe: Recipe, features: Features | Unavailable) -> Entry:
+        if isinstance(features, Unavailable):
+            return self.contest.blank_entry(recipe, features.status, features.reason, failure=features.failure)
+        prepared = _prepared(features, self.underway, self.executor, self.extract)
+        return _compete(self.contest, recipe, prepared, self.executor, self.audience)
+
+
+def enter_all(entering: Entering, needed: Needed, abreast: int) -> list[Entry]:
+    """Enter every recipe that an earlier run has not finished, each as soon as its features are there; return the entries.
+
+    Recipes that another process is at are left to it as long as there are others, and then waited for. So many studies go on
+    `abreast` that workers need not wait for the last trial of a generation.
+    """
+    progress, protocol = entering.audience.progress, entering.contest.protocol
+    progress.begin("trials", len(needed) * protocol.trials * protocol.folds)
     threads = ThreadPoolExecutor(abreast)
     try:
-        entries = _entered_by_threads(threads, enter, needed)
+        entries = _entered_by_threads(threads, entering.enter, needed)
         if others := [str(recipe) for recipe in needed if recipe not in entries]:
-            audience.progress.say(f"waiting for another process, which is at {', '.join(others)}")
+            progress.say(f"waiting for another process, which is at {', '.join(others)}")
         while left := {recipe: features for recipe, features in needed.items() if recipe not in entries}:
             time.sleep(AGAIN)
-            entries |= _entered_by_threads(threads, enter, left)
+            entries |= _entered_by_threads(threads, entering.enter, left)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
     return list(entries.values())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Audience, enter_all
+from cxrbench.all_recipes import Audience, Entering, enter_all
 from cxrbench.component import with_relative_paths
 from cxrbench.config import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts
@@ -112,17 +112,16 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
         folder.begin()
         enter_majority(contest)
         host.notify("on_run_start", progress.warn, protocol=protocol, recipes=asked.lineup.recipes)
+        entering = Entering(
+            contest=contest,
+            underway=underway,
+            executor=executor,
+            audience=Audience(host, progress),
+            extract=extractor(claim, executor),
+            entered=entered,
+        )
         with _tables_in_any_case(folder, executor):
-            mine = enter_all(
-                contest,
-                needed,
-                underway,
-                executor,
-                Audience(host, progress),
-                extract=extractor(claim, executor),
-                entered=entered,
-                abreast=1 + settings.workers // 2,
-            )
+            mine = enter_all(entering, needed, abreast=1 + settings.workers // 2)
         board = folder.close()
     host.notify("on_run_end", progress.warn, board=board)
     found = {entry.recipe: entry for entry in (*board.entries, *mine)}
