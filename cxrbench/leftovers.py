@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.cache import SET_ASIDE
 from cxrbench.files import home
-from cxrbench.locks import is_free
+from cxrbench.locks import is_free, taken
 from cxrbench.output import forsaken_folders
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ def leftovers(out: Path) -> list[Leftover]:
 
 def remove(leftover: Leftover) -> None:
     """Remove a file or folder; one that is gone already is no error."""
+    if leftover.path.suffix == ".lock":
+        with taken(leftover.path):  # which removes the file, and only if nobody has come to hold it meanwhile
+            return
     if leftover.path.is_dir():
         shutil.rmtree(leftover.path, ignore_errors=True)
     else:

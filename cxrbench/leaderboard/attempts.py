@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from cxrbench.config import Protocol
+from cxrbench.errors import CxrbenchError
+from cxrbench.leaderboard.entry_files import read_protocol
 from cxrbench.leaderboard.folder import ProtocolFolder
 from cxrbench.leaderboard.names import attempt_of
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cxrbench.config import Protocol
     from cxrbench.search.database import Database
 
 
@@ -49,12 +50,10 @@ def _attempts_at(out: Path, protocol: Protocol) -> set[int]:
 def _attempts_at_its_studies(out: Path, protocol: Protocol) -> set[int]:
     found: set[int] = set()
     for path in out.glob("*/protocol.json"):
-        try:
-            other = Protocol.model_validate_json(path.read_bytes())
-        except ValidationError:
-            continue  # of another version
-        if other.study_identity == protocol.study_identity:
-            found.add(attempt_of(path.parent.name, other) or 1)
+        with suppress(CxrbenchError):  # of another version
+            other = read_protocol(path)
+            if other.study_identity == protocol.study_identity:
+                found.add(attempt_of(path.parent.name, other) or 1)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.leaderboard.board import read_boards
 from cxrbench.leaderboard.entry_files import read_entry
-from cxrbench.recipe import name_in_table
+from cxrbench.recipe import name_in_table, stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +46,10 @@ def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:
 def _of_rank(rank: int, out: Path) -> list[Path]:
     found, ranks = list[Path](), set[int]()
     for board in read_boards(out):
-        files = {_recipe_in(path): path for path in (out / board.protocol.name / "entries").glob("*.json")}
         rows = {row["recipe"]: row["rank"] for row in board.rows() if row["rank"]}
         ranks |= set(rows.values())
-        found += [files[recipe] for recipe, its_rank in rows.items() if its_rank == rank]
+        entries = out / board.name / "entries"
+        found += [entries / f"{stem_of(recipe)}.json" for recipe, its_rank in rows.items() if its_rank == rank]
     if not found:
         raise ConfigError(f"no entry below {out} has rank {rank}: there are {', '.join(map(str, sorted(ranks))) or 'none'}")
     return found
