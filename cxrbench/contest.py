@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.files import digest
 from cxrbench.leaderboard.entry import DatasetFacts, Entry, PartCounts, Status
-from cxrbench.text import all_without_places, without_places
+from cxrbench.text import without_places
 from cxrbench.versions import all_versions
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Contest:
             status=status,
             reason=without_places(reason),
             failure=failure,
-            log=all_without_places(log),
+            log=log,
             versions=all_versions(),
             dataset=self.facts,
             audit=self.audit,

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import CxrbenchError, DataError, Unavailable
-from cxrbench.text import as_line, without_places
+from cxrbench.text import all_without_places, as_line, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -153,4 +153,4 @@ def log_of(error: BaseException) -> tuple[str, ...]:
     Like its reason they are fit to be read by anybody: a traceback tells where things lie on this machine.
     """
     notes = getattr(error, "__notes__", ()) or getattr(error.__cause__, "__notes__", ())
-    return tuple(as_line(without_places(str(line))) for line in notes)
+    return tuple(map(as_line, all_without_places(map(str, notes))))

@@ -79,14 +79,14 @@ def without_places(text: str) -> str:
 
     Folders that a person knows are called by a name, such as ``~``; of any other absolute path the last part stays.
     """
-    for folder, name in _places():
-        text = re.sub(rf"(?<![\w.-]){re.escape(folder)}(?![\w.-])", lambda _, name=name: name, text)  # type: ignore[misc]
-    return ABSOLUTE.sub("\N{HORIZONTAL ELLIPSIS}/", text)
+    return all_without_places((text,))[0]
 
 
 def all_without_places(lines: Iterable[str]) -> tuple[str, ...]:
     """Return lines as by `without_places`."""
-    return tuple(map(without_places, lines))
+    names = dict(_places())
+    known = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w.-])")
+    return tuple(ABSOLUTE.sub("\N{HORIZONTAL ELLIPSIS}/", known.sub(lambda found: names[found[0]], line)) for line in lines)
 
 
 def _places() -> Iterator[tuple[str, str]]:

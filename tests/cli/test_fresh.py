@@ -94,6 +94,8 @@ def test_fresh_starts_over_beside_the_old_and_the_newest_goes_on(run, place, her
     table = here("leaderboard").stdout
     assert (table.count("(attempt 2)"), table.count("(attempt 3)")) == (1, 1)
     assert "(attempt 2)" in (second / "LEADERBOARD.md").read_text()
+    of_each = here("show", "1").stderr.splitlines()[1:]
+    assert [line.split("/")[1] for line in of_each] == [path.name for path in attempts(place)]
 
 
 def test_another_budget_goes_on_with_the_newest_attempt(run, place):
