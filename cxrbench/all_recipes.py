@@ -216,6 +216,8 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
     """Return the weights of a backbone, or what becomes of every recipe that needs them."""
     try:
         return get_weights(backbone, input_shape, downloader)
+    except errors.DiskFull:
+        raise
     except errors.Unavailable as error:
         return Unavailable("unavailable", str(error), "unavailable")
     except Exception as error:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from cxrbench.files import home, write_json
-from cxrbench.locks import waited_for
+from cxrbench.locks import taken, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -62,13 +60,12 @@ def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
                 claimed.add(one.relative_to(home()).as_posix())
             write_json(note, sorted(claimed))
 
-    with FileLock(_lock_of(note)):
+    with waited_for(_lock_of(note)):
         try:
             yield claim
         finally:
             with _one_at_a_time():
                 note.unlink(missing_ok=True)
-    _lock_of(note).unlink(missing_ok=True)
 
 
 def items() -> list[Item]:
@@ -138,12 +135,11 @@ def _claimed() -> set[str]:
     """Return what running processes have claimed, and forget the claims of those that ended."""
     claimed: set[str] = set()
     for note in (home() / "claims").glob("*.json"):
-        try:
-            with FileLock(_lock_of(note), timeout=0):
+        with taken(_lock_of(note)) as is_forsaken:
+            if is_forsaken:
                 note.unlink(missing_ok=True)
-            _lock_of(note).unlink(missing_ok=True)
-        except Timeout:  # its owner removes it only while nobody looks
-            claimed |= set(json.loads(note.read_text(encoding="utf-8")))
+            else:  # its owner removes it only while nobody looks
+                claimed |= set(json.loads(note.read_text(encoding="utf-8")))
     return claimed
 
 

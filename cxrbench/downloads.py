@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cxrbench.errors import Unavailable
+from cxrbench.files import needing_room
 from cxrbench.locks import waited_for
 from cxrbench.origins import Redirects, check_download, scheme_of
 
@@ -125,7 +126,8 @@ def _fetch(download: Download, path: Path, remedy: str) -> None:
     if not download.digest:  # nothing would tell whether two halves belong together
         partial.unlink(missing_ok=True)
     try:
-        _receive(download.url, partial)
+        with needing_room(partial.parent):
+            _receive(download.url, partial)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):

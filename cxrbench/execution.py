@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import tempfile
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
+from cxrbench.files import needing_room
 from cxrbench.worker_pool import NO_LIMITS, Limits, WorkerProcesses
 from cxrbench.worker_process import THREADS
 
@@ -47,7 +50,8 @@ class ThisProcess:
             raise KeyboardInterrupt
         future: Future[T] = Future()
         try:
-            future.set_result(function(*arguments, **keywords))
+            with needing_room(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
+                future.set_result(function(*arguments, **keywords))
         except Exception as error:
             future.set_exception(error)
         return future

@@ -36,11 +36,10 @@ class Leftover:
 
 def leftovers(out: Path) -> list[Leftover]:
     """Return what killed runs have left in the results' folder, in the cache and in the temporary folder."""
+    folders = [home(), out / "studies", *(path.parent for path in sorted(out.glob("*/protocol.json")))]
     found = [
-        *(("half-written file", path) for path in _half_written(out)),
-        *(("half-written file", path) for path in _half_written(home())),
-        *(("lock of an ended process", path) for path in _dead_locks(out)),
-        *(("lock of an ended process", path) for path in _dead_locks(home())),
+        *(("half-written file", path) for folder in folders for path in _half_written(folder)),
+        *(("lock of an ended process", path) for folder in folders for path in _dead_locks(folder)),
         *(("cache that was being removed", path) for path in sorted(home().glob(f"{SET_ASIDE}*"))),
         *(("output of an ended worker", path) for path in forsaken_folders()),
     ]
@@ -66,8 +65,9 @@ def _half_written(folder: Path) -> Iterator[Path]:
 
 
 def _dead_locks(folder: Path) -> Iterator[Path]:
-    """Return the lock files that nobody holds."""
-    return (path for path in sorted(folder.rglob("*.lock")) if path.is_file() and is_free(path))
+    """Return the lock files that nobody holds; ours are empty, and other people's may mean something else."""
+    locks = (path for path in sorted(folder.rglob("*.lock")) if path.is_file() and not path.stat().st_size)
+    return filter(is_free, locks)
 
 
 def _size(path: Path) -> int:

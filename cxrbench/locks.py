@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from cxrbench.files import needing_room
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -15,11 +17,8 @@ if TYPE_CHECKING:
 @contextmanager
 def taken(path: Path) -> Iterator[bool]:
     """Hold a lock unless another process, or another thread of this one, does; yield whether it was free."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock, is_mine = _tried(path)
+    if not is_mine:
         yield False
         return
     try:
@@ -31,17 +30,26 @@ def taken(path: Path) -> Iterator[bool]:
 @contextmanager
 def waited_for(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock, however long another holder takes; `on_wait` is called once if there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    lock, is_mine = _tried(path)
+    if not is_mine:
         on_wait()
         lock.acquire()
     try:
         yield
     finally:
         _free(lock, path)
+
+
+def _tried(path: Path) -> tuple[FileLock, bool]:
+    """Return a lock, and whether it is held now, because nobody else held it; raise DiskFull if it finds no room."""
+    lock = FileLock(path)
+    with needing_room(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return lock, False
+    return lock, True
 
 
 def is_free(path: Path) -> bool:

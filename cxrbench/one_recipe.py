@@ -60,7 +60,7 @@ def compete(
 
 def _finished(begun: Mapping[str, StudyRecord], trials: int) -> dict[str, dict[str, int]]:
     """Count each study's finished trials by state; nothing where a record cannot be read, which is why the recipe failed."""
-    with suppress(Exception):
+    with suppress(StudyDamaged, OSError):
         return {
             study: dict(Counter(trial.state for trial in record.finished() if trial.number < trials))
             for study, record in begun.items()

@@ -127,13 +127,22 @@ def answer(asked: Asked[T]) -> Returned[T]:
     """Compute a call; what it prints goes to its file, and what it raises is made fit for the way back to the parent."""
     import_keras()
     value, error = None, None
-    with kept_output(asked.outputs, asked.number):
-        try:
-            value = asked.function(*asked.arguments, **asked.keywords)
-        except (Exception, SystemExit) as raised:  # a plugin ends its own call, not the run
-            traceback.print_exc()
-            error = _fit_to_travel(raised, asked.memory)
+    try:
+        with kept_output(asked.outputs, asked.number):
+            value = _said(asked)
+    except (Exception, SystemExit) as raised:  # a plugin ends its own call, not the run
+        error = _fit_to_travel(raised, asked.memory)
     return Returned(value=value, error=error, process=os.getpid(), memory=anonymous_memory())
+
+
+def _said(asked: Asked[T]) -> T:
+    """Return what a call returns; what it raises is printed before it is raised."""
+    try:
+        return asked.function(*asked.arguments, **asked.keywords)
+    except (Exception, SystemExit):
+        with suppress(OSError):  # of a disk that has no room for that either
+            traceback.print_exc()
+        raise
 
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:

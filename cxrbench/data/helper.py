@@ -108,14 +108,17 @@ def _take() -> subprocess.Popen[bytes]:
                 return helper
             _end(helper)
     paths = os.pathsep.join(filter(None, sys.path))
-    helper = subprocess.Popen(
-        [sys.executable, "-P", "-m", "cxrbench.data.helper_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # native code prints what it likes
-        env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": paths},  # each thread reserves memory
-        start_new_session=True,  # who interrupts a run does not hit the file that is being decoded
-    )
+    try:
+        helper = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cxrbench.data.helper_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # native code prints what it likes
+            env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": paths},  # each thread reserves memory
+            start_new_session=True,  # who interrupts a run does not hit the file that is being decoded
+        )
+    except OSError as error:
+        raise CxrbenchError(f"the process that decodes films did not start: {error.strerror}") from None
     if helper.stdout and helper.stdout.read(len(READY)) != READY:
         _end(helper)
         raise CxrbenchError(f"the process that decodes films did not start (exit code {helper.returncode})")

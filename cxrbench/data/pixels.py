@@ -18,6 +18,7 @@ from cxrbench.data.facts import FileFacts
 from cxrbench.data.helper import dismiss_helpers
 from cxrbench.data.reasons import reason
 from cxrbench.errors import DataError
+from cxrbench.failures import reason_of
 from cxrbench.files import digest_each, home
 from cxrbench.shards import SHARD_ROWS, ShardedArray
 from cxrbench.text import as_line
@@ -196,4 +197,4 @@ def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: in
 
 def _failure(error: Exception) -> str:
     """Return why a plugin's reader, or the system, does not give the content."""
-    return reason(error) if isinstance(error, OSError | DataError) else as_line(f"{type(error).__name__}: {error}")
+    return reason(error) if isinstance(error, OSError | DataError) else reason_of(error)

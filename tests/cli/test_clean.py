@@ -26,15 +26,17 @@ def test_what_a_killed_run_leaves_is_named_and_removed_and_the_rest_goes_on(plac
     temporary = {"TMPDIR": str(place.folder / "tmp")}
     endless = place.command(*RUN, "--trials", "5000", **temporary)
     process = subprocess.Popen(**endless, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not list((place.folder / "home").glob("features/*/*.done")):
+    while not list((place.folder / "leaderboard").glob("studies/*.journal")):
         assert process.poll() is None
         time.sleep(0.01)
     running = place.call("clean", **temporary)
     assert (running.stdout, running.returncode) == ("", 0)  # all of it is still in use
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    half = place.folder / "leaderboard" / ".LEADERBOARD.md.x1.part"
+    half = place.protocol_folder() / ".LEADERBOARD.md.x1.part"
     half.write_bytes(b"half")
+    (place.folder / "leaderboard" / "uv.lock").touch()  # somebody else's
+    (place.folder / "leaderboard" / "studies" / "some.lock").write_text("[package]")
     assert place.call("clean", **temporary).stdout.count("half-written") == 0  # somebody may be writing it
     os.utime(half, (0, 0))
     shown = place.call("clean", "--dry-run", **temporary)
@@ -43,6 +45,7 @@ def test_what_a_killed_run_leaves_is_named_and_removed_and_the_rest_goes_on(plac
     kept = contents(place.folder / "home" / "features")
     assert place.call("clean", **temporary).stdout == shown.stdout
     assert not half.exists()
+    assert {path.name for path in place.folder.glob("leaderboard/**/*.lock")} == {"uv.lock", "some.lock"}
     assert contents(place.folder / "tmp") == set()
     assert {path for path in kept if path.suffix != ".lock"} <= contents(place.folder / "home" / "features")
     assert place.call("clean", **temporary).stdout == ""
