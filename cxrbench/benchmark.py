@@ -39,6 +39,7 @@ from cxrbench.worker_process import memory_can_be_limited
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cxrbench.all_recipes import Needed
     from cxrbench.component import Part
     from cxrbench.config import Settings
     from cxrbench.data.dataset import Catalogue
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
     from cxrbench.progress import Progress
+    from cxrbench.search.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,25 +95,14 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
     ):
         sources = read_sources(asked.source, asked.external, settings, asked.downloader)  # meanwhile, workers import Keras
         _check_like(like, settings.data, sources.main)
-        protocol = _protocol(asked, sources.main)
-        folder = newest_attempt(settings.out, protocol, database)
-        if not settings.fresh:
-            folder.check({MAJORITY, *(recipe.file_stem for recipe in asked.lineup.recipes)})
-        wanted = needed_by(asked.lineup.recipes, sources, protocol, asked.downloader)
-        if settings.fresh:
-            folder = start_over(folder, asked.engine, wanted, progress)
+        folder, wanted = _folder_and_needs(asked, sources, database, progress)
         at_end.callback(folder.drop_if_empty)
         is_finished = what_is_finished(folder, asked.engine, sources)
         entered = entered_meanwhile(folder, asked.lineup.recipes, is_finished)
         needed = {recipe: features for recipe, features in wanted.items() if not is_finished(recipe, features)}
         underway = extract(sources, needed, claim, executor, progress)
         list_skipped(sources, folder, progress, strict=settings.strict_data)
-        contest = _contest(asked, sources, folder)
-        for warning in contest.warnings:
-            progress.warn(warning)
-        folder.begin()
-        enter_majority(contest)
-        host.notify("on_run_start", progress.warn, protocol=protocol, recipes=asked.lineup.recipes)
+        contest = _opened(asked, sources, folder, host, progress)
         entering = Entering(
             contest=contest,
             underway=underway,
@@ -153,6 +144,30 @@ def _understood(settings: Settings, host: Host, progress: Progress) -> _Asked:
         lineup=line_up(host, settings, downloader),
         downloader=downloader,
     )
+
+
+def _folder_and_needs(
+    asked: _Asked, sources: Sources, database: Database | None, progress: Progress
+) -> tuple[ProtocolFolder, Needed]:
+    """Return the folder to go on in, or with `--fresh` that of a new attempt, and what each recipe needs extracted."""
+    folder = newest_attempt(asked.settings.out, _protocol(asked, sources.main), database)
+    if not asked.settings.fresh:  # what cannot be gone on with is told before anything is fetched
+        folder.check({MAJORITY, *(recipe.file_stem for recipe in asked.lineup.recipes)})
+    wanted = needed_by(asked.lineup.recipes, sources, folder.protocol, asked.downloader)
+    if asked.settings.fresh:
+        folder = start_over(folder, asked.engine, wanted, progress)
+    return folder, wanted
+
+
+def _opened(asked: _Asked, sources: Sources, folder: ProtocolFolder, host: Host, progress: Progress) -> Contest:
+    """Return the contest that is begun now: its folder, its entry of the majority class, and whoever listens to it."""
+    contest = _contest(asked, sources, folder)
+    for warning in contest.warnings:
+        progress.warn(warning)
+    folder.begin()
+    enter_majority(contest)
+    host.notify("on_run_start", progress.warn, protocol=folder.protocol, recipes=asked.lineup.recipes)
+    return contest
 
 
 @contextmanager

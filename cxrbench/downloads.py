@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cxrbench.errors import Unavailable
-from cxrbench.files import needing_room
+from cxrbench.files import digest_file, needing_room
 from cxrbench.locks import waited_for
 from cxrbench.origins import Redirects, check_download, scheme_of
 
@@ -82,7 +82,9 @@ class Downloader:
                     self.say(f"fetching {download.url}")
                     _fetch(download, path, remedy)
                     if not download.digest:
-                        self.say(f"{download.file_name}: its publisher gives no checksum; what came has {_sha256(path)}")
+                        self.say(
+                            f"{download.file_name}: its publisher gives no checksum; what came has sha256:{digest_file(path)}"
+                        )
         except OSError as error:
             raise Unavailable(f"{download.file_name} cannot be written: {error.strerror}; {remedy}") from None
         return path
@@ -183,7 +185,3 @@ def _digest(path: Path, like: str) -> str:
     algorithm = like.partition(":")[0]
     with path.open("rb") as file:
         return f"{algorithm}:{hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()}"
-
-
-def _sha256(path: Path) -> str:
-    return _digest(path, "sha256:")

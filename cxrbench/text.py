@@ -48,12 +48,7 @@ def as_line(text: str) -> str:
 
 def as_json(content: Any) -> str:
     """Return content as readable JSON in which all that is not printable is escaped; nothing is lost."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    return escaped_in_json(text)
-
-
-def escaped_in_json(text: str) -> str:
-    """Return JSON in which signs that are not printable, which can stand only in its strings, are escaped."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)  # such signs can stand only in its strings
     return "".join(sign if sign == "\n" or _is_harmless(sign) else json.dumps(sign)[1:-1] for sign in text)
 
 

@@ -40,7 +40,6 @@ def ensemble(
     from cxrbench import console
     from cxrbench.config import read_settings
     from cxrbench.ensemble import Ensemble, candidates
-    from cxrbench.leaderboard import render
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.one_ensemble import enter_ensemble
@@ -57,7 +56,7 @@ def ensemble(
     board = folder.close()
     host.notify("on_run_end", console.print_talk, board=board)
     if as_json:
-        console.print_text(render.as_json(board.rows()) + "\n")
+        console.print_json(board.rows())
     else:
         console.print_board(board, board.rows())
 

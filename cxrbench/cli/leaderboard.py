@@ -22,14 +22,14 @@ def leaderboard(
     from cxrbench.config import read_settings
     from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards
-    from cxrbench.leaderboard.render import as_csv, as_json, as_markdown
+    from cxrbench.leaderboard.render import as_csv, as_markdown
 
     if sort and sort not in SORTABLE:
         raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
     ranked = [(board, board.rows(sort)) for board in read_boards(read_settings({"out": out}).out)]
     everything = [row for _, rows in ranked for row in rows]
     if format == "json":
-        console.print_text(as_json(everything) + "\n")
+        console.print_json(everything)
     elif format == "csv":
         console.print_text(as_csv(everything))
     elif format == "md":

@@ -129,7 +129,6 @@ def run(
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
     from cxrbench import benchmark, console
     from cxrbench import config as configuration
-    from cxrbench.leaderboard import render
     from cxrbench.plugin.host import load_host
 
     settings = configuration.read_settings(flags, config)
@@ -141,7 +140,7 @@ def run(
         raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
     rows = outcome.board.rows()
     if as_json:
-        console.print_text(render.as_json(rows) + "\n")
+        console.print_json(rows)
     else:
         console.print_board(outcome.board, rows)
     for entry in outcome.entries:

@@ -25,8 +25,6 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry as JSON")] = False,
 ) -> None:
     """Explain an entry: what it came to and how, or why it failed and what to do."""
-    import json
-
     from cxrbench import console
     from cxrbench.config import read_settings
     from cxrbench.leaderboard.entry_files import read_entry
@@ -36,7 +34,7 @@ def show(
     path = find_entry(entry, read_settings({"out": out}).out)
     found = read_entry(path)
     if as_json:
-        console.print_text(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        console.print_json(found.model_dump(mode="json"))
         return
     for section in explain(found, path, _trials(found, path)):
         console.print_section(section.title, section.facts)

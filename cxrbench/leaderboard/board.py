@@ -11,7 +11,7 @@ from cxrbench.evaluation.predictions import of_part, read_predictions
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.consistency import EQUAL
 from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, read_protocol
-from cxrbench.leaderboard.names import attempt_of, suffix
+from cxrbench.leaderboard.names import attempt_of, folder_name
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.verdicts import give_verdicts
 
@@ -45,7 +45,7 @@ class Board:
     @property
     def name(self) -> str:
         """The protocol's name, with the attempt if it is not the first."""
-        return f"{self.protocol.name}{suffix(self.attempt)}"
+        return folder_name(self.protocol, self.attempt)
 
     def rows(self, sort: str = "") -> list[dict[str, Any]]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.

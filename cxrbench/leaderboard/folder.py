@@ -11,7 +11,7 @@ from cxrbench.evaluation.seal import Seals
 from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, write_entry
-from cxrbench.leaderboard.names import suffix
+from cxrbench.leaderboard.names import folder_name, suffix
 from cxrbench.leaderboard.render import write_tables
 from cxrbench.locks import taken
 
@@ -41,7 +41,7 @@ class ProtocolFolder:
     @property
     def name(self) -> str:
         """What the folder is called."""
-        return f"{self.protocol.name}{suffix(self.attempt)}"
+        return folder_name(self.protocol, self.attempt)
 
     @property
     def path(self) -> Path:

@@ -14,11 +14,12 @@ def suffix(attempt: int) -> str:
     return "" if attempt == 1 else f"-{attempt}"
 
 
+def folder_name(protocol: Protocol, attempt: int) -> str:
+    """Return what the folder of an attempt is called."""
+    return f"{protocol.name}{suffix(attempt)}"
+
+
 def attempt_of(folder: str, protocol: Protocol) -> int | None:
     """Return which attempt a folder of that name holds; None if it is not named like one."""
-    found = (
-        re.fullmatch(r"(?:-([2-9]|[1-9]\d+))?", folder.removeprefix(protocol.name))
-        if folder.startswith(protocol.name)
-        else None
-    )
+    found = re.fullmatch(rf"{re.escape(protocol.name)}(?:-([2-9]|[1-9]\d+))?", folder)
     return int(found[1] or 1) if found else None

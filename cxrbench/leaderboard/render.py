@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.evaluation.metrics import METRICS
 from cxrbench.files import write_text
 from cxrbench.text import as_cell, as_paragraph
-from cxrbench.text import as_json as json_of
 from cxrbench.text import as_markdown as markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cxrbench.leaderboard.board import Board
@@ -138,11 +137,6 @@ def _csv_cell(value: Any) -> Any:
     """Return numbers as they are, and text that no spreadsheet takes for a formula."""
     text = "; ".join(value) if isinstance(value, list) else value
     return as_cell(text) if isinstance(text, str) else text
-
-
-def as_json(rows: Iterable[Row]) -> str:
-    """Return rows as one JSON list."""
-    return json_of(list(rows))
 
 
 def write_tables(folder: Path, board: Board) -> None:

@@ -12,7 +12,8 @@ from cxrbench.console import print_board
 from cxrbench.data.findings import Audit, Finding
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.entry import ExternalResult
-from cxrbench.leaderboard.render import as_csv, as_json, as_markdown, write_tables
+from cxrbench.leaderboard.render import as_csv, as_markdown, write_tables
+from cxrbench.text import as_json
 
 HOSTILE = [
     "a|b",
