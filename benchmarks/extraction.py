@@ -24,10 +24,10 @@ from cxrbench.execution import open_executor
 from cxrbench.features.extraction import BATCH, CHANNELS, Extraction
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import Weights, weights_option
-from cxrbench.files import seed_from
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 from cxrbench.progress import Silence
+from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from cxrbench.component import Part

@@ -27,7 +27,7 @@ from cxrbench.plugin.host import load_host
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space
-from cxrbench.shards import ShardedArray
+from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 

@@ -15,9 +15,9 @@ from cxrbench.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
-from cxrbench.files import digest
 from cxrbench.one_fold import Listener, Prepared
 from cxrbench.one_recipe import compete
+from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cxrbench.plugin.specs import Backbone
     from cxrbench.progress import Progress
     from cxrbench.recipe import Recipe
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
     Extract = Callable[[Iterable[Extraction]], Underway]
 

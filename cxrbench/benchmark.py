@@ -23,7 +23,6 @@ from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution import open_executor, refuse_inside_worker
-from cxrbench.files import check_writable, home, needing_room
 from cxrbench.leaderboard.attempts import newest_attempt
 from cxrbench.lineup import LineUp, line_up
 from cxrbench.majority import NAME as MAJORITY
@@ -32,7 +31,8 @@ from cxrbench.preparation import extract, extractor, needed_by
 from cxrbench.resumption import entered_meanwhile, open_records, start_over, what_is_finished
 from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, external_datasets, kept_below, list_skipped, read_sources
-from cxrbench.text import all_without_places
+from cxrbench.storage.files import check_writable, home, needing_room
+from cxrbench.storage.safe_text import all_without_places
 from cxrbench.worker_pool import Limits
 from cxrbench.worker_process import memory_can_be_limited
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 
 from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.fields import ComponentText, Count, Hash, Line  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.files import digest
+from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

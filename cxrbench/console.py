@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from cxrbench.text import as_json, as_text
+from cxrbench.storage.safe_text import as_json, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

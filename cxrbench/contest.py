@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.files import digest
 from cxrbench.leaderboard.entry import DatasetFacts, Entry, PartCounts, Status
-from cxrbench.text import without_places
-from cxrbench.versions import all_versions
+from cxrbench.storage.files import digest
+from cxrbench.storage.safe_text import without_places
+from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Failure
     from cxrbench.plugin.specs import Engine
     from cxrbench.recipe import Recipe
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cxrbench.errors import Unavailable
-from cxrbench.files import digest_file, needing_room
-from cxrbench.locks import waited_for
 from cxrbench.origins import Redirects, check_download, scheme_of
+from cxrbench.storage.files import digest_file, needing_room
+from cxrbench.storage.locks import waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

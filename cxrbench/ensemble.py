@@ -10,10 +10,10 @@ import numpy as np
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import of_part
-from cxrbench.files import digest
 from cxrbench.recipe import name_in_table
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.search.threshold import choose_threshold
+from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
-from cxrbench.files import needing_room
+from cxrbench.storage.files import needing_room
 from cxrbench.worker_pool import NO_LIMITS, Limits, WorkerProcesses
 from cxrbench.worker_process import THREADS
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cxrbench.execution import Executor
     from cxrbench.recipe import Recipe
     from cxrbench.selection import Selection
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 def score_external(

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import CxrbenchError, DataError, Unavailable
-from cxrbench.text import all_without_places, as_line, without_places
+from cxrbench.storage.safe_text import all_without_places, as_line, without_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from cxrbench.component import is_place, parse_component
 from cxrbench.errors import ConfigError
-from cxrbench.text import as_line, as_text
+from cxrbench.storage.safe_text import as_line, as_text
 
 LONGEST_NAME = 500
 COMPONENT_NAME = re.compile(r"[A-Za-z0-9]+([-_.][A-Za-z0-9]+)*")

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.cache import SET_ASIDE
-from cxrbench.files import home
-from cxrbench.locks import is_free, taken
 from cxrbench.output import forsaken_folders
+from cxrbench.storage.cache import SET_ASIDE
+from cxrbench.storage.files import home
+from cxrbench.storage.locks import is_free, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ import numpy as np
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.units import unit_of
 from cxrbench.external import keep_external
-from cxrbench.files import digest
 from cxrbench.leaderboard.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result, scored_images
-from cxrbench.versions import all_versions
+from cxrbench.storage.files import digest
+from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

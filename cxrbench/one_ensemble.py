@@ -15,7 +15,7 @@ from cxrbench.external import summarise_external
 from cxrbench.leaderboard.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result
-from cxrbench.versions import all_versions
+from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,12 +12,12 @@ from cxrbench.contest import study_identity
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
 from cxrbench.evaluation.units import Unit, unit_of
-from cxrbench.files import digest, seed_from
 from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space, select_trial
 from cxrbench.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
+from cxrbench.storage.files import digest, seed_from
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.recipe import Recipe
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from cxrbench.locks import is_free
+from cxrbench.storage.locks import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, parse_component, with_relative_paths
 from cxrbench.errors import unknown_name
-from cxrbench.files import digest
 from cxrbench.plugin.host import Spec_co, kind_name
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
+from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.features.extraction import BATCH, smallest_batch
-from cxrbench.files import digest
 from cxrbench.halving import submit_halving
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.search.threshold import choose_threshold
+from cxrbench.storage.files import digest
 from cxrbench.training.regimen import SCORED_AT_ONCE
 from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.halving import Fitted
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.specs import Value
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

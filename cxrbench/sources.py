@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.cache import GIGABYTE, claiming, keep_below
 from cxrbench.data.audit import check_classes
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import DataError
 from cxrbench.leaderboard.skipped import write_skipped
+from cxrbench.storage.cache import GIGABYTE, claiming, keep_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

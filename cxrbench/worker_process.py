@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
 from cxrbench.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
-from cxrbench.files import FULL
 from cxrbench.output import kept_output
+from cxrbench.storage.files import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,9 +13,9 @@ def info() -> None:
     from datetime import UTC, datetime
 
     from cxrbench import console
-    from cxrbench.cache import GIGABYTE, KINDS, items
     from cxrbench.config import read_settings
-    from cxrbench.files import check_writable, home
+    from cxrbench.storage.cache import GIGABYTE, KINDS, items
+    from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
     found = items()
@@ -33,9 +33,9 @@ def info() -> None:
 def clear() -> None:
     """Remove decoded images and features that no running process uses; the next run makes them again."""
     from cxrbench import console
-    from cxrbench.cache import GIGABYTE, items
-    from cxrbench.cache import clear as clear_cache
-    from cxrbench.files import check_writable, home
+    from cxrbench.storage.cache import GIGABYTE, items
+    from cxrbench.storage.cache import clear as clear_cache
+    from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
     gone = clear_cache()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrbench.errors import DataError
-from cxrbench.text import as_line
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -163,9 +163,9 @@ class _Room:
 @contextmanager
 def _room(**flags: Any) -> Iterator[_Room]:
     from cxrbench import config, console
-    from cxrbench.files import check_writable, home
     from cxrbench.plugin.host import load_host
     from cxrbench.sources import kept_below
+    from cxrbench.storage.files import check_writable, home
 
     settings = config.read_settings(flags)
     host = load_host(settings.plugin, settings.blocked)

@@ -12,7 +12,7 @@ from cxrbench.data.label_rates import telling_attributes
 from cxrbench.data.near import thumbnails
 from cxrbench.data.oddities import odd_files
 from cxrbench.errors import DataError
-from cxrbench.text import as_line
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ from cxrbench.data.facts import FileFacts
 from cxrbench.data.groups import numbered, united
 from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.errors import DataError
-from cxrbench.files import digest_each
-from cxrbench.text import as_line
+from cxrbench.storage.files import digest_each
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

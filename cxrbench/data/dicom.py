@@ -15,7 +15,7 @@ from PIL import Image
 
 from cxrbench.data.picture import eight_bits
 from cxrbench.errors import DataError
-from cxrbench.versions import versions_of
+from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -19,9 +19,9 @@ from cxrbench.data.helper import dismiss_helpers
 from cxrbench.data.reasons import reason
 from cxrbench.errors import DataError
 from cxrbench.failures import reason_of
-from cxrbench.files import digest_each, home
-from cxrbench.shards import SHARD_ROWS, ShardedArray
-from cxrbench.text import as_line
+from cxrbench.storage.files import digest_each, home
+from cxrbench.storage.safe_text import as_line
+from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

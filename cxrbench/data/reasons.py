@@ -7,7 +7,7 @@ import re
 import PIL
 
 from cxrbench.errors import DataError
-from cxrbench.text import as_line
+from cxrbench.storage.safe_text import as_line
 
 WORDS = {
     PIL.UnidentifiedImageError: "is no image of a known format",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from cxrbench.component import Component, Part, bind, check_options, parse_component
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
-from cxrbench.files import home
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference
 from cxrbench.plugin.specs import Dataset
-from cxrbench.text import as_line
+from cxrbench.storage.files import home
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

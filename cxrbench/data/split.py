@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.errors import ConfigError
-from cxrbench.files import seed_from
+from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

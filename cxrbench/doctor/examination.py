@@ -11,8 +11,8 @@ from cxrbench.data.source import downloads_folder
 from cxrbench.doctor import machine, packages, parts, places
 from cxrbench.doctor.finding import Finding, guarded
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import home
 from cxrbench.plugin.host import Host, load_host
+from cxrbench.storage.files import home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

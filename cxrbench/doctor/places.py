@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cxrbench.cache import GIGABYTE, items
 from cxrbench.doctor.finding import Finding
 from cxrbench.doctor.machine import existing
 from cxrbench.leftovers import leftovers
+from cxrbench.storage.cache import GIGABYTE, items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import write_text
-from cxrbench.intake import require_regular
-from cxrbench.text import as_line
+from cxrbench.storage.files import write_text
+from cxrbench.storage.json_records import require_regular
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.fields import Name  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.files import write_json
-from cxrbench.intake import read_record
+from cxrbench.storage.files import write_json
+from cxrbench.storage.json_records import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path

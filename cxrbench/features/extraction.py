@@ -13,9 +13,9 @@ import numpy as np
 
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.failures import NotFinite
-from cxrbench.files import digest, home, seed_from
-from cxrbench.shards import SHARD_ROWS, ShardedArray
-from cxrbench.versions import NUMERICAL, versions_of
+from cxrbench.storage.files import digest, home, seed_from
+from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
+from cxrbench.storage.versions import NUMERICAL, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

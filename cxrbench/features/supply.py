@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cxrbench.features.extraction import Extraction
     from cxrbench.features.schedule import Underway
     from cxrbench.plugin.specs import Space, Value
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 class FeaturesMissing(CxrbenchError):

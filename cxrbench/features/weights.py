@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import Unavailable
-from cxrbench.files import digest_file
+from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config import Protocol
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import write_json
-from cxrbench.intake import read_record
 from cxrbench.leaderboard.consistency import contradiction
 from cxrbench.leaderboard.entry import Entry, ExternalResult
 from cxrbench.recipe import stem_of
+from cxrbench.storage.files import write_json
+from cxrbench.storage.json_records import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path

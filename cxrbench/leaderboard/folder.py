@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.seal import Seals
-from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board
 from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, write_entry
 from cxrbench.leaderboard.names import folder_name, suffix
 from cxrbench.leaderboard.render import write_tables
-from cxrbench.locks import taken
+from cxrbench.storage.files import write_json
+from cxrbench.storage.locks import taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

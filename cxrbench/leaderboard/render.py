@@ -7,9 +7,9 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS
-from cxrbench.files import write_text
-from cxrbench.text import as_cell, as_paragraph
-from cxrbench.text import as_markdown as markdown
+from cxrbench.storage.files import write_text
+from cxrbench.storage.safe_text import as_cell, as_paragraph
+from cxrbench.storage.safe_text import as_markdown as markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

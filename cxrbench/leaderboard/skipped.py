@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from cxrbench.files import write_text
-from cxrbench.text import as_cell
+from cxrbench.storage.files import write_text
+from cxrbench.storage.safe_text import as_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from string import Template
 from typing import TYPE_CHECKING, Literal
 
 from cxrbench.errors import ConfigError
-from cxrbench.files import write_text
 from cxrbench.plugin.host import KEBAB_CASE, KINDS, RESERVED, kind_name
+from cxrbench.storage.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

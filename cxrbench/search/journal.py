@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from cxrbench.errors import CxrbenchError, StudyDamaged
-from cxrbench.locks import waited_for
+from cxrbench.storage.locks import waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cxrbench.files import needing_room
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
+from cxrbench.storage.files import needing_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.rows import TrainingRows
 

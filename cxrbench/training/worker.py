@@ -11,8 +11,8 @@ import numpy as np
 
 from cxrbench.errors import PluginError
 from cxrbench.failures import NotFinite
-from cxrbench.files import seed_from
 from cxrbench.plugin.contracts import CrossEntropy, Fold
+from cxrbench.storage.files import seed_from
 from cxrbench.training.regimen import SCORED_AT_ONCE
 from cxrbench.training.rows import TrainingRows, apply_balance
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cxrbench.component import Part
     from cxrbench.plugin.specs import Imbalance, Space, Value
-    from cxrbench.shards import ShardedArray
+    from cxrbench.storage.sharded_array import ShardedArray
     from cxrbench.training.regimen import Regimen
     from cxrbench.training.trainer import Fit
 

@@ -18,7 +18,7 @@ EIO = OSError(5, "Input/output error")
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Put few images into a shard."""
-    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
     monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
 
 

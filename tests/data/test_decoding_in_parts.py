@@ -15,7 +15,7 @@ FEW = 4
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Put few images into a shard."""
-    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
     monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
 
 
@@ -141,7 +141,7 @@ def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has
 def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, monkeypatch, load):
     before = load(images_of(contents), decoding)
     monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW + 1)
-    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW + 1)
+    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW + 1)
     after = load(images_of(contents), decoding)
     assert after.pixels.digest != before.pixels.digest
     assert after.fingerprint == before.fingerprint

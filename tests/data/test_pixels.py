@@ -14,18 +14,18 @@ from cxrbench.data.decode import decode
 from cxrbench.data.pixels import Decoding
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
-from cxrbench.shards import SHARD_ROWS
+from cxrbench.storage.sharded_array import SHARD_ROWS
 
 TWO_AT_ONCE = """
 import sys
 from pathlib import Path
 import numpy as np
-import cxrbench.shards
+import cxrbench.storage.sharded_array
 from cxrbench.data.dataset import catalogue_images, load_dataset
 from cxrbench.data.pixels import Decoding
 from cxrbench.plugin import Images, Record
 
-cxrbench.shards.SHARD_ROWS = 7
+cxrbench.storage.sharded_array.SHARD_ROWS = 7
 folder = Path(sys.argv[1])
 keys = sorted(path.name for path in folder.iterdir())
 records = [Record(key=key, label=row % 2, patient=key) for row, key in enumerate(keys)]

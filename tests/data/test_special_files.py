@@ -20,7 +20,7 @@ from cxrbench.data.decode import decode
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
-from cxrbench.text import as_line
+from cxrbench.storage.safe_text import as_line
 from cxrbench_datasets.folder import load_folder
 
 ODD = {

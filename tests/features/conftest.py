@@ -13,9 +13,9 @@ from cxrbench.config import Protocol
 from cxrbench.data.pixels import Pixels
 from cxrbench.features.extraction import BATCH, Extraction, extract_shard
 from cxrbench.features.weights import Weights
-from cxrbench.files import home
 from cxrbench.plugin import Augmentation, Backbone
 from cxrbench.plugin.host import load_host
+from cxrbench.storage.files import home
 
 PLUGIN = '''
 from pathlib import Path

@@ -14,7 +14,7 @@ from cxrbench.features.extraction import BATCH, count_views, extract_shard, extr
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import Declaration, Plugin
-from cxrbench.shards import SHARD_ROWS
+from cxrbench.storage.sharded_array import SHARD_ROWS
 
 NONE = Weights(name="none")
 TRAINED = Weights(name="imagenet", digest="of the file")

@@ -16,7 +16,7 @@ from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
 from cxrbench.progress import Silence
-from cxrbench.shards import SHARD_ROWS
+from cxrbench.storage.sharded_array import SHARD_ROWS
 
 FEW = BATCH + 8
 ROWS = 4 * FEW + 3

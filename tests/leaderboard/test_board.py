@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from cxrbench.errors import ConfigError, CxrbenchError, DataError
 from cxrbench.evaluation.metrics import METRICS, SORTABLE
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.files import write_json
 from cxrbench.leaderboard.board import Board, read_board, read_boards
 from cxrbench.leaderboard.entry import DatasetFacts, FoldResult
 from cxrbench.leaderboard.entry_files import read_entry, write_entry
 from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.storage.files import write_json
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import write_json
 from cxrbench.leaderboard.board import read_board
 from cxrbench.leaderboard.entry import DatasetFacts, PartCounts
 from cxrbench.leaderboard.entry_files import read_entry, write_entry
+from cxrbench.storage.files import write_json
 
 
 @pytest.fixture(scope="module")

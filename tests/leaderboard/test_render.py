@@ -13,7 +13,7 @@ from cxrbench.data.findings import Audit, Finding
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.entry import ExternalResult
 from cxrbench.leaderboard.render import as_csv, as_markdown, write_tables
-from cxrbench.text import as_json
+from cxrbench.storage.safe_text import as_json
 
 HOSTILE = [
     "a|b",

@@ -13,7 +13,7 @@ from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space
-from cxrbench.shards import ShardedArray
+from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 

@@ -9,7 +9,7 @@ import pytest
 
 from cxrbench.component import bind, parse_component
 from cxrbench.plugin.specs import Imbalance
-from cxrbench.shards import ShardedArray
+from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 

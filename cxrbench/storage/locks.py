@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cxrbench.files import needing_room
+from cxrbench.storage.files import needing_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

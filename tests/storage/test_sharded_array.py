@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.shards import SHARD_ROWS, ShardedArray
+from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
 
 FEW = 5
 ROWS = 3 * FEW + 2
@@ -22,11 +22,11 @@ import random
 import sys
 from pathlib import Path
 import numpy as np
-import cxrbench.shards
+import cxrbench.storage.sharded_array
 
-cxrbench.shards.SHARD_ROWS = 64
+cxrbench.storage.sharded_array.SHARD_ROWS = 64
 values = np.load(sys.argv[1])
-array = cxrbench.shards.ShardedArray(folder=Path(sys.argv[2]), rows=len(values), dtype=values.dtype.name)
+array = cxrbench.storage.sharded_array.ShardedArray(folder=Path(sys.argv[2]), rows=len(values), dtype=values.dtype.name)
 order = list(range(array.shards)) * 4
 random.Random(int(sys.argv[3])).shuffle(order)
 print("ready", flush=True)
@@ -42,7 +42,7 @@ import sys
 import time
 from pathlib import Path
 import numpy as np
-from cxrbench.shards import ShardedArray
+from cxrbench.storage.sharded_array import ShardedArray
 
 array = ShardedArray(folder=Path(sys.argv[1]), rows=600, dtype="float32")
 
@@ -60,7 +60,7 @@ array.write(0, blocks())
 @pytest.fixture
 def few(monkeypatch):
     """Put few rows into a shard."""
-    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
 
 
 @pytest.fixture
@@ -370,7 +370,7 @@ def test_a_block_of_another_shape_or_too_many_rows_never_reach_the_next_shard(fr
 
 
 def test_processes_that_write_the_same_array_at_once_end_with_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("cxrbench.shards.SHARD_ROWS", 64)
+    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", 64)
     values = np.random.default_rng(0).normal(size=(64 * 20 + 9, 50)).astype(np.float32)
     np.save(tmp_path / "values.npy", values)
     array = ShardedArray(folder=tmp_path / "array", rows=len(values), dtype="float32")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from cxrbench.failures import log_of, reason_of, with_log
-from cxrbench.text import (
+from cxrbench.storage.safe_text import (
     LONGEST,
     all_without_places,
     as_cell,

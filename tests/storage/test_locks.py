@@ -7,13 +7,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from cxrbench.locks import is_free, taken, waited_for
+from cxrbench.storage.locks import is_free, taken, waited_for
 
 HOLDER = """
 import sys
 import time
 from pathlib import Path
-from cxrbench.locks import waited_for
+from cxrbench.storage.locks import waited_for
 
 with waited_for(Path(sys.argv[1])):
     print("held", flush=True)

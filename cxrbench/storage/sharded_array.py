@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.files import needing_room, write_text
-from cxrbench.locks import waited_for
+from cxrbench.storage.files import needing_room, write_text
+from cxrbench.storage.locks import waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

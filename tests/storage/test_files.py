@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import ConfigError
-from cxrbench.files import check_writable, digest, digest_each, digest_file, home, replacing, seed_from, write_json, write_text
+from cxrbench.storage.files import (
+    check_writable,
+    digest,
+    digest_each,
+    digest_file,
+    home,
+    replacing,
+    seed_from,
+    write_json,
+    write_text,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.files import home, write_json
-from cxrbench.locks import taken, waited_for
+from cxrbench.storage.files import home, write_json
+from cxrbench.storage.locks import taken, waited_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from cxrbench.cache import claiming, clear, items, keep_below
+from cxrbench.storage.cache import claiming, clear, items, keep_below
 
 BLOCK = 64 * 1024
 
 HOLDER = """
 import sys
 from pathlib import Path
-from cxrbench.cache import claiming
+from cxrbench.storage.cache import claiming
 
 with claiming() as claim:
     claim([Path(path) for path in sys.argv[1:]])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.text import as_line
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
