@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import machine
 import numpy as np
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.data.pixels import Pixels
 from cxrbench.execution import open_executor
 from cxrbench.features.extraction import BATCH, CHANNELS, Extraction
@@ -30,7 +30,7 @@ from cxrbench.progress import Silence
 from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
-    from cxrbench.component import Part
+    from cxrbench.config.component import Part
     from cxrbench.execution import Executor
 
 SIZE = 224

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import machine
 import numpy as np
 
-from cxrbench.component import bind, parse_component
-from cxrbench.config import Settings
+from cxrbench.config.component import bind, parse_component
+from cxrbench.config.settings import Settings
 from cxrbench.execution import open_executor
 from cxrbench.plugin import Engine, Imbalance
 from cxrbench.plugin.host import load_host
@@ -114,7 +114,7 @@ def search(job: HeadJob, executor: Executor, trials: int, journal: Path) -> list
 
 
 def _generation() -> int:
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
 
     return int(Protocol.model_fields["generation"].default)
 

@@ -19,7 +19,7 @@ import machine
 import numpy as np
 from overhead import job_on, search
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.data.pixels import Pixels
 from cxrbench.execution import open_executor
 from cxrbench.features.extraction import Extraction

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import machine
 import numpy as np
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.data.decode import decode
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.features.weights import weights_option

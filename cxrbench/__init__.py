@@ -62,7 +62,7 @@ def run(**settings: Any) -> Board:
         CxrbenchError: with a message that says what was wrong and what to do.
     """
     from cxrbench import benchmark
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
     from cxrbench.progress import Silence
 

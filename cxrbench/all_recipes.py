@@ -22,8 +22,9 @@ from cxrbench.storage.files import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cxrbench.component import Part
-    from cxrbench.config import Protocol
+    from cxrbench.config.component import Part
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
     from cxrbench.data.pixels import Pixels
     from cxrbench.downloads import Downloader
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Backbone
     from cxrbench.progress import Progress
-    from cxrbench.recipe import Recipe
     from cxrbench.storage.sharded_array import ShardedArray
 
     Extract = Callable[[Iterable[Extraction]], Underway]

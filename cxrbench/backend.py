@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config import Precision
+    from cxrbench.config.values import Precision
 
     Array = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Audience, Entering, enter_all
-from cxrbench.component import with_relative_paths
-from cxrbench.config import Protocol
+from cxrbench.config.component import with_relative_paths
+from cxrbench.config.protocol import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts
 from cxrbench.data.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cxrbench.all_recipes import Needed
-    from cxrbench.component import Part
-    from cxrbench.config import Settings
+    from cxrbench.config.component import Part
+    from cxrbench.config.settings import Settings
     from cxrbench.data.dataset import Catalogue
     from cxrbench.execution import Executor
     from cxrbench.leaderboard.board import Board

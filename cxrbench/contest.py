@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.component import Part
-    from cxrbench.config import Protocol
+    from cxrbench.config.component import Part
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
     from cxrbench.data.audit import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.contracts import Failure
     from cxrbench.plugin.specs import Engine
-    from cxrbench.recipe import Recipe
     from cxrbench.storage.sharded_array import ShardedArray
 
 

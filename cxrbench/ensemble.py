@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import of_part
-from cxrbench.recipe import name_in_table
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.search.threshold import choose_threshold
 from cxrbench.storage.files import digest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Part, Scored
     from cxrbench.leaderboard.entry import Entry
 

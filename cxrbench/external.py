@@ -17,12 +17,12 @@ from cxrbench.selection import halved_scoring, submit_scoring
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest, External
     from cxrbench.evaluation.predictions import Scored
     from cxrbench.evaluation.summary import Summary
     from cxrbench.execution import Executor
-    from cxrbench.recipe import Recipe
     from cxrbench.selection import Selection
     from cxrbench.storage.sharded_array import ShardedArray
 

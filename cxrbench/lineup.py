@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from cxrbench.component import check_options, parse_component
-from cxrbench.config import DEFAULT_BACKBONES
+from cxrbench.config.component import check_options, parse_component
+from cxrbench.config.recipe import Recipe, expand, grid, is_pattern
+from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.features.extraction import CHANNELS, count_views
 from cxrbench.features.weights import are_here
 from cxrbench.plugin.host import Plugin
 from cxrbench.plugin.specs import Backbone, Spec
-from cxrbench.recipe import Recipe, expand, grid, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cxrbench.component import Part
-    from cxrbench.config import Settings
+    from cxrbench.config.component import Part
+    from cxrbench.config.settings import Settings
     from cxrbench.downloads import Downloader
     from cxrbench.plugin.host import Host
 

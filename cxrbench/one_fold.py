@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from cxrbench.features.supply import Supply
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
-    from cxrbench.recipe import Recipe
     from cxrbench.storage.sharded_array import ShardedArray
 
 

@@ -21,11 +21,11 @@ from cxrbench.selection import halved_features
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
     from cxrbench.execution import Executor
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.one_fold import Listener
-    from cxrbench.recipe import Recipe
     from cxrbench.search.record import StudyRecord
 
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.all_recipes import Needed
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
     from cxrbench.downloads import Downloader
     from cxrbench.execution import Executor
     from cxrbench.features.extraction import Extraction
     from cxrbench.progress import Progress
-    from cxrbench.recipe import Recipe
     from cxrbench.sources import Sources
 
 

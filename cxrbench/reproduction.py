@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench import benchmark
-from cxrbench.component import parse_component
-from cxrbench.config import Settings, read_settings
+from cxrbench.config.component import parse_component
+from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.source import downloads_folder, find_dataset, read_images
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, NothingFinished

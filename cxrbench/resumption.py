@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from cxrbench.all_recipes import Needed
-    from cxrbench.component import Part
+    from cxrbench.config.component import Part
+    from cxrbench.config.recipe import Recipe
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.progress import Progress
-    from cxrbench.recipe import Recipe
     from cxrbench.search.database import Database
     from cxrbench.sources import Sources
 

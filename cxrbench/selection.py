@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.execution import Executor
     from cxrbench.halving import Fitted
     from cxrbench.plugin.contracts import Trial

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from cxrbench.component import Part
-    from cxrbench.config import Settings
+    from cxrbench.config.component import Part
+    from cxrbench.config.settings import Settings
     from cxrbench.downloads import Downloader
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from cxrbench.config import Protocol
+from cxrbench.config.protocol import Protocol
 from cxrbench.ensemble import Ensemble, best_of, candidates, choose, greedy, mean_of, stack
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics

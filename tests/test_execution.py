@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from cxrbench.component import parse_component
+from cxrbench.config.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.execution import ThisProcess, open_executor
 from cxrbench.failures import kind_of, log_of, reason_of

@@ -13,7 +13,7 @@ def info() -> None:
     from datetime import UTC, datetime
 
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.storage.cache import GIGABYTE, KINDS, items
     from cxrbench.storage.files import check_writable, home
 

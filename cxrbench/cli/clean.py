@@ -19,7 +19,7 @@ def clean(out: Out = None, dry_run: DryRun = False) -> None:
     What a run that still goes on uses stays, too. To be rid of decoded images and features: cxrbench cache clear.
     """
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.leftovers import leftovers, remove
 
     found = leftovers(read_settings({"out": out}).out)

@@ -29,11 +29,11 @@ def compare(
     from dataclasses import asdict
 
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.recipe import name_in_table
+    from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.comparison import compare as compare_entries
     from cxrbench.leaderboard.comparison import find_pair
-    from cxrbench.recipe import name_in_table
 
     names = [name_in_table(text) for text in (first, second)]
     found = [

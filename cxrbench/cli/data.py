@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from cxrbench.config import Settings, SplitName
+    from cxrbench.config.settings import Settings
+    from cxrbench.config.values import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.findings import Audit, Finding
     from cxrbench.data.split import Split
@@ -162,12 +163,13 @@ class _Room:
 
 @contextmanager
 def _room(**flags: Any) -> Iterator[_Room]:
-    from cxrbench import config, console
+    from cxrbench import console
+    from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
     from cxrbench.sources import kept_below
     from cxrbench.storage.files import check_writable, home
 
-    settings = config.read_settings(flags)
+    settings = read_settings(flags)
     host = load_host(settings.plugin, settings.blocked)
     check_writable(home(), "CXRBENCH_HOME")
     with console.ConsoleProgress() as progress, kept_below(settings.cache_gb, progress) as claim:

@@ -38,7 +38,7 @@ def ensemble(
 ) -> None:
     """Enter the mean of several entries' scores, chosen on their stored validation scores; nothing is trained."""
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.ensemble import Ensemble, candidates
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.folder import ProtocolFolder

@@ -19,7 +19,7 @@ def leaderboard(
 ) -> None:
     """Print the leaderboards below a folder, one protocol after the other."""
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.render import as_csv, as_markdown

@@ -128,10 +128,10 @@ def run(
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
     from cxrbench import benchmark, console
-    from cxrbench import config as configuration
+    from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
 
-    settings = configuration.read_settings(flags, config)
+    settings = read_settings(flags, config)
     host = load_host(settings.plugin, settings.blocked)
     try:
         with interruptible(), console.ConsoleProgress() as progress:

@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Explain an entry: what it came to and how, or why it failed and what to do."""
     from cxrbench import console
-    from cxrbench.config import read_settings
+    from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.entry_files import read_entry
     from cxrbench.leaderboard.explain import explain
     from cxrbench.leaderboard.lookup import find_entry

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Component, Part, bind, check_options, parse_component
+from cxrbench.config.component import Component, Part, bind, check_options, parse_component
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.plugin.contracts import Images
 from cxrbench.plugin.references import Reference

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config import SplitName
+    from cxrbench.config.values import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.plugin.contracts import Record
 

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.config import Settings, read_settings
+from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.source import downloads_folder
 from cxrbench.doctor import machine, packages, parts, places
 from cxrbench.doctor.finding import Finding, guarded

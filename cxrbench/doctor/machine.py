@@ -14,7 +14,7 @@ from cxrbench.doctor.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cxrbench.config import Settings
+    from cxrbench.config.settings import Settings
 
 GIGABYTE = 10**9
 WORKER = 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Component, bind
-from cxrbench.config import DEFAULT_BACKBONES
+from cxrbench.config.component import Component, bind
+from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.doctor.finding import Finding
 from cxrbench.downloads import Downloader
 from cxrbench.errors import PluginError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cxrbench.config import Settings
+    from cxrbench.config.settings import Settings
     from cxrbench.doctor.packages import Child
     from cxrbench.plugin.host import Host
 
@@ -24,7 +24,7 @@ FACTORIES = """
 import json, os, sys
 from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from cxrbench.component import Component, bind
+from cxrbench.config.component import Component, bind
 from cxrbench.errors import MissingRequirement
 from cxrbench.plugin.host import KINDS, load_host
 settings = json.loads(sys.argv[1])

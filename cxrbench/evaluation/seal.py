@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from cxrbench.config.fields import Name  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.errors import CxrbenchError
-from cxrbench.fields import Name  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.component import Part
-    from cxrbench.config import Precision, Protocol
+    from cxrbench.config.component import Part
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.values import Precision
     from cxrbench.data.pixels import Pixels
     from cxrbench.features.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone

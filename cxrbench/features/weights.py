@@ -11,7 +11,7 @@ from cxrbench.storage.files import digest_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cxrbench.component import Part
+    from cxrbench.config.component import Part
     from cxrbench.downloads import Downloader
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.specs import Backbone

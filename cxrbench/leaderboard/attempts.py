@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.search.database import Database
 
 

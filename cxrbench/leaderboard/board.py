@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.entry import Entry, ExternalResult
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cxrbench.config import ExternalName, Protocol  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RelativePath
+from cxrbench.config.protocol import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.values import ExternalName  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.data.findings import Audit
-from cxrbench.fields import ComponentText, Count, Hash, Line, Name, RelativePath
 from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
 
 Status = Literal["complete", "failed", "unavailable"]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
 
 
 def suffix(attempt: int) -> str:

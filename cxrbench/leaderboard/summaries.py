@@ -9,7 +9,7 @@ from cxrbench.evaluation.summary import summarise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.summary import Summary
     from cxrbench.evaluation.units import Unit
 

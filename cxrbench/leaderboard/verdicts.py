@@ -11,7 +11,7 @@ from cxrbench.evaluation.ranking import resample, standings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cxrbench.config import Protocol
+    from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.ranking import Resampled
     from cxrbench.evaluation.units import Unit
     from cxrbench.leaderboard.entry import Entry

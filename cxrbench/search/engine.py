@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Part, bind, check_options, parse_component, with_relative_paths
+from cxrbench.config.component import Part, bind, check_options, parse_component, with_relative_paths
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.study import search_space
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cxrbench.config import Pruning
+    from cxrbench.config.values import Pruning
     from cxrbench.plugin.contracts import Trial
 
 ENOUGH = 10

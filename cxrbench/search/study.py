@@ -21,7 +21,7 @@ from cxrbench.training.worker import HeadJob, TrialResult, train_trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cxrbench.config import Pruning
+    from cxrbench.config.values import Pruning
     from cxrbench.execution import Executor
     from cxrbench.plugin.contracts import Proposer
     from cxrbench.plugin.specs import Parameter, Space, Value

@@ -10,7 +10,7 @@ import sys
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.component import check_options
+from cxrbench.config.component import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED

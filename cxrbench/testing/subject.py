@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.component import bind, check_options, parse_component
+from cxrbench.config.component import bind, check_options, parse_component
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import module_name_of
@@ -16,7 +16,7 @@ from cxrbench.testing.check import NotCheckable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cxrbench.component import Part
+    from cxrbench.config.component import Part
     from cxrbench.plugin.host import Host, Plugin
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.component import Part
+    from cxrbench.config.component import Part
     from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
     from cxrbench.training.regimen import Regimen

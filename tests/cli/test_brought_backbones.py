@@ -7,11 +7,11 @@ import hashlib
 import keras
 import pytest
 
+from cxrbench.config.recipe import expand
 from cxrbench.downloads import Downloader
 from cxrbench.features.weights import are_here, get_weights
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone
-from cxrbench.recipe import expand
 
 SHORT = (
     *("--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 0),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.config import Settings
+from cxrbench.config.settings import Settings
 from cxrbench.doctor.machine import WORKER, memory
 from cxrbench.doctor.places import cached, writable
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cxrbench.component import bind, parse_component
-from cxrbench.config import Protocol
+from cxrbench.config.component import bind, parse_component
+from cxrbench.config.protocol import Protocol
 from cxrbench.data.pixels import Pixels
 from cxrbench.features.extraction import BATCH, Extraction, extract_shard
 from cxrbench.features.weights import Weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.plugin import Backbone
 
 SIZE = 64

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.component import bind
+from cxrbench.config.component import bind
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.failures import NotFinite, kind_of, reason_of
 from cxrbench.features.extraction import BATCH, count_views, extract_shard, extractions

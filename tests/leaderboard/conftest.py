@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from cxrbench.config import Protocol
+from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.predictions import Scored, write_predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board

@@ -15,8 +15,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cxrbench.cli.app import main
-from cxrbench.config import Protocol
-from cxrbench.recipe import stem_of
+from cxrbench.config.protocol import Protocol
+from cxrbench.config.recipe import stem_of
 
 ESCAPES = "\x1b[2J\x1b]8;;http://evil.example\x07click\x1b]8;;\x07"
 BIDI = "\u202egnp.exe\u2066"

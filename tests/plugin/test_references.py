@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.errors import PluginError
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.references import Reference

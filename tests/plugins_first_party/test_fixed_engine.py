@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.errors import ConfigError
 from cxrbench.plugin import Float, Trial
 from cxrbench.plugin.specs import Engine

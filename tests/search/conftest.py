@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cxrbench.component import Component, bind, parse_component
+from cxrbench.config.component import Component, bind, parse_component
 from cxrbench.execution import ThisProcess
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cxrbench.config import Protocol
+from cxrbench.config.protocol import Protocol
 from cxrbench.execution import ThisProcess
 from cxrbench.plugin import Trial
 from cxrbench.search.study import StudyGivenUp

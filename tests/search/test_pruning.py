@@ -95,7 +95,7 @@ def test_a_pruned_study_is_resumed_to_the_same_trials(make_study, search):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
 def test_every_sampler_goes_on_after_pruned_trials(host, sampler):
-    from cxrbench.component import bind, parse_component
+    from cxrbench.config.component import bind, parse_component
     from cxrbench.plugin.specs import Engine
     from cxrbench.search.study import search_space
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.component import Component, bind
+from cxrbench.config.component import Component, bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.execution import ThisProcess

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cxrbench.component import bind, parse_component
+from cxrbench.config.component import bind, parse_component
 from cxrbench.plugin.specs import Imbalance
 from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.training.regimen import Regimen

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.component import Component, bind, parse_component
+from cxrbench.config.component import Component, bind, parse_component
+from cxrbench.config.recipe import Recipe, expand, grid, is_pattern
 from cxrbench.errors import UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
-from cxrbench.recipe import Recipe, expand, grid, is_pattern
 
 PLUGINS = Path(__file__).parent / "plugins"
 CONTROLS = ["control-border", "control-intensity", "control-thumbnail"]

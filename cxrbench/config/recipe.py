@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cxrbench.component import Component, Part, bind, parse_component, with_relative_paths
+from cxrbench.config.component import Component, Part, bind, parse_component, with_relative_paths
 from cxrbench.errors import unknown_name
 from cxrbench.plugin.host import Spec_co, kind_name
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance

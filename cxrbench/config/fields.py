@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from cxrbench.component import is_place, parse_component
+from cxrbench.config.component import is_place, parse_component
 from cxrbench.errors import ConfigError
 from cxrbench.storage.safe_text import as_line, as_text
 

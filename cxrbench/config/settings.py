@@ -1,42 +1,34 @@
-"""What a run is asked to do (Settings) and what must be equal for two recipes to be comparable (Protocol)."""
+"""What a run is asked to do: flags, environment, TOML file, preset and defaults."""
 
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cxrbench.config.values import (
+    EXTERNAL_NAME,
+    Metric,
+    OpenShare,
+    Precision,
+    Pruning,
+    Resize,
+    SplitName,
+    ThresholdPolicy,
+)
 from cxrbench.errors import ConfigError, unknown_name
-from cxrbench.fields import ComponentText, Count, Hash, Line  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
-OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Precision = Literal["float32", "bfloat16"]
-SplitName = Literal["official", "grouped", "paper"]
-Resize = Literal["stretch", "pad"]
-THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")
-EXTERNAL_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
-ExternalName = Annotated[str, Field(max_length=100, pattern=rf"^{EXTERNAL_NAME.pattern}$")]
-"""What a further test set is called; a folder is, too."""
 ENVIRONMENT_PREFIX = "CXRBENCH_"
 LEAST_MEMORY = 10**9
 CONFIG_FILE = Path("cxrbench.toml")
-
-
-def _threshold_policy(text: str) -> str:
-    if not THRESHOLD_POLICY.fullmatch(text):
-        raise ValueError("must be one of max-f1, max-accuracy, youden, recall>=R, fixed=T (R and T in 0..1), search")
-    return text
 
 
 def _named(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -69,15 +61,13 @@ Named = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValid
 MemorySize = Annotated[ByteSize, AfterValidator(_enough_memory)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
-Pruning = Literal["none", "median", "halving"]
-ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 
 
 def read_preset(name: str) -> dict[str, Any]:
     """Return the settings of a preset that comes along, nothing for ""; raise UnknownName if there is none of that name."""
     if not name:
         return {}
-    folder = resources.files("cxrbench") / "presets"
+    folder = resources.files("cxrbench.config") / "presets"
     known = {file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")}
     if name not in known:
         raise unknown_name("preset", name, known)
@@ -222,52 +212,3 @@ def _explain(problem: Any) -> str:
         return f"unknown setting {name!r}; cxrbench run --help lists them"
     reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"--{name} {problem['input']}: {reason}"
-
-
-class Protocol(BaseModel):
-    """Everything that must be equal for two recipes to be comparable."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    schema_version: Literal[2] = 2
-    dataset: Line
-    fingerprint: Hash
-    notice: Line = ""
-    split: SplitName
-    folds: int = Field(default=1, ge=1, le=20)
-    image_size: int = Field(ge=1, le=10_000)
-    resize: Resize
-    precision: Precision = "float32"
-    seed: Count
-    seeds: int = Field(default=1, ge=1, le=100)
-    engine: ComponentText
-    trials: Count
-    generation: Count = 6
-    metric: Metric
-    threshold: ThresholdPolicy
-    also_at: tuple[OpenShare, ...] = ()
-    prevalence: float = Field(default=0.1, gt=0, lt=1)
-    epochs: Count
-    batch_size: Count
-    patience: Count
-    pruning: Pruning = "none"
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is permitted and unwise."""
-        if self.threshold == "search" and self.metric == "auc":
-            return (
-                "the AUC does not depend on the searched threshold, which is therefore a matter of chance: use --metric f1",
-            )
-        return ()
-
-    @property
-    def name(self) -> str:
-        """A readable name that no other protocol has."""
-        dataset = re.sub(r"[^A-Za-z0-9_]+", "-", self.dataset).strip("-") or "data"
-        return f"{dataset[:60]}-{self.split}-{digest(self.model_dump())[:8]}"
-
-    @property
-    def study_identity(self) -> str:
-        """What a study depends on: not the budget, so that a larger one adds trials to it, and nothing that comes after it."""
-        return digest(self.model_dump(exclude={"trials", "dataset", "notice", "seeds", "also_at", "prevalence"}))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import cxrbench
 from cxrbench.cli.run import run
-from cxrbench.config import Protocol, Settings, read_settings
+from cxrbench.config.protocol import Protocol
+from cxrbench.config.settings import Settings, read_settings
 from cxrbench.errors import ConfigError
 
 PROTOCOL = Protocol(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.config import read_settings
+from cxrbench.config.settings import read_settings
 from cxrbench.errors import ConfigError
 
 
