@@ -20,18 +20,18 @@ import numpy as np
 
 from cxrbench.config.component import bind, parse_component
 from cxrbench.data.pixels import Pixels
-from cxrbench.execution import open_executor
+from cxrbench.execution.executor import open_executor
+from cxrbench.execution.progress import Silence
 from cxrbench.features.extraction import BATCH, CHANNELS, Extraction
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import Weights, weights_option
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
-from cxrbench.progress import Silence
 from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from cxrbench.config.component import Part
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
 
 SIZE = 224
 SHAPE = (SIZE, SIZE, CHANNELS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
 
 SIDE = 2048
 

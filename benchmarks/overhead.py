@@ -21,7 +21,7 @@ import numpy as np
 
 from cxrbench.config.component import bind, parse_component
 from cxrbench.config.settings import Settings
-from cxrbench.execution import open_executor
+from cxrbench.execution.executor import open_executor
 from cxrbench.plugin import Engine, Imbalance
 from cxrbench.plugin.host import load_host
 from cxrbench.search.engine import build_engine
@@ -32,7 +32,7 @@ from cxrbench.training.regimen import Regimen
 from cxrbench.training.worker import HeadJob
 
 if TYPE_CHECKING:
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
     from cxrbench.plugin import Trial
 
 UNITS = 512

@@ -21,13 +21,13 @@ from overhead import job_on, search
 
 from cxrbench.config.component import bind, parse_component
 from cxrbench.data.pixels import Pixels
-from cxrbench.execution import open_executor
+from cxrbench.execution.executor import open_executor
+from cxrbench.execution.progress import Silence
 from cxrbench.features.extraction import Extraction
 from cxrbench.features.schedule import extract_missing
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
-from cxrbench.progress import Silence
 
 SIZE = 32
 

@@ -63,8 +63,8 @@ def run(**settings: Any) -> Board:
     """
     from cxrbench import benchmark
     from cxrbench.config.settings import read_settings
+    from cxrbench.execution.progress import Silence
     from cxrbench.plugin.host import load_host
-    from cxrbench.progress import Silence
 
     resolved = read_settings(settings)
     return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), Silence()).board

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench import errors
 from cxrbench.contest import result_identity
-from cxrbench.failures import kind_of, log_of, reason_of
+from cxrbench.execution.failures import kind_of, log_of, reason_of
 from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.features.supply import OnDemand, Ready, discover_space
 from cxrbench.features.weights import get_weights
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from cxrbench.contest import Contest
     from cxrbench.data.pixels import Pixels
     from cxrbench.downloads import Downloader
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.progress import Progress
     from cxrbench.features.schedule import Underway
     from cxrbench.features.weights import Weights
     from cxrbench.leaderboard.entry import Entry, Status
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Backbone
-    from cxrbench.progress import Progress
     from cxrbench.storage.sharded_array import ShardedArray
 
     Extract = Callable[[Iterable[Extraction]], Underway]

@@ -22,7 +22,9 @@ from cxrbench.data.split import default_split, split_dataset
 from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
 from cxrbench.evaluation.seal import SealedTest
-from cxrbench.execution import open_executor, refuse_inside_worker
+from cxrbench.execution.executor import open_executor, refuse_inside_worker
+from cxrbench.execution.process_pool import Limits
+from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.leaderboard.attempts import newest_attempt
 from cxrbench.lineup import LineUp, line_up
 from cxrbench.majority import NAME as MAJORITY
@@ -33,8 +35,6 @@ from cxrbench.search.engine import find_engine
 from cxrbench.sources import Sources, external_datasets, kept_below, list_skipped, read_sources
 from cxrbench.storage.files import check_writable, home, needing_room
 from cxrbench.storage.safe_text import all_without_places
-from cxrbench.worker_pool import Limits
-from cxrbench.worker_process import memory_can_be_limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from cxrbench.config.component import Part
     from cxrbench.config.settings import Settings
     from cxrbench.data.dataset import Catalogue
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
-    from cxrbench.progress import Progress
     from cxrbench.search.database import Database
 
 

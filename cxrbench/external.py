@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.contest import Contest, External
     from cxrbench.evaluation.predictions import Scored
     from cxrbench.evaluation.summary import Summary
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
     from cxrbench.selection import Selection
     from cxrbench.storage.sharded_array import ShardedArray
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.output import forsaken_folders
+from cxrbench.execution.worker_output import forsaken_folders
 from cxrbench.storage.cache import SET_ASIDE
 from cxrbench.storage.files import home
 from cxrbench.storage.locks import is_free, taken

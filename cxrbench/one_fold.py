@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cxrbench.contest import Contest
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
     from cxrbench.features.supply import Supply
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value

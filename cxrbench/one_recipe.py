@@ -11,8 +11,8 @@ from cxrbench.contest import result_identity
 from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
+from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.external import score_external
-from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.features.supply import FeaturesMissing
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.one_fold import Listener
     from cxrbench.search.record import StudyRecord

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Features, needed_features
+from cxrbench.execution.progress import Silence
 from cxrbench.features.schedule import Underway, extract_missing
-from cxrbench.progress import Silence
 from cxrbench.sources import decode
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
     from cxrbench.downloads import Downloader
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.progress import Progress
     from cxrbench.features.extraction import Extraction
-    from cxrbench.progress import Progress
     from cxrbench.sources import Sources
 
 

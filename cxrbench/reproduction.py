@@ -22,9 +22,9 @@ from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.plugin.host import Host
-    from cxrbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from cxrbench.all_recipes import Needed
     from cxrbench.config.component import Part
     from cxrbench.config.recipe import Recipe
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
-    from cxrbench.progress import Progress
     from cxrbench.search.database import Database
     from cxrbench.sources import Sources
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.execution.retry import submit_halving
 from cxrbench.features.extraction import BATCH, smallest_batch
-from cxrbench.halving import submit_halving
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.search.threshold import choose_threshold
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.execution import Executor
-    from cxrbench.halving import Fitted
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.retry import Fitted
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cxrbench.config.component import Part
     from cxrbench.config.settings import Settings
     from cxrbench.downloads import Downloader
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset
-    from cxrbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

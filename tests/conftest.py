@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from cxrbench.execution.worker import THREADS
 from cxrbench.plugin.host import load_host
-from cxrbench.worker_process import THREADS
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
 LONG = os.environ.get("CXRBENCH_TESTS") == "long"

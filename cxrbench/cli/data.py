@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.findings import Audit, Finding
     from cxrbench.data.split import Split
+    from cxrbench.execution.progress import Progress
     from cxrbench.plugin.contracts import Record
     from cxrbench.plugin.host import Host
-    from cxrbench.progress import Progress
 
 data = typer.Typer(help="Look at a data set before it is used.", no_args_is_help=True)
 

@@ -48,7 +48,7 @@ def check_plugin(
 def _carry_out(planned: Sequence[PlannedCheck]) -> list[CheckResult]:
     """Carry out the checks; what plugins and the libraries below them print is thrown away."""
     from cxrbench.console import ConsoleProgress
-    from cxrbench.output import kept_output
+    from cxrbench.execution.worker_output import kept_output
 
     results = []
     with ConsoleProgress() as progress, TemporaryDirectory() as folder:

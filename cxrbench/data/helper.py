@@ -18,7 +18,7 @@ import numpy as np
 
 from cxrbench.data.facts import FileFacts
 from cxrbench.errors import CxrbenchError, DataError
-from cxrbench.worker_process import THREADS
+from cxrbench.execution.worker import THREADS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from cxrbench.data.facts import FileFacts
 from cxrbench.data.helper import dismiss_helpers
 from cxrbench.data.reasons import reason
 from cxrbench.errors import DataError
-from cxrbench.failures import reason_of
+from cxrbench.execution.failures import reason_of
 from cxrbench.storage.files import digest_each, home
 from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.failures import NotFinite
+from cxrbench.execution.failures import NotFinite
 from cxrbench.storage.files import digest, home, seed_from
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
 from cxrbench.storage.versions import NUMERICAL, versions_of

@@ -10,18 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull
-from cxrbench.failures import kind_of, log_of, reason_of
+from cxrbench.execution.failures import kind_of, log_of, reason_of
+from cxrbench.execution.retry import submit_halving
 from cxrbench.features.extraction import BATCH, Extraction, extract_shard
-from cxrbench.halving import submit_halving
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
     from concurrent.futures import Future
 
-    from cxrbench.execution import Executor
-    from cxrbench.halving import Fitted
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.progress import Progress
+    from cxrbench.execution.retry import Fitted
     from cxrbench.plugin.contracts import Failure
-    from cxrbench.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull, PluginError
 from cxrbench.evaluation.metrics import search_metric
-from cxrbench.failures import TrialsFailed, kind_of, log_of, reason_of
-from cxrbench.halving import Fitted, submit_halving
+from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
+from cxrbench.execution.retry import Fitted, submit_halving
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Float, is_inside, is_searched
 from cxrbench.search.pruning import cut_offs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cxrbench.config.values import Pruning
-    from cxrbench.execution import Executor
+    from cxrbench.execution.executor import Executor
     from cxrbench.plugin.contracts import Proposer
     from cxrbench.plugin.specs import Parameter, Space, Value
     from cxrbench.search.record import StudyRecord

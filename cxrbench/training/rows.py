@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.errors import PluginError
-from cxrbench.failures import NotFinite
+from cxrbench.execution.failures import NotFinite
 from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal
 
 if TYPE_CHECKING:

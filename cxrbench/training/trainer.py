@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.failures import NotFinite
+from cxrbench.execution.failures import NotFinite
 from cxrbench.training.head import Head, head_for
 from cxrbench.training.regimen import SCORED_AT_ONCE
 

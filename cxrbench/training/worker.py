@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import PluginError
-from cxrbench.failures import NotFinite
+from cxrbench.execution.failures import NotFinite
 from cxrbench.plugin.contracts import CrossEntropy, Fold
 from cxrbench.storage.files import seed_from
 from cxrbench.training.regimen import SCORED_AT_ONCE

@@ -9,7 +9,7 @@ import pytest
 
 from cxrbench.config.component import bind
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.failures import NotFinite, kind_of, reason_of
+from cxrbench.execution.failures import NotFinite, kind_of, reason_of
 from cxrbench.features.extraction import BATCH, count_views, extract_shard, extractions
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Backbone

@@ -10,12 +10,12 @@ import pytest
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.pixels import Decoding
 from cxrbench.errors import DiskFull
-from cxrbench.execution import ThisProcess, open_executor
-from cxrbench.failures import Lost
+from cxrbench.execution.executor import ThisProcess, open_executor
+from cxrbench.execution.failures import Lost
+from cxrbench.execution.progress import Silence
 from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
-from cxrbench.progress import Silence
 from cxrbench.storage.sharded_array import SHARD_ROWS
 
 FEW = BATCH + 8

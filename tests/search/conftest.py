@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxrbench.config.component import Component, bind, parse_component
-from cxrbench.execution import ThisProcess
+from cxrbench.execution.executor import ThisProcess
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance
 from cxrbench.search.record import StudyRecord

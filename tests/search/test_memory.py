@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cxrbench.config.protocol import Protocol
-from cxrbench.execution import ThisProcess
+from cxrbench.execution.executor import ThisProcess
 from cxrbench.plugin import Trial
 from cxrbench.search.study import StudyGivenUp
 from cxrbench.selection import freeze, halved_training

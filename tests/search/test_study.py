@@ -12,8 +12,8 @@ import pytest
 from cxrbench.config.component import Component, bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.execution import ThisProcess
-from cxrbench.failures import TookTooLong, kind_of, log_of, with_log
+from cxrbench.execution.executor import ThisProcess
+from cxrbench.execution.failures import TookTooLong, kind_of, log_of, with_log
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord

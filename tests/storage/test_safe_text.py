@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cxrbench.failures import log_of, reason_of, with_log
+from cxrbench.execution.failures import log_of, reason_of, with_log
 from cxrbench.storage.safe_text import (
     LONGEST,
     all_without_places,

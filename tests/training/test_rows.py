@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import PluginError
-from cxrbench.failures import NotFinite
+from cxrbench.execution.failures import NotFinite
 from cxrbench.plugin import Balance, Focal
 from cxrbench.training.rows import apply_balance
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from cxrbench.failures import NotFinite, kind_of
+from cxrbench.execution.failures import NotFinite, kind_of
 from cxrbench.plugin.contracts import CrossEntropy, Focal
 from cxrbench.training.regimen import Regimen
 from cxrbench.training.rows import TrainingRows

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
+from cxrbench.execution.process_pool import NO_LIMITS, Limits, WorkerProcesses
+from cxrbench.execution.worker import THREADS
 from cxrbench.storage.files import needing_room
-from cxrbench.worker_pool import NO_LIMITS, Limits, WorkerProcesses
-from cxrbench.worker_process import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

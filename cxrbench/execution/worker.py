@@ -19,8 +19,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
-from cxrbench.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
-from cxrbench.output import kept_output
+from cxrbench.execution.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
+from cxrbench.execution.worker_output import kept_output
 from cxrbench.storage.files import FULL
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cxrbench.failures import kind_of
+from cxrbench.execution.failures import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

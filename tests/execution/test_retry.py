@@ -8,8 +8,8 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from cxrbench.execution import ThisProcess, open_executor
-from cxrbench.halving import Fitted, submit_halving
+from cxrbench.execution.executor import ThisProcess, open_executor
+from cxrbench.execution.retry import Fitted, submit_halving
 
 
 def call(executor, batch, fits):

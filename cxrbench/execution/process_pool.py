@@ -13,9 +13,9 @@ from itertools import count
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cxrbench.failures import AskedToEnd, Lost, OutOfMemory, crashed, died, took_too_long, with_log
-from cxrbench.output import PoolFolder, processes_of_calls, shorten_outputs, take_output
-from cxrbench.worker_process import Asked, Returned, answer, import_keras, start_worker
+from cxrbench.execution.failures import AskedToEnd, Lost, OutOfMemory, crashed, died, took_too_long, with_log
+from cxrbench.execution.worker import Asked, Returned, answer, import_keras, start_worker
+from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

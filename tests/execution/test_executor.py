@@ -12,11 +12,11 @@ import pytest
 
 from cxrbench.config.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.execution import ThisProcess, open_executor
-from cxrbench.failures import kind_of, log_of, reason_of
+from cxrbench.execution.executor import ThisProcess, open_executor
+from cxrbench.execution.failures import kind_of, log_of, reason_of
+from cxrbench.execution.process_pool import Limits, WorkerProcesses
+from cxrbench.execution.worker import THREADS
 from cxrbench.plugin.references import Reference
-from cxrbench.worker_pool import Limits, WorkerProcesses
-from cxrbench.worker_process import THREADS
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ SCRIPT = """
 import numpy  # a library with threads of its own, loaded before a worker can be told anything
 
 from threadpoolctl import threadpool_info
-from cxrbench.execution import open_executor
+from cxrbench.execution.executor import open_executor
 
 if __name__ == "__main__":
     with open_executor(1) as executor:
@@ -126,7 +126,7 @@ def test_an_exception_in_the_block_ends_the_workers_at_once():
 
 
 def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
-    monkeypatch.setattr("cxrbench.worker_pool.GROWTH", 2**28)
+    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", 2**28)
     with open_executor(1) as executor:
         first = executor.submit(os.getpid).result(60)
         assert executor.submit(os.getpid).result(60) == first
@@ -153,7 +153,7 @@ def test_a_call_that_exits_costs_itself_only(workers):
 
 
 def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
-    monkeypatch.setattr("cxrbench.worker_pool.GROWTH", -1)  # every call replaces the workers
+    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", -1)  # every call replaces the workers
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         executor.submit(os.getpid).result(60)
         executor.submit(time.sleep, 600)
@@ -167,7 +167,7 @@ def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
 
 
 def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):
-    monkeypatch.setattr("cxrbench.worker_pool.start_worker", partial(os._exit, 7))
+    monkeypatch.setattr("cxrbench.execution.process_pool.start_worker", partial(os._exit, 7))
     executor = WorkerProcesses(1)
     calls = [executor.submit(os.getpid) for _ in range(5)]
     assert all("pool" in reason_of(call.exception(60)).lower() for call in calls)
@@ -262,7 +262,7 @@ def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, 
 
 
 def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
-    monkeypatch.setattr("cxrbench.output.LARGEST", 1000)
+    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST", 1000)
     endless = limited.submit(exec, "while True: print('more')")
     assert reason_of(endless.exception(60)) == "took longer than 3 s (--timeout)"
     assert set(log_of(endless.exception())[1:]) <= {"more"}
@@ -314,7 +314,7 @@ def test_a_call_whose_worker_is_asked_to_end_twice_is_a_failure(workers):
 PARENT = """
 import sys, time
 from pathlib import Path
-from cxrbench.execution import open_executor
+from cxrbench.execution.executor import open_executor
 
 CALL = "import os, pathlib, time; pathlib.Path({path!r}).write_text(str(os.getpid())); time.sleep(600)"
 
@@ -359,7 +359,9 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
     ],
 )
 def test_a_failure_keeps_its_kind_on_its_way_from_a_worker(workers, error, kind):
-    code = f"from cxrbench.failures import NotFinite\nfrom cxrbench.errors import DataError, Unavailable\nraise {error}"
+    code = (
+        f"from cxrbench.execution.failures import NotFinite\nfrom cxrbench.errors import DataError, Unavailable\nraise {error}"
+    )
     assert kind_of(workers.submit(exec, code).exception(60)) == kind
 
 

@@ -1,0 +1,1 @@
+"""Where calls run: the executor, worker processes, retries, failures and progress."""
