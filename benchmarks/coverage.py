@@ -17,9 +17,9 @@ from machine import describe
 from scipy.special import expit, logit, ndtr, ndtri
 
 from cxrbench.evaluation.bootstrap import FoldDraws, PatientDraws, bootstrap_values, draw_patients
-from cxrbench.evaluation.comparison import paired_bootstrap, permutation_accuracy
 from cxrbench.evaluation.intervals import effective_patients, interval
 from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.paired_tests import paired_bootstrap, permutation_accuracy
 from cxrbench.evaluation.units import Unit
 
 if TYPE_CHECKING:

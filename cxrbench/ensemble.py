@@ -11,8 +11,8 @@ from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import of_part
+from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.search.study import SEARCHED_THRESHOLD
-from cxrbench.search.threshold import choose_threshold
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_halving
 from cxrbench.features.extraction import BATCH, smallest_batch
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
-from cxrbench.search.threshold import choose_threshold
 from cxrbench.storage.files import digest
 from cxrbench.training.regimen import SCORED_AT_ONCE
 from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images

@@ -9,8 +9,15 @@ import numpy as np
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.comparison import PERMUTATIONS, Comparison, exchange_patients, holm, paired_bootstrap, patient_accuracy
 from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metrics
+from cxrbench.evaluation.paired_tests import (
+    PERMUTATIONS,
+    Comparison,
+    exchange_patients,
+    holm,
+    paired_bootstrap,
+    patient_accuracy,
+)
 from cxrbench.evaluation.units import by_fold, mean_over_folds
 
 if TYPE_CHECKING:

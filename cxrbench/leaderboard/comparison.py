@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
-from cxrbench.evaluation.comparison import delong, mcnemar_exact, one_film_per_patient, permutation_accuracy
 from cxrbench.evaluation.metrics import METRICS
+from cxrbench.evaluation.paired_tests import delong, mcnemar_exact, one_film_per_patient, permutation_accuracy
 from cxrbench.evaluation.ranking import resample
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from cxrbench.errors import DataError
-from cxrbench.evaluation.comparison import permutation_accuracy
+from cxrbench.evaluation.paired_tests import permutation_accuracy
 from cxrbench.evaluation.ranking import resample, standings
 
 

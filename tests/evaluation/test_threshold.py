@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.search.threshold import choose_threshold
+from cxrbench.evaluation.threshold import choose_threshold
 
 FEW_SCORES = st.sampled_from([0.0, 1e-300, 0.1, 0.2, 0.30000000000000004, 0.5, 0.7, 1 - 2**-53, 1.0])
 ANY_SCORE = st.floats(0, 1)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.comparison import (
+from cxrbench.evaluation.metrics import auc, metrics
+from cxrbench.evaluation.paired_tests import (
     delong,
     exchange_patients,
     holm,
@@ -20,7 +21,6 @@ from cxrbench.evaluation.comparison import (
     patient_accuracy,
     permutation_accuracy,
 )
-from cxrbench.evaluation.metrics import auc, metrics
 
 SCORES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1))
 
