@@ -24,10 +24,10 @@ import machine
 import numpy as np
 from PIL import Image
 
+from cxrbench.data.audit.near import BLOCK, CORRELATION, HASH_DISTANCE, SIDE, hashes, near_pairs, standardised, thumbnails
+from cxrbench.data.audit.oddities import NEGATIVE, against_the_typical
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
-from cxrbench.data.near import BLOCK, CORRELATION, HASH_DISTANCE, SIDE, hashes, near_pairs, standardised, thumbnails
-from cxrbench.data.oddities import NEGATIVE, against_the_typical
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.plugin.host import load_host
 

@@ -19,7 +19,7 @@ import machine
 import numpy as np
 
 from cxrbench.config.component import bind, parse_component
-from cxrbench.data.pixels import Pixels
+from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Silence
 from cxrbench.features.extraction import BATCH, CHANNELS, Extraction

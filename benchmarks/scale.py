@@ -20,7 +20,7 @@ import numpy as np
 from overhead import job_on, search
 
 from cxrbench.config.component import bind, parse_component
-from cxrbench.data.pixels import Pixels
+from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Silence
 from cxrbench.features.extraction import Extraction

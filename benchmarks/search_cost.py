@@ -28,7 +28,7 @@ import machine
 import numpy as np
 
 from cxrbench.config.component import bind, parse_component
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.features.weights import weights_option
 from cxrbench.plugin import Backbone

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
-    from cxrbench.data.pixels import Pixels
-    from cxrbench.downloads import Downloader
+    from cxrbench.data.decoding.pixels import Pixels
+    from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.features.schedule import Underway

@@ -15,11 +15,12 @@ from cxrbench.all_recipes import Audience, Entering, enter_all
 from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
 from cxrbench.contest import Contest, External, Learning, dataset_facts
-from cxrbench.data.audit import audit, check_classes
+from cxrbench.data.audit.audit import audit, check_classes
+from cxrbench.data.catalogue import Sources, external_datasets, kept_below, read_sources
 from cxrbench.data.dataset import load_dataset
+from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
-from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
 from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution.executor import open_executor, refuse_inside_worker
@@ -29,10 +30,9 @@ from cxrbench.leaderboard.attempts import newest_attempt
 from cxrbench.lineup import LineUp, line_up
 from cxrbench.majority import NAME as MAJORITY
 from cxrbench.majority import enter_majority
-from cxrbench.preparation import extract, extractor, needed_by
+from cxrbench.preparation import extract, extractor, list_skipped, needed_by
 from cxrbench.resumption import entered_meanwhile, open_records, start_over, what_is_finished
 from cxrbench.search.engine import find_engine
-from cxrbench.sources import Sources, external_datasets, kept_below, list_skipped, read_sources
 from cxrbench.storage.files import check_writable, home, needing_room
 from cxrbench.storage.safe_text import all_without_places
 

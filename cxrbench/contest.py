@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cxrbench.config.component import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.data.audit import Audit
+    from cxrbench.data.audit.audit import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.evaluation.seal import SealedTest

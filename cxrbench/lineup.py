@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.component import Part
     from cxrbench.config.settings import Settings
-    from cxrbench.downloads import Downloader
+    from cxrbench.data.download import Downloader
     from cxrbench.plugin.host import Host
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Features, needed_features
+from cxrbench.data.catalogue import decode
+from cxrbench.errors import DataError
 from cxrbench.execution.progress import Silence
 from cxrbench.features.schedule import Underway, extract_missing
-from cxrbench.sources import decode
+from cxrbench.leaderboard.skipped import write_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     from cxrbench.all_recipes import Needed
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.downloads import Downloader
+    from cxrbench.data.catalogue import Sources
+    from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.features.extraction import Extraction
-    from cxrbench.sources import Sources
+    from cxrbench.leaderboard.folder import ProtocolFolder
 
 
 def needed_by(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:
@@ -61,3 +64,16 @@ def extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Ca
         return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, Silence())
 
     return extract
+
+
+def list_skipped(sources: Sources, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
+    """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
+    for name, catalogue in {"": sources.main, **sources.external}.items():
+        skipped, path = catalogue.skipped(), folder.skipped(name)
+        write_skipped(path, skipped)
+        if not skipped:
+            continue
+        told = f"{len(skipped):,} of {len(catalogue.images.records):,} files{f' of {name}' if name else ''} could not be read"
+        if name and strict:
+            raise DataError(f"--strict-data: {told}; each with its reason: {path}")
+        progress.warn(f"{told} and are left out; each with its reason: {path}")

@@ -13,8 +13,8 @@ import numpy as np
 from cxrbench import benchmark
 from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
+from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, find_dataset, read_images
-from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance

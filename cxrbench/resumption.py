@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from cxrbench.all_recipes import Needed
     from cxrbench.config.component import Part
     from cxrbench.config.recipe import Recipe
+    from cxrbench.data.catalogue import Sources
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.entry import Entry
     from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.search.database import Database
-    from cxrbench.sources import Sources
 
 
 @contextmanager

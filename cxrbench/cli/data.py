@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from cxrbench.config.settings import Settings
     from cxrbench.config.values import SplitName
+    from cxrbench.data.audit.findings import Audit, Finding
     from cxrbench.data.dataset import LoadedDataset
-    from cxrbench.data.findings import Audit, Finding
     from cxrbench.data.split import Split
     from cxrbench.execution.progress import Progress
     from cxrbench.plugin.contracts import Record
@@ -78,7 +78,7 @@ def audit(
     Exits with 3 if a patient or a film is on both sides of the split or in another data set, or a film under two labels.
     """
     from cxrbench import console
-    from cxrbench.data.audit import refuse_leaks
+    from cxrbench.data.audit.audit import refuse_leaks
 
     with _room(
         data=source, split=split, folds=folds, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
@@ -131,7 +131,7 @@ class _Room:
 
     def look(self, others: Sequence[str] = ()) -> _Seen:
         """Load, divide and audit the data set of the settings."""
-        from cxrbench.data.audit import audit as audited
+        from cxrbench.data.audit.audit import audit as audited
         from cxrbench.data.split import default_split, split_dataset
 
         dataset, notice, records = self._load(self.settings.data)
@@ -146,10 +146,10 @@ class _Room:
         return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
+        from cxrbench.data.catalogue import decode, read_catalogue
         from cxrbench.data.dataset import load_dataset
+        from cxrbench.data.download import Downloader
         from cxrbench.data.source import downloads_folder, find_dataset
-        from cxrbench.downloads import Downloader
-        from cxrbench.sources import decode, read_catalogue
 
         found = find_dataset(text, self.host)
         downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
@@ -165,8 +165,8 @@ class _Room:
 def _room(**flags: Any) -> Iterator[_Room]:
     from cxrbench import console
     from cxrbench.config.settings import read_settings
+    from cxrbench.data.catalogue import kept_below
     from cxrbench.plugin.host import load_host
-    from cxrbench.sources import kept_below
     from cxrbench.storage.files import check_writable, home
 
     settings = read_settings(flags)
@@ -189,7 +189,7 @@ def _parts(seen: _Seen) -> list[tuple[str, ...]]:
 
 def _print_audit(seen: _Seen) -> None:
     from cxrbench import console
-    from cxrbench.data.label_rates import label_rates
+    from cxrbench.data.audit.label_rates import label_rates
 
     console.print_facts({**seen.facts(), "groups": len(set(seen.dataset.groups.tolist()))})
     console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.facts import FileFacts
+from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.data.groups import numbered, united
-from cxrbench.data.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.errors import DataError
 from cxrbench.storage.files import digest_each
 from cxrbench.storage.safe_text import as_line

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.component import Component, bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
+from cxrbench.data.download import Downloader
 from cxrbench.doctor.finding import Finding
-from cxrbench.downloads import Downloader
 from cxrbench.errors import PluginError
 from cxrbench.features.weights import are_here
 from cxrbench.plugin.specs import Backbone

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.config.component import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.values import Precision
-    from cxrbench.data.pixels import Pixels
+    from cxrbench.data.decoding.pixels import Pixels
     from cxrbench.features.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone
 

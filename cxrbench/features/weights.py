@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.config.component import Part
-    from cxrbench.downloads import Downloader
+    from cxrbench.data.download import Downloader
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.specs import Backbone
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RelativePath
 from cxrbench.config.protocol import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
 from cxrbench.config.values import ExternalName  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.data.findings import Audit
+from cxrbench.data.audit.findings import Audit
 from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
 
 Status = Literal["complete", "failed", "unavailable"]

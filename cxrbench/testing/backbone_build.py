@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder
-from cxrbench.downloads import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
 from cxrbench.features.extraction import as_features, is_model_of_keras
 from cxrbench.features.weights import get_weights, weights_option

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
+from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, read_images
-from cxrbench.downloads import Downloader
 from cxrbench.errors import CxrbenchError, DataError, PluginError
 from cxrbench.plugin.contracts import Images
 from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from cxrbench.config.recipe import expand
-from cxrbench.downloads import Downloader
+from cxrbench.data.download import Downloader
 from cxrbench.features.weights import are_here, get_weights
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone

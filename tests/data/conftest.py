@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
-from cxrbench.data.pixels import Decoding, Pixels
+from cxrbench.data.decoding.pixels import Decoding, Pixels
 from cxrbench.plugin import Images, Record
 
 

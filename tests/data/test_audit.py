@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cxrbench.data.audit import Audit, audit
+from cxrbench.data.audit.audit import Audit, audit
 from cxrbench.data.split import Split
 from cxrbench.errors import DataError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 from cxrbench.errors import DataError
 
 FEW = 4
@@ -19,7 +19,7 @@ EIO = OSError(5, "Input/output error")
 def few(monkeypatch):
     """Put few images into a shard."""
     monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
-    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cxrbench.data.decode import decode, examine
+from cxrbench.data.decoding.decode import decode, examine
 from cxrbench.errors import DataError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cxrbench.data.dataset import catalogue_images, load_dataset
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 
 FEW = 4
 
@@ -16,7 +16,7 @@ FEW = 4
 def few(monkeypatch):
     """Put few images into a shard."""
     monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
-    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW)
+    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has
 
 def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, monkeypatch, load):
     before = load(images_of(contents), decoding)
-    monkeypatch.setattr("cxrbench.data.pixels.SHARD_ROWS", FEW + 1)
+    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW + 1)
     monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW + 1)
     after = load(images_of(contents), decoding)
     assert after.pixels.digest != before.pixels.digest

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.decode import decode, examine
-from cxrbench.data.dicom import is_dicom
+from cxrbench.data.decoding.decode import decode, examine
+from cxrbench.data.decoding.dicom import is_dicom
 from cxrbench.errors import DataError
 
 SIDE = 64
@@ -268,7 +268,7 @@ WITHOUT_PYDICOM = """
 import sys
 from pathlib import Path
 sys.modules["pydicom"] = None
-from cxrbench.data.decode import examine_anything
+from cxrbench.data.decoding.decode import examine_anything
 from cxrbench.errors import DataError
 try:
     examine_anything(Path(sys.argv[1]).read_bytes(), size=8, resize="stretch")
@@ -293,7 +293,7 @@ def test_what_was_skipped_without_the_package_is_not_skipped_with_it_for_ever(
 
     films, mixed = films_of(3), films_of(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
     before = key(films), key(mixed)
-    monkeypatch.setattr("cxrbench.data.dicom.PACKAGES", ("no-such-package",))
+    monkeypatch.setattr("cxrbench.data.decoding.dicom.PACKAGES", ("no-such-package",))
     after = key(films), key(mixed)
     assert after[0] == before[0]  # nothing else is decoded anew
     assert after[1] != before[1]

@@ -20,8 +20,8 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from cxrbench.data.decode import decode
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.decode import decode
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DataError
 from cxrbench_datasets.folder import load_folder
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbench.data import helper
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding import helper
+from cxrbench.data.decoding.decode import decode
 from cxrbench.errors import CxrbenchError, DataError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")
@@ -99,7 +99,7 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_file(tiff, monkeypatch
 SHORT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-from cxrbench.data.decode import examine_anything
+from cxrbench.data.decoding.decode import examine_anything
 from cxrbench.errors import DataError
 content = Path(sys.argv[1]).read_bytes()
 resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))
@@ -120,7 +120,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cxrbench.data import helper
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 decode(Path(sys.argv[1]), size=8, resize="stretch")
 process = helper._idle.get()
 print(process.pid, flush=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.data.label_rates import LabelRate, age_band, label_rates, telling_attributes
+from cxrbench.data.audit.label_rates import LabelRate, age_band, label_rates, telling_attributes
 
 
 @pytest.fixture

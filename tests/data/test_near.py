@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.data.near import SIDE, hashes, near_pairs, standardised, thumbnails
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.audit.near import SIDE, hashes, near_pairs, standardised, thumbnails
+from cxrbench.data.decoding.pixels import Decoding
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_no_pair_is_lost_between_blocks(films, monkeypatch):
     twice = np.concatenate([films, films[::-1]])
     whole = near_pairs(twice)
     assert len(whole) == 40
-    monkeypatch.setattr("cxrbench.data.near.BLOCK", 7)
+    monkeypatch.setattr("cxrbench.data.audit.near.BLOCK", 7)
     assert np.array_equal(near_pairs(twice), whole)
 
 

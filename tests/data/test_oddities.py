@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbench.data.near import thumbnails
-from cxrbench.data.oddities import odd_files
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.audit.near import thumbnails
+from cxrbench.data.audit.oddities import odd_files
+from cxrbench.data.decoding.pixels import Decoding
 
 CHEST = np.pad(np.full((30, 40), 200, dtype=np.uint8), ((20, 14), (12, 12)))
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base as Tag
 
-from cxrbench.data.decode import decode, examine
+from cxrbench.data.decoding.decode import decode, examine
 from cxrbench.errors import DataError
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
@@ -161,7 +161,7 @@ def test_no_more_than_the_bytes_of_a_bomb_are_taken(tmp_path):
     (tmp_path / "bomb.png").write_bytes(
         b"\x89PNG\r\n\x1a\n" + _ihdr(60_000, 60_000) + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     )
-    program = "import sys; from pathlib import Path; from cxrbench.data.decode import decode; import resource\n" + (
+    program = "import sys; from pathlib import Path; from cxrbench.data.decoding.decode import decode; import resource\n" + (
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: decode(Path(sys.argv[1]), size=8, resize='stretch')\n"
         "except Exception as error: print(error)\n"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.decode import decode
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.decode import decode
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
 from cxrbench.storage.sharded_array import SHARD_ROWS
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import cxrbench.storage.sharded_array
 from cxrbench.data.dataset import catalogue_images, load_dataset
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.plugin import Images, Record
 
 cxrbench.storage.sharded_array.SHARD_ROWS = 7

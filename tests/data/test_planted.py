@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cxrbench.data.audit import audit
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.audit.audit import audit
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import DataError
 from cxrbench.plugin import Images, Record

@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.data.audit import audit
+from cxrbench.data.audit.audit import audit
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
@@ -195,7 +195,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 import numpy, PIL.Image
-from cxrbench.data.decode import decode
+from cxrbench.data.decoding.decode import decode
 from cxrbench.errors import DataError
 os.setgid(65534)
 os.setuid(65534)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cxrbench.data.facts import FileFacts
+from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.errors import ConfigError
 

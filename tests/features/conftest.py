@@ -10,7 +10,7 @@ import pytest
 
 from cxrbench.config.component import bind, parse_component
 from cxrbench.config.protocol import Protocol
-from cxrbench.data.pixels import Pixels
+from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.features.extraction import BATCH, Extraction, extract_shard
 from cxrbench.features.weights import Weights
 from cxrbench.plugin import Augmentation, Backbone

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DiskFull
 from cxrbench.execution.executor import ThisProcess, open_executor
 from cxrbench.execution.failures import Lost

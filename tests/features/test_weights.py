@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from cxrbench.downloads import Downloader
+from cxrbench.data.download import Downloader
 from cxrbench.errors import Unavailable
 from cxrbench.features.weights import Weights, are_here, get_weights, weights_file, weights_option
 

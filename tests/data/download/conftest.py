@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trustme
 
-from cxrbench.downloads import Downloader
+from cxrbench.data.download import Downloader
 
 
 class Server(ThreadingHTTPServer):

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.findings import Finding, examples
+from cxrbench.data.audit.findings import Finding, examples
+from cxrbench.data.audit.near import near_pairs
 from cxrbench.data.groups import differ_within, numbered, repeated
-from cxrbench.data.near import near_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from cxrbench.data.audit.findings import Severity
     from cxrbench.data.dataset import LoadedDataset
-    from cxrbench.data.findings import Severity
     from cxrbench.data.split import Split
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.data.contents import digest_of, digest_of_none, read_content
-from cxrbench.data.decode import DECODER, examine
-from cxrbench.data.dicom import dicom_decoder, is_dicom
-from cxrbench.data.facts import FileFacts
-from cxrbench.data.helper import dismiss_helpers
-from cxrbench.data.reasons import reason
+from cxrbench.data.decoding.contents import digest_of, digest_of_none, read_content
+from cxrbench.data.decoding.decode import DECODER, examine
+from cxrbench.data.decoding.dicom import dicom_decoder, is_dicom
+from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.helper import dismiss_helpers
+from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import DataError
 from cxrbench.execution.failures import reason_of
 from cxrbench.storage.files import digest_each, home

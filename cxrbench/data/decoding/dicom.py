@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from cxrbench.data.picture import eight_bits
+from cxrbench.data.decoding.raster import eight_bits
 from cxrbench.errors import DataError
 from cxrbench.storage.versions import versions_of
 

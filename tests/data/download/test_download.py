@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.downloads import Downloader
 from cxrbench.errors import Unavailable
 from cxrbench.plugin import Download
 from cxrbench.plugin.host import load_host

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.findings import Finding, examples
+from cxrbench.data.audit.findings import Finding, examples
+from cxrbench.data.audit.near import standardised
 from cxrbench.data.groups import numbered
-from cxrbench.data.near import standardised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

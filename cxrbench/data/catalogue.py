@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.audit import check_classes
+from cxrbench.data.audit.audit import check_classes
 from cxrbench.data.dataset import Catalogue, catalogue_images
-from cxrbench.data.pixels import Decoding
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.errors import DataError
-from cxrbench.leaderboard.skipped import write_skipped
 from cxrbench.storage.cache import GIGABYTE, claiming, keep_below
 
 if TYPE_CHECKING:
@@ -22,9 +20,8 @@ if TYPE_CHECKING:
 
     from cxrbench.config.component import Part
     from cxrbench.config.settings import Settings
-    from cxrbench.downloads import Downloader
+    from cxrbench.data.download import Downloader
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset
 
@@ -86,16 +83,3 @@ def read_sources(
     for name, catalogue in others.items():  # and again when it is known which of them can be read
         check_classes(f"--external {name}", np.array([record.label for record in catalogue.images.records]))
     return Sources(main=main, external=others)
-
-
-def list_skipped(sources: Sources, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
-    """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
-    for name, catalogue in {"": sources.main, **sources.external}.items():
-        skipped, path = catalogue.skipped(), folder.skipped(name)
-        write_skipped(path, skipped)
-        if not skipped:
-            continue
-        told = f"{len(skipped):,} of {len(catalogue.images.records):,} files{f' of {name}' if name else ''} could not be read"
-        if name and strict:
-            raise DataError(f"--strict-data: {told}; each with its reason: {path}")
-        progress.warn(f"{told} and are left out; each with its reason: {path}")

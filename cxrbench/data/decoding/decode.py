@@ -9,17 +9,17 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from cxrbench.data.contents import read_file
-from cxrbench.data.dicom import is_dicom, open_dicom
-from cxrbench.data.helper import examine_apart
-from cxrbench.data.picture import examine_opened, examine_picture
-from cxrbench.data.reasons import reason
+from cxrbench.data.decoding.contents import read_file
+from cxrbench.data.decoding.dicom import is_dicom, open_dicom
+from cxrbench.data.decoding.helper import examine_apart
+from cxrbench.data.decoding.raster import examine_opened, examine_picture
+from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import CxrbenchError, DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.data.facts import FileFacts
+    from cxrbench.data.decoding.facts import FileFacts
 
 DECODER = f"pillow-{PIL.__version__} grey-bilinear-4"
 """What the pixels depend on besides the file: part of every cache key."""

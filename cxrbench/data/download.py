@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cxrbench.data.urls import Redirects, check_download, scheme_of
 from cxrbench.errors import Unavailable
-from cxrbench.origins import Redirects, check_download, scheme_of
 from cxrbench.storage.files import digest_file, needing_room
 from cxrbench.storage.locks import waited_for
 

@@ -17,8 +17,8 @@ from PIL.MpoImagePlugin import MpoImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from cxrbench.data.facts import FileFacts
-from cxrbench.data.large import check_size, is_large, reduced
+from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.large import check_size, is_large, reduced
 from cxrbench.errors import DataError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.data.facts import FileFacts
+from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.errors import CxrbenchError, DataError
 from cxrbench.execution.worker import THREADS
 
@@ -110,7 +110,7 @@ def _take() -> subprocess.Popen[bytes]:
     paths = os.pathsep.join(filter(None, sys.path))
     try:
         helper = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cxrbench.data.helper_process"],
+            [sys.executable, "-P", "-m", "cxrbench.data.decoding.helper_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # native code prints what it likes

@@ -16,12 +16,12 @@ def main() -> None:
     """Answer until there is nothing more to read."""
     from PIL import Image
 
-    from cxrbench.data.decode import examine_anything
-    from cxrbench.data.helper import HEADER, LENGTH, READY, read_exactly
+    from cxrbench.data.decoding.decode import examine_anything
+    from cxrbench.data.decoding.helper import HEADER, LENGTH, READY, read_exactly
     from cxrbench.errors import DataError
 
     _limit_memory()
-    Image.MAX_IMAGE_PIXELS = None  # cxrbench.data.large says what is too large
+    Image.MAX_IMAGE_PIXELS = None  # cxrbench.data.decoding.large says what is too large
     asked = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what decoders print is no answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cxrbench.data.picture import box_within_bars
+from cxrbench.data.decoding.raster import box_within_bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.duplicates import copies, shared_patients, shared_with, sides_of
-from cxrbench.data.findings import EXAMPLES, Audit, Finding
-from cxrbench.data.label_rates import telling_attributes
-from cxrbench.data.near import thumbnails
-from cxrbench.data.oddities import odd_files
+from cxrbench.data.audit.duplicates import copies, shared_patients, shared_with, sides_of
+from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding
+from cxrbench.data.audit.label_rates import telling_attributes
+from cxrbench.data.audit.near import thumbnails
+from cxrbench.data.audit.oddities import odd_files
 from cxrbench.errors import DataError
 from cxrbench.storage.safe_text import as_line
 

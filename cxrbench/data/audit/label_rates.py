@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.findings import Finding
+from cxrbench.data.audit.findings import Finding
 from cxrbench.data.groups import numbered
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Find leaks, label conflicts, near-duplicates and odd files in a dataset."""

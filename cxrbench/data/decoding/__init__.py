@@ -1,0 +1,1 @@
+"""Decode image files of any kind into grey squares."""
