@@ -22,14 +22,14 @@ import numpy as np
 from cxrbench.config.component import bind, parse_component
 from cxrbench.config.settings import Settings
 from cxrbench.execution.executor import open_executor
+from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin import Engine, Imbalance
 from cxrbench.plugin.host import load_host
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space
 from cxrbench.storage.sharded_array import ShardedArray
-from cxrbench.training.regimen import Regimen
-from cxrbench.training.worker import HeadJob
 
 if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor

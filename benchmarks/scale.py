@@ -23,9 +23,9 @@ from cxrbench.config.component import bind, parse_component
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Silence
-from cxrbench.features.extraction import Extraction
-from cxrbench.features.schedule import extract_missing
-from cxrbench.features.weights import Weights
+from cxrbench.models.features.extraction import Extraction
+from cxrbench.models.features.schedule import extract_missing
+from cxrbench.models.weights import Weights
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 

@@ -30,7 +30,7 @@ import numpy as np
 from cxrbench.config.component import bind, parse_component
 from cxrbench.data.decoding.decode import decode
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.features.weights import weights_option
+from cxrbench.models.weights import weights_option
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 

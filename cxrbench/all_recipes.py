@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from cxrbench import errors
 from cxrbench.contest import result_identity
 from cxrbench.execution.failures import kind_of, log_of, reason_of
-from cxrbench.features.extraction import CHANNELS, Extraction, clean_view, extractions
-from cxrbench.features.supply import OnDemand, Ready, discover_space
-from cxrbench.features.weights import get_weights
+from cxrbench.models.features.extraction import CHANNELS, Extraction, clean_view, extractions
+from cxrbench.models.features.feature_source import OnDemand, Ready, discover_space
+from cxrbench.models.weights import get_weights
 from cxrbench.one_fold import Listener, Prepared
 from cxrbench.one_recipe import compete
 from cxrbench.storage.files import digest
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.features.schedule import Underway
-    from cxrbench.features.weights import Weights
     from cxrbench.leaderboard.entry import Entry, Status
+    from cxrbench.models.features.schedule import Underway
+    from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Backbone

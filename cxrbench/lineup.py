@@ -9,8 +9,8 @@ from cxrbench.config.component import check_options, parse_component
 from cxrbench.config.recipe import Recipe, expand, grid, is_pattern
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
-from cxrbench.features.extraction import CHANNELS, count_views
-from cxrbench.features.weights import are_here
+from cxrbench.models.features.extraction import CHANNELS, count_views
+from cxrbench.models.weights import are_here
 from cxrbench.plugin.host import Plugin
 from cxrbench.plugin.specs import Backbone, Spec
 

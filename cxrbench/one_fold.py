@@ -13,13 +13,13 @@ from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
+from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space, select_trial
 from cxrbench.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
 from cxrbench.storage.files import digest, seed_from
-from cxrbench.training.regimen import Regimen
-from cxrbench.training.worker import HeadJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
     from cxrbench.execution.executor import Executor
-    from cxrbench.features.supply import Supply
+    from cxrbench.models.features.feature_source import Supply
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray

@@ -13,8 +13,8 @@ from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.external import score_external
-from cxrbench.features.supply import FeaturesMissing
 from cxrbench.leaderboard.summaries import summarise_under
+from cxrbench.models.features.feature_source import FeaturesMissing
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
 from cxrbench.selection import halved_features
 

@@ -8,8 +8,8 @@ from cxrbench.all_recipes import Features, needed_features
 from cxrbench.data.catalogue import decode
 from cxrbench.errors import DataError
 from cxrbench.execution.progress import Silence
-from cxrbench.features.schedule import Underway, extract_missing
 from cxrbench.leaderboard.skipped import write_skipped
+from cxrbench.models.features.schedule import Underway, extract_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.features.extraction import Extraction
     from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.models.features.extraction import Extraction
 
 
 def needed_by(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:

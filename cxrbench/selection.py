@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_halving
-from cxrbench.features.extraction import BATCH, smallest_batch
+from cxrbench.models.features.extraction import BATCH, smallest_batch
+from cxrbench.models.training.configuration import SCORED_AT_ONCE
+from cxrbench.models.training.jobs import FrozenHead, HeadJob, freeze_head, score_images
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.storage.files import digest
-from cxrbench.training.regimen import SCORED_AT_ONCE
-from cxrbench.training.worker import FrozenHead, HeadJob, freeze_head, score_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

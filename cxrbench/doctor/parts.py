@@ -9,7 +9,7 @@ from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
 from cxrbench.doctor.finding import Finding
 from cxrbench.errors import PluginError
-from cxrbench.features.weights import are_here
+from cxrbench.models.weights import are_here
 from cxrbench.plugin.specs import Backbone
 
 if TYPE_CHECKING:

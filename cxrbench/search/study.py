@@ -12,11 +12,11 @@ from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.execution.retry import Fitted, submit_halving
+from cxrbench.models.training.jobs import HeadJob, TrialResult, train_trial
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Float, is_inside, is_searched
 from cxrbench.search.pruning import cut_offs
 from cxrbench.search.record import THRESHOLD
-from cxrbench.training.worker import HeadJob, TrialResult, train_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

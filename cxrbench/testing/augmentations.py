@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.features.extraction import as_augmentation
+from cxrbench.models.features.extraction import as_augmentation
 from cxrbench.testing.check import NotCheckable, checks_of, require
 from cxrbench.testing.films import films
 

@@ -11,8 +11,8 @@ import numpy as np
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
-from cxrbench.features.extraction import as_features, is_model_of_keras
-from cxrbench.features.weights import get_weights, weights_option
+from cxrbench.models.features.extraction import as_features, is_model_of_keras
+from cxrbench.models.weights import get_weights, weights_option
 from cxrbench.testing.check import NotCheckable, require
 from cxrbench.testing.films import films, patterns
 from cxrbench.testing.surroundings import Traces, watched

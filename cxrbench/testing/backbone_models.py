@@ -30,7 +30,7 @@ def _no_traces(subject: Subject) -> None:
 
 def _gradients(subject: Subject) -> None:
     model = _model(second(subject), "it is no keras.Model: its features can be used, but it cannot be fine-tuned")
-    from cxrbench.backend import gradient_sizes
+    from cxrbench.models.backend import gradient_sizes
 
     images = np.repeat(films(2, second(subject).size), CHANNELS, axis=-1)
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from cxrbench.config.recipe import expand
 from cxrbench.data.download import Downloader
-from cxrbench.features.weights import are_here, get_weights
+from cxrbench.models.weights import are_here, get_weights
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.backend import compile_call
+from cxrbench.models.backend import compile_call
 from cxrbench_augmentations import transforms
 
 FACTORIES = (transforms.paper, transforms.gentle, transforms.strong)

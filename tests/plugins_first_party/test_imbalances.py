@@ -160,7 +160,7 @@ def test_focal_chooses_the_loss_and_nothing_else():
 
 
 def test_focal_with_gamma_zero_is_the_cross_entropy(tensorflow_ready):
-    from cxrbench.training.head import Head
+    from cxrbench.models.training.head import Head
 
     generator = np.random.default_rng(4)
     features = (generator.normal(size=(40, 3)) * np.repeat([1, 1000], 20)[:, None]).astype(np.float32)

@@ -9,13 +9,13 @@ import pytest
 
 from cxrbench.config.component import Component, bind, parse_component
 from cxrbench.execution.executor import ThisProcess
+from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space
 from cxrbench.storage.sharded_array import ShardedArray
-from cxrbench.training.regimen import Regimen
-from cxrbench.training.worker import HeadJob
 
 ROWS, WIDTH = 60, 4
 

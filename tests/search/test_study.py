@@ -15,11 +15,11 @@ from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.executor import ThisProcess
 from cxrbench.execution.failures import TookTooLong, kind_of, log_of, with_log
+from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import NoTrialCompleted, StudyGivenUp, search_space, select_trial
-from cxrbench.training.worker import train_trial
 
 GOOD = {"learning_rate": 1e-3, "dropout": 0.2}
 

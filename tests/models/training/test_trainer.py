@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from cxrbench.execution.failures import NotFinite, kind_of
+from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.jobs import freeze_head, score_images, train_trial
+from cxrbench.models.training.rows import TrainingRows
+from cxrbench.models.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
 from cxrbench.plugin.contracts import CrossEntropy, Focal
-from cxrbench.training.regimen import Regimen
-from cxrbench.training.rows import TrainingRows
-from cxrbench.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
-from cxrbench.training.worker import freeze_head, score_images, train_trial
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 

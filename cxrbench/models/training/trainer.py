@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.execution.failures import NotFinite
-from cxrbench.training.head import Head, head_for
-from cxrbench.training.regimen import SCORED_AT_ONCE
+from cxrbench.models.training.configuration import SCORED_AT_ONCE
+from cxrbench.models.training.head import Head, head_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from cxrbench.models.training.configuration import Regimen
+    from cxrbench.models.training.rows import TrainingRows
     from cxrbench.storage.sharded_array import ShardedArray
-    from cxrbench.training.regimen import Regimen
-    from cxrbench.training.rows import TrainingRows
 
 
 class TrainingFailed(NotFinite):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cxrbench.errors import DiskFull
 from cxrbench.execution.failures import kind_of, log_of, reason_of
 from cxrbench.execution.retry import submit_halving
-from cxrbench.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping

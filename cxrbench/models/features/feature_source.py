@@ -10,8 +10,8 @@ from cxrbench.errors import CxrbenchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cxrbench.features.extraction import Extraction
-    from cxrbench.features.schedule import Underway
+    from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.schedule import Underway
     from cxrbench.plugin.specs import Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
 

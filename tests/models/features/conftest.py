@@ -11,8 +11,8 @@ import pytest
 from cxrbench.config.component import bind, parse_component
 from cxrbench.config.protocol import Protocol
 from cxrbench.data.decoding.pixels import Pixels
-from cxrbench.features.extraction import BATCH, Extraction, extract_shard
-from cxrbench.features.weights import Weights
+from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.models.weights import Weights
 from cxrbench.plugin import Augmentation, Backbone
 from cxrbench.plugin.host import load_host
 from cxrbench.storage.files import home

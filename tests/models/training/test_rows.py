@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
+from cxrbench.models.training.rows import apply_balance
 from cxrbench.plugin import Balance, Focal
-from cxrbench.training.rows import apply_balance
 
 IMAGES, TRAIN = 40, np.array([3, 5, 8, 13, 21, 34, 39])
 LABELS = np.array([0, 1, 0, 1, 1, 0, 1])
@@ -82,7 +82,7 @@ def test_any_decision_is_passed_completely_in_any_batch_size(carry_out, indices,
 
 @pytest.mark.parametrize(("values", "sizes"), [(600, [300, 300, 300, 100]), (607, [300, 300, 300, 100]), (1, [4] * 250)])
 def test_blocks_hold_whole_batches_but_the_last(carry_out, monkeypatch, values, sizes):
-    monkeypatch.setattr("cxrbench.training.rows.BLOCK_VALUES", values)
+    monkeypatch.setattr("cxrbench.models.training.rows.BLOCK_VALUES", values)
     rows = carry_out(Balance(indices=np.arange(1000) % 7))
     assert [len(labels) for _, labels, _ in rows.epoch(np.random.default_rng(0), 4)] == sizes
 

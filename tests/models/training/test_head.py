@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from cxrbench.models.training.head import NOISE_LEVELS, UNITS, Head, NoiseDropout, _noise
 from cxrbench.plugin.contracts import CrossEntropy, Focal
-from cxrbench.training.head import NOISE_LEVELS, UNITS, Head, NoiseDropout, _noise
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 

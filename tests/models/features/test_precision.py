@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.backend import compile_features, layers_in
-from cxrbench.features.extraction import _backbone, _built, extract_shard, extractions
-from cxrbench.features.weights import Weights
+from cxrbench.models.backend import compile_features, layers_in
+from cxrbench.models.features.extraction import _backbone, _built, extract_shard, extractions
+from cxrbench.models.weights import Weights
 from cxrbench.plugin.references import load_file
 
 PLUGIN = """

@@ -13,8 +13,8 @@ from cxrbench.errors import DiskFull
 from cxrbench.execution.executor import ThisProcess, open_executor
 from cxrbench.execution.failures import Lost
 from cxrbench.execution.progress import Silence
-from cxrbench.features.extraction import BATCH, smallest_batch
-from cxrbench.features.schedule import Extracted, extract_missing
+from cxrbench.models.features.extraction import BATCH, smallest_batch
+from cxrbench.models.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
 from cxrbench.storage.sharded_array import SHARD_ROWS
 
@@ -274,7 +274,7 @@ def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_f
 @pytest.fixture(scope="module")
 def hungry(parts_of):
     """Make components of a plugin that gets no memory for too many films at once."""
-    return parts_of(Path(__file__).parents[1] / "plugins" / "hungry.py")
+    return parts_of(Path(__file__).parents[2] / "plugins" / "hungry.py")
 
 
 @pytest.mark.parametrize(("fits", "batches"), [(32, [32]), (16, [32, 16]), (8, [32, 16, 8])])

@@ -14,7 +14,7 @@ SIZE = 64
 @pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize("text", ["mobilenet:alpha=0.25,weights=none", "efficientnetb0:weights=none", "random-convnet"])
 def test_features_are_those_of_the_model_to_a_hundred_thousandth(host, text):
-    from cxrbench.backend import compile_features
+    from cxrbench.models.backend import compile_features
 
     component = parse_component(text)
     model = bind(component, host.find(Backbone, component.name)).build(input_shape=(SIZE, SIZE, 3), weights="none", seed=0)
@@ -31,7 +31,7 @@ def test_features_are_those_of_the_model_to_a_hundred_thousandth(host, text):
 def test_compiled_features_are_those_of_the_weights_at_that_time():
     import keras
 
-    from cxrbench.backend import compile_features
+    from cxrbench.models.backend import compile_features
 
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
     films = np.full((3, 2, 2, 1), 2, dtype=np.float32)
@@ -44,7 +44,7 @@ def test_compiled_features_are_those_of_the_weights_at_that_time():
 def test_a_model_that_was_never_called_is_built_first():
     import keras
 
-    from cxrbench.backend import compile_features
+    from cxrbench.models.backend import compile_features
 
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
     assert compile_features(model, (3, 2, 2, 1), 3)(np.ones((3, 2, 2, 1), dtype=np.float32)).tolist() == [[12.0]] * 3

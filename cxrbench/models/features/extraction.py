@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.values import Precision
     from cxrbench.data.decoding.pixels import Pixels
-    from cxrbench.features.weights import Weights
+    from cxrbench.models.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -202,7 +202,7 @@ def _built(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple
 def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:
     """Return a backbone as a function of grey films of `shape`; what is Keras' own is compiled."""
     if is_model_of_keras(built):
-        from cxrbench.backend import compile_features
+        from cxrbench.models.backend import compile_features
 
         return compile_features(built, shape, CHANNELS)
     return lambda films: built(np.repeat(films, CHANNELS, axis=-1))
@@ -212,7 +212,7 @@ def _layers_in(precision: Precision) -> AbstractContextManager[None]:
     """Have Keras layers compute in a precision while a backbone is built; Keras is not imported for the usual one."""
     if precision == "float32" and "keras" not in sys.modules:
         return nullcontext()
-    from cxrbench.backend import layers_in
+    from cxrbench.models.backend import layers_in
 
     return layers_in(precision)
 
@@ -246,7 +246,7 @@ def is_model_of_keras(built: Any) -> bool:
     """Return whether a plugin built something of Keras' own, which can be compiled; Keras is not imported to find out."""
     if "keras" not in sys.modules:
         return False
-    from cxrbench.backend import is_model
+    from cxrbench.models.backend import is_model
 
     return is_model(built)
 
@@ -254,7 +254,7 @@ def is_model_of_keras(built: Any) -> bool:
 def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:
     """Return an augmentation as a function of films of `shape` that draws new numbers at every call."""
     if is_model_of_keras(built):
-        from cxrbench.backend import compile_call
+        from cxrbench.models.backend import compile_call
 
         return compile_call(built, shape, training=True)
     return lambda films: built(films, training=True)

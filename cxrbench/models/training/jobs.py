@@ -11,10 +11,10 @@ import numpy as np
 
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
+from cxrbench.models.training.configuration import SCORED_AT_ONCE
+from cxrbench.models.training.rows import TrainingRows, apply_balance
 from cxrbench.plugin.contracts import CrossEntropy, Fold
 from cxrbench.storage.files import seed_from
-from cxrbench.training.regimen import SCORED_AT_ONCE
-from cxrbench.training.rows import TrainingRows, apply_balance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.component import Part
+    from cxrbench.models.training.configuration import Regimen
+    from cxrbench.models.training.trainer import Fit
     from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
-    from cxrbench.training.regimen import Regimen
-    from cxrbench.training.trainer import Fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,8 @@ def score_images(
     Raises:
         NotFinite: if a score is no number.
     """
-    from cxrbench.training.head import head_for
-    from cxrbench.training.trainer import head_logits, sigmoid
+    from cxrbench.models.training.head import head_for
+    from cxrbench.models.training.trainer import head_logits, sigmoid
 
     scorer = head_for(head.weights[0].shape[0], CrossEntropy(), batch_size)
     scorer.set_weights(list(head.weights))
@@ -126,7 +126,7 @@ def score_images(
 
 
 def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:
-    from cxrbench.training.trainer import fit_head
+    from cxrbench.models.training.trainer import fit_head
 
     options = tuple(sorted((name, params[name]) for name in job.strategy_space if name in params))
     return fit_head(

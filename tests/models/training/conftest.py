@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cxrbench.config.component import bind, parse_component
+from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin.specs import Imbalance
 from cxrbench.storage.sharded_array import ShardedArray
-from cxrbench.training.regimen import Regimen
-from cxrbench.training.worker import HeadJob
 
 ROWS, WIDTH = 80, 4
 

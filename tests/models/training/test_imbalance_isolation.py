@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from cxrbench.errors import PluginError
+from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin.contracts import Fold
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.references import load_file
-from cxrbench.training.worker import train_trial
 
 PARAMS = {"learning_rate": 1e-3, "dropout": 0.2}
 

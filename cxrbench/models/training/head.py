@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from cxrbench.backend import compile_call, compile_steps
+from cxrbench.models.backend import compile_call, compile_steps
 from cxrbench.plugin.contracts import CrossEntropy, Focal
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from cxrbench.data.download import Downloader
 from cxrbench.errors import Unavailable
-from cxrbench.features.weights import Weights, are_here, get_weights, weights_file, weights_option
+from cxrbench.models.weights import Weights, are_here, get_weights, weights_file, weights_option
 
 SHAPE = (64, 64, 3)
 

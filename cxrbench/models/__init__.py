@@ -1,0 +1,1 @@
+"""Backbones, their weights and features, and the training of heads."""
