@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import cxrbench
 
 if TYPE_CHECKING:
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.entry import Entry, Status
+    from cxrbench.leaderboard.store.entry import Entry, Status
     from cxrbench.models.features.schedule import Underway
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import Failure, Trial

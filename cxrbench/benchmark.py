@@ -22,11 +22,11 @@ from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.data.split import default_split, split_dataset
 from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
-from cxrbench.evaluation.seal import SealedTest
 from cxrbench.execution.executor import open_executor, refuse_inside_worker
 from cxrbench.execution.process_pool import Limits
 from cxrbench.execution.worker import memory_can_be_limited
-from cxrbench.leaderboard.attempts import newest_attempt
+from cxrbench.leaderboard.store.attempts import newest_attempt
+from cxrbench.leaderboard.store.test_lock import SealedTest
 from cxrbench.lineup import LineUp, line_up
 from cxrbench.majority import NAME as MAJORITY
 from cxrbench.majority import enter_majority
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.entry import Entry
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
     from cxrbench.search.database import Database

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.leaderboard.entry import DatasetFacts, Entry, PartCounts, Status
+from cxrbench.leaderboard.store.entry import DatasetFacts, Entry, PartCounts, Status
 from cxrbench.storage.files import digest
 from cxrbench.storage.safe_text import without_places
 from cxrbench.storage.versions import all_versions
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cxrbench.data.audit.audit import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
-    from cxrbench.evaluation.seal import SealedTest
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.test_lock import SealedTest
     from cxrbench.plugin.contracts import Failure
     from cxrbench.plugin.specs import Engine
     from cxrbench.storage.sharded_array import ShardedArray

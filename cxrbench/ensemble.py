@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Part, Scored
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
 
     Floats: TypeAlias = NDArray[np.float64]
     Value: TypeAlias = Callable[[Floats], float]

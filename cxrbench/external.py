@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.units import unit_of
-from cxrbench.leaderboard.entry import ExternalResult
+from cxrbench.leaderboard.store.entry import ExternalResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import scored_images
 from cxrbench.selection import halved_scoring, submit_scoring

@@ -9,7 +9,7 @@ import numpy as np
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.units import unit_of
 from cxrbench.external import keep_external
-from cxrbench.leaderboard.entry import Entry, FoldResult
+from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result, scored_images
 from cxrbench.storage.files import digest

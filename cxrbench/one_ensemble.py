@@ -12,7 +12,7 @@ from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import read_predictions, write_predictions
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.external import summarise_external
-from cxrbench.leaderboard.entry import Entry, FoldResult
+from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.one_fold import head_result
 from cxrbench.storage.versions import all_versions
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cxrbench.evaluation.predictions import Scored
-    from cxrbench.leaderboard.entry import DatasetFacts, ExternalResult, HeadResult
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.entry import DatasetFacts, ExternalResult, HeadResult
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
 
     Key = tuple[int, int]
     Externals = Mapping[str, Mapping[str, ExternalResult]]

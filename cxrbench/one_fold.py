@@ -12,7 +12,7 @@ from cxrbench.contest import study_identity
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
 from cxrbench.evaluation.units import Unit, unit_of
-from cxrbench.leaderboard.entry import Confusion, FoldResult, HeadResult
+from cxrbench.leaderboard.store.entry import Confusion, FoldResult, HeadResult
 from cxrbench.models.training.configuration import Regimen
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine

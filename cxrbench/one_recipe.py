@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cxrbench.contest import result_identity
 from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.seal import SealBroken, broken
 from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
 from cxrbench.external import score_external
+from cxrbench.leaderboard.store.test_lock import SealBroken, broken
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.models.features.feature_source import FeaturesMissing
 from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cxrbench.config.recipe import Recipe
     from cxrbench.contest import Contest
     from cxrbench.execution.executor import Executor
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
     from cxrbench.one_fold import Listener
     from cxrbench.search.record import StudyRecord
 

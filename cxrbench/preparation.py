@@ -8,7 +8,7 @@ from cxrbench.all_recipes import Features, needed_features
 from cxrbench.data.catalogue import decode
 from cxrbench.errors import DataError
 from cxrbench.execution.progress import Silence
-from cxrbench.leaderboard.skipped import write_skipped
+from cxrbench.leaderboard.store.skipped import write_skipped
 from cxrbench.models.features.schedule import Underway, extract_missing
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.features.extraction import Extraction
 
 

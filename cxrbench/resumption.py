@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.all_recipes import Features, Unavailable
 from cxrbench.contest import result_identity, study_identity
-from cxrbench.leaderboard.attempts import begin_attempt
+from cxrbench.leaderboard.store.attempts import begin_attempt
 from cxrbench.search.database import open_database
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Sources
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.entry import Entry
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.plugin.specs import Engine
     from cxrbench.search.database import Database
 

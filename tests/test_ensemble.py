@@ -14,9 +14,8 @@ from cxrbench.ensemble import Ensemble, best_of, candidates, choose, greedy, mea
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored, of_part, read_predictions, write_predictions
-from cxrbench.evaluation.seal import SealBroken
 from cxrbench.leaderboard.board import units_of
-from cxrbench.leaderboard.entry import (
+from cxrbench.leaderboard.store.entry import (
     Confusion,
     DatasetFacts,
     Entry,
@@ -25,8 +24,9 @@ from cxrbench.leaderboard.entry import (
     HeadResult,
     PartCounts,
 )
-from cxrbench.leaderboard.entry_files import read_entry
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.store.entry_files import read_entry
+from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.leaderboard.store.test_lock import SealBroken
 from cxrbench.one_ensemble import enter_ensemble
 
 NORMAL, PNEUMONIA = 20, 40

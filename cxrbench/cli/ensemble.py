@@ -41,7 +41,7 @@ def ensemble(
     from cxrbench.config.settings import read_settings
     from cxrbench.ensemble import Ensemble, candidates
     from cxrbench.leaderboard.board import read_boards
-    from cxrbench.leaderboard.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.one_ensemble import enter_ensemble
     from cxrbench.plugin.host import load_host
 

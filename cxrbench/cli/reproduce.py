@@ -31,7 +31,7 @@ def reproduce(
     Exit code 0 if nothing does, 1 if something does.
     """
     from cxrbench import console
-    from cxrbench.leaderboard.entry_files import read_entry
+    from cxrbench.leaderboard.store.entry_files import read_entry
     from cxrbench.plugin.host import load_host
     from cxrbench.reproduction import reproduce as run_again
     from cxrbench.reproduction import require_no_code, settings_of

@@ -11,7 +11,7 @@ import typer
 from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
     from cxrbench.plugin.contracts import Trial
 
 
@@ -27,9 +27,9 @@ def show(
     """Explain an entry: what it came to and how, or why it failed and what to do."""
     from cxrbench import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.leaderboard.entry_files import read_entry
-    from cxrbench.leaderboard.explain import explain
+    from cxrbench.leaderboard.describe import explain
     from cxrbench.leaderboard.lookup import find_entry
+    from cxrbench.leaderboard.store.entry_files import read_entry
 
     path = find_entry(entry, read_settings({"out": out}).out)
     found = read_entry(path)
@@ -42,8 +42,8 @@ def show(
 
 def _trials(entry: Entry, path: Path) -> list[Trial]:
     """Return the trials of an entry's studies as far as their records lie beside its protocol's folder."""
-    from cxrbench.leaderboard.folder import ProtocolFolder
-    from cxrbench.leaderboard.names import attempt_of
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
+    from cxrbench.leaderboard.store.names import attempt_of
     from cxrbench.search.record import read_record
 
     place = path.parent.parent

@@ -9,18 +9,18 @@ from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import of_part, read_predictions
 from cxrbench.evaluation.units import Unit, unit_of
-from cxrbench.leaderboard.consistency import EQUAL
-from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, read_protocol
-from cxrbench.leaderboard.names import attempt_of, folder_name
 from cxrbench.leaderboard.rows import row_of
-from cxrbench.leaderboard.verdicts import give_verdicts
+from cxrbench.leaderboard.standings import give_verdicts
+from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
+from cxrbench.leaderboard.store.names import attempt_of, folder_name
+from cxrbench.leaderboard.store.validation import EQUAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.leaderboard.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.units import Unit
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
 
 COMPARED = (*METRICS, "specificity", "balanced-accuracy", "brier")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import name_in_table, stem_of
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.leaderboard.board import read_boards
-from cxrbench.leaderboard.entry_files import read_entry
+from cxrbench.leaderboard.store.entry_files import read_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.entry import DatasetFacts
+    from cxrbench.leaderboard.store.entry import DatasetFacts
 
     Row = dict[str, Any]
 

@@ -9,8 +9,8 @@ from cxrbench.evaluation.metrics import METRICS, metric_names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.leaderboard.entry import Entry, ExternalResult
-    from cxrbench.leaderboard.verdicts import Verdict
+    from cxrbench.leaderboard.standings import Verdict
+    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 
 def row_of(entry: Entry, verdict: Verdict, external: Mapping[str, ExternalResult | None]) -> dict[str, Any]:

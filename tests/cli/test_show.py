@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.leaderboard.entry_files import read_entry
+from cxrbench.leaderboard.store.entry_files import read_entry
 from cxrbench.reproduction import settings_of
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

@@ -11,8 +11,8 @@ from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.predictions import Scored, write_predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
+from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.one_fold import head_result, unit_of
 
 CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}

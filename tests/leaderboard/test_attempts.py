@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cxrbench.leaderboard.attempts import begin_attempt, newest_attempt
 from cxrbench.leaderboard.board import read_board
-from cxrbench.leaderboard.folder import ProtocolFolder
-from cxrbench.leaderboard.names import attempt_of
+from cxrbench.leaderboard.store.attempts import begin_attempt, newest_attempt
+from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.leaderboard.store.names import attempt_of
 
 
 def begun(out, protocol, attempt):

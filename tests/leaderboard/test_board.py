@@ -12,9 +12,9 @@ from cxrbench.errors import ConfigError, CxrbenchError, DataError
 from cxrbench.evaluation.metrics import METRICS, SORTABLE
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.board import Board, read_board, read_boards
-from cxrbench.leaderboard.entry import DatasetFacts, FoldResult
-from cxrbench.leaderboard.entry_files import read_entry, write_entry
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.store.entry import DatasetFacts, FoldResult
+from cxrbench.leaderboard.store.entry_files import read_entry, write_entry
+from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.storage.files import write_json
 
 

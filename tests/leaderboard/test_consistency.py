@@ -9,8 +9,8 @@ import pytest
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.board import read_board
-from cxrbench.leaderboard.entry import DatasetFacts, PartCounts
-from cxrbench.leaderboard.entry_files import read_entry, write_entry
+from cxrbench.leaderboard.store.entry import DatasetFacts, PartCounts
+from cxrbench.leaderboard.store.entry_files import read_entry, write_entry
 from cxrbench.storage.files import write_json
 
 

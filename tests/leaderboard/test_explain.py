@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from cxrbench.leaderboard.explain import MEANINGS, explain
+from cxrbench.leaderboard.describe import MEANINGS, explain
 from cxrbench.plugin.contracts import Failure, Trial
 
 PATH = Path("leaderboard/phantom/entries/texture+none+none.json")

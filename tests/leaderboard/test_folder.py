@@ -5,8 +5,8 @@ import json
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.leaderboard.entry import ExternalResult
-from cxrbench.leaderboard.folder import ProtocolFolder
+from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 STUDY, RECIPE, OTHER = "s" * 64, "texture+none+none", "vgg16+none+none"
 

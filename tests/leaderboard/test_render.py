@@ -11,8 +11,8 @@ import pytest
 from cxrbench.console import print_board
 from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.entry import ExternalResult
 from cxrbench.leaderboard.render import as_csv, as_markdown, write_tables
+from cxrbench.leaderboard.store.entry import ExternalResult
 from cxrbench.storage.safe_text import as_json
 
 HOSTILE = [

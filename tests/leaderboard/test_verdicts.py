@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cxrbench.leaderboard.verdicts import SHORTCUT
+from cxrbench.leaderboard.standings import SHORTCUT
 
 CONTROL = "control-border+none+none"
 

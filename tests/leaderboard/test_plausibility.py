@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cxrbench.evaluation.consistency import CHECKED, contradicts_confusion, impossible
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.rates import rates
+from cxrbench.leaderboard.store.plausibility import CHECKED, contradicts_confusion, impossible
 
 RATES = tuple(name for name in CHECKED if name != "auc")
 

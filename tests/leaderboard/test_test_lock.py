@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.seal import SealBroken, SealedTest, Seals
+from cxrbench.leaderboard.store.test_lock import SealBroken, SealedTest, Seals
 
 RECIPE = "texture+none+none"
 

@@ -8,9 +8,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.leaderboard.entry_files import read_protocol
-from cxrbench.leaderboard.folder import ProtocolFolder
-from cxrbench.leaderboard.names import attempt_of
+from cxrbench.leaderboard.store.entry_files import read_protocol
+from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.leaderboard.store.names import attempt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

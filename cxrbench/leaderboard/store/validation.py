@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.evaluation.consistency import contradicts_confusion, impossible
+from cxrbench.leaderboard.store.plausibility import contradicts_confusion, impossible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cxrbench.leaderboard.entry import Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
 
 EQUAL = 1e-9
 """How far a stored mean may lie from the mean of what is stored."""

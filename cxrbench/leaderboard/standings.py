@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.ranking import Resampled
     from cxrbench.evaluation.units import Unit
-    from cxrbench.leaderboard.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry
 
 SHORTCUT = 0.75
 """AUC that the interval of a control must exceed to be called a shortcut: what sees no lung should not come near a reader."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
-from cxrbench.leaderboard.consistency import contradiction
-from cxrbench.leaderboard.entry import Entry, ExternalResult
+from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+from cxrbench.leaderboard.store.validation import contradiction
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
 

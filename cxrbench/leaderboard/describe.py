@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cxrbench.leaderboard.entry import Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.seal import Seals
 from cxrbench.leaderboard.board import Board, read_board
-from cxrbench.leaderboard.entry_files import read_external, read_placed_entry, write_entry
-from cxrbench.leaderboard.names import folder_name, suffix
 from cxrbench.leaderboard.render import write_tables
+from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, write_entry
+from cxrbench.leaderboard.store.names import folder_name, suffix
+from cxrbench.leaderboard.store.test_lock import Seals
 from cxrbench.storage.files import write_json
 from cxrbench.storage.locks import taken
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.leaderboard.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
     from cxrbench.search.database import Database
 
 
