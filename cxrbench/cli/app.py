@@ -11,7 +11,7 @@ from cxrbench.cli.cache import cache
 from cxrbench.cli.clean import clean
 from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
-from cxrbench.cli.doctor import doctor
+from cxrbench.cli.doctor.command import doctor
 from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
@@ -52,7 +52,7 @@ def main() -> None:
     try:
         app()
     except CxrbenchError as error:
-        from cxrbench.console import print_error
+        from cxrbench.cli.console import print_error
 
         print_error(str(error))
         sys.exit(error.exit_code)

@@ -12,7 +12,7 @@ def info() -> None:
     """Show where decoded images and features lie, how much they take, and whether a run uses them."""
     from datetime import UTC, datetime
 
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.storage.cache import GIGABYTE, KINDS, items
     from cxrbench.storage.files import check_writable, home
@@ -32,7 +32,7 @@ def info() -> None:
 @cache.command()
 def clear() -> None:
     """Remove decoded images and features that no running process uses; the next run makes them again."""
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.storage.cache import GIGABYTE, items
     from cxrbench.storage.cache import clear as clear_cache
     from cxrbench.storage.files import check_writable, home

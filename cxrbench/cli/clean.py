@@ -18,9 +18,9 @@ def clean(out: Out = None, dry_run: DryRun = False) -> None:
 
     What a run that still goes on uses stays, too. To be rid of decoded images and features: cxrbench cache clear.
     """
-    from cxrbench import console
+    from cxrbench.cli import console
+    from cxrbench.cli.doctor.stale_files import leftovers, remove
     from cxrbench.config.settings import read_settings
-    from cxrbench.leftovers import leftovers, remove
 
     found = leftovers(read_settings({"out": out}).out)
     for leftover in found:

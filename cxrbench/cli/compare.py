@@ -28,7 +28,7 @@ def compare(
     """Say how two recipes differ on the same test images, and whether that is more than chance."""
     from dataclasses import asdict
 
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.recipe import name_in_table
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.board import read_boards

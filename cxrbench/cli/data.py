@@ -46,7 +46,7 @@ def inspect(
     offline: Offline = False,
 ) -> None:
     """Show what a data set holds, what cannot be read, and how it would be divided."""
-    from cxrbench import console
+    from cxrbench.cli import console
 
     with _room(
         data=source, split=split, folds=1, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
@@ -77,7 +77,7 @@ def audit(
 
     Exits with 3 if a patient or a film is on both sides of the split or in another data set, or a film under two labels.
     """
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.data.audit.audit import refuse_leaks
 
     with _room(
@@ -163,7 +163,7 @@ class _Room:
 
 @contextmanager
 def _room(**flags: Any) -> Iterator[_Room]:
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.data.catalogue import kept_below
     from cxrbench.plugin.host import load_host
@@ -188,7 +188,7 @@ def _parts(seen: _Seen) -> list[tuple[str, ...]]:
 
 
 def _print_audit(seen: _Seen) -> None:
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.data.audit.label_rates import label_rates
 
     console.print_facts({**seen.facts(), "groups": len(set(seen.dataset.groups.tolist()))})

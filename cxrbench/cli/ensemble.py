@@ -37,7 +37,7 @@ def ensemble(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON instead of a table")] = False,
 ) -> None:
     """Enter the mean of several entries' scores, chosen on their stored validation scores; nothing is trained."""
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.ensemble import Ensemble, candidates
     from cxrbench.leaderboard.board import read_boards

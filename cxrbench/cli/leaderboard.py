@@ -18,7 +18,7 @@ def leaderboard(
     format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="How to print")] = "table",
 ) -> None:
     """Print the leaderboards below a folder, one protocol after the other."""
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards

@@ -24,7 +24,7 @@ def list_plugins(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
     """List every plugin with what it declares; a broken one with its problem."""
-    from cxrbench.console import print_json, print_table
+    from cxrbench.cli.console import print_json, print_table
 
     host = find_plugins(plugin or (), without or ())
     if as_json:

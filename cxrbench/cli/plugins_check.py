@@ -30,7 +30,7 @@ def check_plugin(
 ) -> None:
     """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if there is no such plugin."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from cxrbench.console import print_json, print_table, print_talk
+    from cxrbench.cli.console import print_json, print_table, print_talk
     from cxrbench.testing.run import plan
     from cxrbench.testing.subject import find_subjects, is_file
 
@@ -47,7 +47,7 @@ def check_plugin(
 
 def _carry_out(planned: Sequence[PlannedCheck]) -> list[CheckResult]:
     """Carry out the checks; what plugins and the libraries below them print is thrown away."""
-    from cxrbench.console import ConsoleProgress
+    from cxrbench.cli.console import ConsoleProgress
     from cxrbench.execution.worker_output import kept_output
 
     results = []

@@ -21,8 +21,8 @@ def new_plugin(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write it in")] = Path(),
 ) -> None:
     """Write a plugin that installs, is listed and passes the checks at once; then make it yours."""
-    from cxrbench.console import print_talk, print_text
-    from cxrbench.scaffold import Draft, write_distribution, write_one_file
+    from cxrbench.cli.console import print_talk, print_text
+    from cxrbench.cli.scaffold.draft import Draft, write_distribution, write_one_file
 
     draft, host = Draft(name=name, kind=kind, license=license_name), find_plugins()
     written = (write_one_file if one_file else write_distribution)(draft, out, host)

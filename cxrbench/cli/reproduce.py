@@ -30,7 +30,7 @@ def reproduce(
 
     Exit code 0 if nothing does, 1 if something does.
     """
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.leaderboard.store.entry_files import read_entry
     from cxrbench.plugin.host import load_host
     from cxrbench.reproduction import reproduce as run_again

@@ -127,7 +127,8 @@ def run(
     C is a component: name, or name:key=value,key=value.
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
-    from cxrbench import benchmark, console
+    from cxrbench import benchmark
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
 

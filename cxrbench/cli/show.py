@@ -25,7 +25,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry as JSON")] = False,
 ) -> None:
     """Explain an entry: what it came to and how, or why it failed and what to do."""
-    from cxrbench import console
+    from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.describe import explain
     from cxrbench.leaderboard.lookup import find_entry

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrbench.cli.doctor.machine import WORKER, memory
+from cxrbench.cli.doctor.places import cached, writable
 from cxrbench.config.settings import Settings
-from cxrbench.doctor.machine import WORKER, memory
-from cxrbench.doctor.places import cached, writable
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 AREAS = {

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from cxrbench.console import print_board
+from cxrbench.cli.console import print_board
 from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.render import as_csv, as_markdown, write_tables

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cxrbench.console import fitting_table
+from cxrbench.cli.console import fitting_table
 from cxrbench.leaderboard.board import read_boards
 from cxrbench.leaderboard.render import tables
 

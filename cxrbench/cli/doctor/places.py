@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cxrbench.doctor.finding import Finding
-from cxrbench.doctor.machine import existing
-from cxrbench.leftovers import leftovers
+from cxrbench.cli.doctor.finding import Finding
+from cxrbench.cli.doctor.machine import existing
+from cxrbench.cli.doctor.stale_files import leftovers
 from cxrbench.storage.cache import GIGABYTE, items
 
 if TYPE_CHECKING:

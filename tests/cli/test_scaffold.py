@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cxrbench.cli.scaffold.draft import Draft, write_distribution, write_one_file
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
-from cxrbench.scaffold import Draft, write_distribution, write_one_file
 from cxrbench.testing import run_checks
 
 SCRIPT = Path(sys.executable).parent / "cxrbench"

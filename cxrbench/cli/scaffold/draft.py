@@ -134,13 +134,13 @@ def _refuse_to_overwrite(target: Path) -> None:
 
 
 def _filled(template: str, draft: Draft) -> str:
-    text = (files("cxrbench.scaffold") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+    text = (files("cxrbench.cli.scaffold") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
     return Template(text).substitute(draft.words)
 
 
 def _sample() -> dict[str, str]:
     """Return four tiny films, as text that image programs read."""
-    text = (files("cxrbench.scaffold") / "templates" / "sample.pgm.txt").read_text(encoding="utf-8")
+    text = (files("cxrbench.cli.scaffold") / "templates" / "sample.pgm.txt").read_text(encoding="utf-8")
     rows = {name: [[str((step * (8 * y + x)) % 256) for x in range(8)] for y in range(8)] for name, step in SAMPLE.items()}
     pixels = {name: "\n".join(" ".join(row) for row in grid) for name, grid in rows.items()}
     return {f"sample/{name}.pgm": Template(text).substitute(pixels=grid) for name, grid in pixels.items()}

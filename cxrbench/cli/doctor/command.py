@@ -26,10 +26,10 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from cxrbench import console
+    from cxrbench.cli import console
 
     try:
-        from cxrbench.doctor import examine
+        from cxrbench.cli.doctor.examination import examine
     except ImportError as error:
         raise MissingRequirement(f"what cxrbench itself needs cannot be imported: {error}: pip install cxrbench anew") from None
     found = list(examine({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.doctor.finding import Finding
+from cxrbench.cli.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from cxrbench.doctor.finding import Finding
+from cxrbench.cli.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.cli.doctor.finding import Finding
 from cxrbench.config.component import Component, bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
-from cxrbench.doctor.finding import Finding
 from cxrbench.errors import PluginError
 from cxrbench.models.weights import are_here
 from cxrbench.plugin.specs import Backbone
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from cxrbench.cli.doctor.packages import Child
     from cxrbench.config.settings import Settings
-    from cxrbench.doctor.packages import Child
     from cxrbench.plugin.host import Host
 
 FACTORIES = """

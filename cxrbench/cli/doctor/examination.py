@@ -6,10 +6,10 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cxrbench.cli.doctor import machine, packages, parts, places
+from cxrbench.cli.doctor.finding import Finding, guarded
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.source import downloads_folder
-from cxrbench.doctor import machine, packages, parts, places
-from cxrbench.doctor.finding import Finding, guarded
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.host import Host, load_host
 from cxrbench.storage.files import home

@@ -1,0 +1,1 @@
+"""`cxrbench doctor` and `cxrbench clean`: what is missing on a machine, and what can be removed."""
