@@ -8,7 +8,7 @@ import numpy as np
 
 from cxrbench.models.features.extraction import as_augmentation
 from cxrbench.testing.check import NotCheckable, checks_of, require
-from cxrbench.testing.films import films
+from cxrbench.testing.images import films
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

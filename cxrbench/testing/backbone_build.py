@@ -14,7 +14,7 @@ from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
 from cxrbench.models.features.extraction import as_features, is_model_of_keras
 from cxrbench.models.weights import get_weights, weights_option
 from cxrbench.testing.check import NotCheckable, require
-from cxrbench.testing.films import films, patterns
+from cxrbench.testing.images import films, patterns
 from cxrbench.testing.surroundings import Traces, watched
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cxrbench.plugin.specs import Choice, Float, Int, is_searched
 from cxrbench.search.study import search_space
 from cxrbench.testing.backbone_build import CHANNELS, SAME, SEED, Built, built_or_skip, difference, direct, first, second
 from cxrbench.testing.check import ContractBroken, NotCheckable, checks_of, require
-from cxrbench.testing.films import films
+from cxrbench.testing.images import films
 from cxrbench.testing.subject import one_line
 from cxrbench.testing.surroundings import reseeded
 

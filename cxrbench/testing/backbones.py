@@ -24,7 +24,7 @@ from cxrbench.testing.backbone_build import (
     second,
 )
 from cxrbench.testing.check import NotCheckable, checks_of, require
-from cxrbench.testing.films import films
+from cxrbench.testing.images import films
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

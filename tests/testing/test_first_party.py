@@ -99,7 +99,7 @@ def test_every_plugin_of_ours_is_checked_here():
 
 
 def test_the_films_of_the_checks_reach_both_ends_of_the_range():
-    from cxrbench.testing.films import films
+    from cxrbench.testing.images import films
 
     drawn = films(4, 64)
     assert (drawn.min(axis=(1, 2, 3)) == 0).all()
