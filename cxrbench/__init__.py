@@ -61,7 +61,7 @@ def run(**settings: Any) -> Board:
     Raises:
         CxrbenchError: with a message that says what was wrong and what to do.
     """
-    from cxrbench import benchmark
+    from cxrbench.benchmark import run as benchmark
     from cxrbench.config.settings import read_settings
     from cxrbench.execution.progress import Silence
     from cxrbench.plugin.host import load_host

@@ -37,12 +37,12 @@ def ensemble(
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON instead of a table")] = False,
 ) -> None:
     """Enter the mean of several entries' scores, chosen on their stored validation scores; nothing is trained."""
+    from cxrbench.benchmark.ensemble.members import Ensemble, candidates
+    from cxrbench.benchmark.ensemble.run import enter_ensemble
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.ensemble import Ensemble, candidates
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.store.folder import ProtocolFolder
-    from cxrbench.one_ensemble import enter_ensemble
     from cxrbench.plugin.host import load_host
 
     settings = read_settings({"out": out})

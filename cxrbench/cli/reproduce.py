@@ -30,11 +30,11 @@ def reproduce(
 
     Exit code 0 if nothing does, 1 if something does.
     """
+    from cxrbench.benchmark.reproduce import reproduce as run_again
+    from cxrbench.benchmark.reproduce import require_no_code, settings_of
     from cxrbench.cli import console
     from cxrbench.leaderboard.store.entry_files import read_entry
     from cxrbench.plugin.host import load_host
-    from cxrbench.reproduction import reproduce as run_again
-    from cxrbench.reproduction import require_no_code, settings_of
 
     if not entry.is_file():
         raise ConfigError(f"{entry}: there is no such file; entries lie in leaderboard/PROTOCOL/entries/")

@@ -11,7 +11,7 @@ from cxrbench.cli.interrupts import interruptible
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
-    from cxrbench.benchmark import Outcome
+    from cxrbench.benchmark.run import Outcome
 
 SOME_FAILED = 1
 
@@ -127,7 +127,7 @@ def run(
     C is a component: name, or name:key=value,key=value.
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
-    from cxrbench import benchmark
+    from cxrbench.benchmark import run as benchmark
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host

@@ -12,7 +12,7 @@ from cxrbench.cli.console import fitting_table
 from cxrbench.leaderboard.board import read_boards
 from cxrbench.leaderboard.render import tables
 
-PUBLISHED = Path(__file__).parents[1] / "leaderboard"
+PUBLISHED = Path(__file__).parents[2] / "leaderboard"
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cxrbench.benchmark.reproduce import settings_of
 from cxrbench.leaderboard.store.entry_files import read_entry
-from cxrbench.reproduction import settings_of
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 RUN = (

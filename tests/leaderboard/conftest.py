@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from cxrbench.benchmark.one_fold import head_result, unit_of
 from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.predictions import Scored, write_predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
 from cxrbench.leaderboard.store.folder import ProtocolFolder
-from cxrbench.one_fold import head_result, unit_of
 
 CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}
 FACTS = DatasetFacts(

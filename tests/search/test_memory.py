@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from cxrbench.benchmark.selection import freeze, halved_training
 from cxrbench.config.protocol import Protocol
 from cxrbench.execution.executor import ThisProcess
 from cxrbench.models.training.jobs import freeze_head, train_trial
 from cxrbench.plugin import Trial
 from cxrbench.search.study import StudyGivenUp
-from cxrbench.selection import freeze, halved_training
 
 PARAMS = {"learning_rate": 3e-3, "dropout": 0.3, "threshold": 0.5}
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.contest import study_identity
+from cxrbench.benchmark.context import study_identity
+from cxrbench.benchmark.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
 from cxrbench.evaluation.units import Unit, unit_of
@@ -18,7 +19,6 @@ from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, run_study, search_space, select_trial
-from cxrbench.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
 from cxrbench.storage.files import digest, seed_from
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.benchmark.context import Contest
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.contest import Contest
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
     from cxrbench.execution.executor import Executor

@@ -6,15 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.ensemble import Choice, Ensemble, Stack, choose, mean_of, policy_of, stack
+from cxrbench.benchmark.ensemble.members import Choice, Ensemble, Stack, choose, mean_of, policy_of, stack
+from cxrbench.benchmark.external import summarise_external
+from cxrbench.benchmark.one_fold import head_result
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import read_predictions, write_predictions
 from cxrbench.evaluation.units import Unit, unit_of
-from cxrbench.external import summarise_external
 from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
-from cxrbench.one_fold import head_result
 from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:

@@ -7,25 +7,25 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cxrbench.contest import result_identity
+from cxrbench.benchmark.context import result_identity
+from cxrbench.benchmark.external import score_external
+from cxrbench.benchmark.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
+from cxrbench.benchmark.selection import halved_features
 from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
-from cxrbench.external import score_external
 from cxrbench.leaderboard.store.test_lock import SealBroken, broken
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.models.features.feature_source import FeaturesMissing
-from cxrbench.one_fold import FoldOutcome, Prepared, compete_in_fold, pooled
-from cxrbench.selection import halved_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cxrbench.benchmark.context import Contest
+    from cxrbench.benchmark.one_fold import Listener
     from cxrbench.config.recipe import Recipe
-    from cxrbench.contest import Contest
     from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.store.entry import Entry
-    from cxrbench.one_fold import Listener
     from cxrbench.search.record import StudyRecord
 
 

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.benchmark.one_fold import scored_images
+from cxrbench.benchmark.selection import halved_scoring, submit_scoring
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.store.entry import ExternalResult
 from cxrbench.leaderboard.summaries import summarise_under
-from cxrbench.one_fold import scored_images
-from cxrbench.selection import halved_scoring, submit_scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cxrbench.benchmark.context import Contest, External
+    from cxrbench.benchmark.selection import Selection
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.contest import Contest, External
     from cxrbench.evaluation.predictions import Scored
     from cxrbench.evaluation.summary import Summary
     from cxrbench.execution.executor import Executor
-    from cxrbench.selection import Selection
     from cxrbench.storage.sharded_array import ShardedArray
 
 

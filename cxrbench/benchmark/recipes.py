@@ -10,22 +10,22 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from cxrbench import errors
-from cxrbench.contest import result_identity
+from cxrbench.benchmark.context import result_identity
+from cxrbench.benchmark.one_fold import Listener, Prepared
+from cxrbench.benchmark.one_recipe import compete
 from cxrbench.execution.failures import kind_of, log_of, reason_of
 from cxrbench.models.features.extraction import CHANNELS, Extraction, clean_view, extractions
 from cxrbench.models.features.feature_source import OnDemand, Ready, discover_space
 from cxrbench.models.weights import get_weights
-from cxrbench.one_fold import Listener, Prepared
-from cxrbench.one_recipe import compete
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cxrbench.benchmark.context import Contest
     from cxrbench.config.component import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.contest import Contest
     from cxrbench.data.decoding.pixels import Pixels
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench import benchmark
+from cxrbench.benchmark import run as benchmark
 from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.benchmark.external import keep_external
+from cxrbench.benchmark.one_fold import head_result, scored_images
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.evaluation.units import unit_of
-from cxrbench.external import keep_external
 from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
-from cxrbench.one_fold import head_result, scored_images
 from cxrbench.storage.files import digest
 from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.contest import Contest
+    from cxrbench.benchmark.context import Contest
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part, Scored
     from cxrbench.evaluation.units import Unit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Features, Unavailable
-from cxrbench.contest import result_identity, study_identity
+from cxrbench.benchmark.context import result_identity, study_identity
+from cxrbench.benchmark.recipes import Features, Unavailable
 from cxrbench.leaderboard.store.attempts import begin_attempt
 from cxrbench.search.database import open_database
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from cxrbench.all_recipes import Needed
+    from cxrbench.benchmark.recipes import Needed
     from cxrbench.config.component import Part
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Sources

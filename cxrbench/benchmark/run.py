@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Audience, Entering, enter_all
+from cxrbench.benchmark.baseline import NAME as MAJORITY
+from cxrbench.benchmark.baseline import enter_majority
+from cxrbench.benchmark.context import Contest, External, Learning, dataset_facts
+from cxrbench.benchmark.extraction import extract, extractor, list_skipped, needed_by
+from cxrbench.benchmark.grid import LineUp, line_up
+from cxrbench.benchmark.recipes import Audience, Entering, enter_all
+from cxrbench.benchmark.resume import entered_meanwhile, open_records, start_over, what_is_finished
 from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
-from cxrbench.contest import Contest, External, Learning, dataset_facts
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.catalogue import Sources, external_datasets, kept_below, read_sources
 from cxrbench.data.dataset import load_dataset
@@ -27,11 +32,6 @@ from cxrbench.execution.process_pool import Limits
 from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.leaderboard.store.attempts import newest_attempt
 from cxrbench.leaderboard.store.test_lock import SealedTest
-from cxrbench.lineup import LineUp, line_up
-from cxrbench.majority import NAME as MAJORITY
-from cxrbench.majority import enter_majority
-from cxrbench.preparation import extract, extractor, list_skipped, needed_by
-from cxrbench.resumption import entered_meanwhile, open_records, start_over, what_is_finished
 from cxrbench.search.engine import find_engine
 from cxrbench.storage.files import check_writable, home, needing_room
 from cxrbench.storage.safe_text import all_without_places
@@ -39,7 +39,7 @@ from cxrbench.storage.safe_text import all_without_places
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cxrbench.all_recipes import Needed
+    from cxrbench.benchmark.recipes import Needed
     from cxrbench.config.component import Part
     from cxrbench.config.settings import Settings
     from cxrbench.data.dataset import Catalogue

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from cxrbench.benchmark.ensemble.members import Ensemble, best_of, candidates, choose, greedy, mean_of, stack
+from cxrbench.benchmark.ensemble.run import enter_ensemble
 from cxrbench.config.protocol import Protocol
-from cxrbench.ensemble import Ensemble, best_of, candidates, choose, greedy, mean_of, stack
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored, of_part, read_predictions, write_predictions
@@ -27,7 +28,6 @@ from cxrbench.leaderboard.store.entry import (
 from cxrbench.leaderboard.store.entry_files import read_entry
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.leaderboard.store.test_lock import SealBroken
-from cxrbench.one_ensemble import enter_ensemble
 
 NORMAL, PNEUMONIA = 20, 40
 FOLDS, SEEDS = 2, 2

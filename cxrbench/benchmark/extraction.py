@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.all_recipes import Features, needed_features
+from cxrbench.benchmark.recipes import Features, needed_features
 from cxrbench.data.catalogue import decode
 from cxrbench.errors import DataError
 from cxrbench.execution.progress import Silence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from cxrbench.all_recipes import Needed
+    from cxrbench.benchmark.recipes import Needed
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Sources
