@@ -21,7 +21,7 @@ import numpy as np
 from cxrbench.config.component import bind, parse_component
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
-from cxrbench.execution.progress import Silence
+from cxrbench.execution.progress import SilentProgress
 from cxrbench.models.features.extraction import BATCH, CHANNELS, Extraction
 from cxrbench.models.features.schedule import extract_missing
 from cxrbench.models.weights import Weights, weights_option
@@ -95,7 +95,7 @@ def _extracted(
             )
         )
     start = time.perf_counter()
-    underway = extract_missing(extractions, [0], executor, Silence())
+    underway = extract_missing(extractions, [0], executor, SilentProgress())
     for extraction in extractions:
         if problem := underway.wait(extraction).problem:
             raise RuntimeError(problem)

@@ -22,7 +22,7 @@ import numpy as np
 from cxrbench.config.component import bind, parse_component
 from cxrbench.config.settings import Settings
 from cxrbench.execution.executor import open_executor
-from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin import Engine, Imbalance
 from cxrbench.plugin.host import load_host
@@ -90,7 +90,7 @@ def job_on(
         imbalance=bind(parse_component("none"), strategy),
         train=(rows[:train], labels[:train]),
         validation=(rows[train:], labels[train:]),
-        regimen=Regimen(epochs=epochs, batch_size=batch_size, patience=patience),
+        configuration=TrainingConfiguration(epochs=epochs, batch_size=batch_size, patience=patience),
         seed=0,
     )
 

@@ -63,8 +63,8 @@ def run(**settings: Any) -> Board:
     """
     from cxrbench.benchmark import run as benchmark
     from cxrbench.config.settings import read_settings
-    from cxrbench.execution.progress import Silence
+    from cxrbench.execution.progress import SilentProgress
     from cxrbench.plugin.host import load_host
 
     resolved = read_settings(settings)
-    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), Silence()).board
+    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), SilentProgress()).board

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cxrbench.execution.worker import THREADS
+from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
@@ -76,7 +76,7 @@ def place(tmp_path):
 
 def pytest_configure():
     """Set the threads before any test module imports Keras."""
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings.register_profile("no-deadline", deadline=None)  # a busy machine is no failure
     settings.load_profile("no-deadline")

@@ -22,9 +22,9 @@ MODULES = {"marshal", "shelve", "dill", "cloudpickle", "joblib", "tarfile", "yam
 FIXED = {"load_model": ("safe_mode", True), "load": ("allow_pickle", False)}
 """Arguments that must be written out, and so."""
 ALLOWED = {
-    ("cxrbench/worker_process.py", "pickle.loads"): "an error's own bytes, to see whether it can travel to the parent",
+    ("cxrbench/execution/worker.py", "pickle.loads"): "an error's own bytes, to see whether it can travel to the parent",
     ("cxrbench/testing/datasets.py", "pickle.loads"): "a reader's own bytes, to see whether it can travel to a worker",
-    ("cxrbench/component.py", "eval"): "the annotation of a factory, source of a plugin that is imported already",
+    ("cxrbench/config/component.py", "eval"): "the annotation of a factory, source of a plugin that is imported already",
 }
 
 

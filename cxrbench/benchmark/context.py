@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.leaderboard.store.entry import DatasetFacts, Entry, PartCounts, Status
 from cxrbench.storage.files import digest
-from cxrbench.storage.safe_text import without_places
+from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Contest:
             imbalance=str(recipe.imbalance.component),
             control=recipe.backbone.spec.control,
             status=status,
-            reason=without_places(reason),
+            reason=without_paths(reason),
             failure=failure,
             log=log,
             versions=all_versions(),

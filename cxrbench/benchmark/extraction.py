@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.recipes import Features, needed_features
-from cxrbench.data.catalogue import decode
+from cxrbench.data.catalogue import decode_catalogue
 from cxrbench.errors import DataError
-from cxrbench.execution.progress import Silence
+from cxrbench.execution.progress import SilentProgress
 from cxrbench.leaderboard.store.skipped import write_skipped
-from cxrbench.models.features.schedule import Underway, extract_missing
+from cxrbench.models.features.schedule import PendingExtractions, extract_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.recipes import Needed
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.data.catalogue import Sources
+    from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.download import Downloader
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from cxrbench.models.features.extraction import Extraction
 
 
-def needed_by(recipes: Iterable[Recipe], sources: Sources, protocol: Protocol, downloader: Downloader) -> Needed:
+def needed_by(recipes: Iterable[Recipe], sources: Catalogues, protocol: Protocol, downloader: Downloader) -> Needed:
     """Return what each recipe needs extracted; weights that are not on the machine are fetched."""
     external = {name: catalogue.pixels for name, catalogue in sources.external.items()}
     return needed_features(recipes, sources.main.pixels, external, protocol, downloader)
 
 
 def extract(
-    sources: Sources,
+    sources: Catalogues,
     needed: Needed,
     claim: Callable[[Iterable[Path]], None],
     executor: Executor,
     progress: Progress,
-) -> Underway:
+) -> PendingExtractions:
     """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
     wanted = [features for features in needed.values() if isinstance(features, Features) and not features.is_searched]
     views = [one for features in wanted for one in features.views]
@@ -48,25 +48,27 @@ def extract(
     catalogues = (sources.main, *sources.external.values())
     everything = [*views, *(one for found in of_external.values() for one in found)]
     claim([*(one.pixels.films.folder for one in catalogues), *(one.features.folder for one in everything)])
-    underway = extract_missing(views, decode(sources.main, progress), executor, progress)
+    underway = extract_missing(views, decode_catalogue(sources.main, progress), executor, progress)
     for name, catalogue in sources.external.items():
-        films = decode(catalogue, progress, f"images of {name}")
+        films = decode_catalogue(catalogue, progress, f"images of {name}")
         underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
     return underway
 
 
-def extractor(claim: Callable[[Iterable[Path]], None], executor: Executor) -> Callable[[Iterable[Extraction]], Underway]:
+def extractor(
+    claim: Callable[[Iterable[Path]], None], executor: Executor
+) -> Callable[[Iterable[Extraction]], PendingExtractions]:
     """Return what has features of decoded images extracted at any time, and claims them."""
 
-    def extract(extractions: Iterable[Extraction]) -> Underway:
+    def extract(extractions: Iterable[Extraction]) -> PendingExtractions:
         wanted = list(extractions)
         claim([one.features.folder for one in wanted])
-        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, Silence())
+        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, SilentProgress())
 
     return extract
 
 
-def list_skipped(sources: Sources, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
+def list_skipped(sources: Catalogues, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
     """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
     for name, catalogue in {"": sources.main, **sources.external}.items():
         skipped, path = catalogue.skipped(), folder.skipped(name)

@@ -14,7 +14,7 @@ from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Scored
 from cxrbench.evaluation.units import Unit, unit_of
 from cxrbench.leaderboard.store.entry import Confusion, FoldResult, HeadResult
-from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Part
     from cxrbench.execution.executor import Executor
-    from cxrbench.models.features.feature_source import Supply
+    from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -51,7 +51,7 @@ class Prepared:
         log: the last lines of what was printed when they could not.
     """
 
-    supply: Supply
+    feature_source: FeatureSource
     base: tuple[ShardedArray, ...]
     seconds: float
     problem: str = ""
@@ -99,7 +99,7 @@ def compete_in_fold(
     `on_record` is told what the study is called and where its trials are recorded.
     """
     protocol = contest.protocol
-    study = _study(contest, _job(contest, recipe, fold, prepared), prepared.supply)
+    study = _study(contest, _job(contest, recipe, fold, prepared), prepared.feature_source)
     record = _record(contest, recipe, fold, study)
     on_record(study.job.study, record)
     if done := sum(trial.number < protocol.trials for trial in record.finished()):
@@ -180,7 +180,7 @@ def _job(contest: Contest, recipe: Recipe, fold: int, prepared: Prepared) -> Hea
         imbalance=recipe.imbalance,
         train=(rows[learning.train], labels[learning.train]),
         validation=(rows[learning.validation], labels[learning.validation]),
-        regimen=Regimen(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
+        configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
         seed=seed_from(protocol.seed, str(recipe), *([fold] if fold else [])),
     )
 
@@ -193,14 +193,14 @@ def _record(contest: Contest, recipe: Recipe, fold: int, study: Study) -> StudyR
     return StudyRecord(folder.database, folder.study_name(str(recipe), identity), study.space, {**about, "identity": identity})
 
 
-def _study(contest: Contest, job: HeadJob, supply: Supply) -> Study:
+def _study(contest: Contest, job: HeadJob, feature_source: FeatureSource) -> Study:
     protocol = contest.protocol
-    space = search_space(protocol.threshold, job.strategy_space, supply.space)
+    space = search_space(protocol.threshold, job.strategy_space, feature_source.space)
 
     def job_of(params: Mapping[str, Value]) -> HeadJob:
-        if not supply.space:
+        if not feature_source.space:
             return job
-        views = supply.views(params)
+        views = feature_source.views(params)
         return replace(job, study=digest([job.study, *(view.folder.name for view in views)]), views=views)
 
     return Study(

@@ -13,7 +13,7 @@ from cxrbench.benchmark.one_fold import FoldOutcome, Prepared, compete_in_fold, 
 from cxrbench.benchmark.selection import halved_features
 from cxrbench.errors import DiskFull, StorageLost, StudyDamaged
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
+from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.leaderboard.store.test_lock import SealBroken, broken
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.models.features.feature_source import FeaturesMissing
@@ -51,10 +51,12 @@ def compete(
     except (SealBroken, StudyDamaged) as error:  # what is on disk does not fit any more, whoever changed it
         failed = contest.blank_entry(recipe, "failed", str(error), failure="data_error")
     except TrialsFailed as error:
-        failed = contest.blank_entry(recipe, "failed", str(error), failure=kind_of(error), log=log_of(error))
+        failed = contest.blank_entry(recipe, "failed", str(error), failure=failure_kind(error), log=failure_log(error))
         failed = failed.model_copy(update={"failed_params": dict(error.trial.params)})
     except Exception as error:
-        failed = contest.blank_entry(recipe, "failed", reason_of(error), failure=kind_of(error), log=log_of(error))
+        failed = contest.blank_entry(
+            recipe, "failed", failure_reason(error), failure=failure_kind(error), log=failure_log(error)
+        )
     return failed.model_copy(update={"begun": _finished(begun, contest.protocol.trials)})
 
 
@@ -122,7 +124,7 @@ def _score_externals(
     selections = [selection for outcome in outcomes for selection in outcome.selections]
     for external in contest.externals:
         try:
-            views = [prepared.supply.external(external.name, one.params) for one in selections]
+            views = [prepared.feature_source.external(external.name, one.params) for one in selections]
         except FeaturesMissing as error:
             remarks.append(f"external {external.name} was not scored: {error}")
         else:

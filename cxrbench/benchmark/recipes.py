@@ -13,9 +13,9 @@ from cxrbench import errors
 from cxrbench.benchmark.context import result_identity
 from cxrbench.benchmark.one_fold import Listener, Prepared
 from cxrbench.benchmark.one_recipe import compete
-from cxrbench.execution.failures import kind_of, log_of, reason_of
+from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
 from cxrbench.models.features.extraction import CHANNELS, Extraction, clean_view, extractions
-from cxrbench.models.features.feature_source import OnDemand, Ready, discover_space
+from cxrbench.models.features.feature_source import CachedFeatures, LazyFeatures, discover_space
 from cxrbench.models.weights import get_weights
 from cxrbench.storage.files import digest
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.entry import Entry, Status
-    from cxrbench.models.features.schedule import Underway
+    from cxrbench.models.features.schedule import PendingExtractions
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Backbone
     from cxrbench.storage.sharded_array import ShardedArray
 
-    Extract = Callable[[Iterable[Extraction]], Underway]
+    Extract = Callable[[Iterable[Extraction]], PendingExtractions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Entering:
     """
 
     contest: Contest
-    underway: Underway
+    underway: PendingExtractions
     executor: Executor
     audience: Audience
     extract: Extract
@@ -221,10 +221,10 @@ def _weights(backbone: Part[Backbone], *, input_shape: tuple[int, int, int], dow
     except errors.Unavailable as error:
         return Unavailable("unavailable", str(error), "unavailable")
     except Exception as error:
-        return Unavailable("failed", reason_of(error), kind_of(error))
+        return Unavailable("failed", failure_reason(error), failure_kind(error))
 
 
-def _prepared(features: Features, underway: Underway, executor: Executor, extract: Extract) -> Prepared:
+def _prepared(features: Features, underway: PendingExtractions, executor: Executor, extract: Extract) -> Prepared:
     """Return where a recipe's features come from; those that no trial's parameters change are waited for."""
     if features.is_searched:
         return _on_demand(features, executor, extract)
@@ -232,7 +232,7 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
     external = {name: (one.features, underway.wait(one)) for name, one in features.external.items()}
     failed = next((outcome for outcome in outcomes if outcome.problem), None)
     return Prepared(
-        supply=Ready(
+        feature_source=CachedFeatures(
             extracted=features.folders,
             of_external={name: outcome.problem or view for name, (view, outcome) in external.items()},
         ),
@@ -245,15 +245,15 @@ def _prepared(features: Features, underway: Underway, executor: Executor, extrac
 
 
 def _on_demand(features: Features, executor: Executor, extract: Extract) -> Prepared:
-    supply = OnDemand(base=features.views, of_external=features.external, space={}, extract=extract)
-    prepared = Prepared(supply=supply, base=features.folders, seconds=0.0)
+    feature_source = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=extract)
+    prepared = Prepared(feature_source=feature_source, base=features.folders, seconds=0.0)
     try:
         space = executor.submit(discover_space, features.views[0]).result()
     except errors.DiskFull:
         raise
     except Exception as error:
-        return replace(prepared, problem=reason_of(error), failure=kind_of(error), log=log_of(error))
-    return replace(prepared, supply=replace(supply, space=space))
+        return replace(prepared, problem=failure_reason(error), failure=failure_kind(error), log=failure_log(error))
+    return replace(prepared, feature_source=replace(feature_source, space=space))
 
 
 def _compete(contest: Contest, recipe: Recipe, prepared: Prepared, executor: Executor, audience: Audience) -> Entry:

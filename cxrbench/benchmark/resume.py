@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.recipes import Needed
     from cxrbench.config.component import Part
     from cxrbench.config.recipe import Recipe
-    from cxrbench.data.catalogue import Sources
+    from cxrbench.data.catalogue import Catalogues
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.entry import Entry
     from cxrbench.leaderboard.store.folder import ProtocolFolder
@@ -56,7 +56,7 @@ def start_over(newest: ProtocolFolder, engine: Part[Engine], needed: Needed, pro
 
 
 def what_is_finished(
-    folder: ProtocolFolder, engine: Part[Engine], sources: Sources
+    folder: ProtocolFolder, engine: Part[Engine], sources: Catalogues
 ) -> Callable[[Recipe, Features | Unavailable], bool]:
     """Return what tells whether a recipe was finished, with the same features and plugins and on the same test sets."""
     externals = [(name, catalogue.fingerprint) for name, catalogue in sources.external.items()]

@@ -21,7 +21,7 @@ from cxrbench.benchmark.resume import entered_meanwhile, open_records, start_ove
 from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
 from cxrbench.data.audit.audit import audit, check_classes
-from cxrbench.data.catalogue import Sources, external_datasets, kept_below, read_sources
+from cxrbench.data.catalogue import Catalogues, external_datasets, limited_cache, read_catalogues
 from cxrbench.data.dataset import load_dataset
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, find_dataset
@@ -33,8 +33,8 @@ from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.leaderboard.store.attempts import newest_attempt
 from cxrbench.leaderboard.store.test_lock import SealedTest
 from cxrbench.search.engine import find_engine
-from cxrbench.storage.files import check_writable, home, needing_room
-from cxrbench.storage.safe_text import all_without_places
+from cxrbench.storage.files import check_writable, home, reporting_full_disk
+from cxrbench.storage.safe_text import all_without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,10 +90,10 @@ def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | 
         ExitStack() as at_end,
         _told_when_full(),
         open_records(settings.storage, progress.warn) as database,
-        kept_below(settings.cache_gb, progress) as claim,
+        limited_cache(settings.cache_gb, progress) as claim,
         open_executor(settings.workers, limits) as executor,
     ):
-        sources = read_sources(asked.source, asked.external, settings, asked.downloader)  # meanwhile, workers import Keras
+        sources = read_catalogues(asked.source, asked.external, settings, asked.downloader)  # meanwhile, workers import Keras
         _check_like(like, settings.data, sources.main)
         folder, wanted = _folder_and_needs(asked, sources, database, progress)
         at_end.callback(folder.drop_if_empty)
@@ -147,7 +147,7 @@ def _understood(settings: Settings, host: Host, progress: Progress) -> _Asked:
 
 
 def _folder_and_needs(
-    asked: _Asked, sources: Sources, database: Database | None, progress: Progress
+    asked: _Asked, sources: Catalogues, database: Database | None, progress: Progress
 ) -> tuple[ProtocolFolder, Needed]:
     """Return the folder to go on in, or with `--fresh` that of a new attempt, and what each recipe needs extracted."""
     folder = newest_attempt(asked.settings.out, _protocol(asked, sources.main), database)
@@ -159,7 +159,7 @@ def _folder_and_needs(
     return folder, wanted
 
 
-def _opened(asked: _Asked, sources: Sources, folder: ProtocolFolder, host: Host, progress: Progress) -> Contest:
+def _opened(asked: _Asked, sources: Catalogues, folder: ProtocolFolder, host: Host, progress: Progress) -> Contest:
     """Return the contest that is begun now: its folder, its entry of the majority class, and whoever listens to it."""
     contest = _contest(asked, sources, folder)
     for warning in contest.warnings:
@@ -174,7 +174,7 @@ def _opened(asked: _Asked, sources: Sources, folder: ProtocolFolder, host: Host,
 def _told_when_full() -> Iterator[None]:
     """Say what is kept, and how to go on, when there is no more room on a disk."""
     try:
-        with needing_room(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
+        with reporting_full_disk(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
             yield
     except DiskFull as error:
         raise DiskFull(
@@ -209,7 +209,7 @@ def _limits(settings: Settings, progress: Progress) -> Limits:
     return Limits(timeout=settings.timeout, memory=settings.max_memory)
 
 
-def _contest(asked: _Asked, sources: Sources, folder: ProtocolFolder) -> Contest:
+def _contest(asked: _Asked, sources: Catalogues, folder: ProtocolFolder) -> Contest:
     """Load, divide and audit the images; the test parts go behind the seal."""
     protocol, dataset, settings = folder.protocol, load_dataset(sources.main), asked.settings
     externals = tuple(External(name=name, dataset=load_dataset(catalogue)) for name, catalogue in sources.external.items())
@@ -234,7 +234,7 @@ def _contest(asked: _Asked, sources: Sources, folder: ProtocolFolder) -> Contest
         folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
         test=SealedTest(seals=folder.seals, rows=tuple(split.test for split in splits)),
         externals=externals,
-        warnings=all_without_places((*dataset.warnings, *protocol.warnings, *verdict.warnings)),
+        warnings=all_without_paths((*dataset.warnings, *protocol.warnings, *verdict.warnings)),
         folder=folder,
         max_failures=settings.max_failures,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.threshold import choose_threshold
-from cxrbench.execution.retry import submit_halving
+from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
 from cxrbench.models.training.jobs import FrozenHead, HeadJob, freeze_head, score_images
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.execution.executor import Executor
-    from cxrbench.execution.retry import Fitted
+    from cxrbench.execution.retry import BatchResult
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -54,10 +54,10 @@ def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executo
     In batches of the trial's size, so that it repeats exactly, unless memory has become shorter since.
     """
 
-    def train(seed: int) -> Future[Fitted[FrozenHead]]:
-        return submit_halving(
+    def train(seed: int) -> Future[BatchResult[FrozenHead]]:
+        return submit_with_retry(
             lambda batch: executor.submit(freeze_head, job.in_batches(batch), selected.number, selected.params, seed),
-            selected.batch_size or job.regimen.batch_size,
+            selected.batch_size or job.configuration.batch_size,
         )
 
     calls = [train(seed) for seed in range(protocol.seeds)]
@@ -85,9 +85,9 @@ def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executo
 
 def submit_scoring(
     selection: Selection, view: ShardedArray, images: NDArray[np.int64], executor: Executor
-) -> Future[Fitted[NDArray[np.float64]]]:
+) -> Future[BatchResult[NDArray[np.float64]]]:
     """Have images scored by a frozen head, fewer at once if memory is short."""
-    return submit_halving(
+    return submit_with_retry(
         lambda at_once: executor.submit(score_images, selection.head, selection.batch_size, view, images, at_once),
         SCORED_AT_ONCE,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-cache = typer.Typer(help="See and clear what is kept on disk.", no_args_is_help=True)
+cache = typer.Typer(help="See and clear_cache what is kept on disk.", no_args_is_help=True)
 
 
 @cache.command()
@@ -14,14 +14,14 @@ def info() -> None:
 
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.storage.cache import GIGABYTE, KINDS, items
+    from cxrbench.storage.cache import CACHE_KINDS, GIGABYTE, cache_items
     from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
-    found = items()
+    found = cache_items()
     console.print_facts({"folder": home(), "limit": f"{read_settings({}).cache_gb:g} GB"})
     rows = []
-    for kind in KINDS:
+    for kind in CACHE_KINDS:
         of_kind = [item for item in found if item.kind == kind]
         oldest = datetime.fromtimestamp(of_kind[0].used, UTC).astimezone().strftime("%Y-%m-%d %H:%M") if of_kind else ""
         size = f"{sum(item.size for item in of_kind) / GIGABYTE:.3f} GB"
@@ -30,15 +30,14 @@ def info() -> None:
 
 
 @cache.command()
-def clear() -> None:
+def clear_cache() -> None:
     """Remove decoded images and features that no running process uses; the next run makes them again."""
     from cxrbench.cli import console
-    from cxrbench.storage.cache import GIGABYTE, items
-    from cxrbench.storage.cache import clear as clear_cache
+    from cxrbench.storage.cache import GIGABYTE, cache_items, clear_cache
     from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
     gone = clear_cache()
     console.print_text(f"removed {len(gone)} folders, {sum(item.size for item in gone) / GIGABYTE:.3f} GB\n")
-    if kept := items():
+    if kept := cache_items():
         console.print_talk(f"{len(kept)} folders are in use by a running process and were kept")

@@ -10,7 +10,7 @@ import typer
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove_stale_file nothing")]
 
 
 def clean(out: Out = None, dry_run: DryRun = False) -> None:
@@ -19,13 +19,13 @@ def clean(out: Out = None, dry_run: DryRun = False) -> None:
     What a run that still goes on uses stays, too. To be rid of decoded images and features: cxrbench cache clear.
     """
     from cxrbench.cli import console
-    from cxrbench.cli.doctor.stale_files import leftovers, remove
+    from cxrbench.cli.doctor.stale_files import find_stale_files, remove_stale_file
     from cxrbench.config.settings import read_settings
 
-    found = leftovers(read_settings({"out": out}).out)
+    found = find_stale_files(read_settings({"out": out}).out)
     for leftover in found:
         if not dry_run:
-            remove(leftover)
+            remove_stale_file(leftover)
         console.print_text(f"{leftover.what}: {leftover.path}\n")
     size = sum(leftover.size for leftover in found) / 1e6
     console.print_talk(f"{'to remove' if dry_run else 'removed'}: {len(found)}, {size:.1f} MB")

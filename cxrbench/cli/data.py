@@ -146,7 +146,7 @@ class _Room:
         return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
-        from cxrbench.data.catalogue import decode, read_catalogue
+        from cxrbench.data.catalogue import decode_catalogue, read_catalogue
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.download import Downloader
         from cxrbench.data.source import downloads_folder, find_dataset
@@ -155,7 +155,7 @@ class _Room:
         downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
         catalogue = read_catalogue(found, self.settings, downloader)
         self.claim([catalogue.pixels.films.folder])
-        deque(decode(catalogue, self.progress), maxlen=0)
+        deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
             self.progress.warn(f"skipped: {as_line(key)} {reason}")
         return load_dataset(catalogue), found.spec.notice, catalogue.images.records
@@ -165,14 +165,14 @@ class _Room:
 def _room(**flags: Any) -> Iterator[_Room]:
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.data.catalogue import kept_below
+    from cxrbench.data.catalogue import limited_cache
     from cxrbench.plugin.host import load_host
     from cxrbench.storage.files import check_writable, home
 
     settings = read_settings(flags)
     host = load_host(settings.plugin, settings.blocked)
     check_writable(home(), "CXRBENCH_HOME")
-    with console.ConsoleProgress() as progress, kept_below(settings.cache_gb, progress) as claim:
+    with console.ConsoleProgress() as progress, limited_cache(settings.cache_gb, progress) as claim:
         yield _Room(settings=settings, host=host, claim=claim, progress=progress)
 
 

@@ -48,13 +48,13 @@ def check_plugin(
 def _carry_out(planned: Sequence[PlannedCheck]) -> list[CheckResult]:
     """Carry out the checks; what plugins and the libraries below them print is thrown away."""
     from cxrbench.cli.console import ConsoleProgress
-    from cxrbench.execution.worker_output import kept_output
+    from cxrbench.execution.worker_output import captured_output
 
     results = []
     with ConsoleProgress() as progress, TemporaryDirectory() as folder:
         progress.begin("checks", len(planned))
         for one in planned:
-            with kept_output(Path(folder), 0):
+            with captured_output(Path(folder), 0):
                 results.append(one.run())
             progress.advance("checks")
     return results

@@ -44,7 +44,7 @@ def _trials(entry: Entry, path: Path) -> list[Trial]:
     """Return the trials of an entry's studies as far as their records lie beside its protocol's folder."""
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.leaderboard.store.names import attempt_of
-    from cxrbench.search.record import read_record
+    from cxrbench.search.record import read_trials
 
     place = path.parent.parent
     attempt = attempt_of(place.name, entry.protocol) or 1
@@ -53,5 +53,5 @@ def _trials(entry: Entry, path: Path) -> list[Trial]:
     found: list[Trial] = []
     for record in filter(Path.is_file, map(folder.study, studies)):
         with suppress(StudyDamaged):  # which is then the reason why the entry failed
-            found += read_record(record, entry.recipe)
+            found += read_trials(record, entry.recipe)
     return [trial for trial in found if trial.number < entry.protocol.trials]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OPTION = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,]*?)\s*(?:,|\Z)""", re.DOTALL)
 PLAIN = re.compile(r"[\w./\\:~@%= -]*", re.ASCII)
 PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[\\/]")
-LONGEST = 1000
+LONGEST_COMPONENT = 1000
 """Signs of a component: it is part of names that people read."""
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -51,8 +51,8 @@ class Component:
 
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
-    if len(text) > LONGEST or not _is_unicode(text):
-        raise ConfigError(f"{text[:80]!r} ...: a component is text of at most {LONGEST:,} signs")
+    if len(text) > LONGEST_COMPONENT or not _is_unicode(text):
+        raise ConfigError(f"{text[:80]!r} ...: a component is text of at most {LONGEST_COMPONENT:,} signs")
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
     position = 0
@@ -79,13 +79,13 @@ def with_relative_paths(component: Component) -> Component:
     return replace(component, options=tuple(options))
 
 
-def is_place(value: Value) -> bool:
+def looks_absolute(value: Value) -> bool:
     """Return whether an option looks like a path that starts at a root, a drive or a home, on whatever machine."""
     return isinstance(value, str) and bool(PLACE.match(value))
 
 
 def _relative(option: str, value: Value) -> Value:
-    if not isinstance(value, str) or not is_place(value):
+    if not isinstance(value, str) or not looks_absolute(value):
         return value
     path = Path(value).expanduser()
     if not path.exists():

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from cxrbench.config.component import is_place, parse_component
+from cxrbench.config.component import looks_absolute, parse_component
 from cxrbench.errors import ConfigError
 from cxrbench.storage.safe_text import as_line, as_text
 
@@ -31,7 +31,7 @@ def _component(text: str) -> str:
         component = parse_component(text)
     except ConfigError as error:
         raise ValueError(str(error)) from None
-    if places := [str(value) for _, value in component.options if is_place(value)]:
+    if places := [str(value) for _, value in component.options if looks_absolute(value)]:
         raise ValueError(f"{as_line(places[0])!r} is a place on somebody's machine")
     if str(component) != text or not COMPONENT_NAME.fullmatch(component.name):
         raise ValueError(f"{as_line(text)!r} is no component: name or name:key=value,key=value")

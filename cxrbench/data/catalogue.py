@@ -12,7 +12,7 @@ from cxrbench.data.audit.audit import check_classes
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.storage.cache import GIGABYTE, claiming, keep_below
+from cxrbench.storage.cache import GIGABYTE, claiming, trim_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Catalogues:
     """The images of a run, catalogued: those that are learnt from and, by name, the external test sets."""
 
     main: Catalogue
@@ -46,7 +46,7 @@ def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downlo
     return catalogue_images(read_images(source, downloader.fetch), decoding)
 
 
-def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
+def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
     """Decode the images of a dataset, shard by shard; one process at a time, so that the others find them decoded."""
     films = catalogue.pixels.films
 
@@ -63,23 +63,23 @@ def decode(catalogue: Catalogue, progress: Progress, stage: str = "images") -> I
 
 
 @contextmanager
-def kept_below(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
+def limited_cache(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
     """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
     with claiming() as claim:
         try:
             yield claim
         finally:
-            taken = keep_below(limit_gb * GIGABYTE) / GIGABYTE
+            taken = trim_cache(limit_gb * GIGABYTE) / GIGABYTE
             if taken > limit_gb:
                 progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
 
 
-def read_sources(
+def read_catalogues(
     source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
-) -> Sources:
+) -> Catalogues:
     """Read all images; raise DataError for an external test set that nothing can be scored on."""
     main = read_catalogue(source, settings, downloader)
     others = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
     for name, catalogue in others.items():  # and again when it is known which of them can be read
         check_classes(f"--external {name}", np.array([record.label for record in catalogue.images.records]))
-    return Sources(main=main, external=others)
+    return Catalogues(main=main, external=others)

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from cxrbench.data.urls import Redirects, check_download, scheme_of
 from cxrbench.errors import Unavailable
-from cxrbench.storage.files import digest_file, needing_room
-from cxrbench.storage.locks import waited_for
+from cxrbench.storage.files import digest_file, reporting_full_disk
+from cxrbench.storage.locks import wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 3.0
 STALLED_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
-LARGEST = 200 * 2**30
+LARGEST_DOWNLOAD = 200 * 2**30
 """Bytes: the largest public collection of chest X-rays has fewer."""
 
 
@@ -77,7 +77,7 @@ class Downloader:
             raise Unavailable(f"{download.file_name} is not on this machine and {address[0]} cannot be reached: {remedy}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with waited_for(path.with_name(f"{path.name}.lock")):
+            with wait_for_lock(path.with_name(f"{path.name}.lock")):
                 if not path.is_file():
                     self.say(f"fetching {download.url}")
                     _fetch(download, path, remedy)
@@ -128,7 +128,7 @@ def _fetch(download: Download, path: Path, remedy: str) -> None:
     if not download.digest:  # nothing would tell whether two halves belong together
         partial.unlink(missing_ok=True)
     try:
-        with needing_room(partial.parent):
+        with reporting_full_disk(partial.parent):
             _receive(download.url, partial)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
@@ -163,8 +163,8 @@ def _receive(url: str, partial: Path) -> None:
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             received += len(chunk)
-            if received > LARGEST:
-                raise OSError(f"more than {LARGEST:,} bytes came")
+            if received > LARGEST_DOWNLOAD:
+                raise OSError(f"more than {LARGEST_DOWNLOAD:,} bytes came")
     if expected >= 0 and received < expected:
         raise OSError(f"the connection broke off after {received} of {expected} bytes")
 
@@ -174,7 +174,7 @@ def _announced(headers: Message, partial: Path) -> int:
     text = headers.get("Content-Length") or ""
     expected = int(text) if text.isdecimal() else -1
     free = shutil.disk_usage(partial.parent).free
-    if expected > min(free, LARGEST):
+    if expected > min(free, LARGEST_DOWNLOAD):
         raise OSError(f"it has {expected:,} bytes, for which there is no room ({free:,} are free)")
     return expected
 

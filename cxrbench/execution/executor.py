@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
-from cxrbench.execution.process_pool import NO_LIMITS, Limits, WorkerProcesses
-from cxrbench.execution.worker import THREADS
-from cxrbench.storage.files import needing_room
+from cxrbench.execution.process_pool import NO_LIMITS, Limits, WorkerPool
+from cxrbench.execution.worker import THREAD_VARIABLES
+from cxrbench.storage.files import reporting_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,13 +35,13 @@ class Executor(Protocol):
         ...
 
 
-class ThisProcess:
+class InProcessExecutor:
     """Computes each call at once, in the calling thread."""
 
     def __init__(self) -> None:
         """Ask for the one thread that workers have, as long as TensorFlow still listens."""
         if "tensorflow" not in sys.modules:
-            os.environ.update(dict.fromkeys(THREADS, "1"))
+            os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
         self._stopped = False
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
@@ -50,7 +50,7 @@ class ThisProcess:
             raise KeyboardInterrupt
         future: Future[T] = Future()
         try:
-            with needing_room(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
+            with reporting_full_disk(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
                 future.set_result(function(*arguments, **keywords))
         except Exception as error:
             future.set_exception(error)
@@ -79,7 +79,7 @@ def open_executor(workers: int, limits: Limits = NO_LIMITS) -> Iterator[Executor
     """
     if not workers and limits != NO_LIMITS:
         raise ConfigError("--timeout and --max-memory need processes that can be ended: give --workers 1 or more, not 0")
-    executor = WorkerProcesses(workers, limits) if workers else ThisProcess()
+    executor = WorkerPool(workers, limits) if workers else InProcessExecutor()
     try:
         yield executor
     except BaseException:

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.errors import CxrbenchError, DataError, Unavailable
-from cxrbench.storage.safe_text import all_without_places, as_line, without_places
+from cxrbench.storage.safe_text import all_without_paths, as_line, without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,19 +21,19 @@ REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasatt
 """How systems and people ask a process to end: one that shuts down asks every process."""
 
 
-class Lost(CxrbenchError):
+class WorkerLost(CxrbenchError):
     """A call whose worker died, or that took more time or memory than it may."""
 
 
-class TookTooLong(Lost):
+class CallTimeout(WorkerLost):
     """A call that had to be ended."""
 
 
-class OutOfMemory(Lost):
+class OutOfMemory(WorkerLost):
     """A call that needed, or may have needed, more memory than its worker had left."""
 
 
-class AskedToEnd(Lost):
+class WorkerTerminated(WorkerLost):
     """A call whose worker somebody asked to end, which says nothing of the call."""
 
 
@@ -41,7 +41,7 @@ class NotFinite(CxrbenchError):
     """Numbers that are infinite or no numbers where a result needs finite ones."""
 
 
-class Remote(CxrbenchError):
+class RemoteError(CxrbenchError):
     """What a worker raised, where that itself cannot travel to this process."""
 
     def __init__(self, reason: str, failure: Failure) -> None:
@@ -63,11 +63,11 @@ class TrialsFailed(CxrbenchError):
         with_log(self, trial.log)
 
 
-KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
+FAILURE_KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
     (OutOfMemory, "oom"),
     (MemoryError, "oom"),
-    (TookTooLong, "timeout"),
-    (Lost, "killed"),
+    (CallTimeout, "timeout"),
+    (WorkerLost, "killed"),
     (BrokenProcessPool, "killed"),
     (NotFinite, "nan"),
     (DataError, "data_error"),
@@ -75,19 +75,19 @@ KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
 )
 
 
-def kind_of(error: BaseException) -> Failure:
+def failure_kind(error: BaseException) -> Failure:
     """Return what sort of failure an error is; a study's end is what its trials were, a plugin's fault whatever is unknown."""
     error = _unwrapped(error)
-    if isinstance(error, Remote):
+    if isinstance(error, RemoteError):
         return error.failure
     if isinstance(error, TrialsFailed):
         return error.trial.failure or "plugin_error"
     if is_exhaustion(error):
         return "oom"
-    for known, kind in KINDS:
+    for known, kind in FAILURE_KINDS:
         if isinstance(error, known):
             return kind
-    return kind_of(error.__cause__) if isinstance(error, CxrbenchError) and error.__cause__ else "plugin_error"
+    return failure_kind(error.__cause__) if isinstance(error, CxrbenchError) and error.__cause__ else "plugin_error"
 
 
 def is_exhaustion(error: BaseException) -> bool:
@@ -103,39 +103,39 @@ def _unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-def took_too_long(seconds: float) -> TookTooLong:
+def timed_out(seconds: float) -> CallTimeout:
     """Return the failure of a call that had to be ended."""
-    return TookTooLong(f"took longer than {seconds:g} s (--timeout)")
+    return CallTimeout(f"took longer than {seconds:g} s (--timeout)")
 
 
-def used_too_much(memory: int) -> OutOfMemory:
+def memory_exceeded(memory: int) -> OutOfMemory:
     """Return the failure of a call that asked for more than `memory` bytes."""
     return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
-def crashed(exit_code: int | None, memory: int | None) -> Lost:
+def worker_crashed(exit_code: int | None, memory: int | None) -> WorkerLost:
     """Return the failure of a call whose worker ended; native code that gets no memory seldom says so."""
     if memory is None or exit_code is None or -exit_code not in CRASHES:
-        return died(exit_code)
-    return OutOfMemory(f"{died(exit_code)}, maybe because it may use {memory / 1e9:.3g} GB (--max-memory)")
+        return worker_died(exit_code)
+    return OutOfMemory(f"{worker_died(exit_code)}, maybe because it may use {memory / 1e9:.3g} GB (--max-memory)")
 
 
-def died(exit_code: int | None) -> Lost:
+def worker_died(exit_code: int | None) -> WorkerLost:
     """Return the failure of a call whose worker ended; None if nobody saw how."""
     if exit_code is None:
-        return Lost("the worker process died")
+        return WorkerLost("the worker process worker_died")
     if exit_code == signal.SIGTERM:  # pebble's workers clean up when they are asked to end, and leave with its number
         exit_code = -exit_code
     names = {-number.value: number.name for number in signal.Signals}
-    how = AskedToEnd if -exit_code in REQUESTS else Lost
+    how = WorkerTerminated if -exit_code in REQUESTS else WorkerLost
     return how(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
 
 
-def reason_of(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
     """Return in one line why a call failed, fit to be read by anybody."""
     error = _unwrapped(error)
-    text: Any = without_places(str(error)).strip().splitlines()
-    if isinstance(error, Lost | Remote):
+    text: Any = without_paths(str(error)).strip().splitlines()
+    if isinstance(error, WorkerLost | RemoteError):
         return as_line(text[0])
     return as_line(f"{type(error).__name__}: {text[0]}" if text else type(error).__name__)
 
@@ -147,10 +147,10 @@ def with_log(error: E, lines: Iterable[str]) -> E:
     return error
 
 
-def log_of(error: BaseException) -> tuple[str, ...]:
+def failure_log(error: BaseException) -> tuple[str, ...]:
     """Return the last lines that the failed call printed: the notes of the exception, or of the one that it came from.
 
     Like its reason they are fit to be read by anybody: a traceback tells where things lie on this machine.
     """
     notes = getattr(error, "__notes__", ()) or getattr(error.__cause__, "__notes__", ())
-    return tuple(map(as_line, all_without_places(map(str, notes))))
+    return tuple(map(as_line, all_without_paths(map(str, notes))))

@@ -13,8 +13,16 @@ from itertools import count
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from cxrbench.execution.failures import AskedToEnd, Lost, OutOfMemory, crashed, died, took_too_long, with_log
-from cxrbench.execution.worker import Asked, Returned, answer, import_keras, start_worker
+from cxrbench.execution.failures import (
+    OutOfMemory,
+    WorkerLost,
+    WorkerTerminated,
+    timed_out,
+    with_log,
+    worker_crashed,
+    worker_died,
+)
+from cxrbench.execution.worker import WorkerCall, WorkerResult, import_keras, run_call, start_worker
 from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 
 if TYPE_CHECKING:
@@ -28,9 +36,9 @@ T = TypeVar("T")
 
 GROWTH = 2**31
 """Bytes that a worker may grow by: more than any backbone needs, less than hurts."""
-LONGEST = 6 * 3600
+DEFAULT_TIMEOUT = 6 * 3600
 """Seconds that a call may take unless the user sets a limit: no shard and no trial needs that long."""
-GLANCE = 0.25
+POLL_SECONDS = 0.25
 """Seconds between two looks at the workers."""
 
 
@@ -51,13 +59,13 @@ NO_LIMITS = Limits()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Call:
+class _PendingCall:
     """A call on its way: what is asked, what its caller waits for, and what the pool promised."""
 
-    asked: Asked[Any]
+    asked: WorkerCall[Any]
     future: Future[Any]
     pool: ProcessPool | None = None
-    computed: Future[Returned[Any]] | None = None
+    computed: Future[WorkerResult[Any]] | None = None
     repeated: bool = False
     lost: int | None = None  # the process that was computing it, when that is gone
 
@@ -95,7 +103,7 @@ class _RememberedProcesses:
                     process.join()
 
 
-class WorkerProcesses:
+class WorkerPool:
     """Computes calls in processes of one thread each, so that results do not depend on how many there are.
 
     A worker that dies or that breaks a limit costs the one call it was working on. When one has grown, all are replaced
@@ -105,12 +113,12 @@ class WorkerProcesses:
     def __init__(self, workers: int, limits: Limits = NO_LIMITS) -> None:
         """Start `workers` processes, which import Keras while the caller prepares the first call."""
         self._workers = workers
-        self._timeout = limits.timeout or LONGEST
+        self._timeout = limits.timeout or DEFAULT_TIMEOUT
         self._memory = limits.memory
         self._lock = RLock()
         self._numbers = count()
-        self._queue: deque[_Call] = deque()
-        self._running: dict[int, _Call] = {}
+        self._queue: deque[_PendingCall] = deque()
+        self._running: dict[int, _PendingCall] = {}
         self._has_worked = False  # a pool whose processes never came up is not worth another one
         self._memory_at_first: dict[int, int] = {}
         self._known: set[int] = set()  # processes that have answered a call
@@ -126,7 +134,7 @@ class WorkerProcesses:
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call."""
         future: Future[T] = Future()
-        asked = Asked(
+        asked = WorkerCall(
             number=next(self._numbers),
             outputs=self._folder.calls,
             memory=self._memory,
@@ -137,7 +145,7 @@ class WorkerProcesses:
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
-            self._queue.append(_Call(asked=asked, future=future))
+            self._queue.append(_PendingCall(asked=asked, future=future))
             self._feed()
         return future
 
@@ -199,17 +207,17 @@ class WorkerProcesses:
             self._running[call.asked.number] = call
             try:
                 call.pool = self._pool
-                call.computed = self._pool.schedule(answer, args=(call.asked,), timeout=self._timeout)
+                call.computed = self._pool.schedule(run_call, args=(call.asked,), timeout=self._timeout)
             except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
                 del self._running[call.asked.number]
                 if self._has_worked and self._renew():
                     self._queue.appendleft(call)
                 else:
-                    call.future.set_exception(Lost(f"the pool of worker processes did not start: {error}"))
+                    call.future.set_exception(WorkerLost(f"the pool of worker processes did not start: {error}"))
             else:
                 call.computed.add_done_callback(partial(self._pass_on, call))
 
-    def _pass_on(self, call: _Call, computed: Future[Returned[Any]]) -> None:
+    def _pass_on(self, call: _PendingCall, computed: Future[WorkerResult[Any]]) -> None:
         with self._lock:
             self._running.pop(call.asked.number, None)
             printed = take_output(call.asked.outputs, call.asked.number)
@@ -232,26 +240,26 @@ class WorkerProcesses:
                 call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
 
     def _outcome(
-        self, call: _Call, computed: Future[Returned[Any]], *, begun: bool
-    ) -> tuple[Returned[Any] | None, BaseException | None, int | None]:
+        self, call: _PendingCall, computed: Future[WorkerResult[Any]], *, begun: bool
+    ) -> tuple[WorkerResult[Any] | None, BaseException | None, int | None]:
         """Return what a worker answered, why the call failed if it did, and which process computed it if that is known."""
         from pebble import ProcessExpired
 
         if computed.cancelled():
-            return None, crashed(self._context.exit_code(call.lost), self._memory), call.lost
+            return None, worker_crashed(self._context.exit_code(call.lost), self._memory), call.lost
         match computed.exception():
             case None:
                 return (returned := computed.result()), returned.error, returned.process
             case TimeoutError():
-                return None, took_too_long(self._timeout), None
+                return None, timed_out(self._timeout), None
             case ProcessExpired() as expired:
-                return None, crashed(expired.exitcode, self._memory), expired.pid
+                return None, worker_crashed(expired.exitcode, self._memory), expired.pid
             case BrokenProcessPool() if begun:
-                return None, died(None), None
+                return None, worker_died(None), None
             case error:
                 return None, error, None
 
-    def _deserves_another(self, call: _Call, process: int | None, error: BaseException | None) -> bool:
+    def _deserves_another(self, call: _PendingCall, process: int | None, error: BaseException | None) -> bool:
         """Return whether a call failed for the sake of others.
 
         Its pool broke before it began, other calls used its worker up, or somebody asked that process to end.
@@ -260,9 +268,9 @@ class WorkerProcesses:
             return False
         if isinstance(error, OutOfMemory) and process in self._known:
             return call.pool is not self._pool or self._replace()
-        return isinstance(error, BrokenProcessPool | AskedToEnd)
+        return isinstance(error, BrokenProcessPool | WorkerTerminated)
 
-    def _watch(self, returned: Returned[Any]) -> None:
+    def _watch(self, returned: WorkerResult[Any]) -> None:
         """Replace the processes if this one has grown since its first call."""
         growth = GROWTH if self._memory is None else min(GROWTH, self._memory // 4)
         self._known.add(returned.process)
@@ -292,7 +300,7 @@ class WorkerProcesses:
     def _look_after(self) -> None:
         """End calls whose process is gone, which pebble does not notice if it left with exit code 0."""
         folder, missing = self._folder.calls, set[int]()
-        while not self._ended.wait(GLANCE):
+        while not self._ended.wait(POLL_SECONDS):
             shorten_outputs(folder)
             begun = processes_of_calls(folder)
             alive = {process.pid for process in multiprocessing.active_children()}

@@ -29,7 +29,7 @@ class Progress(Protocol):
         ...
 
 
-class Silence:
+class SilentProgress:
     """Hears, and does nothing; for calls from Python."""
 
     def say(self, line: str) -> None:

@@ -6,47 +6,47 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cxrbench.execution.failures import kind_of
+from cxrbench.execution.failures import failure_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
-HALVINGS = 2
+RETRIES = 2
 """Below a quarter of its batch, a call does not fail for its batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted(Generic[T]):
+class BatchResult(Generic[T]):
     """What a call returned, and the batch that it was computed with."""
 
     value: T
     batch: int
 
 
-def submit_halving(submit: Callable[[int], Future[T]], batch: int) -> Future[Fitted[T]]:
+def submit_with_retry(submit: Callable[[int], Future[T]], batch: int) -> Future[BatchResult[T]]:
     """Submit a call with a batch, and again with half of it whenever it gets no memory; its last failure is the future's.
 
     Args:
         submit: sends the call on its way with some batch.
         batch: to begin with; none smaller than 1 is tried.
     """
-    future = _Halving(submit, batch)
+    future = _RetryingFuture(submit, batch)
     future.ask()
     if future.done() and not future.cancelled() and isinstance(stopped := future.exception(), KeyboardInterrupt):
         raise stopped  # as an executor does when it is stopped
     return future
 
 
-class _Halving(Future[Fitted[T]]):
+class _RetryingFuture(Future[BatchResult[T]]):
     """Waits for one attempt after the other; it holds no lock, for attempts end in threads of the executor."""
 
     def __init__(self, submit: Callable[[int], Future[T]], batch: int) -> None:
         super().__init__()
         self._submit = submit
         self._batch = batch
-        self._left = HALVINGS
+        self._left = RETRIES
         self._attempt: Future[T] | None = None
 
     def ask(self) -> None:
@@ -65,8 +65,8 @@ class _Halving(Future[Fitted[T]]):
             return
         error = attempt.exception()
         if error is None:
-            self.set_result(Fitted(value=attempt.result(), batch=self._batch))
-        elif self._left and self._batch > 1 and kind_of(error) == "oom":
+            self.set_result(BatchResult(value=attempt.result(), batch=self._batch))
+        elif self._left and self._batch > 1 and failure_kind(error) == "oom":
             self._ask_for_half()
         else:
             self.set_exception(error)

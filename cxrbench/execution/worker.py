@@ -19,8 +19,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
-from cxrbench.execution.failures import OutOfMemory, Remote, is_exhaustion, kind_of, reason_of, used_too_much
-from cxrbench.execution.worker_output import kept_output
+from cxrbench.execution.failures import OutOfMemory, RemoteError, failure_kind, failure_reason, is_exhaustion, memory_exceeded
+from cxrbench.execution.worker_output import captured_output
 from cxrbench.storage.files import FULL
 
 if TYPE_CHECKING:
@@ -29,13 +29,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GLANCE = 0.5
+PARENT_POLL_SECONDS = 0.5
 """Seconds between two looks at whether the parent is still there."""
-THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Returned(Generic[T]):
+class WorkerResult(Generic[T]):
     """What a call returned or raised, and how many bytes of memory the worker has since."""
 
     value: T | None = None
@@ -45,7 +51,7 @@ class Returned(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Generic[T]):
+class WorkerCall(Generic[T]):
     """One call as it travels to a worker.
 
     Attributes:
@@ -72,7 +78,7 @@ def start_worker(scratch: Path, memory: int | None = None) -> None:
     if parent := multiprocessing.parent_process():
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
     threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -91,7 +97,7 @@ def _end_with(parent: BaseProcess) -> None:
     Asking Linux for a signal (PR_SET_PDEATHSIG) will not do: it comes when the thread ends that started the worker.
     """
     while os.getppid() == parent.pid and parent.is_alive():
-        time.sleep(GLANCE)
+        time.sleep(PARENT_POLL_SECONDS)
     os._exit(1)
 
 
@@ -123,19 +129,19 @@ def anonymous_memory() -> int:
     return int(words[0]) * 1024 if words else 0
 
 
-def answer(asked: Asked[T]) -> Returned[T]:
+def run_call(asked: WorkerCall[T]) -> WorkerResult[T]:
     """Compute a call; what it prints goes to its file, and what it raises is made fit for the way back to the parent."""
     import_keras()
     value, error = None, None
     try:
-        with kept_output(asked.outputs, asked.number):
+        with captured_output(asked.outputs, asked.number):
             value = _said(asked)
     except (Exception, SystemExit) as raised:  # a plugin ends its own call, not the run
         error = _fit_to_travel(raised, asked.memory)
-    return Returned(value=value, error=error, process=os.getpid(), memory=anonymous_memory())
+    return WorkerResult(value=value, error=error, process=os.getpid(), memory=anonymous_memory())
 
 
-def _said(asked: Asked[T]) -> T:
+def _said(asked: WorkerCall[T]) -> T:
     """Return what a call returns; what it raises is printed before it is raised."""
     try:
         return asked.function(*asked.arguments, **asked.keywords)
@@ -150,17 +156,17 @@ def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Excepti
     if isinstance(error, OSError) and error.errno in FULL:
         return DiskFull(str(error))
     if memory and (isinstance(error, MemoryError) or is_exhaustion(error)):
-        return used_too_much(memory)
+        return memory_exceeded(memory)
     if is_exhaustion(error):
-        return OutOfMemory(reason_of(error))
+        return OutOfMemory(failure_reason(error))
     if isinstance(error, SystemExit):
-        return Remote(reason_of(error), kind_of(error))
+        return RemoteError(failure_reason(error), failure_kind(error))
     try:  # its own bytes a moment later; besides, pebble's pipe between own processes is all that is ever unpickled
         arrived = pickle.loads(pickle.dumps(error))
     except Exception:
         arrived = None  # its parts cannot be sent, or not be put together again
-    same = type(arrived) is type(error) and kind_of(arrived) == kind_of(error)  # what it came from stays behind
-    return error if same else Remote(reason_of(error), kind_of(error))
+    same = type(arrived) is type(error) and failure_kind(arrived) == failure_kind(error)  # what it came from stays behind
+    return error if same else RemoteError(failure_reason(error), failure_kind(error))
 
 
 @cache

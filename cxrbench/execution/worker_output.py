@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from cxrbench.storage.locks import is_free
+from cxrbench.storage.locks import is_unlocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ PREFIX = "cxrbench-workers-"
 LOCK = "pool.lock"
 LINES = 50
 LONGEST_LINE = 400
-LARGEST = 2**22
+LARGEST_OUTPUT = 2**22
 """Bytes of a file that is emptied, so that a call that prints for ever fills no disk."""
 
 
@@ -48,17 +48,17 @@ class PoolFolder:
         shutil.rmtree(self._path, ignore_errors=True)
 
 
-def forsaken_folders() -> list[Path]:
+def abandoned_folders() -> list[Path]:
     """Return the folders of pools whose process was killed."""
     found = []
     for lock in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")):
         with suppress(OSError):  # another user's, or removed in this moment
-            found += [lock.parent] if is_free(lock) else []
+            found += [lock.parent] if is_unlocked(lock) else []
     return found
 
 
 @contextmanager
-def kept_output(folder: Path, number: int) -> Iterator[None]:
+def captured_output(folder: Path, number: int) -> Iterator[None]:
     """Send what this process prints, native code included, to the file of call `number`, which tells of its process, too."""
     descriptor = os.open(_file(folder, number, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _flush()
@@ -96,7 +96,7 @@ def shorten_outputs(folder: Path) -> None:
     """Empty the files that have grown too large."""
     for path in folder.iterdir():
         with suppress(OSError):  # its call may end meanwhile
-            if path.stat().st_size > LARGEST:
+            if path.stat().st_size > LARGEST_OUTPUT:
                 os.truncate(path, 0)
 
 

@@ -12,7 +12,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from cxrbench.errors import CxrbenchError, StudyDamaged
-from cxrbench.storage.locks import waited_for
+from cxrbench.storage.locks import wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ class SystemLock:
     def acquire(self) -> bool:
         """Wait for the lock, and cut off the half line of whoever was killed with it."""
         try:
-            self._held.enter_context(waited_for(self._journal.with_suffix(".writing.lock")))
+            self._held.enter_context(wait_for_lock(self._journal.with_suffix(".writing.lock")))
         except OSError as error:
             raise CxrbenchError(
                 f"{self._journal} cannot be locked: {error.strerror}; put --out on another file system, or use --storage"

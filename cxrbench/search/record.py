@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int
-from cxrbench.storage.files import needing_room
+from cxrbench.storage.files import reporting_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ class StudyRecord:
         self._trials: Callable[[], list[Trial]] = partial(_trials_of, study)
         if isinstance(place, Path):
             self._append = partial(_append_to_journal, place, name)
-            self._trials = partial(read_record, place, name)
+            self._trials = partial(read_trials, place, name)
 
     def finished(self) -> list[Trial]:
         """Return the trials on record, sorted by number; of several with one number, the earliest."""
@@ -105,7 +105,7 @@ def _append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
 
 
 def _with_room(folder: Path, call: Callable[[], T]) -> T:
-    with needing_room(folder):
+    with reporting_full_disk(folder):
         return call()
 
 
@@ -131,7 +131,7 @@ def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> 
     return study
 
 
-def read_record(path: Path, name: str) -> list[Trial]:
+def read_trials(path: Path, name: str) -> list[Trial]:
     """Return the trials of a journal that is there, as `StudyRecord.finished` does; nothing is written."""
     import optuna
 

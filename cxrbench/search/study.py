@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from cxrbench.errors import DiskFull, PluginError
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.threshold import choose_threshold
-from cxrbench.execution.failures import TrialsFailed, kind_of, log_of, reason_of
-from cxrbench.execution.retry import Fitted, submit_halving
+from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
+from cxrbench.execution.retry import BatchResult, submit_with_retry
 from cxrbench.models.training.jobs import HeadJob, TrialResult, train_trial
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Float, is_inside, is_searched
@@ -94,7 +94,7 @@ def run_study(
     finished = {trial.number: trial for trial in record.finished()}
     for first in range(0, trials, study.generation):
         earlier, numbers = [finished[number] for number in range(first)], range(first, min(first + study.generation, trials))
-        limits = cut_offs(study.pruning, earlier, study.job.regimen.epochs)
+        limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
         proposals, calls = {}, {}
         try:
             for number in (one for one in numbers if one not in finished):  # one is trained while the next one is proposed
@@ -141,16 +141,16 @@ def _check_failures(trials: Iterable[Trial], most: int) -> None:
 
 def _submit(
     study: Study, number: int, params: Mapping[str, Value], limits: Sequence[float], executor: Executor
-) -> Future[Fitted[TrialResult]]:
+) -> Future[BatchResult[TrialResult]]:
     """Have a trial trained, in smaller batches if memory is short; one whose features cannot be had fails like any other."""
     try:
         job = study.job_of(params)
     except Exception as error:
-        failed: Future[Fitted[TrialResult]] = Future()
+        failed: Future[BatchResult[TrialResult]] = Future()
         failed.set_exception(error)
         return failed
-    return submit_halving(
-        lambda batch: executor.submit(train_trial, job.in_batches(batch), number, params, limits), job.regimen.batch_size
+    return submit_with_retry(
+        lambda batch: executor.submit(train_trial, job.in_batches(batch), number, params, limits), job.configuration.batch_size
     )
 
 
@@ -163,7 +163,7 @@ def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, 
     return params
 
 
-def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[Fitted[TrialResult]]) -> Trial:
+def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[BatchResult[TrialResult]]) -> Trial:
     """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
     try:
         fitted = call.result()
@@ -171,7 +171,12 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
         raise
     except Exception as error:
         return Trial(
-            number=number, params=params, state="failed", failure=kind_of(error), reason=reason_of(error), log=log_of(error)
+            number=number,
+            params=params,
+            state="failed",
+            failure=failure_kind(error),
+            reason=failure_reason(error),
+            log=failure_log(error),
         )
     result = fitted.value
     trained = Trial(
@@ -180,7 +185,7 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
         state="pruned",
         losses=result.losses,
         seconds=result.seconds,
-        batch_size=None if fitted.batch == study.job.regimen.batch_size else fitted.batch,
+        batch_size=None if fitted.batch == study.job.configuration.batch_size else fitted.batch,
     )
     if result.pruned:
         return trained

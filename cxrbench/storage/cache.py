@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.storage.files import home, write_json
-from cxrbench.storage.locks import taken, waited_for
+from cxrbench.storage.locks import try_lock, wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-KINDS = ("images", "features")
+CACHE_KINDS = ("images", "features")
 """What a run keeps and can make again."""
 GIGABYTE = 10**9
 SET_ASIDE = ".removing-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class CacheItem:
     """The decoded images of a dataset, or the features of one view under one backbone.
 
     Attributes:
@@ -60,7 +60,7 @@ def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
                 claimed.add(one.relative_to(home()).as_posix())
             write_json(note, sorted(claimed))
 
-    with waited_for(_lock_of(note)):
+    with wait_for_lock(_lock_of(note)):
         try:
             yield claim
         finally:
@@ -68,18 +68,18 @@ def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
                 note.unlink(missing_ok=True)
 
 
-def items() -> list[Item]:
+def cache_items() -> list[CacheItem]:
     """Return what lies in the cache, the longest unused first."""
     with _one_at_a_time():
         return _items()
 
 
-def keep_below(limit: float) -> int:
+def trim_cache(limit: float) -> int:
     """Remove the longest unused until at most `limit` bytes remain, but nothing that is in use; return how many remain."""
     with _one_at_a_time():
         found = _items()
         size = sum(item.size for item in found)
-        gone: list[Item] = []
+        gone: list[CacheItem] = []
         for item in found:
             if size > limit and not item.in_use:
                 gone.append(item)
@@ -89,7 +89,7 @@ def keep_below(limit: float) -> int:
     return size
 
 
-def clear() -> list[Item]:
+def clear_cache() -> list[CacheItem]:
     """Remove all that is not in use; return it."""
     with _one_at_a_time():
         gone = [item for item in _items() if not item.in_use]
@@ -98,14 +98,14 @@ def clear() -> list[Item]:
     return gone
 
 
-def _items() -> list[Item]:
+def _items() -> list[CacheItem]:
     in_use = _claimed()
     found = []
-    for kind in KINDS:
+    for kind in CACHE_KINDS:
         for folder in filter(Path.is_dir, (home() / kind).glob("[!.]*")):
             status = folder.stat()
             claimed = f"{kind}/{folder.name}" in in_use
-            found.append(Item(folder=folder, kind=kind, size=_size(folder), used=status.st_mtime, in_use=claimed))
+            found.append(CacheItem(folder=folder, kind=kind, size=_size(folder), used=status.st_mtime, in_use=claimed))
     return sorted(found, key=lambda item: item.used)
 
 
@@ -119,7 +119,7 @@ def _size(folder: Path) -> int:
     return size
 
 
-def _set_aside(gone: Iterable[Item]) -> None:
+def _set_aside(gone: Iterable[CacheItem]) -> None:
     """Move folders out of everybody's sight, which is done at once."""
     for item in gone:
         item.folder.rename(home() / f"{SET_ASIDE}{uuid.uuid4().hex}")
@@ -135,7 +135,7 @@ def _claimed() -> set[str]:
     """Return what running processes have claimed, and forget the claims of those that ended."""
     claimed: set[str] = set()
     for note in (home() / "claims").glob("*.json"):
-        with taken(_lock_of(note)) as is_forsaken:
+        with try_lock(_lock_of(note)) as is_forsaken:
             if is_forsaken:
                 note.unlink(missing_ok=True)
             else:  # its owner removes it only while nobody looks
@@ -148,4 +148,4 @@ def _lock_of(note: Path) -> Path:
 
 
 def _one_at_a_time() -> AbstractContextManager[None]:
-    return waited_for(home() / "cache.lock")
+    return wait_for_lock(home() / "cache.lock")

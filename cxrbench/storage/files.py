@@ -39,7 +39,7 @@ def check_writable(folder: Path, setting: str) -> None:
 
 
 @contextmanager
-def needing_room(folder: Path) -> Iterator[None]:
+def reporting_full_disk(folder: Path) -> Iterator[None]:
     """Raise DiskFull, which names the folder, where the system says that there is no room for what is written inside."""
     try:
         yield
@@ -50,13 +50,13 @@ def needing_room(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place when the block ends well, and is removed when it does not.
 
     Raises:
         DiskFull: there is no room for it; what was at `path` before is still there.
     """
-    with needing_room(path.parent), _temporary(path) as file:
+    with reporting_full_disk(path.parent), _temporary(path) as file:
         yield file
 
 
@@ -79,7 +79,7 @@ def _temporary(path: Path) -> Iterator[BinaryIO]:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())
 
 

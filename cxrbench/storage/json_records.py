@@ -39,7 +39,7 @@ def read_record(path: Path, model: type[M], *, within: Path, what: str) -> M:
         _check_json(content)
         return model.model_validate_json(content, strict=True)
     except ValidationError as error:
-        reason = explain(error)
+        reason = first_problem(error)
     except RecursionError:
         reason = "it is nested too deeply"
     except ValueError as error:
@@ -71,7 +71,7 @@ def require_regular(path: Path, largest: int, *, within: Path) -> None:
         raise CxrbenchError(f"{path} is refused: it has {status.st_size:,} bytes; at most {largest:,} are read")
 
 
-def explain(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     """Return the first problem: where, and what."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from cxrbench.storage.files import needing_room
+from cxrbench.storage.files import reporting_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def taken(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock unless another process, or another thread of this one, does; yield whether it was free."""
     lock, is_mine = _tried(path)
     if not is_mine:
@@ -28,7 +28,7 @@ def taken(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def waited_for(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+def wait_for_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold a lock, however long another holder takes; `on_wait` is called once if there is one."""
     lock, is_mine = _tried(path)
     if not is_mine:
@@ -43,7 +43,7 @@ def waited_for(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterat
 def _tried(path: Path) -> tuple[FileLock, bool]:
     """Return a lock, and whether it is held now, because nobody else held it; raise DiskFull if it finds no room."""
     lock = FileLock(path)
-    with needing_room(path.parent):
+    with reporting_full_disk(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
@@ -52,7 +52,7 @@ def _tried(path: Path) -> tuple[FileLock, bool]:
     return lock, True
 
 
-def is_free(path: Path) -> bool:
+def is_unlocked(path: Path) -> bool:
     """Return whether nobody holds a lock that has a file."""
     lock = FileLock(path)
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LONGEST = 2000
+LONGEST_LINE = 2000
 """Signs of one line of foreign text; what is longer tells nobody more."""
 FORMULA = ("=", "+", "-", "@")
 """What spreadsheets take for the beginning of a formula (OWASP, CSV Injection)."""
@@ -43,7 +43,7 @@ def as_text(text: str) -> str:
 def as_line(text: str) -> str:
     """Return text as one line of at most 2,000 signs, made safe as by `as_text`."""
     line = as_text(text).replace("\n", "\\n")
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def as_json(content: Any) -> str:
@@ -69,16 +69,16 @@ def as_cell(text: str) -> str:
     return f"'{line}" if line.lstrip().startswith(FORMULA) else line
 
 
-def without_places(text: str) -> str:
+def without_paths(text: str) -> str:
     """Return text that does not tell where things lie on this machine.
 
     Folders that a person knows are called by a name, such as ``~``; of any other absolute path the last part stays.
     """
-    return all_without_places((text,))[0]
+    return all_without_paths((text,))[0]
 
 
-def all_without_places(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return lines as by `without_places`."""
+def all_without_paths(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return lines as by `without_paths`."""
     names = dict(_places())
     known = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, names))})(?![\w.-])")
     return tuple(ABSOLUTE.sub("\N{HORIZONTAL ELLIPSIS}/", known.sub(lambda found: names[found[0]], line)) for line in lines)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.storage.files import needing_room, write_text
-from cxrbench.storage.locks import waited_for
+from cxrbench.storage.files import reporting_full_disk, write_text
+from cxrbench.storage.locks import wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -78,12 +78,12 @@ class ShardedArray:
 
     def locked(self, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
         """Keep others that ask for it from writing any shard; `on_wait` is called if somebody else keeps them from it."""
-        return waited_for(self.folder / "array.lock", on_wait)
+        return wait_for_lock(self.folder / "array.lock", on_wait)
 
     @contextmanager
     def writing(self, shard: int) -> Iterator[bool]:
         """Keep others that ask for it from writing a shard; yield whether it is missing, for one may just have written it."""
-        with waited_for(self._mark(shard).with_suffix(".lock")):
+        with wait_for_lock(self._mark(shard).with_suffix(".lock")):
             yield not self._mark(shard).exists()
 
     def write(self, shard: int, blocks: Iterable[NDArray[Any]], note: Any = None) -> None:
@@ -97,7 +97,7 @@ class ShardedArray:
         Raises:
             DiskFull: there is no room for it.
         """
-        with needing_room(self.folder):
+        with reporting_full_disk(self.folder):
             checksum = self._write(shard, blocks)
         text = json.dumps(note)
         write_text(self._mark(shard), f"{zlib.crc32(text.encode(), checksum):08x} {text}")

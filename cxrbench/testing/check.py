@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cxrbench.testing.subject import Subject
 
 Kind = Literal["any", "dataset", "backbone", "augmentation", "imbalance", "engine"]
-State = Literal["passed", "failed", "skipped", "expected"]
+CheckState = Literal["passed", "failed", "skipped", "expected"]
 
 
 class ContractBroken(AssertionError):
@@ -62,7 +62,7 @@ class CheckResult:
 
     check: Check
     subject: str
-    state: State
+    state: CheckState
     message: str = ""
 
 

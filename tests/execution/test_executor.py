@@ -12,23 +12,23 @@ import pytest
 
 from cxrbench.config.component import parse_component
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.execution.executor import ThisProcess, open_executor
-from cxrbench.execution.failures import kind_of, log_of, reason_of
-from cxrbench.execution.process_pool import Limits, WorkerProcesses
-from cxrbench.execution.worker import THREADS
+from cxrbench.execution.executor import InProcessExecutor, open_executor
+from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
+from cxrbench.execution.process_pool import Limits, WorkerPool
+from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.references import Reference
 
 
 @pytest.fixture(scope="module")
 def workers():
-    executor = WorkerProcesses(1)
+    executor = WorkerPool(1)
     yield executor
     executor.close()
 
 
 @pytest.fixture(params=["this process", "worker processes"])
 def executor(request):
-    return ThisProcess() if request.param == "this process" else request.getfixturevalue("workers")
+    return InProcessExecutor() if request.param == "this process" else request.getfixturevalue("workers")
 
 
 def is_alive(process):
@@ -51,7 +51,7 @@ def test_exceptions_come_back_and_cost_their_call_only(executor):
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         calls[1].result(60)
     assert calls[2].result(60) == 0.25
-    assert reason_of(calls[1].exception()) == "ZeroDivisionError: division by zero"
+    assert failure_reason(calls[1].exception()) == "ZeroDivisionError: division by zero"
 
 
 def test_errors_for_people_come_back_as_what_they_are(executor):
@@ -68,18 +68,18 @@ def test_an_exception_that_cannot_travel_costs_its_call_only(workers, tmp_path):
     odd = workers.submit(Reference(text="odd:build", file=plugin).resolve)
     with pytest.raises(CxrbenchError, match="Odd: the film: is upside down"):
         odd.result(60)
-    assert reason_of(odd.exception()) == "Odd: the film: is upside down"
+    assert failure_reason(odd.exception()) == "Odd: the film: is upside down"
     assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
 def test_workers_are_other_processes(workers):
     assert workers.submit(os.getpid).result(60) != os.getpid()
-    assert ThisProcess().submit(os.getpid).result() == os.getpid()
+    assert InProcessExecutor().submit(os.getpid).result() == os.getpid()
 
 
 def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_parent(workers):
-    assert {workers.submit(os.getenv, name).result(60) for name in THREADS} == {"1"}
-    assert {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"} <= set(THREADS)
+    assert {workers.submit(os.getenv, name).result(60) for name in THREAD_VARIABLES} == {"1"}
+    assert {"TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"} <= set(THREAD_VARIABLES)
     assert workers.submit(signal.getsignal, signal.SIGINT).result(60) is signal.SIG_IGN
 
 
@@ -97,7 +97,7 @@ if __name__ == "__main__":
 
 def test_libraries_that_a_users_script_has_loaded_have_one_thread_too(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
     command = [sys.executable, str(tmp_path / "script.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "{1}\n", done.stderr
@@ -108,7 +108,7 @@ def test_a_worker_that_dies_costs_the_one_call_it_was_working_on(workers):
     fatal = workers.submit(os._exit, 3)
     after = [workers.submit(operator.truediv, number, 2) for number in range(3)]
     assert before.result(60) == 0.5
-    assert reason_of(fatal.exception(60)) == "the worker process died (exit code 3)"
+    assert failure_reason(fatal.exception(60)) == "the worker process died (exit code 3)"
     assert [call.result(60) for call in after] == [0, 0.5, 1]
 
 
@@ -168,15 +168,15 @@ def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
 
 def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):
     monkeypatch.setattr("cxrbench.execution.process_pool.start_worker", partial(os._exit, 7))
-    executor = WorkerProcesses(1)
+    executor = WorkerPool(1)
     calls = [executor.submit(os.getpid) for _ in range(5)]
-    assert all("pool" in reason_of(call.exception(60)).lower() for call in calls)
+    assert all("pool" in failure_reason(call.exception(60)).lower() for call in calls)
     executor.stop()
 
 
 def test_no_workers_are_this_process():
     with open_executor(0) as executor:
-        assert isinstance(executor, ThisProcess)
+        assert isinstance(executor, InProcessExecutor)
         assert executor.submit(os.getpid).result() == os.getpid()
     with pytest.raises(ValueError, match="in the block"), open_executor(0):
         raise ValueError("in the block")
@@ -184,7 +184,7 @@ def test_no_workers_are_this_process():
 
 def test_ctrl_c_is_not_kept_in_a_future_of_this_process():
     with pytest.raises(KeyboardInterrupt):
-        ThisProcess().submit(signal.raise_signal, signal.SIGINT)
+        InProcessExecutor().submit(signal.raise_signal, signal.SIGINT)
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_ctrl_c_is_not_kept_in_a_future_of_this_process():
     ],
 )
 def test_a_reason_is_one_line(error, reason):
-    assert reason_of(error) == reason
+    assert failure_reason(error) == reason
 
 
 @pytest.fixture(scope="module")
 def limited():
-    executor = WorkerProcesses(1, Limits(timeout=3, memory=4 * 10**9))
+    executor = WorkerPool(1, Limits(timeout=3, memory=4 * 10**9))
     yield executor
     executor.close()
 
@@ -210,7 +210,7 @@ def limited():
 @pytest.mark.parametrize("hang", [(time.sleep, 600), (exec, "while True: pass"), (pow, 7, 10**9)])
 def test_a_call_that_takes_too_long_costs_itself_only(limited, hang):
     hanging, waiting = limited.submit(*hang), limited.submit(operator.truediv, 1, 2)
-    assert reason_of(hanging.exception(60)) == "took longer than 3 s (--timeout)"
+    assert failure_reason(hanging.exception(60)) == "took longer than 3 s (--timeout)"
     assert waiting.result(60) == 0.5
 
 
@@ -218,7 +218,7 @@ def test_a_call_that_takes_too_long_costs_itself_only(limited, hang):
 @pytest.mark.parametrize("greedy", ["bytearray(8 * 10**9)", "import numpy; numpy.zeros(10**9)"])
 def test_a_call_that_asks_for_too_much_memory_costs_itself_only(limited, greedy):
     hungry, modest = limited.submit(exec, greedy), limited.submit(len, bytes(2**20))
-    assert reason_of(hungry.exception(60)) == "MemoryError: used more than 4 GB (--max-memory)"
+    assert failure_reason(hungry.exception(60)) == "MemoryError: used more than 4 GB (--max-memory)"
     assert modest.result(60) == 2**20
 
 
@@ -238,7 +238,7 @@ def test_memory_that_an_earlier_call_kept_costs_no_later_one(limited):
 )
 def test_a_worker_that_leaves_without_a_word_is_noticed(workers, end, reason):
     fatal, after = workers.submit(exec, f"import os; {end}"), workers.submit(operator.truediv, 1, 2)
-    assert reason_of(fatal.exception(60)) == reason
+    assert failure_reason(fatal.exception(60)) == reason
     assert after.result(60) == 0.5
 
 
@@ -246,7 +246,7 @@ def test_workers_that_die_again_and_again_end_nothing_but_their_calls():
     with open_executor(2) as executor:
         fatal = [executor.submit(os._exit, number % 2) for number in range(6)]
         good = [executor.submit(operator.truediv, number, 2) for number in range(6)]
-        assert {reason_of(call.exception(120)).partition(" (")[0] for call in fatal} == {"the worker process died"}
+        assert {failure_reason(call.exception(120)).partition(" (")[0] for call in fatal} == {"the worker process died"}
         assert [call.result(120) for call in good] == [0, 0.5, 1, 1.5, 2, 2.5]
 
 
@@ -254,18 +254,18 @@ def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, 
     said = "import os; [print('line', number) for number in range(80)]; os.write(2, b'native\\n')"
     died = workers.submit(exec, f"{said}; os._exit(5)")
     raised = workers.submit(exec, f"{said}; 1 / 0")
-    assert log_of(died.exception(60)) == (*(f"line {number}" for number in range(31, 80)), "native")
-    assert log_of(raised.exception(60))[-1] == "ZeroDivisionError: division by zero"
-    assert "native" in log_of(raised.exception(60))
+    assert failure_log(died.exception(60)) == (*(f"line {number}" for number in range(31, 80)), "native")
+    assert failure_log(raised.exception(60))[-1] == "ZeroDivisionError: division by zero"
+    assert "native" in failure_log(raised.exception(60))
     assert workers.submit(exec, said).result(60) is None
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST", 1000)
+    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST_OUTPUT", 1000)
     endless = limited.submit(exec, "while True: print('more')")
-    assert reason_of(endless.exception(60)) == "took longer than 3 s (--timeout)"
-    assert set(log_of(endless.exception())[1:]) <= {"more"}
+    assert failure_reason(endless.exception(60)) == "took longer than 3 s (--timeout)"
+    assert set(failure_log(endless.exception())[1:]) <= {"more"}
 
 
 def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
@@ -289,7 +289,7 @@ def test_this_process_keeps_no_limits_and_says_so(limits):
 
 def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    reason = reason_of(limited.submit(exec, crash).exception(60))
+    reason = failure_reason(limited.submit(exec, crash).exception(60))
     assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"
 
 
@@ -308,7 +308,7 @@ def test_a_call_whose_worker_is_asked_to_end_is_computed_once_more(workers, tmp_
 def test_a_call_whose_worker_is_asked_to_end_twice_is_a_failure(workers):
     ask = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     error = workers.submit(exec, ask).exception(60)
-    assert (reason_of(error), kind_of(error)) == ("the worker process died (SIGTERM)", "killed")
+    assert (failure_reason(error), failure_kind(error)) == ("the worker process died (SIGTERM)", "killed")
 
 
 PARENT = """
@@ -362,19 +362,21 @@ def test_a_failure_keeps_its_kind_on_its_way_from_a_worker(workers, error, kind)
     code = (
         f"from cxrbench.execution.failures import NotFinite\nfrom cxrbench.errors import DataError, Unavailable\nraise {error}"
     )
-    assert kind_of(workers.submit(exec, code).exception(60)) == kind
+    assert failure_kind(workers.submit(exec, code).exception(60)) == kind
 
 
 def test_a_failure_keeps_the_kind_of_what_it_came_from(workers):
     code = "from cxrbench.errors import CxrbenchError\ntry:\n    raise MemoryError('full')\nexcept MemoryError as error:\n"
     error = workers.submit(exec, f"{code}    raise CxrbenchError('no features') from error").exception(60)
-    assert (kind_of(error), reason_of(error)) == ("oom", "CxrbenchError: no features")
+    assert (failure_kind(error), failure_reason(error)) == ("oom", "CxrbenchError: no features")
 
 
 @pytest.mark.long
 def test_what_ends_a_worker_has_its_kind(limited):
-    assert kind_of(limited.submit(time.sleep, 600).exception(60)) == "timeout"
-    assert kind_of(limited.submit(os._exit, 3).exception(60)) == "killed"
+    assert failure_kind(limited.submit(time.sleep, 600).exception(60)) == "timeout"
+    assert failure_kind(limited.submit(os._exit, 3).exception(60)) == "killed"
     if sys.platform == "linux":
-        assert kind_of(limited.submit(exec, "bytearray(8 * 10**9)").exception(60)) == "oom"
-        assert kind_of(limited.submit(exec, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").exception(60)) == "oom"
+        assert failure_kind(limited.submit(exec, "bytearray(8 * 10**9)").exception(60)) == "oom"
+        assert (
+            failure_kind(limited.submit(exec, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").exception(60)) == "oom"
+        )

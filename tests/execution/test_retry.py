@@ -8,8 +8,8 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from cxrbench.execution.executor import ThisProcess, open_executor
-from cxrbench.execution.retry import Fitted, submit_halving
+from cxrbench.execution.executor import InProcessExecutor, open_executor
+from cxrbench.execution.retry import BatchResult, submit_with_retry
 
 
 def call(executor, batch, fits):
@@ -20,7 +20,7 @@ def call(executor, batch, fits):
         asked.append(size)
         return executor.submit(exec, f"if {size} > {fits}: raise MemoryError('{size} is too many')")
 
-    return submit_halving(submit, batch), asked
+    return submit_with_retry(submit, batch), asked
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def workers():
 
 @pytest.fixture(params=["this process", "worker processes"])
 def executor(request):
-    return ThisProcess() if request.param == "this process" else request.getfixturevalue("workers")
+    return InProcessExecutor() if request.param == "this process" else request.getfixturevalue("workers")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def executor(request):
 )
 def test_the_first_batch_that_fits_is_the_result(executor, batch, fits, sizes):
     future, asked = call(executor, batch, fits)
-    assert future.result(60) == Fitted(value=None, batch=sizes[-1])
+    assert future.result(60) == BatchResult(value=None, batch=sizes[-1])
     assert asked == sizes
 
 
@@ -59,7 +59,7 @@ def test_other_failures_are_not_attempted_again(executor):
         return executor.submit(exec, "1 / 0")
 
     with pytest.raises(ZeroDivisionError):
-        submit_halving(submit, 32).result(60)
+        submit_with_retry(submit, 32).result(60)
     assert asked == [32]
 
 
@@ -70,7 +70,7 @@ def test_a_call_that_has_not_begun_can_be_cancelled_in_every_attempt():
         attempts.append(Future())
         return attempts[-1]
 
-    future = submit_halving(submit, 32)
+    future = submit_with_retry(submit, 32)
     assert attempts[0].set_running_or_notify_cancel()
     assert not future.cancel()
     attempts[0].set_exception(MemoryError())
@@ -86,7 +86,7 @@ def test_whoever_waits_hears_of_an_executor_that_is_stopped(tmp_path):
     begun = tmp_path / "begun"
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         wait = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
-        future = submit_halving(lambda size: executor.submit(exec, wait), 32)
+        future = submit_with_retry(lambda size: executor.submit(exec, wait), 32)
         while not begun.exists():
             time.sleep(0.05)
         raise KeyboardInterrupt
@@ -102,13 +102,13 @@ def test_an_executor_that_is_stopped_between_two_attempts_is_heard_of():
             raise KeyboardInterrupt
         return first
 
-    future = submit_halving(submit, 32)
+    future = submit_with_retry(submit, 32)
     thread = threading.Thread(target=first.set_exception, args=(MemoryError(),))
     thread.start()
     thread.join()
     with pytest.raises(KeyboardInterrupt):
         future.result(5)
-    stopped = ThisProcess()
+    stopped = InProcessExecutor()
     stopped.stop()
     with pytest.raises(KeyboardInterrupt):
-        submit_halving(lambda size: stopped.submit(len, ""), 32)
+        submit_with_retry(lambda size: stopped.submit(len, ""), 32)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cxrbench.config.component import Component, bind, parse_component
-from cxrbench.execution.executor import ThisProcess
-from cxrbench.models.training.configuration import Regimen
+from cxrbench.execution.executor import InProcessExecutor
+from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Engine, Imbalance
@@ -77,7 +77,7 @@ def make_study(host, view, tmp_path):
             imbalance=strategy,
             train=(images[:40], labels[:40]),
             validation=(images[40:], labels[40:]),
-            regimen=Regimen(epochs=2, batch_size=16, patience=2),
+            configuration=TrainingConfiguration(epochs=2, batch_size=16, patience=2),
             seed=seed,
         )
         optuna = bind(Component(name="optuna"), host.find(Engine, "optuna"))
@@ -103,7 +103,7 @@ def search(tmp_path, tensorflow_ready):
     def run(study, trials, *, record="record", executor=None):
         order = []
         opened = StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space)
-        found = run_study(study, opened, trials, executor or ThisProcess(), lambda trial: order.append(trial.number))
+        found = run_study(study, opened, trials, executor or InProcessExecutor(), lambda trial: order.append(trial.number))
         return found, order
 
     return run

@@ -8,7 +8,7 @@ import pytest
 
 from cxrbench.benchmark.selection import freeze, halved_training
 from cxrbench.config.protocol import Protocol
-from cxrbench.execution.executor import ThisProcess
+from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.models.training.jobs import freeze_head, train_trial
 from cxrbench.plugin import Trial
 from cxrbench.search.study import StudyGivenUp
@@ -16,7 +16,7 @@ from cxrbench.search.study import StudyGivenUp
 PARAMS = {"learning_rate": 3e-3, "dropout": 0.3, "threshold": 0.5}
 
 
-class Cramped(ThisProcess):
+class Cramped(InProcessExecutor):
     """Has no memory for a head that is trained in larger batches than some."""
 
     def __init__(self, fits):
@@ -26,8 +26,8 @@ class Cramped(ThisProcess):
 
     def submit(self, function, /, *arguments, **keywords):
         job, number, *_ = arguments
-        self.asked.append((number, job.regimen.batch_size))
-        if job.regimen.batch_size <= self.fits:
+        self.asked.append((number, job.configuration.batch_size))
+        if job.configuration.batch_size <= self.fits:
             return super().submit(function, *arguments, **keywords)
         return super().submit(exec, "raise MemoryError('all is full')")
 
@@ -38,7 +38,7 @@ def test_a_trial_without_memory_is_trained_in_half_batches_and_says_so(make_stud
     (trial,), _ = search(study, 1, executor=executor)
     assert executor.asked == [(0, size) for size in sizes]
     assert (trial.state, trial.batch_size) == ("complete", None if len(sizes) == 1 else sizes[-1])
-    alike = replace(study.job, study="alike", regimen=replace(study.job.regimen, batch_size=sizes[-1]))
+    alike = replace(study.job, study="alike", configuration=replace(study.job.configuration, batch_size=sizes[-1]))
     assert train_trial(alike, 0, trial.params).losses == trial.losses
 
 
@@ -82,5 +82,5 @@ def test_a_head_that_fits_no_more_is_frozen_in_smaller_batches_than_its_trial_an
 def test_what_fits_needs_no_warning(make_study):
     selected = Trial(number=0, params=PARAMS, state="complete", value=0.9, losses=(0.5,))
     job = make_study().job
-    selections = freeze(Protocol.model_construct(seeds=1, threshold="max-f1"), 0, job, selected, ThisProcess())
+    selections = freeze(Protocol.model_construct(seeds=1, threshold="max-f1"), 0, job, selected, InProcessExecutor())
     assert halved_training(16, selected, selections) == ()

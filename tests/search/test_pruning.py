@@ -68,7 +68,7 @@ def test_the_best_trial_is_never_below_a_cut_off(curves, epochs):
 
 def test_a_study_gives_trials_up_without_changing_the_others(make_study, search):
     study = make_study()
-    study = replace(study, job=replace(study.job, regimen=replace(study.job.regimen, epochs=4, patience=4)))
+    study = replace(study, job=replace(study.job, configuration=replace(study.job.configuration, epochs=4, patience=4)))
     everything, _ = search(study, 40, record="without")
     some, _ = search(replace(study, pruning="median"), 40, record="with")
     pruned = [found for found in some if found.state == "pruned"]

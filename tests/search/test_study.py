@@ -13,8 +13,8 @@ from cxrbench.config.component import Component, bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.threshold import choose_threshold
-from cxrbench.execution.executor import ThisProcess
-from cxrbench.execution.failures import TookTooLong, kind_of, log_of, with_log
+from cxrbench.execution.executor import InProcessExecutor
+from cxrbench.execution.failures import CallTimeout, failure_kind, failure_log, with_log
 from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
@@ -39,7 +39,7 @@ class Fixed:
         return self.params
 
 
-class FailingAt(ThisProcess):
+class FailingAt(InProcessExecutor):
     """Loses the calls of some trials, as a worker that dies does."""
 
     def __init__(self, *numbers):
@@ -54,7 +54,7 @@ class FailingAt(ThisProcess):
         return future
 
 
-class Counting(ThisProcess):
+class Counting(InProcessExecutor):
     """Knows which trials it computed."""
 
     def __init__(self):
@@ -66,7 +66,7 @@ class Counting(ThisProcess):
         return super().submit(function, *arguments, **keywords)
 
 
-class LastFirst(ThisProcess):
+class LastFirst(InProcessExecutor):
     """Hands the results of every five calls back in reversed order."""
 
     def __init__(self):
@@ -87,7 +87,7 @@ class LastFirst(ThisProcess):
             future.set_result(result)
 
 
-class Stopped(ThisProcess):
+class Stopped(InProcessExecutor):
     """Was ended by Ctrl-C while calls were open."""
 
     def submit(self, function, /, *arguments, **keywords):
@@ -281,7 +281,7 @@ def test_another_seed_is_another_study(make_study, search, host):
     assert results(search(make_study(engine=engine), 1, record="again")[0]) == results(first)
 
 
-class Losing(ThisProcess):
+class Losing(InProcessExecutor):
     """Loses the workers of some trials, and answers the others at once."""
 
     def __init__(self, lost):
@@ -293,7 +293,7 @@ class Losing(ThisProcess):
         if not self.lost(arguments[1]):
             return super().submit(function, *arguments, **keywords)
         future = Future()
-        future.set_exception(with_log(TookTooLong("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
+        future.set_exception(with_log(CallTimeout("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
         return future
 
 
@@ -309,7 +309,11 @@ def test_a_study_with_too_many_failures_in_a_row_ends_when_their_generation_is_o
         "5 trials in a row failed (--max-failures), the last one: took longer than 1 s; raise --max-failures to go on where it "
         "stopped"
     )
-    assert (kind_of(caught.value), caught.value.trial.number, log_of(caught.value)) == ("timeout", 6, ("line of trial 6",))
+    assert (failure_kind(caught.value), caught.value.trial.number, failure_log(caught.value)) == (
+        "timeout",
+        6,
+        ("line of trial 6",),
+    )
     finished = on_record(tmp_path, study)
     assert [trial.number for trial in finished if trial.state == "complete"] == [0, 1]
     assert [(trial.number, trial.failure) for trial in finished if trial.state == "failed"] == [
@@ -326,8 +330,8 @@ def test_a_study_that_was_given_up_ends_at_the_same_place_again_and_goes_on_with
     with pytest.raises(StudyGivenUp) as again:
         search(study, 15, executor=executor)
     assert (
-        (str(again.value), log_of(again.value))
-        == (str(first.value), log_of(first.value))
+        (str(again.value), failure_log(again.value))
+        == (str(first.value), failure_log(first.value))
         == (str(first.value), ("line of trial 3",))
     )
     assert executor.numbers == []
@@ -380,7 +384,7 @@ def test_a_study_without_a_complete_trial_is_of_the_commonest_kind_of_failure():
     ]
     with pytest.raises(NoTrialCompleted, match="none of 7 trials completed: killed; nan; oom; timeout") as caught:
         select_trial(trials)
-    assert (kind_of(caught.value), log_of(caught.value)) == ("killed", ("line 6",))
+    assert (failure_kind(caught.value), failure_log(caught.value)) == ("killed", ("line 6",))
     with pytest.raises(NoTrialCompleted) as caught:
         select_trial(trials[:3])
-    assert kind_of(caught.value) == "nan"
+    assert failure_kind(caught.value) == "nan"

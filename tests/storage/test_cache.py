@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cxrbench.storage.cache import claiming, clear, items, keep_below
+from cxrbench.storage.cache import cache_items, claiming, clear_cache, trim_cache
 
 BLOCK = 64 * 1024
 
@@ -65,14 +65,14 @@ def hold(home):
 
 
 def names():
-    return [item.folder.name for item in items()]
+    return [item.folder.name for item in cache_items()]
 
 
 def test_items_are_listed_with_size_and_the_longest_unused_first(make):
     make("young", age=10, blocks=2)
     make("old", age=1000)
     make("films", age=100, blocks=3, kind="images")
-    assert [(item.folder.name, item.kind, item.size, item.in_use) for item in items()] == [
+    assert [(item.folder.name, item.kind, item.size, item.in_use) for item in cache_items()] == [
         ("old", "features", BLOCK, False),
         ("films", "images", 3 * BLOCK, False),
         ("young", "features", 2 * BLOCK, False),
@@ -80,16 +80,16 @@ def test_items_are_listed_with_size_and_the_longest_unused_first(make):
 
 
 def test_an_empty_cache_has_no_items(home):
-    assert items() == []
-    assert keep_below(0) == 0
+    assert cache_items() == []
+    assert trim_cache(0) == 0
 
 
 def test_the_longest_unused_goes_first_and_no_more_than_needed(make):
     for number, age in enumerate([40, 30, 20, 10]):
         make(f"item{number}", age=age)
-    assert keep_below(2 * BLOCK) == 2 * BLOCK
+    assert trim_cache(2 * BLOCK) == 2 * BLOCK
     assert names() == ["item2", "item3"]
-    assert keep_below(float("inf")) == 2 * BLOCK
+    assert trim_cache(float("inf")) == 2 * BLOCK
     assert names() == ["item2", "item3"]
 
 
@@ -109,13 +109,13 @@ def test_a_claimed_folder_exists(home):
 def test_what_a_running_process_uses_stays_whatever_the_limit(make, hold):
     used, unused = make("used", age=1000), make("unused", age=1)
     holder = hold(used)
-    assert [item.in_use for item in items()] == [False, True]  # claiming is using: it is the younger one now
-    assert keep_below(0) == BLOCK
+    assert [item.in_use for item in cache_items()] == [False, True]  # claiming is using: it is the younger one now
+    assert trim_cache(0) == BLOCK
     assert used.is_dir()
     assert not unused.exists()
-    assert clear() == []
+    assert clear_cache() == []
     holder.communicate("")
-    assert [item.folder for item in clear()] == [used]
+    assert [item.folder for item in clear_cache()] == [used]
 
 
 def test_a_process_that_was_killed_holds_nothing(make, hold, home):
@@ -123,8 +123,8 @@ def test_a_process_that_was_killed_holds_nothing(make, hold, home):
     holder = hold(folder)
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert [item.in_use for item in items()] == [False]
-    assert [item.folder for item in clear()] == [folder]
+    assert [item.in_use for item in cache_items()] == [False]
+    assert [item.folder for item in clear_cache()] == [folder]
     assert list((home / "claims").iterdir()) == []
 
 
@@ -132,7 +132,7 @@ def test_two_holders_of_the_same_folder_both_count(make, hold):
     folder = make("used", age=5)
     first, _second = hold(folder), hold(folder)
     first.communicate("")
-    keep_below(0)
+    trim_cache(0)
     assert folder.is_dir()
 
 
@@ -141,8 +141,8 @@ def test_a_claim_grows(make, hold):
     with claiming() as claim:
         claim([one])
         claim([other])
-        assert clear() == []
-    assert {item.folder for item in clear()} == {one, other}
+        assert clear_cache() == []
+    assert {item.folder for item in clear_cache()} == {one, other}
 
 
 def test_what_is_no_folder_is_left_alone(make, home):
@@ -150,7 +150,7 @@ def test_what_is_no_folder_is_left_alone(make, home):
     stray = home / "features" / "notes.txt"
     stray.write_text("mine")
     assert names() == ["features"]
-    clear()
+    clear_cache()
     assert stray.read_text() == "mine"
 
 
@@ -158,7 +158,7 @@ def test_leftovers_of_a_removal_that_was_killed_are_removed(home):
     leftover = home / ".removing-1"
     leftover.mkdir(parents=True)
     (leftover / "rows.raw").write_bytes(b"x")
-    clear()
+    clear_cache()
     assert not leftover.exists()
 
 
@@ -166,5 +166,5 @@ def test_a_removed_array_stays_readable_for_who_has_mapped_it(make):
     import numpy as np
 
     mapped = np.memmap(make("mapped", age=5) / "rows.raw", dtype=np.uint8, mode="r")
-    clear()
+    clear_cache()
     assert mapped[-1] == ord("x")

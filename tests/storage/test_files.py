@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import ConfigError
 from cxrbench.storage.files import (
+    atomic_write,
     check_writable,
     digest,
     digest_each,
     digest_file,
     home,
-    replacing,
     seed_from,
     write_json,
     write_text,
@@ -55,7 +55,7 @@ def test_home_is_the_platforms_cache_without_one(tmp_path, monkeypatch, unset):
 
 def test_a_file_appears_with_the_folders_above_it(tmp_path):
     path = tmp_path / "a" / "b" / "c.bin"
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(b"films")
     assert path.read_bytes() == b"films"
     assert [found.name for found in path.parent.iterdir()] == ["c.bin"]
@@ -64,7 +64,7 @@ def test_a_file_appears_with_the_folders_above_it(tmp_path):
 def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -75,7 +75,7 @@ def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
 def test_a_block_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(error), replacing(path) as file:  # noqa: PT012
+    with pytest.raises(error), atomic_write(path) as file:  # noqa: PT012
         file.write(b"half of the n")
         raise error
     assert path.read_bytes() == b"old"

@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from cxrbench.storage.locks import is_free, taken, waited_for
+from cxrbench.storage.locks import is_unlocked, try_lock, wait_for_lock
 
 HOLDER = """
 import sys
@@ -30,18 +30,18 @@ def holder(path):
 
 def test_a_lock_is_taken_once_and_free_again_afterwards(tmp_path):
     path = tmp_path / "folder" / "one.lock"
-    with taken(path) as first, taken(path) as second:
+    with try_lock(path) as first, try_lock(path) as second:
         assert (first, second) == (True, False)
-        assert not is_free(path)
+        assert not is_unlocked(path)
     assert not path.exists()
-    with taken(path) as again:
+    with try_lock(path) as again:
         assert again
 
 
 def test_what_another_process_holds_is_not_free_until_that_process_is_killed(tmp_path):
     path, waits = tmp_path / "one.lock", []
     process = holder(path)
-    with taken(path) as mine:
+    with try_lock(path) as mine:
         assert not mine
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(_wait, path, waits)
@@ -55,7 +55,7 @@ def test_what_another_process_holds_is_not_free_until_that_process_is_killed(tmp
 
 
 def _wait(path, waits):
-    with waited_for(path, lambda: waits.append("waited")):
+    with wait_for_lock(path, lambda: waits.append("waited")):
         return "held"
 
 
@@ -65,8 +65,8 @@ def test_the_file_of_a_dead_holder_is_in_nobodys_way(tmp_path):
     process.kill()
     process.communicate()
     assert path.exists()
-    assert is_free(path)
-    with taken(path) as mine:
+    assert is_unlocked(path)
+    with try_lock(path) as mine:
         assert mine
     assert not path.exists()
 
@@ -77,7 +77,7 @@ def test_of_many_that_want_a_lock_at_once_one_has_it_at_a_time(tmp_path):
     def enter():
         all_there.wait()
         for _ in range(20):
-            with waited_for(path):
+            with wait_for_lock(path):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from cxrbench.execution.failures import log_of, reason_of, with_log
+from cxrbench.execution.failures import failure_log, failure_reason, with_log
 from cxrbench.storage.safe_text import (
-    LONGEST,
-    all_without_places,
+    LONGEST_LINE,
+    all_without_paths,
     as_cell,
     as_json,
     as_line,
     as_markdown,
     as_paragraph,
     as_text,
-    without_places,
+    without_paths,
 )
 
 ANY = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\u202e\u200b\ud800[]()<>|`*_~#=+-@\\!&$:/.\n\r ")))
@@ -58,8 +58,8 @@ def test_nothing_that_is_not_printable_comes_through_and_twice_is_once():
 
 
 def test_a_line_is_of_bounded_length():
-    assert len(as_line("x" * 10**6)) == LONGEST
-    assert as_line("x" * LONGEST) == "x" * LONGEST
+    assert len(as_line("x" * 10**6)) == LONGEST_LINE
+    assert as_line("x" * LONGEST_LINE) == "x" * LONGEST_LINE
 
 
 def test_json_loses_nothing_and_is_inert():
@@ -118,11 +118,11 @@ def places(tmp_path, monkeypatch):
     ],
 )
 def test_places_are_called_by_names(places, where, told):
-    assert without_places(f"cannot read '{places / where}': gone") == f"cannot read '{told}': gone"
+    assert without_paths(f"cannot read '{places / where}': gone") == f"cannot read '{told}': gone"
 
 
 def test_a_folder_whose_name_only_begins_like_the_home_is_another_one(places):
-    told = without_places(f"{places / 'home/menace/x'}")
+    told = without_paths(f"{places / 'home/menace/x'}")
     assert str(places) not in told
     assert told.endswith("/home/menace/x")
     assert "~" not in told
@@ -140,19 +140,19 @@ def test_a_folder_whose_name_only_begins_like_the_home_is_another_one(places):
     ],
 )
 def test_of_other_absolute_paths_the_last_part_stays(text, told):
-    assert without_places(text) == told
-    assert all_without_places([told]) == (told,)
+    assert without_paths(text) == told
+    assert all_without_paths([told]) == (told,)
 
 
 def test_a_traceback_tells_nobody_where_python_lies(places):
     line = f'  File "{sys.prefix}/lib/python3/site-packages/keras/models.py", line 1'
     error = with_log(OSError(f"no such file: {Path.cwd() / 'a.png'}\x1b[2J"), [line, "\x1b[31mred"])
-    assert reason_of(error) == "OSError: no such file: ./a.png\\x1b[2J"
-    assert log_of(error) == ('  File "$PREFIX/lib/python3/site-packages/keras/models.py", line 1', "\\x1b[31mred")
+    assert failure_reason(error) == "OSError: no such file: ./a.png\\x1b[2J"
+    assert failure_log(error) == ('  File "$PREFIX/lib/python3/site-packages/keras/models.py", line 1', "\\x1b[31mred")
 
 
 def test_a_folder_that_is_gone_does_not_matter(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert without_places("all is well") == "all is well"
+    assert without_paths("all is well") == "all is well"

@@ -29,10 +29,10 @@ def doctor(
     from cxrbench.cli import console
 
     try:
-        from cxrbench.cli.doctor.examination import examine
+        from cxrbench.cli.doctor.examination import diagnose
     except ImportError as error:
         raise MissingRequirement(f"what cxrbench itself needs cannot be imported: {error}: pip install cxrbench anew") from None
-    found = list(examine({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))
+    found = list(diagnose({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))
     if as_json:
         console.print_json([asdict(one) for one in found])
     else:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor import machine, packages, parts, places
-from cxrbench.cli.doctor.finding import Finding, guarded
+from cxrbench.cli.doctor.finding import Diagnosis, guarded
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.source import downloads_folder
 from cxrbench.errors import CxrbenchError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def examine(flags: Mapping[str, Any]) -> Iterator[Finding]:
+def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
     """Yield what is found, `flags` being those that a run would be given."""
     settings, problems = _settings(flags)
     chosen = json.dumps({"plugin": [str(file) for file in settings.plugin], "without": settings.blocked})
@@ -39,23 +39,23 @@ def examine(flags: Mapping[str, Any]) -> Iterator[Finding]:
     yield from guarded("optional", packages.extras)
 
 
-def _settings(flags: Mapping[str, Any]) -> tuple[Settings, list[Finding]]:
+def _settings(flags: Mapping[str, Any]) -> tuple[Settings, list[Diagnosis]]:
     """Return the settings of a run, or else the defaults, and what is wrong with what was set."""
     try:
         return read_settings(flags), []
     except CxrbenchError as error:
         remedy = "correct cxrbench.toml, or the environment variable CXRBENCH_... of that name"
-        problem = Finding(area="settings", found=str(error), verdict="problem", remedy=remedy)
+        problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
         return Settings.model_construct(**flags), [problem]
 
 
-def _kept(settings: Settings) -> Iterator[Finding]:
+def _kept(settings: Settings) -> Iterator[Diagnosis]:
     size, found = places.cached(home())
     yield from found
     yield from machine.disks(settings, home(), size)
 
 
-def _plugins(settings: Settings, child: packages.Child) -> Iterator[Finding]:
+def _plugins(settings: Settings, child: packages.Child) -> Iterator[Diagnosis]:
     factories = list(parts.factories(child))  # where that process died or hung, this one must not load them
     host: Host = load_host(settings.plugin, settings.blocked)
     yield from parts.plugins(host)

@@ -10,11 +10,11 @@ from cxrbench.errors import CxrbenchError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Verdict = Literal["ok", "warn", "problem"]
+Health = Literal["ok", "warn", "problem"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at.
 
     Attributes:
@@ -26,15 +26,15 @@ class Finding:
 
     area: str
     found: str
-    verdict: Verdict = "ok"
+    verdict: Health = "ok"
     remedy: str = ""
 
 
-def guarded(area: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def guarded(area: str, look: Callable[[], Iterable[Diagnosis]]) -> Iterator[Diagnosis]:
     """Yield what a look at something finds; that it cannot be looked at is a finding, too."""
     try:
         yield from look()
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else ""
         told = reason if isinstance(error, CxrbenchError) else f"could not be looked at: {type(error).__name__}: {reason}"
-        yield Finding(area=area, found=told, verdict="problem", remedy="mend what this names, or leave it out")
+        yield Diagnosis(area=area, found=told, verdict="problem", remedy="mend what this names, or leave it out")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.cli.doctor.finding import Finding
+from cxrbench.cli.doctor.finding import Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ FEW_FILES = 1024
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
-def cores(settings: Settings) -> Iterator[Finding]:
+def cores(settings: Settings) -> Iterator[Diagnosis]:
     """Say how many cores may be used, and how many workers there would be."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _core_quota()
@@ -33,31 +33,31 @@ def cores(settings: Settings) -> Iterator[Finding]:
     usable = min(allowed, quota or allowed)
     if settings.workers > max(1, usable):
         remedy = f"run with --workers {max(1, int(usable))}: more would wait for each other"
-        yield Finding(area="cores", found=found, verdict="warn", remedy=remedy)
+        yield Diagnosis(area="cores", found=found, verdict="warn", remedy=remedy)
     else:
-        yield Finding(area="cores", found=found)
+        yield Diagnosis(area="cores", found=found)
 
 
-def memory(settings: Settings) -> Iterator[Finding]:
+def memory(settings: Settings) -> Iterator[Diagnosis]:
     """Say how much memory there is for the workers."""
     total, available = _memory()
     if total is None:
-        yield Finding(area="memory", found="this system does not tell")
+        yield Diagnosis(area="memory", found="this system does not tell")
         return
     free = total if available is None else available
     needed = max(1, settings.workers) * WORKER
     found = f"{total:.1f} GB" + (f", {available:.1f} GB available" if available is not None else "")
     if free < WORKER:
         remedy = f"close other programs: one worker needs about {WORKER:g} GB"
-        yield Finding(area="memory", found=found, verdict="problem", remedy=remedy)
+        yield Diagnosis(area="memory", found=found, verdict="problem", remedy=remedy)
     elif free < needed:
         remedy = f"run with --workers {int(free / WORKER)}: each needs about {WORKER:g} GB"
-        yield Finding(area="memory", found=found, verdict="warn", remedy=remedy)
+        yield Diagnosis(area="memory", found=found, verdict="warn", remedy=remedy)
     else:
-        yield Finding(area="memory", found=found)
+        yield Diagnosis(area="memory", found=found)
 
 
-def disks(settings: Settings, home: Path, cached: float) -> Iterator[Finding]:
+def disks(settings: Settings, home: Path, cached: float) -> Iterator[Diagnosis]:
     """Say whether there is room for results, for the cache (of which `cached` GB are there), and for temporary files."""
     free = _free(settings.out)
     verdict = "problem" if free < LEAST_OUT / 10 else "warn" if free < LEAST_OUT else "ok"
@@ -71,7 +71,7 @@ def disks(settings: Settings, home: Path, cached: float) -> Iterator[Finding]:
     yield _disk("temporary files", free, "warn" if free < LEAST_TEMPORARY else "ok", "set TMPDIR to a larger disk")
 
 
-def limits() -> Iterator[Finding]:
+def limits() -> Iterator[Diagnosis]:
     """Say how many files may be open at once."""
     try:
         import resource
@@ -79,7 +79,7 @@ def limits() -> Iterator[Finding]:
         return
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = soft != resource.RLIM_INFINITY and soft < FEW_FILES
-    yield Finding(
+    yield Diagnosis(
         area="open files",
         found="no limit" if soft == resource.RLIM_INFINITY else f"{soft:,} at most",
         verdict="warn" if few else "ok",
@@ -95,11 +95,11 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def _disk(area: str, free: float, verdict: str, remedy: str) -> Finding:
+def _disk(area: str, free: float, verdict: str, remedy: str) -> Diagnosis:
     found = f"{free:,.1f} GB free"
     if verdict == "ok":
-        return Finding(area=area, found=found)
-    return Finding(area=area, found=found, verdict="warn" if verdict == "warn" else "problem", remedy=remedy)
+        return Diagnosis(area=area, found=found)
+    return Diagnosis(area=area, found=found, verdict="warn" if verdict == "warn" else "problem", remedy=remedy)
 
 
 def _free(folder: Path) -> float:

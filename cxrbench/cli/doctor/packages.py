@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from cxrbench.cli.doctor.finding import Finding
+from cxrbench.cli.doctor.finding import Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,12 +37,14 @@ print(json.dumps({"backend": backend, "keras": keras.__version__, "gpus": gpus})
 """
 
 
-def versions() -> Iterator[Finding]:
+def versions() -> Iterator[Diagnosis]:
     """Name the versions that a question about cxrbench should come with."""
-    yield Finding(area="cxrbench", found=f"{version('cxrbench')} on Python {platform.python_version()}, {platform.platform()}")
+    yield Diagnosis(
+        area="cxrbench", found=f"{version('cxrbench')} on Python {platform.python_version()}, {platform.platform()}"
+    )
 
 
-def dependencies() -> Iterator[Finding]:
+def dependencies() -> Iterator[Diagnosis]:
     """Say which packages are missing or of versions that were not meant."""
     here, wrong = [], []
     for requirement in _requirements(""):
@@ -54,21 +56,21 @@ def dependencies() -> Iterator[Finding]:
         here.append(f"{requirement.name} {found}")
         if not requirement.specifier.contains(found, prereleases=True):
             wrong.append(requirement)
-    yield Finding(area="packages", found=", ".join(here))
+    yield Diagnosis(area="packages", found=", ".join(here))
     for requirement in wrong:
         found = next((one for one in here if one.startswith(f"{requirement.name} ")), f"{requirement.name} is not installed")
         remedy = f"pip install '{requirement.name}{requirement.specifier}'"
-        yield Finding(area="packages", found=found, verdict="problem", remedy=remedy)
+        yield Diagnosis(area="packages", found=found, verdict="problem", remedy=remedy)
 
 
-def extras() -> Iterator[Finding]:
+def extras() -> Iterator[Diagnosis]:
     """Say which optional parts can be had."""
     for extra in sorted(set(metadata("cxrbench").get_all("Provides-Extra") or ()) - FOR_DEVELOPERS):
         missing = [one.name for one in _requirements(extra) if not _is_installed(one.name)]
         if missing:
-            yield Finding(area="optional", found=f"{extra}: not installed", remedy=f"pip install 'cxrbench[{extra}]'")
+            yield Diagnosis(area="optional", found=f"{extra}: not installed", remedy=f"pip install 'cxrbench[{extra}]'")
         else:
-            yield Finding(area="optional", found=f"{extra}: installed")
+            yield Diagnosis(area="optional", found=f"{extra}: installed")
 
 
 class Child:
@@ -106,7 +108,7 @@ class Child:
             return None, "it printed nothing that was expected"
 
 
-def keras(child: Child) -> Iterator[Finding]:
+def keras(child: Child) -> Iterator[Diagnosis]:
     """Say whether Keras and its backend can be used, and which GPUs they see."""
     answer, problem = child.answer()
     if problem:
@@ -116,23 +118,23 @@ def keras(child: Child) -> Iterator[Finding]:
             if chosen not in {"", "tensorflow"}
             else "pip install --force-reinstall keras tensorflow, or make a new environment"
         )
-        yield Finding(area="keras", found=f"cannot be used: {problem}", verdict="problem", remedy=remedy)
+        yield Diagnosis(area="keras", found=f"cannot be used: {problem}", verdict="problem", remedy=remedy)
         return
-    yield Finding(area="keras", found=f"{answer['keras']} with {answer['backend']}")
+    yield Diagnosis(area="keras", found=f"{answer['keras']} with {answer['backend']}")
     yield _gpus(answer["gpus"])
 
 
-def _gpus(names: Sequence[str]) -> Finding:
+def _gpus(names: Sequence[str]) -> Diagnosis:
     if names:
-        return Finding(area="gpu", found=", ".join(names))
+        return Diagnosis(area="gpu", found=", ".join(names))
     if list(Path("/dev").glob("nvidia[0-9]*")):
-        return Finding(
+        return Diagnosis(
             area="gpu",
             found="there is one, but Keras does not see it",
             verdict="warn",
             remedy="pip install 'tensorflow[and-cuda]', and look at nvidia-smi",
         )
-    return Finding(area="gpu", found="none; all is computed on the CPU")
+    return Diagnosis(area="gpu", found="none; all is computed on the CPU")
 
 
 def _requirements(extra: str) -> list[Requirement]:

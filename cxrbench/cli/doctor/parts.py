@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.cli.doctor.finding import Finding
+from cxrbench.cli.doctor.finding import Diagnosis
 from cxrbench.config.component import Component, bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
@@ -43,25 +43,25 @@ print(json.dumps([number, problems]))
 """
 
 
-def plugins(host: Host) -> Iterator[Finding]:
+def plugins(host: Host) -> Iterator[Diagnosis]:
     """Say which plugins there are, and what is wrong with some."""
     well = [plugin.name for plugin in host.plugins if not plugin.problem and not plugin.blocked]
-    yield Finding(area="plugins", found=f"{len(well)} well: {', '.join(well)}")
+    yield Diagnosis(area="plugins", found=f"{len(well)} well: {', '.join(well)}")
     for plugin in host.plugins:
         if plugin.blocked:
-            yield Finding(area="plugins", found=f"{plugin.name}: blocked, as was asked for")
+            yield Diagnosis(area="plugins", found=f"{plugin.name}: blocked, as was asked for")
         if plugin.problem:
-            yield Finding(
+            yield Diagnosis(
                 area="plugins",
                 found=f"{plugin.name}: {plugin.problem}",
                 verdict="problem",
                 remedy=f"mend it, or leave it out: --without {plugin.name}",
             )
         for note in plugin.notes:
-            yield Finding(area="plugins", found=f"{plugin.name}: {note}", verdict="warn", remedy="tell its author")
+            yield Diagnosis(area="plugins", found=f"{plugin.name}: {note}", verdict="warn", remedy="tell its author")
 
 
-def factories(child: Child) -> Iterator[Finding]:
+def factories(child: Child) -> Iterator[Diagnosis]:
     """Say which declarations name a factory that cannot be imported; raise PluginError if loading ended the process itself."""
     answer, problem = child.answer()
     if problem:
@@ -69,12 +69,12 @@ def factories(child: Child) -> Iterator[Finding]:
     number, problems = answer
     for name, reason in problems:
         remedy = "mend it; until then, its recipes are rows with this reason"
-        yield Finding(area="factories", found=f"{name}: {reason}", verdict="problem", remedy=remedy)
+        yield Diagnosis(area="factories", found=f"{name}: {reason}", verdict="problem", remedy=remedy)
     if not problems:
-        yield Finding(area="factories", found=f"all {number} can be imported")
+        yield Diagnosis(area="factories", found=f"all {number} can be imported")
 
 
-def weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Finding]:
+def weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Diagnosis]:
     """Say which backbones of the default grid a run would take, and how to have the others."""
     downloader = Downloader(folder=downloads, offline=True, say=lambda line: None)
     size = (settings.image_size, settings.image_size, 3)
@@ -86,4 +86,4 @@ def weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Finding
         (here if are_here(part, size, downloader) else away).append(name)
     found = f"here: {', '.join(here) or 'none'}" + (f"; not here: {', '.join(away)}" if away else "")
     remedy = "cxrbench run --download fetches them" if away else ""
-    yield Finding(area="weights", found=found, verdict="ok" if here else "warn", remedy=remedy)
+    yield Diagnosis(area="weights", found=found, verdict="ok" if here else "warn", remedy=remedy)

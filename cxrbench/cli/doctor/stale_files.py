@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.execution.worker_output import forsaken_folders
+from cxrbench.execution.worker_output import abandoned_folders
 from cxrbench.storage.cache import SET_ASIDE
 from cxrbench.storage.files import home
-from cxrbench.storage.locks import is_free, taken
+from cxrbench.storage.locks import is_unlocked, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ OLD = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
+class StaleFile:
     """A file or folder that nobody needs.
 
     Attributes:
@@ -34,22 +34,22 @@ class Leftover:
     size: int
 
 
-def leftovers(out: Path) -> list[Leftover]:
+def find_stale_files(out: Path) -> list[StaleFile]:
     """Return what killed runs have left in the results' folder, in the cache and in the temporary folder."""
     folders = [home(), out / "studies", *(path.parent for path in sorted(out.glob("*/protocol.json")))]
     found = [
         *(("half-written file", path) for folder in folders for path in _half_written(folder)),
         *(("lock of an ended process", path) for folder in folders for path in _dead_locks(folder)),
         *(("cache that was being removed", path) for path in sorted(home().glob(f"{SET_ASIDE}*"))),
-        *(("output of an ended worker", path) for path in forsaken_folders()),
+        *(("output of an ended worker", path) for path in abandoned_folders()),
     ]
-    return [Leftover(path=path, what=what, size=_size(path)) for what, path in found]
+    return [StaleFile(path=path, what=what, size=_size(path)) for what, path in found]
 
 
-def remove(leftover: Leftover) -> None:
+def remove_stale_file(leftover: StaleFile) -> None:
     """Remove a file or folder; one that is gone already is no error."""
     if leftover.path.suffix == ".lock":
-        with taken(leftover.path):  # which removes the file, and only if nobody has come to hold it meanwhile
+        with try_lock(leftover.path):  # which removes the file, and only if nobody has come to hold it meanwhile
             return
     if leftover.path.is_dir():
         shutil.rmtree(leftover.path, ignore_errors=True)
@@ -67,7 +67,7 @@ def _half_written(folder: Path) -> Iterator[Path]:
 def _dead_locks(folder: Path) -> Iterator[Path]:
     """Return the lock files that nobody holds; ours are empty, and other people's may mean something else."""
     locks = (path for path in sorted(folder.rglob("*.lock")) if path.is_file() and not path.stat().st_size)
-    return filter(is_free, locks)
+    return filter(is_unlocked, locks)
 
 
 def _size(path: Path) -> int:

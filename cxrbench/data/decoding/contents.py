@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Content: TypeAlias = bytes | NDArray[np.uint8]
 
-LARGEST = 2**31
+LARGEST_FILE = 2**31
 """Bytes of a file that is still read: a film of 30,000 by 30,000 pixels of 16 bits has 1.8 billion."""
 NOT_REGULAR = {
     stat.S_IFDIR: "is a folder",
@@ -46,14 +46,14 @@ def read_file(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
         _check(os.fstat(descriptor))  # it may be another one by now
-        return file.read(LARGEST)
+        return file.read(LARGEST_FILE)
 
 
 def _check(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{NOT_REGULAR.get(stat.S_IFMT(found.st_mode), 'is something else')}, not a file")
-    if found.st_size >= LARGEST:
-        raise DataError(f"has {found.st_size:,} bytes, and {LARGEST:,} are too many: save it smaller")
+    if found.st_size >= LARGEST_FILE:
+        raise DataError(f"has {found.st_size:,} bytes, and {LARGEST_FILE:,} are too many: save it smaller")
 
 
 def digest_of(content: Content) -> str:

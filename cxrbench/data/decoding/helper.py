@@ -18,7 +18,7 @@ import numpy as np
 
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.errors import CxrbenchError, DataError
-from cxrbench.execution.worker import THREADS
+from cxrbench.execution.worker import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def _take() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # native code prints what it likes
-            env={**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONPATH": paths},  # each thread reserves memory
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": paths},  # each thread reserves memory
             start_new_session=True,  # who interrupts a run does not hit the file that is being decoded
         )
     except OSError as error:

@@ -18,7 +18,7 @@ from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.helper import dismiss_helpers
 from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import DataError
-from cxrbench.execution.failures import reason_of
+from cxrbench.execution.failures import failure_reason
 from cxrbench.storage.files import digest_each, home
 from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
@@ -197,4 +197,4 @@ def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: in
 
 def _failure(error: Exception) -> str:
     """Return why a plugin's reader, or the system, does not give the content."""
-    return reason(error) if isinstance(error, OSError | DataError) else reason_of(error)
+    return reason(error) if isinstance(error, OSError | DataError) else failure_reason(error)

@@ -13,7 +13,7 @@ from cxrbench.leaderboard.store.entry_files import read_external, read_placed_en
 from cxrbench.leaderboard.store.names import folder_name, suffix
 from cxrbench.leaderboard.store.test_lock import Seals
 from cxrbench.storage.files import write_json
-from cxrbench.storage.locks import taken
+from cxrbench.storage.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -103,7 +103,7 @@ class ProtocolFolder:
     def held(self, recipe: str, study: str) -> Iterator[bool]:
         """Hold a recipe and its studies, which other budgets share, unless somebody else does; yield whether they were free."""
         entry, record = self._entry(recipe).with_suffix(".lock"), self.study(study).with_suffix(".lock")
-        with taken(entry) as entry_is_free, taken(record) as record_is_free:
+        with try_lock(entry) as entry_is_free, try_lock(record) as record_is_free:
             yield entry_is_free and record_is_free
 
     def news(self, recipes: Iterable[str]) -> Callable[[str], Entry | None]:

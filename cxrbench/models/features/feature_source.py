@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from cxrbench.models.features.extraction import Extraction
-    from cxrbench.models.features.schedule import Underway
+    from cxrbench.models.features.schedule import PendingExtractions
     from cxrbench.plugin.specs import Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -20,7 +20,7 @@ class FeaturesMissing(CxrbenchError):
     """Features that could not be extracted."""
 
 
-class Supply(Protocol):
+class FeatureSource(Protocol):
     """Gives the features of a trial's parameters."""
 
     @property
@@ -38,7 +38,7 @@ class Supply(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class CachedFeatures:
     """Features that do not depend on any parameter.
 
     Attributes:
@@ -69,7 +69,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnDemand:
+class LazyFeatures:
     """Features of a backbone whose own parameters are searched; each setting is extracted once and kept like any other.
 
     Attributes:
@@ -81,7 +81,7 @@ class OnDemand:
     base: tuple[Extraction, ...]
     of_external: Mapping[str, Extraction]
     space: Space
-    extract: Callable[[Iterable[Extraction]], Underway]
+    extract: Callable[[Iterable[Extraction]], PendingExtractions]
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         """Wait for the features of a setting."""

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull
-from cxrbench.execution.failures import kind_of, log_of, reason_of
-from cxrbench.execution.retry import submit_halving
+from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
+from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.execution.retry import Fitted
+    from cxrbench.execution.retry import BatchResult
     from cxrbench.plugin.contracts import Failure
 
 
@@ -39,32 +39,32 @@ class Extracted:
     @property
     def problem(self) -> str:
         """Why it failed; empty if it did not."""
-        return reason_of(self.error) if self.error else ""
+        return failure_reason(self.error) if self.error else ""
 
     @property
     def failure(self) -> Failure | None:
         """What sort of failure that was."""
-        return kind_of(self.error) if self.error else None
+        return failure_kind(self.error) if self.error else None
 
     @property
     def log(self) -> tuple[str, ...]:
         """The last lines of what was printed on the way."""
-        return log_of(self.error) if self.error else ()
+        return failure_log(self.error) if self.error else ()
 
 
 @dataclass(frozen=True, slots=True)
-class Underway:
+class PendingExtractions:
     """Extractions that workers have been asked for, the shards of each, and what went wrong so far.
 
     The first shard that fails costs what cannot succeed any more: a clean view all views of its backbone, an augmented one all
     views of that backbone with that augmentation. What remains of them is not computed.
     """
 
-    calls: Mapping[Extraction, list[Future[Fitted[float]]]]
+    calls: Mapping[Extraction, list[Future[BatchResult[float]]]]
     failed: MutableMapping[Extraction, Exception] = field(default_factory=dict)
 
-    def __or__(self, other: Underway) -> Underway:
-        return Underway({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
+    def __or__(self, other: PendingExtractions) -> PendingExtractions:
+        return PendingExtractions({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
 
     def wait(self, extraction: Extraction) -> Extracted:
         """Return what became of one, when all its shards are over; raise DiskFull, which is no backbone's failure."""
@@ -86,7 +86,7 @@ class Underway:
         drawn = replace(extraction, view=0)
         return self.failed.get(replace(drawn, augmentation=None)) or self.failed.get(drawn)
 
-    def hear_of(self, extraction: Extraction, call: Future[Fitted[float]]) -> None:
+    def on_shard_done(self, extraction: Extraction, call: Future[BatchResult[float]]) -> None:
         """Cancel what a shard that failed leaves without hope."""
         error = None if call.cancelled() else call.exception()
         if not isinstance(error, Exception):
@@ -104,14 +104,14 @@ def extract_missing(
     executor: Executor,
     progress: Progress,
     stage: str = "features",
-) -> Underway:
+) -> PendingExtractions:
     """Ask for every shard that is not on disk: for the first backbone's as soon as `decoded` yields them, then for the others'.
 
     One backbone after the other, because a worker builds and compiles each that it meets. `stage` is what the progress is
     told as.
     """
     missing = {extraction: _missing(extraction, progress, stage) for extraction in extractions}
-    underway = Underway({extraction: [] for extraction in missing})
+    underway = PendingExtractions({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
 
     def ask(extraction: Extraction, shard: int) -> None:
@@ -120,10 +120,10 @@ def extract_missing(
         if underway.failure_of(extraction):
             progress.advance(stage)
             return
-        call = submit_halving(lambda batch: executor.submit(_timed, extraction, shard, batch), BATCH)
+        call = submit_with_retry(lambda batch: executor.submit(_timed, extraction, shard, batch), BATCH)
         underway.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
-        call.add_done_callback(partial(underway.hear_of, extraction))
+        call.add_done_callback(partial(underway.on_shard_done, extraction))
 
     first = next((extraction.backbone for extraction in missing), None)
     at_once = [extraction for extraction in missing if extraction.backbone == first]

@@ -9,7 +9,7 @@ SCORED_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Regimen:
+class TrainingConfiguration:
     """The same for every trial of every recipe, as far as memory allows.
 
     Attributes:
@@ -24,7 +24,7 @@ class Regimen:
     patience: int
     scored_at_once: int = SCORED_AT_ONCE
 
-    def in_batches(self, batch_size: int) -> Regimen:
-        """Return the regimen for less memory: all that is in memory at once shrinks like the batch."""
+    def in_batches(self, batch_size: int) -> TrainingConfiguration:
+        """Return the configuration for less memory: all that is in memory at once shrinks like the batch."""
         scored = max(1, self.scored_at_once * batch_size // self.batch_size)
         return replace(self, batch_size=batch_size, scored_at_once=scored)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.component import Part
-    from cxrbench.models.training.configuration import Regimen
+    from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.trainer import Fit
     from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -43,7 +43,7 @@ class HeadJob:
     imbalance: Part[Imbalance] = field(compare=False)
     train: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
     validation: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
-    regimen: Regimen = field(compare=False)
+    configuration: TrainingConfiguration = field(compare=False)
     seed: int = field(compare=False)
 
     @property
@@ -53,8 +53,12 @@ class HeadJob:
         return {name: parameter for name, parameter in self.imbalance.spec.space.items() if name not in chosen}
 
     def in_batches(self, batch_size: int) -> HeadJob:
-        """Return the job for less memory, or itself for the regimen's own batch size."""
-        return self if batch_size == self.regimen.batch_size else replace(self, regimen=self.regimen.in_batches(batch_size))
+        """Return the job for less memory, or itself for the configuration's own batch size."""
+        return (
+            self
+            if batch_size == self.configuration.batch_size
+            else replace(self, configuration=self.configuration.in_batches(batch_size))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +136,7 @@ def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequenc
     return fit_head(
         _training_rows(job, options),
         job.validation,
-        job.regimen,
+        job.configuration,
         learning_rate=float(params["learning_rate"]),
         dropout=float(params["dropout"]),
         seed=seed,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.models.training.configuration import Regimen
+    from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.rows import TrainingRows
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -47,7 +47,7 @@ class Fit:
 def fit_head(
     rows: TrainingRows,
     validation: tuple[NDArray[np.int64], NDArray[np.int64]],
-    regimen: Regimen,
+    configuration: TrainingConfiguration,
     *,
     learning_rate: float,
     dropout: float,
@@ -62,7 +62,7 @@ def fit_head(
     Args:
         rows: what to train on.
         validation: images and their labels; scored on clean views after each epoch.
-        regimen: epochs, batch size and patience.
+        configuration: epochs, batch size and patience.
         learning_rate: Adam's.
         dropout: probability in 0..1.
         seed: of weights, order, views and dropout.
@@ -71,20 +71,20 @@ def fit_head(
     Raises:
         TrainingFailed: if there is none, because the validation loss was not finite after the first epoch.
     """
-    head = head_for(rows.synthetic.shape[1], rows.loss, regimen.batch_size)
+    head = head_for(rows.synthetic.shape[1], rows.loss, configuration.batch_size)
     head.reset(seed=seed, learning_rate=learning_rate, dropout=dropout)
     generator = np.random.default_rng(seed)
     images, labels = validation
     losses: list[float] = []
     best_epoch, best_weights, best_logits, pruned = -1, head.weights(), np.empty(0), False
-    for epoch in range(regimen.epochs):
-        for block in rows.epoch(generator, regimen.batch_size):
+    for epoch in range(configuration.epochs):
+        for block in rows.epoch(generator, configuration.batch_size):
             head.train(*block)
-        logits = head_logits(head, rows.views[0], images, regimen.scored_at_once)
+        logits = head_logits(head, rows.views[0], images, configuration.scored_at_once)
         losses.append(_cross_entropy(labels, logits))
         if np.isfinite(losses[-1]) and (best_epoch < 0 or losses[-1] < losses[best_epoch]):
             best_epoch, best_weights, best_logits = epoch, head.weights(), logits
-        elif not np.isfinite(losses[-1]) or epoch - best_epoch >= regimen.patience:
+        elif not np.isfinite(losses[-1]) or epoch - best_epoch >= configuration.patience:
             break
         if epoch < len(cut_offs) and losses[best_epoch] > cut_offs[epoch]:
             pruned = True

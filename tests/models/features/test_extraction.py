@@ -9,7 +9,7 @@ import pytest
 
 from cxrbench.config.component import bind
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.execution.failures import NotFinite, kind_of, reason_of
+from cxrbench.execution.failures import NotFinite, failure_kind, failure_reason
 from cxrbench.models.features.extraction import BATCH, count_views, extract_shard, extractions
 from cxrbench.models.weights import Weights
 from cxrbench.plugin import Backbone
@@ -225,7 +225,7 @@ def test_smaller_batches_give_the_same_features_of_keras(extraction_of, extract,
     whole = extract(large)
     with pytest.raises(Exception, match="32 films are too many") as caught:
         extract(small)
-    assert kind_of(caught.value) == "oom"
-    assert reason_of(caught.value).startswith("MemoryError: ")
+    assert failure_kind(caught.value) == "oom"
+    assert failure_reason(caught.value).startswith("MemoryError: ")
     np.testing.assert_allclose(extract(small, batch=batch), whole, atol=1e-5)
     assert np.ptp(whole, axis=0).max() > 1e-3

@@ -10,9 +10,9 @@ import pytest
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DiskFull
-from cxrbench.execution.executor import ThisProcess, open_executor
-from cxrbench.execution.failures import Lost
-from cxrbench.execution.progress import Silence
+from cxrbench.execution.executor import InProcessExecutor, open_executor
+from cxrbench.execution.failures import WorkerLost
+from cxrbench.execution.progress import SilentProgress
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
@@ -23,7 +23,7 @@ ROWS = 4 * FEW + 3
 
 
 def rows_of_a_shard(monkeypatch, rows):
-    for module in ("shards", "data.pixels", "features.extraction"):
+    for module in ("storage.sharded_array", "data.decoding.pixels", "models.features.extraction"):
         monkeypatch.setattr(f"cxrbench.{module}.SHARD_ROWS", rows)
 
 
@@ -33,7 +33,7 @@ def few(monkeypatch):
     rows_of_a_shard(monkeypatch, FEW)
 
 
-class Recording(ThisProcess):
+class Recording(InProcessExecutor):
     """Knows which shards of which extractions it was asked for."""
 
     def __init__(self, on_submit=lambda shard: None):
@@ -50,7 +50,7 @@ class Recording(ThisProcess):
         return super().submit(function, *arguments, **keywords)
 
 
-class Counts(Silence):
+class Counts(SilentProgress):
     """Knows what it heard."""
 
     def __init__(self):
@@ -98,7 +98,7 @@ def test_a_shard_is_asked_for_while_later_images_are_not_decoded(extraction_of):
     films, missing = catalogue.pixels.films, []
     executor = Recording(lambda shard: missing.append((shard, films.missing())))
     one, other = (extraction_of(backbone, pixels=catalogue.pixels) for backbone in ("corner", "random"))
-    underway = extract_missing([one, other], catalogue.decode(), executor, Silence())
+    underway = extract_missing([one, other], catalogue.decode(), executor, SilentProgress())
     while_decoding = [(shard, list(range(shard + 1, 5))) for shard in range(5)]
     of_the_other_backbone = [(shard, []) for shard in range(5)]
     assert missing == while_decoding + of_the_other_backbone
@@ -111,20 +111,20 @@ def test_a_shard_is_asked_for_while_later_images_are_not_decoded(extraction_of):
 def test_features_do_not_depend_on_when_their_images_were_decoded(extraction_of, extract):
     catalogue = catalogue_of(ROWS)
     extraction = extraction_of(augmentation="noise", pixels=catalogue.pixels)
-    extract_missing([extraction], catalogue.decode(), ThisProcess(), Silence())
+    extract_missing([extraction], catalogue.decode(), InProcessExecutor(), SilentProgress())
     found = content(extraction)
     assert extract(extraction).tobytes() == found
 
 
 def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of, pixels_with):
     extraction = extraction_of(augmentation="noise", pixels=pixels_with(ROWS))
-    assert extract_missing([extraction], range(5), ThisProcess(), Silence()).wait(extraction).seconds > 0
+    assert extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress()).wait(extraction).seconds > 0
     before = content(extraction)
     lose(extraction, 1)
     lose(extraction, 4)
     assert content(extraction) != before
     executor = Recording()
-    outcome = extract_missing([extraction], range(5), executor, Silence()).wait(extraction)
+    outcome = extract_missing([extraction], range(5), executor, SilentProgress()).wait(extraction)
     assert executor.asked == [(extraction, 1), (extraction, 4)]
     assert outcome.problem == ""
     assert outcome.seconds > 0
@@ -134,16 +134,16 @@ def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of
 
 def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
-    extract_missing([extraction], range(5), ThisProcess(), Silence())
+    extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
     executor = Recording()
-    underway = extract_missing([extraction], range(5), executor, Silence())
+    underway = extract_missing([extraction], range(5), executor, SilentProgress())
     assert executor.asked == []
     assert underway.wait(extraction) == Extracted()
 
 
 def test_a_shard_that_was_damaged_on_disk_is_extracted_again_and_told_of(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
-    extract_missing([extraction], range(5), ThisProcess(), Silence())
+    extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
     written = content(extraction)
     damage(extraction, 2)
     executor, progress = Recording(), Counts()
@@ -161,18 +161,18 @@ def test_a_full_disk_is_no_failure_of_a_backbone(extraction_of, pixels_with):
     def no_room(shard):
         raise DiskFull(f"no room for {shard}")
 
-    class Full(ThisProcess):
+    class Full(InProcessExecutor):
         def submit(self, function, /, *arguments, **keywords):
             return super().submit(no_room, arguments[1])
 
-    underway = extract_missing([extraction], range(5), Full(), Silence())
+    underway = extract_missing([extraction], range(5), Full(), SilentProgress())
     with pytest.raises(DiskFull, match="no room for 0"):
         underway.wait(extraction)
 
 
 def test_what_nobody_asked_for_has_taken_no_time(extraction_of):
     one, other = extraction_of("corner"), extraction_of("random")
-    underway = extract_missing([one], range(5), ThisProcess(), Silence())
+    underway = extract_missing([one], range(5), InProcessExecutor(), SilentProgress())
     assert underway.wait(other) == Extracted()
     assert other.features.missing() != []
 
@@ -181,22 +181,22 @@ def test_what_two_recipes_need_is_extracted_once(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     clean, noise = extraction_of(pixels=pixels), extraction_of(augmentation="noise", pixels=pixels)
     executor = Recording()
-    extract_missing([clean, noise, replace(clean)], range(2), executor, Silence())
+    extract_missing([clean, noise, replace(clean)], range(2), executor, SilentProgress())
     assert executor.asked == [(clean, 0), (noise, 0), (clean, 1), (noise, 1)]
 
 
 def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     extractions, progress = [extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random", "nan")], Counts()
-    extract_missing(extractions[:1], range(1), ThisProcess(), Silence())
-    extract_missing(extractions, range(2), ThisProcess(), progress)
+    extract_missing(extractions[:1], range(1), InProcessExecutor(), SilentProgress())
+    extract_missing(extractions, range(2), InProcessExecutor(), progress)
     assert progress.heard == [("features", 5), *[("features", 1)] * 5]
 
 
 def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
-    underway = extract_missing([broken, good], range(2), ThisProcess(), Silence())
+    underway = extract_missing([broken, good], range(2), InProcessExecutor(), SilentProgress())
     assert underway.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
     assert (underway.wait(broken).failure, underway.wait(good).failure) == ("nan", None)
     assert underway.wait(good).problem == ""
@@ -212,7 +212,7 @@ def test_decoding_that_fails_ends_the_extraction_and_keeps_what_is_whole(extract
 
     extraction = extraction_of(pixels=pixels_with(ROWS))
     with pytest.raises(OSError, match="no space left"):
-        extract_missing([extraction], decoded(), ThisProcess(), Silence())
+        extract_missing([extraction], decoded(), InProcessExecutor(), SilentProgress())
     assert extraction.features.missing() == [2, 3, 4]
 
 
@@ -221,13 +221,13 @@ def test_worker_processes_end_with_the_bytes_of_this_process(extraction_of, monk
     catalogue = catalogue_of(2 * SHARD_ROWS + 3)
     extractions = [extraction_of(augmentation=name, pixels=catalogue.pixels) for name in (None, "noise")]
     with open_executor(2) as executor:
-        underway = extract_missing(extractions, catalogue.decode(), executor, Silence())
+        underway = extract_missing(extractions, catalogue.decode(), executor, SilentProgress())
         assert [underway.wait(one).problem for one in extractions] == ["", ""]
     by_workers = [content(one) for one in extractions]
     for one in extractions:
         for shard in range(3):
             lose(one, shard)
-    extract_missing(extractions, catalogue.decode(), ThisProcess(), Silence())
+    extract_missing(extractions, catalogue.decode(), InProcessExecutor(), SilentProgress())
     assert [content(one) for one in extractions] == by_workers
 
 
@@ -245,7 +245,7 @@ def test_an_augmentation_that_fails_costs_neither_the_clean_view_nor_another_aug
     pixels, executor = pixels_with(2 * FEW), Recording()
     clean, broken, noise = (extraction_of(augmentation=name, pixels=pixels) for name in (None, "crop", "noise"))
     second = replace(broken, view=2)
-    underway = extract_missing([clean, broken, second, noise], range(2), executor, Silence())
+    underway = extract_missing([clean, broken, second, noise], range(2), executor, SilentProgress())
     assert (underway.wait(clean).problem, underway.wait(noise).problem) == ("", "")
     assert "must keep the shape" in underway.wait(broken).problem
     assert underway.wait(second) == underway.wait(broken)
@@ -256,14 +256,14 @@ def test_an_augmentation_that_fails_costs_neither_the_clean_view_nor_another_aug
 def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_fails(extraction_of, pixels_with):
     pixels, futures = pixels_with(3 * FEW), []
 
-    class Busy(ThisProcess):
+    class Busy(InProcessExecutor):
         def submit(self, function, /, *arguments, **keywords):
             futures.append(Future())
             return futures[-1]
 
     one, other = (extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random"))
-    underway = extract_missing([one, other], range(3), Busy(), Silence())
-    futures[0].set_exception(Lost("took longer than 1 s"))
+    underway = extract_missing([one, other], range(3), Busy(), SilentProgress())
+    futures[0].set_exception(WorkerLost("took longer than 1 s"))
     assert [future.cancelled() for future in futures] == [False, True, True, False, False, False]
     assert underway.wait(one).problem == "took longer than 1 s"
     for future in futures[3:]:
@@ -282,7 +282,7 @@ def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
     extraction_of, hungry, pixels_with, fits, batches
 ):
     extraction, executor = extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
-    outcome = extract_missing([extraction], range(2), executor, Silence()).wait(extraction)
+    outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
     assert (outcome.problem, smallest_batch([extraction.features])) == ("", batches[-1])
     assert executor.batches == batches * 2
     assert extraction.features.missing() == []
@@ -290,7 +290,7 @@ def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
 
 def test_a_backbone_that_never_gets_memory_fails_after_three_attempts(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
-    outcome = extract_missing([extraction], range(2), executor, Silence()).wait(extraction)
+    outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
     assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 films are too many")
     assert executor.batches == [32, 16, 8]
     assert extraction.features.missing() == [0, 1]
@@ -300,7 +300,7 @@ def test_a_worker_without_memory_halves_too(extraction_of, hungry, pixels_with, 
     rows_of_a_shard(monkeypatch, SHARD_ROWS)
     some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
     with open_executor(1) as executor:
-        underway = extract_missing([some, none], range(1), executor, Silence())
+        underway = extract_missing([some, none], range(1), executor, SilentProgress())
         assert underway.wait(some).problem == ""
         assert underway.wait(none).failure == "oom"
     assert smallest_batch([some.features]) == 16

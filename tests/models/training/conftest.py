@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cxrbench.config.component import bind, parse_component
-from cxrbench.models.training.configuration import Regimen
+from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin.specs import Imbalance
 from cxrbench.storage.sharded_array import ShardedArray
@@ -55,7 +55,7 @@ def make_job(host, store, labels, tmp_path):
             imbalance=bind(component, of_host.find(Imbalance, component.name)),
             train=(images[:50], labels[:50]),
             validation=(images[50:], labels[50:]),
-            regimen=Regimen(epochs=epochs, batch_size=16, patience=epochs),
+            configuration=TrainingConfiguration(epochs=epochs, batch_size=16, patience=epochs),
             seed=3,
         )
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from cxrbench.execution.failures import NotFinite, kind_of
-from cxrbench.models.training.configuration import Regimen
+from cxrbench.execution.failures import NotFinite, failure_kind
+from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import freeze_head, score_images, train_trial
 from cxrbench.models.training.rows import TrainingRows
 from cxrbench.models.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
@@ -40,8 +40,8 @@ def make_rows(store):
 
 
 def fit(rows, validation, *, epochs=10, patience=3, learning_rate=1e-3, dropout=0.0, seed=5):
-    regimen = Regimen(epochs=epochs, batch_size=32, patience=patience)
-    return fit_head(rows, validation, regimen, learning_rate=learning_rate, dropout=dropout, seed=seed)
+    configuration = TrainingConfiguration(epochs=epochs, batch_size=32, patience=patience)
+    return fit_head(rows, validation, configuration, learning_rate=learning_rate, dropout=dropout, seed=seed)
 
 
 def cross_entropy(labels, scores):
@@ -107,7 +107,7 @@ def test_features_that_overflow_fail_the_trial(make_rows):
     rows, validation = make_rows(scale=1e37)
     with pytest.raises(TrainingFailed, match=r"validation loss was .* after the first epoch \(learning rate 10\)") as caught:
         fit(rows, validation, learning_rate=10.0)
-    assert kind_of(caught.value) == "nan"
+    assert failure_kind(caught.value) == "nan"
 
 
 def test_a_training_that_breaks_down_after_a_finite_epoch_is_as_good_as_that_epoch(make_rows):
