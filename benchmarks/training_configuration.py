@@ -1,6 +1,7 @@
 """What the protocol's settings of training cost and bring: batch size and pruning, at the end of a whole search.
 
-    python benchmarks/training_configuration.py --setting batch-size 32 64 128 --data ../shared/data/chest_xray --backbone mobilenet:alpha=0.25
+    python benchmarks/training_configuration.py --setting batch-size 32 64 128 --data ../shared/data/chest_xray \
+        --backbone mobilenet:alpha=0.25
 
 Every value gets the same data, split and number of trials; what counts is the quality of the trial that a search selects.
 """

@@ -30,7 +30,7 @@ def info() -> None:
 
 
 @cache.command()
-def clear_cache() -> None:
+def clear() -> None:
     """Remove decoded images and features that no running process uses; the next run makes them again."""
     from cxrbench.cli import console
     from cxrbench.storage.cache import GIGABYTE, cache_items, clear_cache

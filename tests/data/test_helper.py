@@ -119,7 +119,7 @@ def test_a_file_that_needs_more_memory_than_there_is_is_refused(encode, tmp_path
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cxrbench.data import helper
+from cxrbench.data.decoding import helper
 from cxrbench.data.decoding.decode import decode
 decode(Path(sys.argv[1]), size=8, resize="stretch")
 process = helper._idle.get()

@@ -13,9 +13,9 @@ HOLDER = """
 import sys
 import time
 from pathlib import Path
-from cxrbench.storage.locks import waited_for
+from cxrbench.storage.locks import wait_for_lock
 
-with waited_for(Path(sys.argv[1])):
+with wait_for_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
