@@ -20,7 +20,7 @@ from cxrbench.evaluation.bootstrap import FoldDraws, PatientDraws, bootstrap_val
 from cxrbench.evaluation.intervals import effective_patients, interval
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.paired_tests import paired_bootstrap, permutation_accuracy
-from cxrbench.evaluation.units import Unit
+from cxrbench.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +39,8 @@ Z = 1.959964
 class Simulated:
     """One data set, and a second classifier that is exactly as good as the first."""
 
-    unit: Unit
-    rival: Unit
+    unit: Predictions
+    rival: Predictions
     truth: Mapping[str, float]
 
 
@@ -59,7 +59,18 @@ def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulate
     for seed in (0, 1):
         scores = distance * (sick[child] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, child))
         patients = np.array([f"{number:04d}" for number in child])
-        units.append(Unit(fold=0, seed=seed, labels=sick[child], scores=ndtr(scores), patients=patients, threshold=0.5))
+        units.append(
+            Predictions(
+                subset="test",
+                keys=patients,
+                fold=0,
+                seed=seed,
+                labels=sick[child],
+                scores=ndtr(scores),
+                patients=patients,
+                threshold=0.5,
+            )
+        )
     return Simulated(*units, {"auc": area, "accuracy": float(ndtr(distance / 2))})
 
 

@@ -16,9 +16,9 @@ from machine import describe
 from scipy.special import expit
 
 from cxrbench.evaluation.bootstrap import DRAWS
+from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.ranking import resample, standings
 from cxrbench.evaluation.summary import summarise
-from cxrbench.evaluation.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def main() -> None:
             print("| " + " | ".join(str(cell) for cell in row) + " |")
 
 
-def measured(scored: Mapping[str, list[Unit]], metric: str) -> tuple[str, int, str]:
+def measured(scored: Mapping[str, list[Predictions]], metric: str) -> tuple[str, int, str]:
     """Return the seconds of all standings, how many differ from the leader, and the seconds of one summary."""
     start = time.perf_counter()
     found = standings(scored, resample(scored, {metric, "auc"}, seed=0, prevalence=0.1), metric=metric, seed=0)
@@ -48,7 +48,7 @@ def measured(scored: Mapping[str, list[Unit]], metric: str) -> tuple[str, int, s
     return f"{ranked:.2f}", sum(not standing.tied for standing in found.values()), f"{summary:.2f}"
 
 
-def simulated(entries: int, images: int, folds: int, seeds: int) -> Iterator[list[Unit]]:
+def simulated(entries: int, images: int, folds: int, seeds: int) -> Iterator[list[Predictions]]:
     """Yield ever worse entries on the same images, two a patient on average."""
     generator = np.random.default_rng(0)
     patient = np.unique(generator.integers(images // 2, size=images), return_inverse=True)[1]
@@ -60,7 +60,9 @@ def simulated(entries: int, images: int, folds: int, seeds: int) -> Iterator[lis
     for number in range(entries):
         scores = [expit(shared + generator.normal(size=images) + (labels - 0.5) * (4 - 0.02 * number)) for _ in range(seeds)]
         yield [
-            Unit(
+            Predictions(
+                subset="test",
+                keys=names[fold == which],
                 fold=which,
                 seed=seed,
                 labels=labels[fold == which],

@@ -9,7 +9,6 @@ import numpy as np
 from cxrbench.benchmark.external import keep_external
 from cxrbench.benchmark.one_fold import head_result, scored_images
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.storage.files import digest
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.context import Contest
     from cxrbench.data.dataset import LoadedDataset
-    from cxrbench.evaluation.predictions import Part, Scored
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions, Subset
 
 NAME = "majority-class"
 THRESHOLD = 0.5
@@ -47,7 +45,7 @@ def enter_majority(contest: Contest) -> None:
         _scored("validation", contest.dataset, contest.folds[fold].validation, share, fold) for fold, share in enumerate(shares)
     ]
     write_predictions(contest.folder.predictions(NAME), [*validated, *tested])
-    contest.folder.add(NAME, _entry(contest, identity, [unit_of(one, THRESHOLD) for one in tested]))
+    contest.folder.add(NAME, _entry(contest, identity, [one.at(THRESHOLD) for one in tested]))
     for external in contest.externals:
         rows = np.arange(len(external.dataset.rows))
         scored = [_scored("external", external.dataset, rows, share, fold) for fold, share in enumerate(shares)]
@@ -55,7 +53,7 @@ def enter_majority(contest: Contest) -> None:
         keep_external(contest, external, (NAME, NAME), scored, thresholds=thresholds, selections=selections)
 
 
-def _entry(contest: Contest, identity: str, units: list[Unit]) -> Entry:
+def _entry(contest: Contest, identity: str, units: list[Predictions]) -> Entry:
     protocol = contest.protocol
     summary = summarise_under(protocol, units)
     return Entry(
@@ -80,5 +78,5 @@ def _entry(contest: Contest, identity: str, units: list[Unit]) -> Entry:
     )
 
 
-def _scored(part: Part, dataset: LoadedDataset, rows: NDArray[np.int64], share: float, fold: int) -> Scored:
+def _scored(part: Subset, dataset: LoadedDataset, rows: NDArray[np.int64], share: float, fold: int) -> Predictions:
     return scored_images(part, dataset, rows, np.full(len(rows), share), fold=fold, seed=0)

@@ -10,7 +10,6 @@ import numpy as np
 from cxrbench.benchmark.one_fold import scored_images
 from cxrbench.benchmark.selection import halved_scoring, submit_scoring
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.evaluation.units import unit_of
 from cxrbench.leaderboard.store.entry import ExternalResult
 from cxrbench.leaderboard.summaries import summarise_under
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.selection import Selection
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
-    from cxrbench.evaluation.predictions import Scored
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
     from cxrbench.execution.executor import Executor
     from cxrbench.storage.sharded_array import ShardedArray
@@ -58,11 +57,11 @@ def score_external(
     return halved_scoring(f"external {external.name}", (call.result().batch for call in calls))
 
 
-def summarise_external(protocol: Protocol, scored: Sequence[Scored], thresholds: Sequence[float]) -> Summary:
+def summarise_external(protocol: Protocol, scored: Sequence[Predictions], thresholds: Sequence[float]) -> Summary:
     """Compute what heads came to on the same external images, each at its own threshold."""
     # All heads score the same images: to the bootstrap they are repeats of one fold.
     units = [
-        replace(unit_of(one, threshold), fold=0, seed=number)
+        replace(one.at(threshold), fold=0, seed=number)
         for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
     ]
     return summarise_under(protocol, units)
@@ -72,7 +71,7 @@ def keep_external(
     contest: Contest,
     external: External,
     recipe: tuple[str, str],
-    scored: Sequence[Scored],
+    scored: Sequence[Predictions],
     *,
     thresholds: Sequence[float],
     selections: Sequence[str],

@@ -11,8 +11,7 @@ import numpy as np
 from cxrbench.benchmark.context import study_identity
 from cxrbench.benchmark.selection import Selection, freeze, halved_features, halved_scoring, halved_training, submit_scoring
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import Scored
-from cxrbench.evaluation.units import Unit, unit_of
+from cxrbench.evaluation.predictions import Predictions
 from cxrbench.leaderboard.store.entry import Confusion, FoldResult, HeadResult
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.dataset import LoadedDataset
-    from cxrbench.evaluation.predictions import Part
+    from cxrbench.evaluation.predictions import Subset
     from cxrbench.execution.executor import Executor
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.plugin.contracts import Failure, Trial
@@ -64,8 +63,8 @@ class FoldOutcome:
     """What one fold came to, the predictions and the frozen heads included."""
 
     result: FoldResult
-    units: tuple[Unit, ...]
-    predictions: tuple[Scored, ...]
+    units: tuple[Predictions, ...]
+    predictions: tuple[Predictions, ...]
     selections: tuple[Selection, ...]
     warnings: tuple[str, ...]
     search_seconds: float
@@ -110,7 +109,7 @@ def compete_in_fold(
     selections = freeze(protocol, fold, job, selected, executor)
     scored = [_open_and_score(contest, recipe, job, one, executor) for one in selections]
     tested = [one for one, _ in scored]
-    units = tuple(unit_of(one, selection.threshold) for one, selection in zip(tested, selections, strict=True))
+    units = tuple(one.at(selection.threshold) for one, selection in zip(tested, selections, strict=True))
     validated = _validated(contest, selections)
     first = metrics(validated[0].labels, validated[0].scores, selections[0].threshold, prevalence=protocol.prevalence)
     return FoldOutcome(
@@ -136,7 +135,7 @@ def compete_in_fold(
     )
 
 
-def _validated(contest: Contest, selections: Sequence[Selection]) -> list[Scored]:
+def _validated(contest: Contest, selections: Sequence[Selection]) -> list[Predictions]:
     return [
         scored_images(
             "validation", contest.dataset, contest.folds[one.fold].validation, one.head.scores, fold=one.fold, seed=one.seed
@@ -145,24 +144,26 @@ def _validated(contest: Contest, selections: Sequence[Selection]) -> list[Scored
     ]
 
 
-def head_result(protocol: Protocol, unit: Unit, selection: str) -> HeadResult:
+def head_result(protocol: Protocol, unit: Predictions, selection: str) -> HeadResult:
     """Return the test result of one head."""
     return HeadResult(
         seed=unit.seed,
-        threshold=unit.threshold,
+        threshold=unit.operating_point,
         selection=selection,
-        confusion=Confusion(**confusion(unit.labels, unit.scores, unit.threshold)),
-        metrics=metrics(unit.labels, unit.scores, unit.threshold, prevalence=protocol.prevalence, also_at=protocol.also_at),
+        confusion=Confusion(**confusion(unit.labels, unit.scores, unit.operating_point)),
+        metrics=metrics(
+            unit.labels, unit.scores, unit.operating_point, prevalence=protocol.prevalence, also_at=protocol.also_at
+        ),
     )
 
 
 def scored_images(
-    part: Part, dataset: LoadedDataset, rows: NDArray[np.int64], scores: NDArray[np.float64], *, fold: int, seed: int
-) -> Scored:
+    part: Subset, dataset: LoadedDataset, rows: NDArray[np.int64], scores: NDArray[np.float64], *, fold: int, seed: int
+) -> Predictions:
     """Return scores together with what is known of the images: row numbers of the dataset, and a score for each."""
     records = [dataset.records[row] for row in rows]
-    return Scored(
-        part=part,
+    return Predictions(
+        subset=part,
         fold=fold,
         seed=seed,
         keys=np.array([record.key for record in records]),
@@ -218,7 +219,7 @@ def _study(contest: Contest, job: HeadJob, feature_source: FeatureSource) -> Stu
 
 def _open_and_score(
     contest: Contest, recipe: Recipe, job: HeadJob, selection: Selection, executor: Executor
-) -> tuple[Scored, int]:
+) -> tuple[Predictions, int]:
     """Return the scores of the test images, and how many of those were scored at once."""
     test = contest.test.open(recipe.file_stem, selection.fold, selection.seed, selection.identity)
     images = contest.dataset.rows[test]
@@ -237,6 +238,6 @@ def _unrepeated(metric: str, selected: Trial, value: float) -> tuple[str, ...]:
     )
 
 
-def pooled(outcomes: Sequence[FoldOutcome]) -> list[Scored]:
+def pooled(outcomes: Sequence[FoldOutcome]) -> list[Predictions]:
     """Return the predictions of all folds."""
     return [scored for outcome in outcomes for scored in outcome.predictions]

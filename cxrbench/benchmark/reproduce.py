@@ -144,7 +144,7 @@ def _differing(what: str, stored: Any, now: Any) -> Iterator[Deviation]:
 
 def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
     return {
-        (one.part, one.fold, one.seed, str(key)): float(score)
+        (one.subset, one.fold, one.seed, str(key)): float(score)
         for one in read_predictions(path, within=path.parent.parent)
         for key, score in zip(one.keys, one.scores, strict=True)
     }

@@ -14,8 +14,8 @@ import numpy as np
 from cxrbench.errors import DataError
 from cxrbench.evaluation.curves import FROM_CURVES, area, brier, cumulative, from_curves
 from cxrbench.evaluation.metrics import at, metric_names
+from cxrbench.evaluation.predictions import Predictions, by_fold
 from cxrbench.evaluation.rates import AT_THRESHOLD, npv, ppv, rates
-from cxrbench.evaluation.units import Unit, by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class FoldDraws:
     positives: NDArray[np.int64]
     weights: Floats
 
-    def rows(self, unit: Unit) -> NDArray[np.int64]:
+    def rows(self, unit: Predictions) -> NDArray[np.int64]:
         """Return the patient number of each image ``[n]``; raise DataError if these are not the fold's images."""
         index = np.minimum(np.searchsorted(self.patients, unit.patients), len(self.patients) - 1)
         films, positives = _per_patient(index, unit.labels, len(self.patients))
@@ -64,7 +64,7 @@ class PatientDraws:
     folds: Mapping[int, FoldDraws]
 
 
-def draw_patients(units: Sequence[Unit], seed: int, draws: int = DRAWS) -> PatientDraws:
+def draw_patients(units: Sequence[Predictions], seed: int, draws: int = DRAWS) -> PatientDraws:
     """Resample each fold's patients with replacement.
 
     A draw depends on the seed, the fold and the fold's patients alone, so that all entries of a protocol get the same draws.
@@ -78,7 +78,7 @@ def draw_patients(units: Sequence[Unit], seed: int, draws: int = DRAWS) -> Patie
 
 
 def bootstrap_values(
-    units: Sequence[Unit],
+    units: Sequence[Predictions],
     draws: PatientDraws,
     *,
     prevalence: float,
@@ -97,7 +97,7 @@ def bootstrap_values(
     return {name: _mean([fold[name] for fold in folds]) for name in wanted}
 
 
-def _fold_draws(unit: Unit, seed: int, draws: int) -> FoldDraws:
+def _fold_draws(unit: Predictions, seed: int, draws: int) -> FoldDraws:
     patients, index = np.unique(unit.patients, return_inverse=True)
     films, positives = _per_patient(index, unit.labels, len(patients))
     if not 0 < positives.sum() < films.sum():
@@ -121,7 +121,7 @@ def _per_patient(
 
 
 def _fold_values(
-    units: Sequence[Unit], fold: FoldDraws, prevalence: float, also_at: Sequence[float], names: Collection[str]
+    units: Sequence[Predictions], fold: FoldDraws, prevalence: float, also_at: Sequence[float], names: Collection[str]
 ) -> dict[str, Floats]:
     """Return the mean over a fold's seeds."""
     rows = [fold.rows(unit) for unit in units]
@@ -137,7 +137,7 @@ def _fold_values(
 
 
 def _unit_values(
-    unit: Unit,
+    unit: Predictions,
     rows: NDArray[np.int64],
     fold: FoldDraws,
     *,
@@ -156,9 +156,9 @@ def _unit_values(
     return found
 
 
-def _from_sums(unit: Unit, rows: NDArray[np.int64], fold: FoldDraws, also_at: Sequence[float]) -> dict[str, Floats]:
+def _from_sums(unit: Predictions, rows: NDArray[np.int64], fold: FoldDraws, also_at: Sequence[float]) -> dict[str, Floats]:
     """Return what is a function of sums over images: each patient's sums once, then one matrix product."""
-    called = [unit.scores >= threshold for threshold in (unit.threshold, *also_at)]
+    called = [unit.scores >= threshold for threshold in (unit.operating_point, *also_at)]
     columns = [called_one & (unit.labels == label) for called_one in called for label in (1, 0)]
     columns.append(brier(unit.labels, unit.scores))
     sums = np.stack([np.bincount(rows, weights=column, minlength=len(fold.patients)) for column in columns], axis=1)
@@ -171,7 +171,7 @@ def _from_sums(unit: Unit, rows: NDArray[np.int64], fold: FoldDraws, also_at: Se
     return found | {"brier": totals[-1] / images}
 
 
-def _auc(units: Sequence[Unit], rows: Sequence[NDArray[np.int64]], fold: FoldDraws) -> Floats:
+def _auc(units: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], fold: FoldDraws) -> Floats:
     """Return the mean over seeds of the AUC in each draw.
 
     With M[p, q] the concordant pairs of patient p's positives and patient q's negatives, ties half, a draw with weights w has
@@ -187,7 +187,7 @@ def _auc(units: Sequence[Unit], rows: Sequence[NDArray[np.int64]], fold: FoldDra
     return concordant / (positives * negatives)
 
 
-def _concordant(unit: Unit, rows: NDArray[np.int64]) -> Floats:
+def _concordant(unit: Predictions, rows: NDArray[np.int64]) -> Floats:
     """Return M ``[patients with positives, patients with negatives]``."""
     order = np.argsort(rows, kind="stable")
     positive, negative = order[unit.labels[order] == 1], order[unit.labels[order] == 0]
@@ -198,7 +198,7 @@ def _concordant(unit: Unit, rows: NDArray[np.int64]) -> Floats:
     return kernel
 
 
-def _auc_from_curve(unit: Unit, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:
+def _auc_from_curve(unit: Predictions, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:
     rising = np.argsort(unit.scores, kind="stable")
     labels, scores = unit.labels[rising], unit.scores[rising]
     return np.concatenate([area(*cumulative(labels, scores, weights)) for weights in _image_weights(fold, rows[rising])])

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit, ndtri, stdtrit
 
-from cxrbench.evaluation.units import by_fold
+from cxrbench.evaluation.predictions import by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions
 
 CONFIDENCE = 0.95
 OF_POSITIVES = frozenset({"recall", "sensitivity", "sensitivity-at-90-specificity", "precision", "f1", "pr-auc"})
@@ -54,7 +54,7 @@ class EffectivePatients:
         return self.negative if name in OF_NEGATIVES else self.all
 
 
-def effective_patients(units: Sequence[Unit]) -> EffectivePatients:
+def effective_patients(units: Sequence[Predictions]) -> EffectivePatients:
     """Return the effective numbers of patients, added over folds."""
     first = [members[0] for members in by_fold(units).values()]
     return EffectivePatients(

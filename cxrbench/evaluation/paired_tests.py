@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions
 
 PERMUTATIONS = 10_000
 BLOCK = 500
@@ -49,7 +49,9 @@ def paired_bootstrap(values_a: NDArray[np.float64], values_b: NDArray[np.float64
     return Comparison(difference=difference, low=difference - half, high=difference + half, p=p)
 
 
-def permutation_accuracy(units_a: Sequence[Unit], units_b: Sequence[Unit], seed: int, draws: int = PERMUTATIONS) -> float:
+def permutation_accuracy(
+    units_a: Sequence[Predictions], units_b: Sequence[Predictions], seed: int, draws: int = PERMUTATIONS
+) -> float:
     """Return the two-sided p-value of two entries' difference in accuracy, mean over folds of the mean over seeds.
 
     If they were equally good, exchanging them for all films of a patient would change nothing: `draws` random exchanges tell
@@ -61,7 +63,7 @@ def permutation_accuracy(units_a: Sequence[Unit], units_b: Sequence[Unit], seed:
     return float(exchange_patients(differences, seed, draws)[0])
 
 
-def patient_accuracy(units: Sequence[Unit]) -> dict[tuple[int, str], float]:
+def patient_accuracy(units: Sequence[Predictions]) -> dict[tuple[int, str], float]:
     """Return what each patient of each fold adds to the headline accuracy, which is their sum."""
     seeds: dict[int, int] = {}
     for unit in units:
@@ -69,7 +71,7 @@ def patient_accuracy(units: Sequence[Unit]) -> dict[tuple[int, str], float]:
     found: dict[tuple[int, str], float] = {}
     for unit in units:
         patients, index = np.unique(unit.patients, return_inverse=True)
-        right = np.bincount(index, weights=(unit.scores >= unit.threshold) == (unit.labels == 1))
+        right = np.bincount(index, weights=(unit.scores >= unit.operating_point) == (unit.labels == 1))
         share = right / (len(unit.labels) * seeds[unit.fold] * len(seeds))
         for patient, part in zip(patients.tolist(), share.tolist(), strict=True):
             found[unit.fold, patient] = found.get((unit.fold, patient), 0.0) + part
@@ -124,7 +126,7 @@ def mcnemar_exact(labels: NDArray[np.int64], called_a: NDArray[np.bool_], called
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def one_film_per_patient(units: Sequence[Unit]) -> bool:
+def one_film_per_patient(units: Sequence[Predictions]) -> bool:
     """Tell whether no patient has two images, so that images are independent and the classical tests hold."""
     return all(len(np.unique(unit.patients)) == len(unit.patients) for unit in units)
 

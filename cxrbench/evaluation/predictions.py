@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,13 +16,13 @@ from cxrbench.storage.json_records import require_regular
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-Part = Literal["validation", "test", "external"]
-PARTS: dict[str, Part] = {"validation": "validation", "test": "test", "external": "external"}
+Subset = Literal["validation", "test", "external"]
+SUBSETS: dict[str, Subset] = {"validation": "validation", "test": "test", "external": "external"}
 Row = tuple[int, str, str, str, str]
 """A line's number, and its key, patient, label and score."""
 LARGEST = 2**31
@@ -34,39 +34,52 @@ COLUMNS = ("set", "fold", "seed", "key", "patient", "label", "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """The scores that one head gave the images of one set, between 0 (normal) and 1 (pneumonia).
+class Predictions:
+    """The scores that one head gave the images of one subset, and the threshold that was chosen for them.
 
     Attributes:
-        part: which set.
-        fold: whose training and validation images the head has seen.
-        seed: which repeat of the head's training, from 0.
-        keys, patients: text ``[n]``.
-        labels: int ``[n]``.
-        scores: float64 ``[n]``.
+        subset: validation, test or external.
+        fold: number of the fold whose training and validation images the head has seen.
+        seed: number of the repeat of the head's training, from 0.
+        keys, patients: text ``[n]``. A patient is in the test images of one fold only.
+        labels: int ``[n]``, 1 for the positive class.
+        scores: float64 ``[n]`` in 0..1.
+        threshold: chosen on validation images; a score at or above it is a positive call. None before one is chosen.
     """
 
-    part: Part
+    subset: Subset
     fold: int
     seed: int
     keys: NDArray[np.str_]
     patients: NDArray[np.str_]
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
+    threshold: float | None = None
+
+    @property
+    def operating_point(self) -> float:
+        """The threshold; raises ValueError before one is chosen."""
+        if self.threshold is None:
+            raise ValueError(f"no threshold was chosen for fold {self.fold}, seed {self.seed}")
+        return self.threshold
+
+    def at(self, threshold: float) -> Predictions:
+        """Return these predictions with a threshold."""
+        return replace(self, threshold=threshold)
 
 
-def write_predictions(path: Path, predictions: Iterable[Scored]) -> None:
+def write_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
     """Write a CSV, scores in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for one in predictions:
         for key, patient, label, score in zip(one.keys, one.patients, one.labels, one.scores, strict=True):
-            writer.writerow([one.part, one.fold, one.seed, str(key), str(patient), int(label), float(score)])
+            writer.writerow([one.subset, one.fold, one.seed, str(key), str(patient), int(label), float(score)])
     write_text(path, text.getvalue())
 
 
-def read_predictions(path: Path, *, within: Path | None = None) -> list[Scored]:
+def read_predictions(path: Path, *, within: Path | None = None) -> list[Predictions]:
     """Return the scores of each set, fold and seed, in the order of the file.
 
     Args:
@@ -102,7 +115,7 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Scored]:
     except (OSError, ValueError) as error:
         reason = f"it has no {len(COLUMNS)} values" if "unpack" in str(error) else str(error)
     else:
-        if len({(one.part, one.fold, one.seed) for one in found}) == len(found):
+        if len({(one.subset, one.fold, one.seed) for one in found}) == len(found):
             return found
         reason = "it has the scores of one fold and seed twice"
     where = f"line {number}: " if number else ""
@@ -118,10 +131,10 @@ class WrongRow(ValueError):
         self.number = number
 
 
-def _scored(head: tuple[str, str, str], rows: list[Row]) -> Scored:
+def _scored(head: tuple[str, str, str], rows: list[Row]) -> Predictions:
     part, fold, seed = head
     numbers, keys, patients, labels, scores = zip(*rows, strict=True)
-    if part not in PARTS:
+    if part not in SUBSETS:
         raise WrongRow(numbers[0], f"set {part!r} is none of validation, test and external")
     if not (WHOLE.fullmatch(fold) and WHOLE.fullmatch(seed)):
         raise WrongRow(numbers[0], f"fold {fold!r} or seed {seed!r} is no whole number")
@@ -133,8 +146,8 @@ def _scored(head: tuple[str, str, str], rows: list[Row]) -> Scored:
     if len(set(keys)) < len(keys):
         twice = next(index for index, key in enumerate(keys) if key in keys[:index])
         raise WrongRow(numbers[twice], f"the image {keys[twice]!r} is there twice")
-    return Scored(
-        part=PARTS[part],
+    return Predictions(
+        subset=SUBSETS[part],
         fold=int(fold),
         seed=int(seed),
         keys=np.array(keys),
@@ -144,6 +157,19 @@ def _scored(head: tuple[str, str, str], rows: list[Row]) -> Scored:
     )
 
 
-def of_part(predictions: Iterable[Scored], part: Part) -> Mapping[tuple[int, int], Scored]:
+def of_subset(predictions: Iterable[Predictions], part: Subset) -> Mapping[tuple[int, int], Predictions]:
     """Return the predictions of one set by fold and seed."""
-    return {(one.fold, one.seed): one for one in predictions if one.part == part}
+    return {(one.fold, one.seed): one for one in predictions if one.subset == part}
+
+
+def by_fold(predictions: Sequence[Predictions]) -> dict[int, list[Predictions]]:
+    """Return the predictions of each fold, sorted by fold and seed."""
+    folds: dict[int, list[Predictions]] = {}
+    for one in sorted(predictions, key=lambda one: (one.fold, one.seed)):
+        folds.setdefault(one.fold, []).append(one)
+    return folds
+
+
+def mean_over_folds(values: Mapping[int, Sequence[float]]) -> float:
+    """Return the headline: the mean over folds of the mean over a fold's seeds."""
+    return sum(sum(seeds) / len(seeds) for seeds in values.values()) / len(values)

@@ -18,7 +18,7 @@ from cxrbench.evaluation.paired_tests import (
     paired_bootstrap,
     patient_accuracy,
 )
-from cxrbench.evaluation.units import by_fold, mean_over_folds
+from cxrbench.evaluation.predictions import by_fold, mean_over_folds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.evaluation.bootstrap import PatientDraws
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions
 
     Floats: TypeAlias = NDArray[np.float64]
 
@@ -78,7 +78,9 @@ class Resampled:
         return paired_bootstrap(self.values[first][metric], self.values[second][metric], point)
 
 
-def resample(entries: Mapping[str, Sequence[Unit]], names: Collection[str], *, seed: int, prevalence: float) -> Resampled:
+def resample(
+    entries: Mapping[str, Sequence[Predictions]], names: Collection[str], *, seed: int, prevalence: float
+) -> Resampled:
     """Compute metrics of entries that scored the same images, and their values on resampled patients.
 
     Raises:
@@ -93,7 +95,9 @@ def resample(entries: Mapping[str, Sequence[Unit]], names: Collection[str], *, s
     )
 
 
-def standings(entries: Mapping[str, Sequence[Unit]], resampled: Resampled, *, metric: str, seed: int) -> dict[str, Standing]:
+def standings(
+    entries: Mapping[str, Sequence[Predictions]], resampled: Resampled, *, metric: str, seed: int
+) -> dict[str, Standing]:
     """Rank entries by a metric, which must be among the resampled ones, as must the AUC.
 
     The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank inside each resampling (Hall and Miller, Annals of
@@ -125,7 +129,7 @@ def standings(entries: Mapping[str, Sequence[Unit]], resampled: Resampled, *, me
 
 
 def _values(
-    name: str, units: Sequence[Unit], draws: PatientDraws, wanted: Collection[str], prevalence: float
+    name: str, units: Sequence[Predictions], draws: PatientDraws, wanted: Collection[str], prevalence: float
 ) -> dict[str, Floats]:
     if (folds := by_fold(units).keys()) != draws.folds.keys():
         raise DataError(
@@ -137,9 +141,9 @@ def _values(
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _points(units: Sequence[Unit], wanted: Collection[str], prevalence: float) -> dict[str, float]:
+def _points(units: Sequence[Predictions], wanted: Collection[str], prevalence: float) -> dict[str, float]:
     found = {
-        fold: [metrics(unit.labels, unit.scores, unit.threshold, prevalence=prevalence) for unit in members]
+        fold: [metrics(unit.labels, unit.scores, unit.operating_point, prevalence=prevalence) for unit in members]
         for fold, members in by_fold(units).items()
     }
     return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in found.items()}) for name in wanted}
@@ -155,7 +159,7 @@ def _against(names: Sequence[str], leader: int, metric: str, resampled: Resample
     return _with_leader(holm([resampled.difference(name, names[leader], metric).p for name in others]), leader)
 
 
-def _accuracy_against(entries: Mapping[str, Sequence[Unit]], leader: int, seed: int) -> list[float]:
+def _accuracy_against(entries: Mapping[str, Sequence[Predictions]], leader: int, seed: int) -> list[float]:
     """Return each entry's corrected p-value against the leader, by exchanging patients often enough for so many tests."""
     shares = [patient_accuracy(units) for units in entries.values()]
     patients = sorted(shares[leader])

@@ -10,14 +10,14 @@ import numpy as np
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval, nadeau_bengio, wilson
 from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.rates import npv, ppv
-from cxrbench.evaluation.units import by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions
 
     Interval: TypeAlias = tuple[float, float]
     Folds: TypeAlias = Mapping[int, Mapping[int, Mapping[str, float]]]
@@ -40,7 +40,7 @@ class Summary:
 
 
 def summarise(
-    units: Sequence[Unit],
+    units: Sequence[Predictions],
     *,
     seed: int,
     prevalence: float,
@@ -59,7 +59,7 @@ def summarise(
     """
     folds = {
         fold: {
-            unit.seed: metrics(unit.labels, unit.scores, unit.threshold, prevalence=prevalence, also_at=also_at)
+            unit.seed: metrics(unit.labels, unit.scores, unit.operating_point, prevalence=prevalence, also_at=also_at)
             for unit in members
         }
         for fold, members in by_fold(units).items()
@@ -75,7 +75,7 @@ def summarise(
 
 
 def _from_patients(
-    units: Sequence[Unit], headline: Mapping[str, float], seed: int, prevalence: float, also_at: Sequence[float]
+    units: Sequence[Predictions], headline: Mapping[str, float], seed: int, prevalence: float, also_at: Sequence[float]
 ) -> dict[str, Interval]:
     draws = draw_patients(units, seed)
     values = bootstrap_values(units, draws, prevalence=prevalence, also_at=also_at)
@@ -84,7 +84,7 @@ def _from_patients(
 
 
 def _from_folds(
-    units: Sequence[Unit], headline: Mapping[str, float], fold_means: Sequence[Mapping[str, float]]
+    units: Sequence[Predictions], headline: Mapping[str, float], fold_means: Sequence[Mapping[str, float]]
 ) -> dict[str, Interval]:
     patients = effective_patients(units)
     found, test_to_learning = {}, 1 / (len(fold_means) - 1)  # each fold learns from all the others

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import of_part, read_predictions
-from cxrbench.evaluation.units import Unit, unit_of
+from cxrbench.evaluation.predictions import Predictions, of_subset, read_predictions
 from cxrbench.leaderboard.rows import row_of
 from cxrbench.leaderboard.standings import give_verdicts
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
@@ -36,7 +35,7 @@ class Board:
 
     protocol: Protocol
     entries: tuple[Entry, ...]
-    units: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict, repr=False)
+    units: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
     attempt: int = 1
@@ -91,23 +90,27 @@ def read_board(folder: Path) -> Board:
     )
 
 
-def units_of(folder: Path, entry: Entry) -> tuple[Unit, ...]:
+def units_of(folder: Path, entry: Entry) -> tuple[Predictions, ...]:
     """Return the stored test scores of an entry, a unit for each head.
 
     Raises:
         CxrbenchError: a head has no stored predictions, or others than those that its numbers are of.
     """
     path = folder / entry.predictions
-    scored = of_part(read_predictions(path, within=folder), "test")
+    scored = of_subset(read_predictions(path, within=folder), "test")
     units = []
     for fold in entry.folds:
         for head in fold.heads:
             where = f"fold {fold.fold}, seed {head.seed}"
             if (fold.fold, head.seed) not in scored:
                 raise CxrbenchError(f"{path} lacks the test scores of {where}")
-            unit = unit_of(scored[fold.fold, head.seed], head.threshold)
+            unit = scored[fold.fold, head.seed].at(head.threshold)
             found = metrics(
-                unit.labels, unit.scores, unit.threshold, prevalence=entry.protocol.prevalence, also_at=entry.protocol.also_at
+                unit.labels,
+                unit.scores,
+                unit.operating_point,
+                prevalence=entry.protocol.prevalence,
+                also_at=entry.protocol.also_at,
             )
             if wrong := [name for name, value in head.metrics.items() if abs(found.get(name, -1.0) - value) > EQUAL]:
                 raise CxrbenchError(

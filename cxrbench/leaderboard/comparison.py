@@ -13,7 +13,7 @@ from cxrbench.evaluation.ranking import resample
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cxrbench.evaluation.units import Unit
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.store.entry import Entry
 
@@ -72,14 +72,16 @@ def compare(board: Board, first: Entry, second: Entry) -> list[Difference]:
     return [*found, *_classical(pair["first"], pair["second"], {one.metric: one for one in found})]
 
 
-def _classical(first: Sequence[Unit], second: Sequence[Unit], found: dict[str, Difference]) -> Iterator[Difference]:
+def _classical(
+    first: Sequence[Predictions], second: Sequence[Predictions], found: dict[str, Difference]
+) -> Iterator[Difference]:
     """Yield the tests that assume independent images, where they are independent."""
     if len(first) != 1 or not one_film_per_patient(first):
         return
     one, other = first[0], second[0]
     auc = delong(one.labels, one.scores, other.scores)
     yield replace(found["auc"], difference=auc.difference, low=auc.low, high=auc.high, p=auc.p, test="DeLong")
-    calls = [unit.scores >= unit.threshold for unit in (one, other)]
+    calls = [unit.scores >= unit.operating_point for unit in (one, other)]
     yield replace(found["accuracy"], p=mcnemar_exact(one.labels, *calls), test="McNemar, exact")
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cxrbench.config.protocol import Protocol
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.ranking import Resampled
-    from cxrbench.evaluation.units import Unit
     from cxrbench.leaderboard.store.entry import Entry
 
 SHORTCUT = 0.75
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def give_verdicts(
-    entries: Sequence[Entry], units: Mapping[str, tuple[Unit, ...]], metric: str, protocol: Protocol
+    entries: Sequence[Entry], units: Mapping[str, tuple[Predictions, ...]], metric: str, protocol: Protocol
 ) -> dict[str, Verdict]:
     """Return how each entry stands among the others of its protocol, by recipe."""
     ranked = {entry.recipe: entry for entry in entries if entry.status == "complete" and metric in entry.metrics}

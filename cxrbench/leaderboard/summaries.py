@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cxrbench.config.protocol import Protocol
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
-    from cxrbench.evaluation.units import Unit
 
 
-def summarise_under(protocol: Protocol, units: Sequence[Unit]) -> Summary:
+def summarise_under(protocol: Protocol, units: Sequence[Predictions]) -> Summary:
     """Summarise the units of an entry."""
     return summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)

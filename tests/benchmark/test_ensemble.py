@@ -14,7 +14,7 @@ from cxrbench.benchmark.ensemble.run import enter_ensemble
 from cxrbench.config.protocol import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import Scored, of_part, read_predictions, write_predictions
+from cxrbench.evaluation.predictions import Predictions, of_subset, read_predictions, write_predictions
 from cxrbench.leaderboard.board import units_of
 from cxrbench.leaderboard.store.entry import (
     Confusion,
@@ -44,7 +44,7 @@ def scored(part, fold, seed, quality, random):
     labels = np.repeat([0, 1], [NORMAL, PNEUMONIA])
     names = np.array([f"{part}-{fold}-{number}" for number in range(len(labels))])
     scores = 1 / (1 + np.exp(-quality * (labels - 0.5) - random.standard_normal(len(labels))))
-    return Scored(part=part, fold=fold, seed=seed, keys=names, patients=names, labels=labels, scores=scores)
+    return Predictions(subset=part, fold=fold, seed=seed, keys=names, patients=names, labels=labels, scores=scores)
 
 
 def write_member(folder, name, quality, **given):
@@ -52,7 +52,7 @@ def write_member(folder, name, quality, **given):
     random = np.random.default_rng([ord(letter) for letter in name])
     units = list(itertools.product(range(folder.protocol.folds), range(folder.protocol.seeds)))
     table = [scored(part, fold, seed, quality, random) for part in ("validation", "test") for fold, seed in units]
-    tested = of_part(table, "test")
+    tested = of_subset(table, "test")
     heads = {key: head(name, key, tested[key]) for key in units}
     path = folder.predictions(name)
     write_predictions(path, table)
@@ -186,10 +186,10 @@ def test_an_entry_holds_what_was_chosen_on_validation_and_its_scores_are_the_mem
         result = entry.folds[fold].heads[seed]
         assert sum(result.members.values()) == pytest.approx(1)
         for part in ("validation", "test"):
-            of_members = {name: of_part(table, part)[fold, seed] for name, table in tables.items()}
+            of_members = {name: of_subset(table, part)[fold, seed] for name, table in tables.items()}
             mean = sum(weight * of_members[name].scores for name, weight in result.members.items())
-            np.testing.assert_allclose(of_part(own, part)[fold, seed].scores, mean, atol=1e-15)
-        validation = of_part(own, "validation")[fold, seed]
+            np.testing.assert_allclose(of_subset(own, part)[fold, seed].scores, mean, atol=1e-15)
+        validation = of_subset(own, "validation")[fold, seed]
         assert result.threshold in validation.scores
         best = max(metrics(validation.labels, validation.scores, one)["f1"] for one in validation.scores)
         assert metrics(validation.labels, validation.scores, result.threshold)["f1"] == best
@@ -203,7 +203,8 @@ def test_test_scores_play_no_part_in_the_choice(folder):
     for name in ("bad", "better", "good"):
         path = folder.predictions(name)
         table = [
-            one if one.part == "validation" else replace(one, scores=one.scores[::-1].copy()) for one in read_predictions(path)
+            one if one.subset == "validation" else replace(one, scores=one.scores[::-1].copy())
+            for one in read_predictions(path)
         ]
         write_predictions(path, table)
     entries = [read_entry(folder.path / "entries" / f"{name}.json") for name in ("bad", "better", "good")]

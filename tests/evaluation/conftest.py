@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from cxrbench.evaluation.units import Unit
+from cxrbench.evaluation.predictions import Predictions
 
 
 def unit(labels, scores, patients=None, *, threshold=0.5, fold=0, seed=0):
     """Return a unit; without patients, each image has its own."""
     names = [f"p{number}" for number in (range(len(labels)) if patients is None else patients)]
-    return Unit(
+    return Predictions(
+        subset="test",
+        keys=np.array(names),
         fold=fold,
         seed=seed,
         labels=np.array(labels, dtype=np.int64),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.predictions import COLUMNS, Scored, of_part, read_predictions, write_predictions
+from cxrbench.evaluation.predictions import COLUMNS, Predictions, of_subset, read_predictions, write_predictions
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +16,10 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("predictions") / "recipe.csv"
 
 
-def scored(scores=(0.5,), *, part="test", fold=0, seed=3, keys=None, patients=None, labels=None):
+def scored(scores=(0.5,), *, subset="test", fold=0, seed=3, keys=None, patients=None, labels=None):
     count = len(scores)
-    return Scored(
-        part=part,
+    return Predictions(
+        subset=subset,
         fold=fold,
         seed=seed,
         keys=np.array(keys if keys is not None else [f"{number}.png" for number in range(count)], dtype=str),
@@ -37,12 +37,12 @@ def written(path):
 def as_text(one):
     """Return the lines that a table should have of some scores."""
     columns = (one.keys.tolist(), one.patients.tolist(), one.labels.tolist(), one.scores.tolist())
-    return [[one.part, str(one.fold), str(one.seed), *map(str, values)] for values in zip(*columns, strict=True)]
+    return [[one.subset, str(one.fold), str(one.seed), *map(str, values)] for values in zip(*columns, strict=True)]
 
 
 def equal(one, other):
     arrays = ("keys", "patients", "labels", "scores")
-    return (one.part, one.fold, one.seed) == (other.part, other.fold, other.seed) and all(
+    return (one.subset, one.fold, one.seed) == (other.subset, other.fold, other.seed) and all(
         np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays
     )
 
@@ -91,19 +91,19 @@ def test_a_named_odd_key_comes_back(file, key):
 
 def test_sets_folds_and_seeds_are_told_apart_and_keep_their_order(file):
     heads = [
-        scored([0.1, 0.2], part="validation", fold=0, labels=[0, 1]),
-        scored([0.9], part="test", fold=1, seed=0),
-        scored([0.3, 0.4], part="test", fold=0, seed=1, patients=["p2", "p1"]),
-        scored([0.5], part="external", fold=1, seed=0),
-        scored([0.7], part="test", fold=0, seed=0),
+        scored([0.1, 0.2], subset="validation", fold=0, labels=[0, 1]),
+        scored([0.9], subset="test", fold=1, seed=0),
+        scored([0.3, 0.4], subset="test", fold=0, seed=1, patients=["p2", "p1"]),
+        scored([0.5], subset="external", fold=1, seed=0),
+        scored([0.7], subset="test", fold=0, seed=0),
     ]
     write_predictions(file, iter(heads))
     found = read_predictions(file)
     assert len(found) == len(heads)
     assert all(equal(one, other) for one, other in zip(found, heads, strict=True))
-    assert list(of_part(found, "test")) == [(1, 0), (0, 1), (0, 0)]
-    assert of_part(found, "test")[0, 1].patients.tolist() == ["p2", "p1"]
-    assert list(of_part(found, "external")) == [(1, 0)]
+    assert list(of_subset(found, "test")) == [(1, 0), (0, 1), (0, 0)]
+    assert of_subset(found, "test")[0, 1].patients.tolist() == ["p2", "p1"]
+    assert list(of_subset(found, "external")) == [(1, 0)]
 
 
 def test_rows_of_one_head_need_not_be_together(file):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from cxrbench.benchmark.one_fold import head_result, unit_of
+from cxrbench.benchmark.one_fold import head_result
 from cxrbench.config.protocol import Protocol
-from cxrbench.evaluation.predictions import Scored, write_predictions
+from cxrbench.evaluation.predictions import Predictions, write_predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
@@ -124,12 +124,12 @@ class Competitor:
     """An entry and the scores that all of its numbers come from."""
 
     entry: Entry
-    scored: tuple[Scored, ...]
+    scored: tuple[Predictions, ...]
 
     @property
     def units(self):
         heads = {(fold.fold, head.seed): head for fold in self.entry.folds for head in fold.heads}
-        return tuple(unit_of(one, heads[one.fold, one.seed].threshold) for one in self.scored)
+        return tuple(one.at(heads[one.fold, one.seed].threshold) for one in self.scored)
 
     def write(self, folder):
         """Write entry and predictions into a protocol's folder; return the path of the entry."""
@@ -148,8 +148,8 @@ def drawn_scores(protocol, backbone, distance, films_each):
         mine = patients % protocol.folds == fold
         for seed in range(protocol.seeds):
             noise = np.random.default_rng([seed, fold, *backbone.encode()]).normal(size=int(mine.sum()))
-            yield Scored(
-                part="test",
+            yield Predictions(
+                subset="test",
                 fold=fold,
                 seed=seed,
                 keys=np.array([f"{number}.png" for number in np.flatnonzero(mine)]),
@@ -166,7 +166,7 @@ def compete(make_protocol):
     def make(backbone="texture", distance=2.0, *, threshold=0.5, films_each=1, protocol=None, **given):
         protocol = protocol or make_protocol()
         scored = tuple(drawn_scores(protocol, backbone, distance, films_each))
-        units = [replace(unit_of(one, threshold), threshold=threshold) for one in scored]
+        units = [one.at(threshold) for one in scored]
         summary = summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
         folds = [
             FoldResult(

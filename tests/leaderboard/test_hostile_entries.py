@@ -74,7 +74,7 @@ def written(folder, compete, make_entry):
     folder.begin()
     for name, distance in (("texture", 2.0), ("vgg16", 3.0)):
         whole = compete(name, distance)
-        validated = [replace(one, part="validation") for one in whole.scored]
+        validated = [replace(one, subset="validation") for one in whole.scored]
         replace(whole, scored=(*validated, *whole.scored)).write(folder)
     folder.add("failed+none+smote", make_entry("failed"))
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.metrics import search_metric
-from cxrbench.evaluation.predictions import of_part
+from cxrbench.evaluation.predictions import of_subset
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.storage.files import digest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.evaluation.predictions import Part, Scored
+    from cxrbench.evaluation.predictions import Predictions, Subset
     from cxrbench.leaderboard.store.entry import Entry
 
     Floats: TypeAlias = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Stack:
         scores: float ``[candidates, images]``.
     """
 
-    images: Scored
+    images: Predictions
     scores: Floats
 
 
@@ -115,9 +115,9 @@ def candidates(entries: Sequence[Entry], names: Sequence[str]) -> tuple[Entry, .
     return tuple(fit[name] for name in sorted(wanted))
 
 
-def stack(tables: Mapping[str, Sequence[Scored]], part: Part) -> dict[tuple[int, int], Stack]:
+def stack(tables: Mapping[str, Sequence[Predictions]], part: Subset) -> dict[tuple[int, int], Stack]:
     """Put the scores of one set side by side, by fold and seed; raise CxrbenchError if they are not of the same images."""
-    parts = {recipe: of_part(table, part) for recipe, table in tables.items()}
+    parts = {recipe: of_subset(table, part) for recipe, table in tables.items()}
     (first, reference), *others = parts.items()
     for recipe, found in others:
         same = found.keys() == reference.keys() and all(np.array_equal(found[key].keys, reference[key].keys) for key in found)

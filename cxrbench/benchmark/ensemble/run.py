@@ -11,8 +11,7 @@ from cxrbench.benchmark.external import summarise_external
 from cxrbench.benchmark.one_fold import head_result
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import read_predictions, write_predictions
-from cxrbench.evaluation.units import Unit, unit_of
+from cxrbench.evaluation.predictions import Predictions, read_predictions, write_predictions
 from cxrbench.leaderboard.store.entry import Entry, FoldResult
 from cxrbench.leaderboard.summaries import summarise_under
 from cxrbench.storage.versions import all_versions
@@ -20,7 +19,7 @@ from cxrbench.storage.versions import all_versions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cxrbench.evaluation.predictions import Scored
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.store.entry import DatasetFacts, ExternalResult, HeadResult
     from cxrbench.leaderboard.store.folder import ProtocolFolder
 
@@ -89,7 +88,7 @@ def _open(folder: ProtocolFolder, ensemble: Ensemble, choices: Mapping[Key, Choi
         folder.seals.break_open(ensemble.name, fold, seed, choice.identity)
 
 
-def _means(stacks: Mapping[Key, Stack], choices: Mapping[Key, Choice]) -> dict[Key, Scored]:
+def _means(stacks: Mapping[Key, Stack], choices: Mapping[Key, Choice]) -> dict[Key, Predictions]:
     """Return the scores of the ensemble, by fold and seed."""
     return {
         key: replace(stacks[key].images, scores=mean_of(stacks[key].scores, choice.counts)) for key, choice in choices.items()
@@ -100,12 +99,12 @@ def _entry(
     folder: ProtocolFolder,
     ensemble: Ensemble,
     choices: Mapping[Key, Choice],
-    validated: Mapping[Key, Scored],
-    tested: Mapping[Key, Scored],
+    validated: Mapping[Key, Predictions],
+    tested: Mapping[Key, Predictions],
 ) -> Entry:
     protocol, first = ensemble.protocol, ensemble.candidates[0]
     facts: DatasetFacts | None = first.dataset
-    units = {key: unit_of(tested[key], choice.threshold) for key, choice in choices.items()}
+    units = {key: tested[key].at(choice.threshold) for key, choice in choices.items()}
     summary = summarise_under(protocol, list(units.values()))
     return Entry(
         kind="ensemble",
@@ -135,8 +134,8 @@ def _fold(
     ensemble: Ensemble,
     fold: int,
     choices: Mapping[Key, Choice],
-    validated: Mapping[Key, Scored],
-    units: Mapping[Key, Unit],
+    validated: Mapping[Key, Predictions],
+    units: Mapping[Key, Predictions],
 ) -> FoldResult:
     protocol, here = ensemble.protocol, validated[fold, 0]
     return FoldResult(
@@ -147,7 +146,7 @@ def _fold(
     )
 
 
-def _head(ensemble: Ensemble, choice: Choice, unit: Unit) -> HeadResult:
+def _head(ensemble: Ensemble, choice: Choice, unit: Predictions) -> HeadResult:
     result = head_result(ensemble.protocol, unit, choice.identity)
     shares = choice.counts / choice.counts.sum()
     members = {entry.recipe: float(share) for entry, share in zip(ensemble.candidates, shares, strict=True) if share}
