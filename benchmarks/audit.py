@@ -98,7 +98,7 @@ def _strangers(dataset: LoadedDataset, small: Film) -> None:
 def _changes(dataset: LoadedDataset, small: Film) -> None:
     """Change some films and count those that are recognised."""
     rows = np.random.default_rng(0).choice(len(small), CHANGED, replace=False)
-    films = dataset.pixels.films.gather(dataset.rows[rows])
+    films = dataset.pixels.array.gather(dataset.rows[rows])
     for words, change in _CHANGES.items():
         changed = np.stack([_thumbnail(change(Image.fromarray(film))) for film in films])
         pairs = near_pairs(small[rows], changed)

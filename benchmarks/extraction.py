@@ -82,7 +82,7 @@ def _extracted(
     extractions = []
     for worker, own in enumerate(np.array_split(films, arguments.workers)):
         pixels = Pixels(rows=len(own), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
-        pixels.films.write(0, [own])
+        pixels.array.write(0, [own])
         extractions.append(
             Extraction(
                 pixels=pixels,

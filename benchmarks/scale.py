@@ -50,7 +50,7 @@ def main() -> None:
 def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[float, float]:
     """Return the seconds a row of extraction and of an epoch, over all workers."""
     pixels = Pixels(rows=rows, size=SIZE, digest="generated")
-    labels = np.concatenate([_generate(pixels, shard) for shard in range(pixels.films.shards)])
+    labels = np.concatenate([_generate(pixels, shard) for shard in range(pixels.array.shards)])
     plugin = Path(__file__).parent / "projection.py"
     backbone = bind(parse_component("projection"), load_host([plugin]).find(Backbone, "projection"))
     extraction = Extraction(
@@ -59,7 +59,7 @@ def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[floa
     with open_executor(arguments.workers) as executor:
         machine.peak(executor, arguments.workers)  # the workers have begun
         start = time.perf_counter()
-        problem = extract_missing([extraction], range(pixels.films.shards), executor, SilentProgress()).wait(extraction).problem
+        problem = extract_missing([extraction], range(pixels.array.shards), executor, SilentProgress()).wait(extraction).problem
         extracted = time.perf_counter() - start
         if problem:
             raise RuntimeError(problem)
@@ -74,11 +74,11 @@ def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[floa
 def _generate(pixels: Pixels, shard: int) -> np.ndarray:
     """Write a shard of noise, brighter in the middle for the positive class, and return its labels."""
     generator = np.random.default_rng([2, shard])
-    start, stop = pixels.films.bounds(shard)
+    start, stop = pixels.array.bounds(shard)
     labels = (generator.random(stop - start) < 0.7).astype(np.int64)
     films = generator.integers(0, 200, (stop - start, SIZE, SIZE), dtype=np.uint8)
     films[:, 12:20, 12:20] += (labels * 12).astype(np.uint8)[:, None, None]
-    pixels.films.write(shard, [films])
+    pixels.array.write(shard, [films])
     return labels
 
 

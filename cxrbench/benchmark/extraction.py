@@ -47,7 +47,7 @@ def extract(
     }
     catalogues = (sources.main, *sources.external.values())
     everything = [*views, *(one for found in of_external.values() for one in found)]
-    claim([*(one.pixels.films.folder for one in catalogues), *(one.features.folder for one in everything)])
+    claim([*(one.pixels.array.folder for one in catalogues), *(one.features.folder for one in everything)])
     underway = extract_missing(views, decode_catalogue(sources.main, progress), executor, progress)
     for name, catalogue in sources.external.items():
         films = decode_catalogue(catalogue, progress, f"images of {name}")
@@ -63,7 +63,7 @@ def extractor(
     def extract(extractions: Iterable[Extraction]) -> PendingExtractions:
         wanted = list(extractions)
         claim([one.features.folder for one in wanted])
-        return extract_missing(wanted, range(wanted[0].pixels.films.shards), executor, SilentProgress())
+        return extract_missing(wanted, range(wanted[0].pixels.array.shards), executor, SilentProgress())
 
     return extract
 

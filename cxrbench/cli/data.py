@@ -154,7 +154,7 @@ class _Room:
         found = find_dataset(text, self.host)
         downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
         catalogue = read_catalogue(found, self.settings, downloader)
-        self.claim([catalogue.pixels.films.folder])
+        self.claim([catalogue.pixels.array.folder])
         deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
             self.progress.warn(f"skipped: {as_line(key)} {reason}")

@@ -48,7 +48,7 @@ def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downlo
 
 def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
     """Decode the images of a dataset, shard by shard; one process at a time, so that the others find them decoded."""
-    films = catalogue.pixels.films
+    films = catalogue.pixels.array
 
     def on_progress(done: int, total: int) -> None:
         if done:

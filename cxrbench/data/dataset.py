@@ -11,6 +11,7 @@ from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
 from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
+from cxrbench.plugin.contracts import ClassNames
 from cxrbench.storage.files import digest_each
 from cxrbench.storage.safe_text import as_line
 
@@ -55,6 +56,7 @@ class LoadedDataset:
         skipped: key and reason of each image that could not be read.
         contents: a digest of each image's bytes; empty where nobody knows.
         files: what each image's file was; empty where nobody knows.
+        class_names: what labels 0 and 1 are called.
     """
 
     name: str
@@ -66,6 +68,7 @@ class LoadedDataset:
     warnings: tuple[str, ...]
     contents: tuple[str, ...] = ()
     files: tuple[FileFacts, ...] = ()
+    class_names: ClassNames = ClassNames()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -78,14 +81,14 @@ class LoadedDataset:
         return np.array([record.patient for record in self.records])
 
     @property
-    def films(self) -> NDArray[np.int64]:
+    def image_groups(self) -> NDArray[np.int64]:
         """A number for each image, int ``[rows]``, the same for images with the same pixels."""
         return numbered([file.pixels for file in self.files]) if self.files else np.arange(len(self.records))
 
     @property
     def groups(self) -> NDArray[np.int64]:
         """A number for each image, int ``[rows]``: patients, united where they share an image with the same pixels."""
-        return united(numbered(self.patients), self.films)
+        return united(numbered(self.patients), self.image_groups)
 
 
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
@@ -122,6 +125,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         warnings=tuple(images.warnings),
         contents=tuple(catalogue.contents[row] for row in files),
         files=tuple(files.values()),
+        class_names=images.class_names,
     )
 
 

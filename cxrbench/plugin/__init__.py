@@ -13,6 +13,7 @@ from cxrbench.errors import (
 from cxrbench.plugin.api import API_VERSION
 from cxrbench.plugin.contracts import (
     Balance,
+    ClassNames,
     CrossEntropy,
     Download,
     Focal,
@@ -46,6 +47,7 @@ __all__ = [
     "Backbone",
     "Balance",
     "Choice",
+    "ClassNames",
     "Condition",
     "ConfigError",
     "CrossEntropy",

@@ -16,12 +16,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassNames:
+    """The names of a dataset's two classes.
+
+    Attributes:
+        negative: name of the class with label 0.
+        positive: name of the class with label 1.
+    """
+
+    negative: str = "NORMAL"
+    positive: str = "PNEUMONIA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One image of a dataset: what is known of it besides its pixels.
 
     Attributes:
         key: unique within the dataset, relative and stable (a relative path, say).
-        label: 1 for pneumonia, 0 otherwise.
+        label: 1 for the positive class (pneumonia, usually), 0 for the negative one.
         patient: whose image it is; `key` itself where nobody knows.
         split: the part of the source's own split that it belongs to, if the source has one.
         view, age, sex, site, source: what is known besides, as text; `source` is the collection that an image was taken from.
@@ -48,12 +61,14 @@ class Images:
         read: picklable; the image of a key as a file, as the bytes of an encoded file, or as pixels
             (uint8 ``[H, W]`` grey or ``[H, W, 3]``). The harness decodes, resizes and caches.
         warnings: what a user should know about these images.
+        class_names: what labels 0 and 1 are called.
     """
 
     name: str
     records: Sequence[Record]
     read: Callable[[str], Path | bytes | NDArray[np.uint8]]
     warnings: tuple[str, ...] = ()
+    class_names: ClassNames = ClassNames()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

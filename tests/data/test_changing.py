@@ -69,13 +69,13 @@ def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_n
     files, images, catalogue = catalogued
     change(files["6.png"], encode)
     assert stopped(catalogue).startswith("6.png changed while the run was reading it")
-    assert 1 in catalogue.pixels.films.missing()
+    assert 1 in catalogue.pixels.array.missing()
     assert 6 not in catalogue.pixels.files()
     again = load(images, decoding)
     assert again.pixels.digest != catalogue.pixels.digest
     if change is other_film:
         assert again.skipped == ()
-        assert (again.pixels.films.gather(again.rows)[6] == 77).all()
+        assert (again.pixels.array.gather(again.rows)[6] == 77).all()
     else:
         assert [key for key, _ in again.skipped] == ["6.png"]
 
@@ -88,7 +88,7 @@ def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, ima
     files["6.png"].write_bytes(before)
     again = load(images, decoding)
     assert again.pixels == catalogue.pixels
-    np.testing.assert_array_equal(again.pixels.films.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
+    np.testing.assert_array_equal(again.pixels.array.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
 
 
 def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(films_of, images_of, decoding, load):
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable
     dataset = load(images_of(contents), decoding)
     assert dataset.skipped == ()
     assert dataset.pixels == catalogue.pixels
-    np.testing.assert_array_equal(dataset.pixels.films.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
+    np.testing.assert_array_equal(dataset.pixels.array.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
 
 
 def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(films_of, images_of, decoding, load):
@@ -130,4 +130,4 @@ def test_shards_that_were_whole_before_are_kept(files, images_of, decoding, enco
     catalogue = catalogue_images(images_of(files), decoding)
     other_film(files["10.png"], encode)
     stopped(catalogue)
-    assert 0 not in catalogue.pixels.films.missing()
+    assert 0 not in catalogue.pixels.array.missing()

@@ -48,7 +48,7 @@ def counted(images_of, contents):
 
 
 def stored(catalogue):
-    return (catalogue.pixels.films.folder / "rows.raw").read_bytes()
+    return (catalogue.pixels.array.folder / "rows.raw").read_bytes()
 
 
 def interrupt_at(number):
@@ -64,9 +64,9 @@ def test_shards_come_in_order_and_each_is_on_disk_when_it_comes(images_of, conte
     came = []
     for shard in catalogue.decode():
         came.append(shard)
-        assert catalogue.pixels.films.missing() == list(range(shard + 1, 5))
-        start, stop = catalogue.pixels.films.bounds(shard)
-        np.testing.assert_array_equal(catalogue.pixels.films.read(start, stop), expected[start:stop])
+        assert catalogue.pixels.array.missing() == list(range(shard + 1, 5))
+        start, stop = catalogue.pixels.array.bounds(shard)
+        np.testing.assert_array_equal(catalogue.pixels.array.read(start, stop), expected[start:stop])
     assert came == [0, 1, 2, 3, 4]
     assert stored(catalogue) == expected.tobytes()
 
@@ -87,7 +87,7 @@ def test_decoding_that_was_given_up_goes_on_at_the_missing_shard(counted, decodi
     decoded = catalogue.decode()
     assert list(islice(decoded, shards)) == list(range(shards))
     decoded.close()
-    assert catalogue.pixels.films.missing() == list(range(shards, 5))
+    assert catalogue.pixels.array.missing() == list(range(shards, 5))
     again, heard = catalogue_images(images, decoding), []
     assert again.pixels == catalogue.pixels
     keys.clear()
@@ -102,7 +102,7 @@ def test_a_shard_that_is_missing_between_others_is_decoded_alone_and_comes_after
     images, keys = counted
     catalogue = catalogue_images(images, decoding)
     list(catalogue.decode())
-    (mark,) = catalogue.pixels.films.folder.glob("00002.done")
+    (mark,) = catalogue.pixels.array.folder.glob("00002.done")
     mark.unlink()
     keys.clear()
     assert list(catalogue.decode()) == [0, 1, 3, 4, 2]
@@ -114,7 +114,7 @@ def test_decoding_that_is_interrupted_within_a_shard_does_not_count_the_shard(im
     catalogue = catalogue_images(images_of(contents), decoding)
     with pytest.raises(KeyboardInterrupt):
         list(catalogue.decode(interrupt_at(6)))
-    assert catalogue.pixels.films.missing() == [1, 2, 3, 4]
+    assert catalogue.pixels.array.missing() == [1, 2, 3, 4]
     list(catalogue.decode())
     assert stored(catalogue) == expected.tobytes()
 
@@ -145,7 +145,7 @@ def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, 
     after = load(images_of(contents), decoding)
     assert after.pixels.digest != before.pixels.digest
     assert after.fingerprint == before.fingerprint
-    np.testing.assert_array_equal(after.pixels.films.gather(after.rows), before.pixels.films.gather(before.rows))
+    np.testing.assert_array_equal(after.pixels.array.gather(after.rows), before.pixels.array.gather(before.rows))
 
 
 def test_a_reader_that_raises_anything_costs_its_own_image(images_of, contents, decoding, load, expected):
@@ -154,4 +154,4 @@ def test_a_reader_that_raises_anything_costs_its_own_image(images_of, contents, 
     assert dict(dataset.skipped)["12.png"] == "Input/output error"
     kept = [row for row in range(18) if row not in {1, 9, 12, 17}]
     assert dataset.rows.tolist() == kept
-    np.testing.assert_array_equal(dataset.pixels.films.gather(dataset.rows), expected[kept])
+    np.testing.assert_array_equal(dataset.pixels.array.gather(dataset.rows), expected[kept])

@@ -35,12 +35,12 @@ sys.stdin.readline()
 catalogue = catalogue_images(images, Decoding(size=32, resize="pad", threads=1))
 shards = list(catalogue.decode())
 dataset = load_dataset(catalogue)
-print(dataset.fingerprint, dataset.pixels.digest, sorted(shards), int(dataset.pixels.films.read(0, len(keys)).sum()))
+print(dataset.fingerprint, dataset.pixels.digest, sorted(shards), int(dataset.pixels.array.read(0, len(keys)).sum()))
 """
 
 
 def pixels_of(dataset):
-    return dataset.pixels.films.gather(dataset.rows)
+    return dataset.pixels.array.gather(dataset.rows)
 
 
 def never(done, total):
@@ -56,7 +56,7 @@ def test_pixels_and_labels_are_those_of_the_records(images_of, films_of, decodin
     assert (dataset.pixels.rows, dataset.pixels.size) == (5, 8)
     expected = [decode(content, size=8, resize="stretch") for content in contents.values()]
     np.testing.assert_array_equal(pixels_of(dataset), expected)
-    np.testing.assert_array_equal(dataset.pixels.films.read(2, 4), expected[2:4])
+    np.testing.assert_array_equal(dataset.pixels.array.read(2, 4), expected[2:4])
     assert dataset.rows.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -94,7 +94,7 @@ def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, fil
     pixels = load(images_of(contents), decoding).pixels
     assert pixels.rows == 5
     assert list(pixels.unreadable()) == [0, 3]
-    stored = pixels.films.read(0, 5)
+    stored = pixels.array.read(0, 5)
     assert stored.shape == (5, 8, 8)
     assert not stored[[0, 3]].any()
     np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(film, size=8, resize="stretch") for film in films])
@@ -115,8 +115,8 @@ def test_what_files_were_is_known_without_decoding_again(images_of, films_of, en
     assert first.files == second.files
     assert [(file.bits, file.width, file.height) for file in second.files] == [*[(8, 12, 10)] * 4, (16, 7, 5)]
     assert second.contents[3] == second.contents[1] != second.contents[0]
-    assert second.films[3] == second.films[1]
-    assert len(set(second.films)) == 4
+    assert second.image_groups[3] == second.image_groups[1]
+    assert len(set(second.image_groups)) == 4
     assert second.groups[3] == second.groups[1]
     assert len(set(second.groups)) == 4
 
@@ -284,5 +284,5 @@ def test_records_that_cannot_be_meant_are_refused(images_of, decoding, records, 
 
 def test_nothing_is_written_outside_the_cache(images_of, films_of, decoding, cache, load):
     dataset = load(images_of(films_of(2)), decoding)
-    assert dataset.pixels.films.folder.is_relative_to(cache)
+    assert dataset.pixels.array.folder.is_relative_to(cache)
     assert {path.relative_to(cache).parts[0] for path in Path(cache).rglob("*")} == {"images"}

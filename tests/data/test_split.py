@@ -211,7 +211,7 @@ def test_no_group_of_patients_and_equal_films_is_ever_divided(dataset_of, rows, 
         for one, other in combinations(parts_of(split), 2):
             assert not set(dataset.groups[one]) & set(dataset.groups[other])
             assert not patients_of(dataset, one) & patients_of(dataset, other)
-            assert not set(dataset.films[one]) & set(dataset.films[other])
+            assert not set(dataset.image_groups[one]) & set(dataset.image_groups[other])
 
 
 @settings(deadline=None)

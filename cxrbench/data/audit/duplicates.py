@@ -76,7 +76,7 @@ def copies(sides: Sides, small: NDArray[np.uint8]) -> Iterator[Finding]:
         sides: where the images are.
         small: their thumbnails.
     """
-    films, labels = sides.dataset.films, sides.dataset.labels
+    films, labels = sides.dataset.image_groups, sides.dataset.labels
     pairs = _foreign(near_pairs(small), sides.dataset)
     contrary = differ_within(films, labels)
     contrary[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
@@ -134,7 +134,7 @@ def shared_with(sides: Sides, small: NDArray[np.uint8], other: LoadedDataset, ot
 
 def _foreign(pairs: NDArray[np.int64], dataset: LoadedDataset) -> NDArray[np.int64]:
     """Leave out pairs with the same pixels, and pairs of one group with one label: films of a patient may look alike."""
-    films, groups, labels = dataset.films[pairs], dataset.groups[pairs], dataset.labels[pairs]
+    films, groups, labels = dataset.image_groups[pairs], dataset.groups[pairs], dataset.labels[pairs]
     of_one = (groups[:, 0] == groups[:, 1]) & (labels[:, 0] == labels[:, 1])
     return np.asarray(pairs[(films[:, 0] != films[:, 1]) & ~of_one])
 

@@ -39,7 +39,7 @@ def thumbnails(dataset: LoadedDataset) -> NDArray[np.uint8]:
     size = dataset.pixels.size
     small = np.empty((len(dataset.rows), SIDE, SIDE), dtype=np.uint8)
     for start in range(0, len(small), BLOCK):
-        films = dataset.pixels.films.gather(dataset.rows[start : start + BLOCK])
+        films = dataset.pixels.array.gather(dataset.rows[start : start + BLOCK])
         for row, film in enumerate(films, start):
             file = dataset.files[row] if padded else None
             box = box_within_bars(file.width, file.height, size) if file else None

@@ -51,7 +51,7 @@ class Pixels:
     resize: Literal["stretch", "pad"] = "stretch"
 
     @property
-    def films(self) -> ShardedArray:
+    def array(self) -> ShardedArray:
         """The array on disk."""
         return ShardedArray(folder=home() / "images" / self.digest, rows=self.rows, dtype="uint8")
 
@@ -59,8 +59,8 @@ class Pixels:
         """Return what each row's file was, or why it could not be read, as far as shards are on disk."""
         names = [field.name for field in fields(FileFacts)]
         found: dict[int, FileFacts | str] = {}
-        for shard, listed in self.films.notes().items():
-            for row, known in enumerate(listed, self.films.bounds(shard)[0]):
+        for shard, listed in self.array.notes().items():
+            for row, known in enumerate(listed, self.array.bounds(shard)[0]):
                 found[row] = known if isinstance(known, str) else FileFacts(**dict(zip(names, known, strict=True)))
         return found
 
@@ -137,7 +137,7 @@ def decode_missing(
     Raises:
         DataError: what is read is not what was read before; the shard with it is missing still.
     """
-    films, missing = pixels.films, pixels.films.missing()
+    films, missing = pixels.array, pixels.array.missing()
     yield from sorted(set(range(films.shards)).difference(missing))
     if not missing:
         return
@@ -172,7 +172,7 @@ def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Cal
                 yield film[None]
             on_step()
 
-    pixels.films.write(shard, blocks(), note=files)
+    pixels.array.write(shard, blocks(), note=files)
     return shard
 
 

@@ -141,7 +141,7 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
         batch=batch,
     )
     augment = _augmentation(extraction, shard)
-    films = extraction.pixels.films.read(start, stop)
+    films = extraction.pixels.array.read(start, stop)
     drawn = (augment(_filled(films[first : first + BATCH])) for first in range(0, stop - start, BATCH))
     batches = (filled[first : first + batch] for filled in drawn for first in range(0, BATCH, batch))
     found = [_features(extraction, backbone, films) for films in batches]

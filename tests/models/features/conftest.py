@@ -198,9 +198,9 @@ def pixels_with():
         if films is None:
             films = np.random.default_rng(rows).integers(0, 256, (rows, size, size), dtype=np.uint8)
         pixels = Pixels(rows=rows, size=films.shape[1], digest=hashlib.sha256(films.tobytes()).hexdigest())
-        for shard in pixels.films.missing():
-            start, stop = pixels.films.bounds(shard)
-            pixels.films.write(shard, [films[start:stop]])
+        for shard in pixels.array.missing():
+            start, stop = pixels.array.bounds(shard)
+            pixels.array.write(shard, [films[start:stop]])
         return pixels
 
     return make

@@ -34,7 +34,7 @@ def test_clean_features_are_the_backbone_of_the_pixels_as_rgb_in_0_to_255(extrac
     pixels = pixels_with(rows)
     found = extract(extraction_of(pixels=pixels))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected_corner(pixels.films.read(0, rows)), rtol=1e-6)
+    np.testing.assert_allclose(found, expected_corner(pixels.array.read(0, rows)), rtol=1e-6)
 
 
 def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_of, extract, pixels_with):
@@ -42,7 +42,7 @@ def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_o
     pixels = pixels_with(rows)
     extraction = extraction_of(pixels=pixels)
     assert extraction.features.missing() == [0, 1]
-    np.testing.assert_allclose(extract(extraction, shards=[1, 0]), expected_corner(pixels.films.read(0, rows)), rtol=1e-6)
+    np.testing.assert_allclose(extract(extraction, shards=[1, 0]), expected_corner(pixels.array.read(0, rows)), rtol=1e-6)
 
 
 def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):

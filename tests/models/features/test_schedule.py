@@ -95,7 +95,7 @@ def damage(extraction, shard):
 
 def test_a_shard_is_asked_for_while_later_images_are_not_decoded(extraction_of):
     catalogue = catalogue_of(ROWS)
-    films, missing = catalogue.pixels.films, []
+    films, missing = catalogue.pixels.array, []
     executor = Recording(lambda shard: missing.append((shard, films.missing())))
     one, other = (extraction_of(backbone, pixels=catalogue.pixels) for backbone in ("corner", "random"))
     underway = extract_missing([one, other], catalogue.decode(), executor, SilentProgress())
