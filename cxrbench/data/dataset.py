@@ -68,7 +68,7 @@ class LoadedDataset:
     warnings: tuple[str, ...]
     contents: tuple[str, ...] = ()
     files: tuple[FileFacts, ...] = ()
-    class_names: ClassNames = ClassNames()
+    class_names: ClassNames = field(default_factory=ClassNames)
 
     @property
     def labels(self) -> NDArray[np.int64]:
