@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from cxrbench.config.identity import canonical_text
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
@@ -175,7 +176,7 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     plugin, spec = declaration.plugin, declaration.spec
     pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
     source = "".join(one.source_digest() for one in (Reference(text=spec.factory, file=plugin.file), *pointed))
-    declared = repr(replace(spec, summary=""))
+    declared = canonical_text(replace(spec, summary=""))
     if plugin.file:  # the name of its module tells where it lies, which is no part of what it does
         declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)
     return Part(

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.identity import CanonicalForm
 from cxrbench.config.values import (  # noqa: TC001  # likewise
     Metric,
     OpenShare,
@@ -18,6 +19,20 @@ from cxrbench.config.values import (  # noqa: TC001  # likewise
     ThresholdPolicy,
 )
 from cxrbench.storage.files import digest
+
+FORM = CanonicalForm(
+    version=2,
+    spelled_out={
+        name: name
+        for name in (
+            *("dataset", "fingerprint", "notice", "split", "folds", "image_size", "resize", "precision", "seed", "seeds"),
+            *("engine", "trials", "generation", "metric", "threshold", "also_at", "prevalence"),
+            *("epochs", "batch_size", "patience", "pruning"),
+        )
+    },
+)
+"""To rename a field, change its key here and keep its value."""
+NOT_OF_A_STUDY = frozenset({"trials", "dataset", "notice", "seeds", "also_at", "prevalence"})
 
 
 class Protocol(BaseModel):
@@ -61,9 +76,9 @@ class Protocol(BaseModel):
     def name(self) -> str:
         """A readable name that no other protocol has."""
         dataset = re.sub(r"[^A-Za-z0-9_]+", "-", self.dataset).strip("-") or "data"
-        return f"{dataset[:60]}-{self.split}-{digest(self.model_dump())[:8]}"
+        return f"{dataset[:60]}-{self.split}-{digest(FORM.of(self))[:8]}"
 
     @property
     def study_identity(self) -> str:
-        """What a study depends on: not the budget, so that a larger one adds trials to it, and nothing that comes after it."""
-        return digest(self.model_dump(exclude={"trials", "dataset", "notice", "seeds", "also_at", "prevalence"}))
+        """The hash of what a study depends on: not its budget, so that more trials are added to it, and nothing after it."""
+        return digest(FORM.of(self, leave_out=NOT_OF_A_STUDY))

@@ -1,4 +1,4 @@
-"""Two entries of one protocol side by side: is one better, or is that chance?"""
+"""Compare two entries of one protocol: is one better, or is the difference chance?"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Difference:
     """One metric of two entries on the same images.
 
     Attributes:
-        first, second: the two headlines.
-        difference, low, high: first minus second, with its 95 % interval from resampled patients.
-        p: two-sided, of `test`.
-        test: what the p-value is of.
+        first, second: the two values.
+        difference, low, high: first minus second, and its 95 % interval from resampled patients.
+        p: two-sided p-value.
+        test: the test that it comes from.
     """
 
     metric: str
@@ -42,12 +42,12 @@ class Difference:
 
 
 def compare(board: Board, first: Entry, second: Entry) -> list[Difference]:
-    """Return how two complete entries of a board differ, metric by metric.
+    """Return the difference of two complete entries of a board in every metric.
 
-    By the paired bootstrap of patients, accuracy by exchanging patients; where every patient has one film and there is one
-    head, DeLong's test and McNemar's exact test besides.
+    The test is the paired bootstrap of patients, and for accuracy a permutation of patients. If every patient has one image and
+    there is one head, DeLong's test and McNemar's exact test follow.
     """
-    pair = {"first": board.units[first.recipe], "second": board.units[second.recipe]}
+    pair = {"first": board.predictions[first.recipe], "second": board.predictions[second.recipe]}
     protocol = board.protocol
     resampled = resample(pair, COMPARED, seed=protocol.seed, prevalence=protocol.prevalence)
     found = []
@@ -75,24 +75,24 @@ def compare(board: Board, first: Entry, second: Entry) -> list[Difference]:
 def _classical(
     first: Sequence[Predictions], second: Sequence[Predictions], found: dict[str, Difference]
 ) -> Iterator[Difference]:
-    """Yield the tests that assume independent images, where they are independent."""
+    """Yield the tests that assume independent images, if they are independent."""
     if len(first) != 1 or not one_film_per_patient(first):
         return
     one, other = first[0], second[0]
     auc = delong(one.labels, one.scores, other.scores)
     yield replace(found["auc"], difference=auc.difference, low=auc.low, high=auc.high, p=auc.p, test="DeLong")
-    calls = [unit.scores >= unit.operating_point for unit in (one, other)]
+    calls = [head.scores >= head.operating_point for head in (one, other)]
     yield replace(found["accuracy"], p=mcnemar_exact(one.labels, *calls), test="McNemar, exact")
 
 
 def find_pair(boards: Sequence[Board], first: str, second: str) -> list[tuple[Board, Entry, Entry]]:
-    """Return every board that has both recipes complete, with their entries.
+    """Return every board on which both recipes are complete, with their entries.
 
     Raises:
-        ConfigError: there is no such board; the message names what there is.
+        ConfigError: there is no such board; the message names the complete recipes.
     """
     complete = [(board, {entry.recipe: entry for entry in board.entries if entry.status == "complete"}) for board in boards]
     if found := [(board, of[first], of[second]) for board, of in complete if first in of and second in of]:
         return found
     known = ", ".join(sorted({recipe for _, of in complete for recipe in of}))
-    raise ConfigError(f"no leaderboard has both {first} and {second} complete; there are: {known or 'none'}")
+    raise ConfigError(f"{first} and {second} are not both complete on any leaderboard. Complete recipes: {known or 'none'}")

@@ -1,4 +1,4 @@
-"""Find the file of the entry that a person means: by path, recipe, file name or rank."""
+"""Find the file of an entry by path, recipe, file name or rank."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def find_entry(text: str, out: Path) -> Path:
     """Return the file of an entry.
 
     Args:
-        text: its path; or a recipe, the name of an entry's file or a rank, which are looked for below `out`.
-        out: where leaderboards were written.
+        text: the path of the file; or a recipe, a file stem or a rank, which are searched below `out`.
+        out: folder of the leaderboards.
 
     Raises:
-        ConfigError: there is no such entry, or more than one.
+        ConfigError: there is no such entry, or there are several.
     """
     if Path(text).is_file():
         return Path(text)
     if text.endswith(".json"):
-        raise ConfigError(f"{text}: there is no such file; entries lie in {out / 'PROTOCOL' / 'entries'}")
+        raise ConfigError(f"{text}: file not found. Entries are in {out / 'PROTOCOL' / 'entries'}")
     paths = sorted(out.glob("*/entries/*.json"))
     if not paths:
-        raise ConfigError(f"--out {out}: no entries here; make some with: cxrbench run --out {out}")
+        raise ConfigError(f"--out {out}: no entries here. Make some with: cxrbench run --out {out}")
     return _only(text, _of_rank(int(text), out) if text.isdecimal() else _of_name(name_in_table(text), paths))
 
 
@@ -46,24 +46,24 @@ def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:
 def _of_rank(rank: int, out: Path) -> list[Path]:
     found, ranks = list[Path](), set[int]()
     for board in read_boards(out):
-        rows = {row["recipe"]: row["rank"] for row in board.rows() if row["rank"]}
-        ranks |= set(rows.values())
+        ranked = {row.recipe: row.rank for row in board.rows() if row.rank}
+        ranks |= set(ranked.values())
         entries = out / board.name / "entries"
-        found += [entries / f"{stem_of(recipe)}.json" for recipe, its_rank in rows.items() if its_rank == rank]
+        found += [entries / f"{stem_of(recipe)}.json" for recipe, its_rank in ranked.items() if its_rank == rank]
     if not found:
-        raise ConfigError(f"no entry below {out} has rank {rank}: there are {', '.join(map(str, sorted(ranks))) or 'none'}")
+        raise ConfigError(f"no entry below {out} has rank {rank}. Known ranks: {', '.join(map(str, sorted(ranks))) or 'none'}")
     return found
 
 
 def _only(text: str, found: Sequence[Path]) -> Path:
     if len(found) > 1:
         listed = "".join(f"\n  {path}" for path in found)
-        raise ConfigError(f"{text} is more than one entry; say which by its path:{listed}")
+        raise ConfigError(f"{text} matches {len(found)} entries. Give the path of one:{listed}")
     return found[0]
 
 
 def _recipe_in(path: Path) -> str:
-    """Return the recipe of an entry; empty if it cannot be read, which is a matter of whoever asks for it."""
+    """Return the recipe of an entry, or "" if it cannot be read; asking for that entry gives the reason."""
     try:
         return read_entry(path).recipe
     except CxrbenchError:

@@ -1,87 +1,71 @@
-"""One entry as a flat row: what scripts read and tables show."""
+"""One row of the leaderboard: an entry, how it stands, and its results on external test sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from cxrbench.evaluation.metrics import METRICS, metric_names
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.leaderboard.standings import Verdict
+    from cxrbench.leaderboard.standings import EntryStanding
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
+Estimate = tuple[float | None, float | None, float | None]
+"""A value and the two ends of its 95 % interval."""
 
-def row_of(entry: Entry, verdict: Verdict, external: Mapping[str, ExternalResult | None]) -> dict[str, Any]:
-    """Return the row of an entry; what it does not have is None.
 
-    Every metric has its interval beside it, as ``auc``, ``auc_low`` and ``auc_high``; with several seeds the five main ones
-    have their spread, ``auc_seed_sd``; external test sets are prefixed, ``external_NAME_auc``.
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Row:
+    """One entry of a ranked board. The columns of `cxrbench.leaderboard.columns` are functions of it.
+
+    Attributes:
+        board: name of the board.
+        entry: the result.
+        standing: its rank and how certain that is.
+        external: its result on each external test set, by name; None where it has none.
     """
-    return {
-        "protocol": entry.protocol.name,
-        "rank": verdict.rank,
-        "rank_low": verdict.rank_low,
-        "rank_high": verdict.rank_high,
-        "p_first": verdict.p_first,
-        "tied_with_first": verdict.tied,
-        "p_auc": verdict.p_auc,
-        "p_accuracy": verdict.p_accuracy,
-        "recipe": entry.recipe,
-        "backbone": entry.backbone,
-        "augmentation": entry.augmentation,
-        "imbalance": entry.imbalance,
-        "kind": entry.kind,
-        "control": entry.control,
-        "status": entry.status,
-        **_metrics(entry.metrics, entry.intervals, metric_names(entry.protocol.also_at)),
-        **{f"{metric}_seed_sd": entry.seed_spread.get(metric) for metric in METRICS},
-        **_externals(entry, external),
-        **_selection(entry),
-        "seconds": round(entry.seconds.get("features", 0.0) + entry.seconds.get("elapsed", 0.0), 2),
-        "reason": entry.reason,
-        **({"failure": entry.failure} if entry.failure else {}),
-        "audit": entry.audit.verdict,
-        "warnings": [*entry.warnings, *verdict.remarks],
-        "notice": entry.protocol.notice,
-    }
 
+    board: str
+    entry: Entry
+    standing: EntryStanding
+    external: Mapping[str, ExternalResult | None]
 
-def _metrics(
-    values: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], names: tuple[str, ...], prefix: str = ""
-) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for name in names:
-        low, high = intervals.get(name, (None, None))
-        found |= {f"{prefix}{name}": values.get(name), f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
-    return found
+    def __repr__(self) -> str:
+        metric = self.entry.protocol.metric
+        value = self.entry.metrics.get(metric)
+        shown = "" if value is None else f", {metric}={value:.3f}"
+        return f"Row(rank={self.rank}, recipe={self.recipe!r}, status={self.entry.status!r}{shown})"
 
+    @property
+    def recipe(self) -> str:
+        """The name of the recipe."""
+        return self.entry.recipe
 
-def _externals(entry: Entry, external: Mapping[str, ExternalResult | None]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    names = metric_names(entry.protocol.also_at)
-    for name, result in external.items():
-        values, intervals = (result.metrics, result.intervals) if result else ({}, {})
-        found |= _metrics(values, intervals, names, f"external_{name}_")
-    return found
+    @property
+    def rank(self) -> int | None:
+        """The rank, from 1; None for an entry that is not complete."""
+        return self.standing.rank
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the entry has a result."""
+        return self.entry.status == "complete"
 
-def _selection(entry: Entry) -> dict[str, Any]:
-    """Return what validation chose, and on how many images; of several folds the mean threshold and the smallest counts."""
-    thresholds, trials = entry.thresholds, entry.trials
-    parts = entry.dataset.folds if entry.dataset else ()
-    params = entry.folds[0].params if len(entry.folds) == 1 else {}
-    return {
-        "threshold": sum(thresholds) / len(thresholds) if thresholds else None,
-        "validation_normal": min((part.validation_normal for part in parts), default=None),
-        "validation_pneumonia": min((part.validation_pneumonia for part in parts), default=None),
-        "folds": entry.protocol.folds,
-        "seeds": entry.protocol.seeds,
-        "trials": sum(trials.values()),
-        "trials_pruned": trials.get("pruned", 0),
-        "trials_failed": trials.get("failed", 0),
-        "validation": entry.validation(entry.selected_by),
-        "learning_rate": params.get("learning_rate"),
-        "dropout": params.get("dropout"),
-    }
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be read with the numbers."""
+        return (*self.entry.warnings, *self.standing.remarks)
+
+    def metric(self, name: str) -> Estimate:
+        """Return a metric of the test images."""
+        low, high = self.entry.intervals.get(name, (None, None))
+        return self.entry.metrics.get(name), low, high
+
+    def external_metric(self, test_set: str, name: str) -> Estimate:
+        """Return a metric of an external test set."""
+        result = self.external[test_set]
+        if result is None:
+            return None, None, None
+        low, high = result.intervals.get(name, (None, None))
+        return result.metrics.get(name), low, high

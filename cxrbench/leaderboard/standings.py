@@ -1,4 +1,4 @@
-"""What is to be said of each entry beside the others: its rank, how sure that is, and whether it beats the controls."""
+"""How each entry stands among the others: its rank, how certain it is, and whether it beats the controls."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry
 
 SHORTCUT = 0.75
-"""AUC that the interval of a control must exceed to be called a shortcut: what sees no lung should not come near a reader."""
-
+"""Lower end of a control's AUC interval above which it is called a shortcut: a control sees no lung and should not diagnose."""
 NAMED_MEMBERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """How an entry stands; all None for one that is not complete or has no stored scores.
+class EntryStanding:
+    """The rank of an entry and its uncertainty; all None for an entry that is not complete or has no stored scores.
 
     Attributes:
-        rank: by the value alone; equal values share one.
+        rank: by the value alone; equal values share a rank.
         rank_low, rank_high: 95 % interval of the rank.
-        p_first: share of resamplings in which it comes first.
-        tied: whether it is not told apart from the first.
-        p_auc, p_accuracy: of a difference from the first, after Holm.
+        p_first: share of the resamplings in which the entry is first.
+        tied: whether it cannot be distinguished from the first.
+        p_auc, p_accuracy: p-value of the difference from the first, after Holm's correction.
         remarks: what a reader should know.
     """
 
@@ -45,33 +44,33 @@ class Verdict:
     remarks: tuple[str, ...] = ()
 
 
-def give_verdicts(
-    entries: Sequence[Entry], units: Mapping[str, tuple[Predictions, ...]], metric: str, protocol: Protocol
-) -> dict[str, Verdict]:
-    """Return how each entry stands among the others of its protocol, by recipe."""
+def rank_entries(
+    entries: Sequence[Entry], predictions: Mapping[str, tuple[Predictions, ...]], metric: str, protocol: Protocol
+) -> dict[str, EntryStanding]:
+    """Return the standing of each entry among those of its protocol, by recipe."""
     ranked = {entry.recipe: entry for entry in entries if entry.status == "complete" and metric in entry.metrics}
-    scored = {recipe: units[recipe] for recipe in sorted(ranked) if units.get(recipe)}
+    scored = {recipe: predictions[recipe] for recipe in sorted(ranked) if predictions.get(recipe)}
     resampled = resample(scored, {metric, "auc"}, seed=protocol.seed, prevalence=protocol.prevalence)
-    standing = standings(scored, resampled, metric=metric, seed=protocol.seed)
+    computed = standings(scored, resampled, metric=metric, seed=protocol.seed)
     controls = [recipe for recipe in scored if ranked[recipe].control]
-    verdicts = dict.fromkeys((entry.recipe for entry in entries), Verdict())
+    found = dict.fromkeys((entry.recipe for entry in entries), EntryStanding())
     for recipe, entry in ranked.items():
         better = sum(_is_better(other.metrics[metric], entry.metrics[metric], metric) for other in ranked.values())
-        verdicts[recipe] = Verdict(rank=better + 1, remarks=tuple(_own_remarks(entry)))
-        if recipe in standing:
-            found = standing[recipe]
+        found[recipe] = EntryStanding(rank=better + 1, remarks=tuple(_remarks(entry)))
+        if recipe in computed:
+            standing = computed[recipe]
             unbeaten = [] if entry.control else [one for one in controls if not _beats(resampled, recipe, one, metric)]
-            verdicts[recipe] = replace(
-                verdicts[recipe],
-                rank_low=found.rank_low,
-                rank_high=found.rank_high,
-                p_first=found.p_first,
-                tied=found.tied,
-                p_auc=found.p_auc,
-                p_accuracy=found.p_accuracy,
-                remarks=(*verdicts[recipe].remarks, *_unbeaten(unbeaten, metric)),
+            found[recipe] = replace(
+                found[recipe],
+                rank_low=standing.rank_low,
+                rank_high=standing.rank_high,
+                p_first=standing.p_first,
+                tied=standing.tied,
+                p_auc=standing.p_auc,
+                p_accuracy=standing.p_accuracy,
+                remarks=(*found[recipe].remarks, *_unbeaten(unbeaten, metric)),
             )
-    return verdicts
+    return found
 
 
 def _is_better(value: float, other: float, metric: str) -> bool:
@@ -79,32 +78,32 @@ def _is_better(value: float, other: float, metric: str) -> bool:
 
 
 def _beats(resampled: Resampled, recipe: str, control: str, metric: str) -> bool:
-    """Return whether the interval of the difference on the same resampled patients lies on the better side of 0."""
+    """Return whether the interval of the difference, on the same resampled patients, lies on the better side of 0."""
     difference = resampled.difference(recipe, control, metric)
     return difference.high < 0 if metric in LOWER_IS_BETTER else difference.low > 0
 
 
 def _unbeaten(controls: Iterable[str], metric: str) -> Iterator[str]:
     if names := " and ".join(controls):
-        yield f"does not beat {names} in {metric} beyond chance: it has not shown that it looks at lungs"
+        yield f"does not beat {names} in {metric} beyond chance: it may be using a shortcut"
 
 
 def _composition(members: Mapping[str, float]) -> str:
-    """Return whose mean an ensemble is, the heaviest members by name."""
+    """Return the members of an ensemble in words, the heaviest by name."""
     named = ", ".join(f"{weight:.2f} {name}" for name, weight in list(members.items())[:NAMED_MEMBERS])
     rest = len(members) - NAMED_MEMBERS
     return f"mean of the scores of {len(members)} recipes: {named}{f' and {rest} more' if rest > 0 else ''}"
 
 
-def _own_remarks(entry: Entry) -> Iterator[str]:
+def _remarks(entry: Entry) -> Iterator[str]:
     low = entry.intervals.get("auc", (0.0, 1.0))[0]
     if entry.control and low > SHORTCUT:
         yield (
-            f"SHORTCUT: what should not suffice for a diagnosis reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) "
-            "on these images, so that a high AUC alone shows little"
+            f"SHORTCUT: this control sees no lung and still reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) on these "
+            "images. A high AUC alone proves little here"
         )
     heads = [head.confusion for fold in entry.folds for head in fold.heads]
     if entry.members:
         yield _composition(entry.members)
-    if entry.kind != "majority" and any(one.tp + one.fp == 0 or one.fn + one.tn == 0 for one in heads):
-        yield "collapsed: at its threshold it calls all images of a test part alike"
+    if entry.kind != "baseline" and any(one.tp + one.fp == 0 or one.fn + one.tn == 0 for one in heads):
+        yield "collapsed: at its threshold it assigns all images of a test part to one class"

@@ -4,47 +4,52 @@ from __future__ import annotations
 
 import json
 import stat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.storage.safe_text import as_line
+from cxrbench.storage.schema import M, UnknownVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-M = TypeVar("M", bound=BaseModel)
+    from cxrbench.storage.schema import Schema
+
 
 LARGEST_JSON = 32 * 2**20
 """Bytes: 20 folds of 100 seeds make 2 MB."""
 LONGEST_REASON = 300
 
 
-def read_record(path: Path, model: type[M], *, within: Path, what: str) -> M:
+def read_record(path: Path, schema: Schema[M], *, within: Path) -> M:
     """Read a JSON file as a record.
 
     Args:
         path: the file.
-        model: its schema; nothing is converted to fit it.
+        schema: what it should be; an earlier version is migrated, and nothing else is converted to fit.
         within: the folder that it must lie in, links followed.
-        what: what it should be, such as ``entry``, for the message.
 
     Raises:
         CxrbenchError: naming the file and what is wrong with it.
     """
     content = read_bounded(path, LARGEST_JSON, within=within)
     try:
-        _check_json(content)
-        return model.model_validate_json(content, strict=True)
+        found = _strict_json(content)
+        if isinstance(found, dict) and found.get("schema_version") != schema.version:
+            content = json.dumps(schema.migrated(found)).encode()
+        return schema.model.model_validate_json(content, strict=True)
     except ValidationError as error:
         reason = first_problem(error)
     except RecursionError:
         reason = "it is nested too deeply"
+    except UnknownVersion as error:
+        reason = str(error)
     except ValueError as error:
-        reason = f"it is no valid JSON: {error}"
-    raise CxrbenchError(f"{path} is no {what} of this version: {as_line(reason)[:LONGEST_REASON]}")
+        reason = f"it is not valid JSON: {error}"
+    raise CxrbenchError(f"{path} is not a valid {schema.what}: {as_line(reason)[:LONGEST_REASON]}")
 
 
 def read_bounded(path: Path, largest: int, *, within: Path) -> bytes:
@@ -79,9 +84,9 @@ def first_problem(error: ValidationError) -> str:
     return f"{where}: {reason}" if where else reason
 
 
-def _check_json(content: bytes) -> None:
-    """Refuse what JSON parsers read differently: keys that are there twice, numbers that are none, other encodings."""
-    json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
+def _strict_json(content: bytes) -> Any:
+    """Parse JSON; refuse what parsers read differently: duplicate keys, invalid numbers, other encodings."""
+    return json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One row of the leaderboard: the finished result of one recipe under one protocol, as one JSON file."""
+"""The finished result of one recipe under one protocol: the record that one JSON file holds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RelativePath
 from cxrbench.config.protocol import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.config.values import ExternalName  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.values import ExternalName  # noqa: TC001  # likewise
 from cxrbench.data.audit.findings import Audit
 from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
 
 Status = Literal["complete", "failed", "unavailable"]
-Kind = Literal["recipe", "majority", "ensemble"]
-Value = bool | int | float | Name
+EntryKind = Literal["recipe", "baseline", "ensemble"]
+ParameterValue = bool | int | float | Name
 RecipeName = Annotated[Name, Field(max_length=3 * 1000 + 2)]
 """Three components, joined by plus signs."""
 Metrics = dict[Name, float]
@@ -22,36 +22,51 @@ Intervals = dict[Name, tuple[float, float]]
 
 
 class Stored(BaseModel):
-    """A record that is written down and checked when it is read."""
+    """A record that is written to disk and checked when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class PartCounts(Stored):
-    """How many images of each class fell into each part of a fold."""
+class ClassLabels(Stored):
+    """The names of a dataset's two classes."""
 
-    train_normal: Count
-    train_pneumonia: Count
-    validation_normal: Count
-    validation_pneumonia: Count
-    test_normal: Count
-    test_pneumonia: Count
+    negative: Line = "NORMAL"
+    positive: Line = "PNEUMONIA"
+
+
+class PartCounts(Stored):
+    """How many images of each class each part of a fold has."""
+
+    train_negative: Count
+    train_positive: Count
+    validation_negative: Count
+    validation_positive: Count
+    test_negative: Count
+    test_positive: Count
 
 
 class DatasetFacts(Stored):
-    """Which images a result is of."""
+    """The images that a result was computed from.
+
+    Attributes:
+        class_names: what the negative and the positive class are called.
+        negative, positive: images of each class.
+        skipped: files that could not be read.
+        folds: images of each class in each part of each fold.
+    """
 
     name: Line
     fingerprint: Hash
-    normal: Count
-    pneumonia: Count
+    class_names: ClassLabels = ClassLabels()
+    negative: Count
+    positive: Count
     patients: Count
     skipped: Count
     folds: tuple[PartCounts, ...]
 
 
 class Confusion(Stored):
-    """The counts of a confusion matrix; positive is pneumonia."""
+    """The counts of a confusion matrix."""
 
     tp: int
     fp: int
@@ -60,13 +75,13 @@ class Confusion(Stored):
 
 
 class HeadResult(Stored):
-    """What one trained head came to on the test images of its fold.
+    """The result of one trained head on the test images of its fold.
 
     Attributes:
-        seed: which repeat of the training, from 0.
+        seed: number of the repeat of the training, from 0.
         threshold: chosen on validation.
         selection: hash of all that was frozen before the test images were scored.
-        members: of an ensemble, by recipe: whose scores these are the mean of, and with which weight; they sum to 1.
+        members: for an ensemble, the weight of each member recipe; the weights sum to 1.
     """
 
     seed: Count
@@ -78,11 +93,11 @@ class HeadResult(Stored):
 
 
 class FoldResult(Stored):
-    """What one fold came to.
+    """The result of one fold.
 
     Attributes:
-        study: what its search depends on besides the budget.
-        selected_trial, params: what validation chose; without the threshold, which each head has its own.
+        study: identity of its study, which does not depend on the number of trials.
+        selected_trial, params: what validation selected, without the threshold, which each head has its own.
         validation: metrics of the selected trial on the validation images.
         trials: finished trials by state.
     """
@@ -90,26 +105,27 @@ class FoldResult(Stored):
     fold: Count
     study: Hash = ""
     selected_trial: int | None = None
-    params: dict[Name, Value] = {}
+    params: dict[Name, ParameterValue] = {}
     validation: Metrics = {}
     trials: dict[Name, Count] = {}
     heads: tuple[HeadResult, ...]
 
 
 class ExternalResult(Stored):
-    """What the frozen heads of an entry came to on a test set of another source.
+    """The result of an entry's frozen heads on an external test set.
 
     Attributes:
-        selections: hashes of the heads' selections, so that a result of other heads is told apart.
+        selections: hashes of the heads' selections; other hashes mean other heads.
         metrics, intervals: mean over the heads, each at its own threshold.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: ExternalName
     dataset: Line
     fingerprint: Hash
-    normal: Count
-    pneumonia: Count
+    class_names: ClassLabels = ClassLabels()
+    negative: Count
+    positive: Count
     recipe: RecipeName
     selections: tuple[Name, ...]
     metrics: Metrics
@@ -117,27 +133,27 @@ class ExternalResult(Stored):
 
 
 class Entry(Stored):
-    """What one recipe came to.
+    """The result of one recipe, of the baseline or of an ensemble.
 
     Attributes:
-        kind: a searched recipe; the majority class, which needs no search; or an ensemble, which is a mean of recipes.
-        data: the dataset as a component, without the place where it lies.
-        study: what the result depends on besides the budget; another value means another experiment.
-        reason: why it is not complete, and what to do.
-        failure: what sort of failure that was.
-        failed_params: what the trial was given that stands for those that failed.
-        begun: of an entry without a result, by what each study that was begun depends on: its finished trials by state.
-        log: the last lines of what was printed by the call that failed.
+        kind: a searched recipe; the baseline, which needs no search; or an ensemble, the mean of recipes.
+        data: the dataset as a component, without its location.
+        study: identity of the result, which does not depend on the number of trials.
+        reason: failure reason and what to do; empty if the entry is complete.
+        failure: kind of the failure.
+        failed_params: parameters of the trial that stands for the failed ones.
+        begun: for an entry without a result, finished trials by state of each study that was begun, by its identity.
+        log: the last lines printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics.
-        seed_spread: standard deviation over the seeds; empty if there is one.
-        selected_by: what the search maximised on validation.
-        seconds: per stage; features are shared by recipes and counted in each that waited for them.
+        seed_spread: standard deviation over the seeds; empty if there is one seed.
+        selected_by: the metric that the search maximised on validation.
+        seconds: by stage; recipes that share features each count the time they waited for them.
         predictions: path of the stored table, relative to the protocol's folder.
     """
 
-    schema_version: Literal[2] = 2
-    kind: Kind = "recipe"
+    schema_version: Literal[3] = 3
+    kind: EntryKind = "recipe"
     protocol: Protocol
     data: ComponentText = ""
     recipe: RecipeName
@@ -150,7 +166,7 @@ class Entry(Stored):
     status: Status
     reason: Line = ""
     failure: Failure | None = None
-    failed_params: dict[Name, Value] = {}
+    failed_params: dict[Name, ParameterValue] = {}
     begun: dict[Hash, dict[Name, Count]] = {}
     log: tuple[Line, ...] = ()
     metrics: Metrics = {}
@@ -172,7 +188,7 @@ class Entry(Stored):
 
     @property
     def trials(self) -> dict[str, int]:
-        """Finished trials of all folds by state, also where they came to no result."""
+        """Finished trials of all folds by state, including those of studies without a result."""
         studies = [*(fold.trials for fold in self.folds), *self.begun.values()]
         states = {state for trials in studies for state in trials}
         return {state: sum(trials.get(state, 0) for trials in studies) for state in sorted(states)}

@@ -1,4 +1,4 @@
-"""One protocol's folder below `--out`: where its entries, predictions, seals, studies and tables lie."""
+"""One protocol's folder: where its entries, predictions, test-set lock and studies are, and what they say."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.leaderboard.board import Board, read_board
-from cxrbench.leaderboard.render import write_tables
+from cxrbench.leaderboard.store.attempts import folder_name, suffix
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, write_entry
-from cxrbench.leaderboard.store.names import folder_name, suffix
-from cxrbench.leaderboard.store.test_lock import Seals
+from cxrbench.leaderboard.store.test_lock import TestSetLock
 from cxrbench.storage.files import write_json
 from cxrbench.storage.locks import try_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
     from cxrbench.search.database import Database
 
+Stamp = tuple[int, int]
+"""Inode and time of change of an entry's file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFolder:
-    """The self-contained folder of one protocol, and the studies beside it; recipes go by their file stems.
+    """The self-contained folder of one protocol, and the studies beside it. Recipes are named by their file stems.
 
     Attributes:
-        attempt: from 1; each starts over, with studies and seals of its own.
-        database: where studies are recorded; None for a journal each.
+        out: folder of all leaderboards.
+        attempt: from 1; each starts over, with studies and a test-set lock of its own.
+        database: where studies are recorded; None for one journal a study.
     """
 
     out: Path
@@ -40,33 +42,33 @@ class ProtocolFolder:
 
     @property
     def name(self) -> str:
-        """What the folder is called."""
+        """The name of the folder."""
         return folder_name(self.protocol, self.attempt)
 
     @property
     def path(self) -> Path:
-        """The folder itself."""
+        """The folder."""
         return self.out / self.name
 
     @property
-    def seals(self) -> Seals:
-        """Where it is written down which selections have seen the test images."""
-        return Seals(folder=self.path / "seals")
+    def test_lock(self) -> TestSetLock:
+        """The test-set lock of the protocol."""
+        return TestSetLock(folder=self.path)
 
     def predictions(self, recipe: str) -> Path:
-        """Where a recipe's predictions lie."""
+        """Return the path of a recipe's predictions."""
         return self.path / "predictions" / f"{recipe}.csv"
 
     def external(self, name: str, recipe: str) -> Path:
-        """Where a recipe's result on an external test set lies."""
+        """Return the path of a recipe's result on an external test set."""
         return self.path / "external" / name / f"{recipe}.json"
 
     def external_predictions(self, name: str, recipe: str) -> Path:
-        """Where the scores behind it lie."""
+        """Return the path of the scores behind that result."""
         return self.external(name, recipe).with_suffix(".csv")
 
     def skipped(self, external: str = "") -> Path:
-        """Where the list of files that could not be read lies, of an external test set or else of the images themselves."""
+        """Return the path of the list of unreadable files, of the dataset or of an external test set."""
         return (self.path / "external" / external if external else self.path) / "skipped.csv"
 
     def relative(self, path: Path) -> str:
@@ -74,101 +76,91 @@ class ProtocolFolder:
         return path.relative_to(self.path).as_posix()
 
     def study(self, identity: str) -> Path:
-        """Where the record of a study lies; it outlives the protocol's budget."""
+        """Return the path of a study's journal; protocols that differ in the number of trials share it."""
         return self.out / "studies" / f"{identity[:16]}{suffix(self.attempt)}.journal"
 
     def study_name(self, recipe: str, identity: str) -> str:
-        """Return what a study is called in a database, which it shares with others; at most 512 characters, Optuna's limit."""
+        """Return the name of a study in a database, at most 512 characters (Optuna's limit)."""
         return f"{recipe[:400]} {identity[:16]}{suffix(self.attempt)}"
 
-    def finished(self, recipe: str, study: str, externals: Iterable[tuple[str, str]] = ()) -> bool:
-        """Return whether an earlier run finished this recipe with the same plugins.
+    def is_finished(self, recipe: str, identity: str, externals: Mapping[str, str]) -> bool:
+        """Return whether the recipe has a complete result with this identity.
 
         Args:
             recipe: its file stem.
-            study: what its result depends on besides the budget.
-            externals: name and fingerprint of each external test set that it must have been scored on.
+            identity: of the result.
+            externals: fingerprint of each external test set, by name; the result must cover them all.
         """
-        entry = self._complete(recipe)
-        if not entry or entry.study != study or not self.predictions(recipe).is_file():
+        entry = self.complete_entry(recipe)
+        if not entry or entry.study != identity or not self.predictions(recipe).is_file():
             return False
-        return all(self._is_scored(recipe, entry.selections, name, fingerprint) for name, fingerprint in externals)
+        return all(self._is_scored(recipe, entry.selections, name, fingerprint) for name, fingerprint in externals.items())
 
-    def study_of(self, recipe: str) -> str:
-        """Return what the finished result of a recipe depends on; empty if there is none."""
-        entry = self._complete(recipe)
-        return entry.study if entry else ""
+    def complete_entry(self, recipe: str) -> Entry | None:
+        """Return the entry of a recipe if there is one and it is complete."""
+        path = self.entry(recipe)
+        entry = read_placed_entry(path) if path.is_file() else None
+        return entry if entry and entry.status == "complete" else None
 
     @contextmanager
-    def held(self, recipe: str, study: str) -> Iterator[bool]:
-        """Hold a recipe and its studies, which other budgets share, unless somebody else does; yield whether they were free."""
-        entry, record = self._entry(recipe).with_suffix(".lock"), self.study(study).with_suffix(".lock")
-        with try_lock(entry) as entry_is_free, try_lock(record) as record_is_free:
-            yield entry_is_free and record_is_free
+    def try_lock_recipe(self, recipe: str, identity: str) -> Iterator[bool]:
+        """Lock a recipe and its studies, unless another process has; yield whether it is locked now."""
+        entry, study = self.entry(recipe).with_suffix(".lock"), self.study(identity).with_suffix(".lock")
+        with try_lock(entry) as entry_is_mine, try_lock(study) as study_is_mine:
+            yield entry_is_mine and study_is_mine
 
-    def news(self, recipes: Iterable[str]) -> Callable[[str], Entry | None]:
-        """Return what tells the entry of a recipe if one has been written since this call, by whomever."""
-        before = {recipe: self._stamp(recipe) for recipe in recipes}
+    def stamps(self, recipes: Iterable[str]) -> dict[str, Stamp | None]:
+        """Return the stamp of each recipe's entry now; None where there is no entry."""
+        return {recipe: self._stamp(recipe) for recipe in recipes}
 
-        def written_since(recipe: str) -> Entry | None:
-            return None if self._stamp(recipe) == before[recipe] else read_placed_entry(self._entry(recipe))
-
-        return written_since
+    def entry_since(self, recipe: str, stamps: Mapping[str, Stamp | None]) -> Entry | None:
+        """Return the entry of a recipe if a process has written it since the stamps were taken."""
+        return None if self._stamp(recipe) == stamps[recipe] else read_placed_entry(self.entry(recipe))
 
     def check(self, running: Collection[str]) -> None:
-        """Look at what earlier runs left, before the work rather than after it.
+        """Check the entries of earlier runs before any work is done.
 
         Args:
-            running: file stems of the recipes that this run may enter anew.
+            running: file stems of the recipes that this run may compute again.
 
         Raises:
-            CxrbenchError: an entry that cannot be read, or whose predictions are gone.
+            CxrbenchError: an entry cannot be read, or its predictions are missing.
         """
         for path in sorted((self.path / "entries").glob("*.json")):
             entry, table = read_placed_entry(path), self.predictions(path.stem)
             if entry.status == "complete" and path.stem not in running and not table.is_file():
-                raise CxrbenchError(f"{path}: its predictions, {table}, are not there: bring them back, or remove the entry")
+                raise CxrbenchError(f"{path}: its predictions are missing ({table}). Restore them, or remove the entry")
 
-    def begin(self) -> None:
-        """Write the protocol down."""
+    def write_protocol(self) -> None:
+        """Write the protocol's file."""
         write_json(self.path / "protocol.json", self.protocol.model_dump(mode="json"))
 
-    def drop_if_empty(self) -> None:
-        """Remove the folder if nothing is in it: the run ended before it began."""
+    def remove_if_empty(self) -> None:
+        """Remove the folder if it is empty: the run ended before it wrote anything."""
         with suppress(OSError):
             self.path.rmdir()
 
     def add(self, recipe: str, entry: Entry) -> bool:
-        """Write an entry down and return whether that was done: one that is not complete does not replace one that is."""
-        if entry.status != "complete" and self._complete(recipe):
+        """Write an entry and return True; keep a complete entry in favour of one that is not, and return False."""
+        if entry.status != "complete" and self.complete_entry(recipe):
             return False
-        write_entry(self._entry(recipe), entry)
+        write_entry(self.entry(recipe), entry)
         return True
 
     def add_external(self, recipe: str, result: ExternalResult) -> None:
-        """Write a result on an external test set down."""
+        """Write a result on an external test set."""
         write_json(self.external(result.name, recipe), result.model_dump(mode="json"))
 
-    def close(self) -> Board:
-        """Read all entries, write the tables and return the board."""
-        board = read_board(self.path)
-        write_tables(self.path, board)
-        return board
-
-    def _entry(self, recipe: str) -> Path:
+    def entry(self, recipe: str) -> Path:
+        """Return the path of a recipe's entry."""
         return self.path / "entries" / f"{recipe}.json"
 
-    def _stamp(self, recipe: str) -> tuple[int, int] | None:
+    def _stamp(self, recipe: str) -> Stamp | None:
         try:
-            status = self._entry(recipe).stat()
+            status = self.entry(recipe).stat()
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns
-
-    def _complete(self, recipe: str) -> Entry | None:
-        path = self._entry(recipe)
-        entry = read_placed_entry(path) if path.is_file() else None
-        return entry if entry and entry.status == "complete" else None
 
     def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:
         path = self.external(name, recipe)

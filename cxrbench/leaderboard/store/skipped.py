@@ -1,4 +1,4 @@
-"""The list of files that could not be read, beside the results that were made without them."""
+"""The list of files that could not be read, beside the results that were computed without them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
-    """Write key and reason of every file that was skipped as CSV; with none, remove the list of an earlier run."""
+    """Write key and reason of every skipped file as CSV; if none was skipped, remove the list of an earlier run."""
     if not skipped:
         path.unlink(missing_ok=True)
         return

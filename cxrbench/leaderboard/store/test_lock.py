@@ -1,9 +1,9 @@
-"""The seal on the test images: only a frozen selection gets at them, and always the same one."""
+"""The test-set lock: the record of which frozen selection has scored the test images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,6 +11,7 @@ from cxrbench.config.fields import Name  # noqa: TC001  # pydantic reads the ann
 from cxrbench.errors import CxrbenchError
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
+from cxrbench.storage.schema import Content, Schema, renamed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,77 +19,99 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+EARLIER_FOLDER = "seals"
+"""Where version 1 of the records lies; they count as long as there is no newer one."""
 
-class SealBroken(CxrbenchError):
-    """Test images that another selection has seen already."""
+
+class TestSetLocked(CxrbenchError):
+    """Another selection of this recipe has scored the test images already."""
+
+    __test__ = False  # not a class of tests
 
 
-class Opened(BaseModel):
-    """What has opened the seals of a recipe: by fold and seed, the hash of a selection."""
+class LockRecord(BaseModel):
+    """Which selections of a recipe have scored test images: a hash by fold and seed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1]
-    opened_by: dict[Name, Name]
+    schema_version: Literal[2] = 2
+    scored_by: dict[Name, Name]
+
+
+def lock_from_1(content: Content) -> Content:
+    """Rename the one key of a record."""
+    return dict(renamed(content, {"opened_by": "scored_by"}))
+
+
+LOCK = Schema(what="test-set lock", model=LockRecord, version=2, migrations={1: lock_from_1})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seals:
-    """The folder where it is written down which selections have seen the test images."""
+class TestSetLock:
+    """The lock records in the folder of a protocol.
+
+    Attributes:
+        folder: of the protocol.
+    """
+
+    __test__: ClassVar[bool] = False  # not a class of tests
 
     folder: Path
 
-    def break_open(self, recipe: str, fold: int, seed: int, selection: str) -> None:
-        """Write down the hash of the selection that is frozen.
+    def record(self, recipe: str, fold: int, seed: int, selection: str) -> None:
+        """Record that a frozen selection is about to score the test images.
 
         Args:
-            recipe: the recipe's file stem.
-            fold: from 0.
-            seed: the repeat of the head's training, from 0.
-            selection: hash of all that was chosen; the same one may come again.
+            recipe: file stem of the recipe.
+            fold: number of the fold, from 0.
+            seed: number of the repeat of the head's training, from 0.
+            selection: hash of all that was frozen; the same selection may score again.
 
         Raises:
-            SealBroken: if another selection has opened this seal.
+            TestSetLocked: another selection has scored them.
         """
-        name, opened = f"fold {fold}, seed {seed}", self._opened(recipe)
-        if name not in opened:
-            write_json(self._path(recipe), {"schema_version": 1, "opened_by": {**opened, name: selection}})
-        elif opened[name] != selection:
-            raise broken(name)
+        name, scored_by = f"fold {fold}, seed {seed}", self._scored_by(recipe)
+        if name not in scored_by:
+            record = LockRecord(scored_by={**scored_by, name: selection})
+            write_json(self._path(recipe), record.model_dump(mode="json"))
+        elif scored_by[name] != selection:
+            raise locked(name)
 
-    def is_open(self, recipe: str) -> bool:
-        """Return whether any selection of a recipe has seen test images."""
-        return bool(self._opened(recipe))
+    def is_recorded(self, recipe: str) -> bool:
+        """Return whether any selection of a recipe has scored test images."""
+        return bool(self._scored_by(recipe))
 
     def _path(self, recipe: str) -> Path:
-        return self.folder / f"{recipe}.json"
+        return self.folder / "test_lock" / f"{recipe}.json"
 
-    def _opened(self, recipe: str) -> dict[str, str]:
-        path = self._path(recipe)
-        return read_record(path, Opened, within=self.folder.parent, what="seal").opened_by if path.is_file() else {}
+    def _scored_by(self, recipe: str) -> dict[str, str]:
+        for path in (self._path(recipe), self.folder / EARLIER_FOLDER / f"{recipe}.json"):
+            if path.is_file():
+                return read_record(path, LOCK, within=self.folder).scored_by
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedTest:
-    """The test images of every fold, behind a seal.
+class LockedTestSet:
+    """The test images of every fold behind the test-set lock.
 
     Attributes:
-        rows: of each fold, int; to be had through `open` alone.
+        rows: row numbers by fold, int; only `open` returns them.
     """
 
-    seals: Seals
+    lock: TestSetLock
     rows: tuple[NDArray[np.int64], ...] = field(repr=False)
 
     def open(self, recipe: str, fold: int, seed: int, selection: str) -> NDArray[np.int64]:
-        """Return the test images of a fold, having broken its seal; as `Seals.break_open`."""
-        self.seals.break_open(recipe, fold, seed, selection)
+        """Record the selection and return the test images of a fold; arguments and errors as in `TestSetLock.record`."""
+        self.lock.record(recipe, fold, seed, selection)
         return self.rows[fold]
 
 
-def broken(which: str) -> SealBroken:
-    """Return the error that says that test images were seen before, and what to do."""
-    return SealBroken(
+def locked(which: str) -> TestSetLocked:
+    """Return the error that another selection has scored these test images, with what to do."""
+    return TestSetLocked(
         f"the test images ({which}) were scored by another selection of this recipe before: a plugin, a package or the record "
-        "of its study has changed since. A second look at them would be a choice made on test images: use another --out or "
-        "--seed, or remove this protocol's folder if its results are not to count"
+        "of its study has changed since. Scoring them again would be a choice made on test images. Use --fresh, another --out "
+        "or another --seed, or remove this protocol's folder if its results should not count"
     )

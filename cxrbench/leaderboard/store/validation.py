@@ -1,4 +1,4 @@
-"""Refuse entries whose numbers cannot come from the test images that they name."""
+"""Refuse entries whose numbers contradict each other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
 
 EQUAL = 1e-9
-"""How far a stored mean may lie from the mean of what is stored."""
+"""Largest difference between a stored mean and the mean of the stored values."""
 
 
 def contradiction(entry: Entry) -> str:
-    """Return a sentence that names the impossible number, or "" if all of an entry's numbers can be true."""
+    """Return a sentence that names the first wrong number of an entry, or ""."""
     return next(_contradictions(entry), "")
 
 
@@ -24,11 +24,11 @@ def _contradictions(entry: Entry) -> Iterator[str]:
     if entry.status != "complete":
         return
     if entry.dataset is None or entry.dataset.fingerprint != entry.protocol.fingerprint:
-        yield "it does not say which images it is of, or names others than its protocol"
+        yield "its dataset is missing, or is not that of its protocol"
     yield from _outside(entry)
     if not entry.folds:
         yield from _without_heads(entry)
-        yield "it has no results of its folds and heads, which its numbers could be computed from"
+        yield "the results of its folds and heads are missing"
         return
     if problem := _incomplete(entry):
         yield problem
@@ -44,25 +44,25 @@ def _contradictions(entry: Entry) -> Iterator[str]:
 
 
 def _outside(entry: Entry) -> Iterator[str]:
-    """Find numbers outside 0..1, where all metrics and the ends of their intervals lie."""
+    """Find metrics and interval ends outside 0..1."""
     heads = [head.metrics for fold in entry.folds for head in fold.heads]
     for metrics in (entry.metrics, *(fold.validation for fold in entry.folds), *heads):
-        yield from (f"{name} {value:g} does not lie in 0..1" for name, value in metrics.items() if not 0 <= value <= 1)
+        yield from (f"{name} {value:g} is not in 0..1" for name, value in metrics.items() if not 0 <= value <= 1)
     for name, ends in entry.intervals.items():
         if not 0 <= ends[0] <= ends[1] <= 1:
-            yield f"the interval of {name}, {ends[0]:g} to {ends[1]:g}, does not lie in 0..1"
+            yield f"the interval of {name}, {ends[0]:g} to {ends[1]:g}, is not in 0..1"
 
 
 def _incomplete(entry: Entry) -> str:
-    """Return which folds or seeds of the protocol an entry lacks or has twice."""
+    """Return which folds or seeds of the protocol are missing or occur twice."""
     protocol, parts = entry.protocol, entry.dataset.folds if entry.dataset else ()
     folds = [fold.fold for fold in entry.folds]
     if folds != list(range(protocol.folds)) or len(parts) != protocol.folds:
-        return f"it has the folds {folds}, of {len(parts)} that its images are divided into, not all {protocol.folds} once"
-    seeds = list(range(1 if entry.kind == "majority" else protocol.seeds))
+        return f"it has results of the folds {folds} and image counts of {len(parts)}, not each of {protocol.folds} folds once"
+    seeds = list(range(1 if entry.kind == "baseline" else protocol.seeds))
     for fold in entry.folds:
         if (found := [head.seed for head in fold.heads]) != seeds:
-            return f"fold {fold.fold} has the seeds {found}, not {seeds}"
+            return f"fold {fold.fold} has the seeds {found}, expected {seeds}"
     return ""
 
 
@@ -72,10 +72,10 @@ def _of_head(entry: Entry, fold: FoldResult, head: HeadResult) -> str:
         return "its confusion matrix has a negative count"
     if entry.dataset and fold.fold < len(entry.dataset.folds):
         parts = entry.dataset.folds[fold.fold]
-        if (counts.tp + counts.fn, counts.fp + counts.tn) != (parts.test_pneumonia, parts.test_normal):
+        if (counts.tp + counts.fn, counts.fp + counts.tn) != (parts.test_positive, parts.test_negative):
             return (
-                f"its confusion matrix has {counts.tp + counts.fn} pneumonia and {counts.fp + counts.tn} normal images, but "
-                f"the test part has {parts.test_pneumonia} and {parts.test_normal}"
+                f"its confusion matrix has {counts.tp + counts.fn} positive and {counts.fp + counts.tn} negative images, but "
+                f"the test part has {parts.test_positive} and {parts.test_negative}"
             )
     return contradicts_confusion(head.metrics, tp=counts.tp, fp=counts.fp, fn=counts.fn, tn=counts.tn)
 
@@ -88,15 +88,15 @@ def _wrong_means(entry: Entry) -> Iterator[str]:
             if all(metric in head.metrics for head in fold.heads)
         ]
         if len(means) != len(entry.folds) or abs(sum(means) / len(means) - value) > EQUAL:
-            yield f"{metric} {value:.6g} is not the mean of what its folds and seeds came to"
+            yield f"{metric} {value:.6g} is not the mean over its folds and seeds"
 
 
 def _without_heads(entry: Entry) -> Iterator[str]:
-    """Check a result of which the metrics alone are known, as they stand in a paper's table."""
+    """Check a result of which only the metrics are known, as in a table of a paper."""
     if entry.dataset is None or len(entry.dataset.folds) != 1 or entry.protocol.folds != 1:
         return
     parts = entry.dataset.folds[0]
-    size = parts.test_normal + parts.test_pneumonia
+    size = parts.test_negative + parts.test_positive
     decimals = {metric: len(f"{value:.12g}".partition(".")[2]) for metric, value in entry.metrics.items()}
-    if problem := impossible(entry.metrics, size=size, positives=parts.test_pneumonia, decimals=decimals):
+    if problem := impossible(entry.metrics, size=size, positives=parts.test_positive, decimals=decimals):
         yield problem

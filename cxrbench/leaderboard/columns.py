@@ -1,0 +1,172 @@
+"""The columns of the leaderboard. A column is defined here once; CSV, JSON, Markdown and the terminal follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cxrbench.evaluation.metrics import METRICS, metric_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.leaderboard.rows import Estimate, Row
+    from cxrbench.leaderboard.store.entry import PartCounts
+
+Cell = str | int | float | bool | None | list[str]
+Shown = tuple[str, str]
+"""A cell in a table for people: its text, and what is shown below it, such as an interval."""
+
+
+def text_of(value: Cell, low: Cell = None, high: Cell = None) -> Shown:
+    """Return a value and its interval for people: floats with three decimals, a hyphen where there is no value."""
+    if value is None:
+        return "-", ""
+    form = "{:.3f}" if isinstance(value, float) else "{}"
+    below = "" if low is None or high is None else f"{form.format(low)}\N{EN DASH}{form.format(high)}"
+    return form.format(value), below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: its name in CSV and JSON.
+        value: the value that CSV and JSON hold, None where a row has none.
+        heading: its heading in tables for people.
+        shown: the cell in tables for people; the value as `text_of` shows it if nothing else is said.
+    """
+
+    key: str
+    value: Callable[[Row], Cell]
+    heading: str = ""
+    shown: Callable[[Row], Shown] | None = None
+
+    def cell(self, row: Row) -> Shown:
+        """Return the cell of a row in a table for people."""
+        return self.shown(row) if self.shown else text_of(self.value(row))
+
+
+def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column]:
+    """Return all columns of a board by key, in the order of CSV and JSON.
+
+    Every metric is followed by the ends of its interval (``auc``, ``auc_low``, ``auc_high``). The columns of an external test
+    set begin with ``external_NAME_``.
+    """
+    names = metric_names(protocol.also_at)
+    columns = [
+        *RANKING,
+        *RECIPE,
+        *(column for name in names for column in _estimate(name, name, partial(_test_metric, name))),
+        *(Column(key=f"{name}_seed_sd", value=partial(_seed_spread, name)) for name in METRICS),
+        *(
+            column
+            for test_set in externals
+            for name in names
+            for column in _estimate(f"external_{test_set}_{name}", name, partial(_external_metric, test_set, name))
+        ),
+        *SELECTION,
+        *NOTES,
+    ]
+    return {column.key: column for column in columns}
+
+
+def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> Iterator[Column]:
+    yield Column(
+        key=key,
+        value=lambda row: estimate(row)[0],
+        heading=heading.partition("@")[0],
+        shown=lambda row: text_of(*estimate(row)),
+    )
+    yield Column(key=f"{key}_low", value=lambda row: estimate(row)[1])
+    yield Column(key=f"{key}_high", value=lambda row: estimate(row)[2])
+
+
+def _test_metric(name: str, row: Row) -> Estimate:
+    return row.metric(name)
+
+
+def _external_metric(test_set: str, name: str, row: Row) -> Estimate:
+    return row.external_metric(test_set, name)
+
+
+def _seed_spread(name: str, row: Row) -> Cell:
+    return row.entry.seed_spread.get(name)
+
+
+def _rank(row: Row) -> Shown:
+    text, below = text_of(row.rank, row.standing.rank_low, row.standing.rank_high)
+    return (f"={text}" if row.standing.tied and row.rank != 1 else text), below
+
+
+def _recipe(row: Row) -> Shown:
+    entry = row.entry
+    return entry.backbone, f"{entry.augmentation} + {entry.imbalance}{' (control)' * entry.control}"
+
+
+def _status(row: Row) -> Shown:
+    return row.entry.status, (row.entry.failure or "") if row.entry.status == "failed" else ""
+
+
+def _mean_threshold(row: Row) -> Cell:
+    thresholds = row.entry.thresholds
+    return sum(thresholds) / len(thresholds) if thresholds else None
+
+
+def _fewest(count: Callable[[PartCounts], int], row: Row) -> Cell:
+    folds = row.entry.dataset.folds if row.entry.dataset else ()
+    return min(map(count, folds), default=None)
+
+
+def _param(name: str, row: Row) -> Cell:
+    folds = row.entry.folds
+    return folds[0].params.get(name) if len(folds) == 1 else None
+
+
+def _seconds(row: Row) -> Cell:
+    return round(row.entry.seconds.get("features", 0.0) + row.entry.seconds.get("elapsed", 0.0), 2)
+
+
+RANKING = (
+    Column(key="protocol", value=lambda row: row.board),
+    Column(key="rank", value=lambda row: row.rank, heading="rank", shown=_rank),
+    Column(key="rank_low", value=lambda row: row.standing.rank_low),
+    Column(key="rank_high", value=lambda row: row.standing.rank_high),
+    Column(key="p_first", value=lambda row: row.standing.p_first, heading="P(first)"),
+    Column(key="tied_with_first", value=lambda row: row.standing.tied),
+    Column(key="p_auc", value=lambda row: row.standing.p_auc),
+    Column(key="p_accuracy", value=lambda row: row.standing.p_accuracy),
+)
+RECIPE = (
+    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", shown=_recipe),
+    Column(key="backbone", value=lambda row: row.entry.backbone),
+    Column(key="augmentation", value=lambda row: row.entry.augmentation),
+    Column(key="imbalance", value=lambda row: row.entry.imbalance),
+    Column(key="kind", value=lambda row: row.entry.kind),
+    Column(key="control", value=lambda row: row.entry.control),
+    Column(key="status", value=lambda row: row.entry.status, heading="status", shown=_status),
+)
+SELECTION = (
+    Column(key="threshold", value=_mean_threshold, heading="threshold"),
+    Column(key="validation_negative", value=partial(_fewest, lambda counts: counts.validation_negative)),
+    Column(key="validation_positive", value=partial(_fewest, lambda counts: counts.validation_positive)),
+    Column(key="folds", value=lambda row: row.entry.protocol.folds),
+    Column(key="seeds", value=lambda row: row.entry.protocol.seeds),
+    Column(key="trials", value=lambda row: sum(row.entry.trials.values()), heading="trials"),
+    Column(key="trials_pruned", value=lambda row: row.entry.trials.get("pruned", 0)),
+    Column(key="trials_failed", value=lambda row: row.entry.trials.get("failed", 0)),
+    Column(key="validation", value=lambda row: row.entry.validation(row.entry.selected_by)),
+    Column(key="learning_rate", value=partial(_param, "learning_rate")),
+    Column(key="dropout", value=partial(_param, "dropout")),
+)
+NOTES = (
+    Column(key="seconds", value=_seconds),
+    Column(key="reason", value=lambda row: row.entry.reason),
+    Column(key="failure", value=lambda row: row.entry.failure),
+    Column(key="audit", value=lambda row: row.entry.audit.verdict),
+    Column(key="warnings", value=lambda row: list(row.warnings)),
+    Column(key="notice", value=lambda row: row.entry.protocol.notice),
+)
