@@ -1,7 +1,7 @@
 """The canonical form that identities are hashed from: a new or renamed field changes no identity.
 
-A canonical form is fixed once. It spells out every field that existed then, under the name of that time, whatever its value. A field
-that is added later is part of the form only where it differs from its default.
+A canonical form is fixed once. It spells out every field that existed then, under the name of that time, whatever its value.
+A field that is added later is part of the form only where it differs from its default.
 """
 
 from __future__ import annotations

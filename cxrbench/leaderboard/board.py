@@ -116,7 +116,7 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
     path, protocol = folder / entry.predictions, entry.protocol
     stored = of_subset(read_predictions(path, within=folder), "test")
     heads = []
-    for fold, result in ((fold.fold, head) for fold in entry.folds for head in fold.heads):
+    for fold, result in ((one.fold, head) for one in entry.folds for head in one.heads):
         where = f"fold {fold}, seed {result.seed}"
         if (fold, result.seed) not in stored:
             raise CxrbenchError(f"{path} lacks the test scores of {where}")

@@ -1,4 +1,4 @@
-"""One entry in words: what it came to and how, or why it failed and what to do about that."""
+"""Describe one entry: its results and how they were made, or its failure and what to do."""
 
 from __future__ import annotations
 
@@ -18,71 +18,71 @@ Fact = tuple[str, str]
 
 MEANINGS: Mapping[Failure, Fact] = {
     "oom": (
-        "it needed more memory than there was, with a quarter of its batch, too",
-        "raise --max-memory, or run fewer --workers, a smaller backbone or a smaller --image-size",
+        "it ran out of memory, even with a quarter of its batch size",
+        "raise --max-memory, or use fewer --workers, a smaller backbone or a smaller --image-size",
     ),
     "nan": (
-        "it made infinite numbers, or no numbers, where a result needs finite ones",
-        "look whether the plugin divides by zero or overflows: cxrbench plugins check NAME",
+        "it computed numbers that are not finite",
+        "check the plugin for divisions by zero and overflows: cxrbench plugins check NAME",
     ),
     "timeout": (
-        "it took longer than it may, and was ended",
-        "raise --timeout, or find in the log what it was waiting for",
+        "it took longer than the time limit and was stopped",
+        "raise --timeout, or look in the log for what it was waiting for",
     ),
     "plugin_error": (
         "a plugin, or a package that it uses, raised an error or broke its contract",
-        "cxrbench plugins check NAME says what is wrong with it; when it is repaired, run the same command again",
+        "find the cause with: cxrbench plugins check NAME. After it is fixed, run the same command again",
     ),
     "data_error": (
-        "images, labels or stored results with which no fair comparison can be made",
-        "do what the reason says; cxrbench data audit PATH looks at the images alone",
+        "the images, labels or stored results do not allow a fair comparison",
+        "follow the reason; cxrbench data audit PATH checks the images alone",
     ),
     "killed": (
-        "the worker process died on the way: native code crashed, or somebody ended it, as a system does that is out of memory",
-        "look into the system's own log; with --max-memory a worker that takes too much fails by itself",
+        "the worker process died: native code crashed, or the process was killed, as a system does that runs out of memory",
+        "check the system log; with --max-memory, a worker that uses too much memory fails by itself",
     ),
     "unavailable": (
-        "it needs something that is not on this machine and could not be fetched",
-        "do what the reason says, and run the same command again, without --offline",
+        "it needs a file that is not on this machine and could not be downloaded",
+        "follow the reason, and run the same command again without --offline",
     ),
 }
-"""What each kind of failure is, and what to do."""
+"""What each kind of failure means, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A title, and names with values; a value without a name stands for itself."""
+    """A title, and names with values; a name may be empty."""
 
     title: str
     facts: tuple[Fact, ...]
 
 
-def explain(entry: Entry, path: Path, trials: Sequence[Trial]) -> list[Section]:
-    """Return all that a person may want to know of an entry.
+def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> list[Section]:
+    """Return everything that is known about an entry, in sections.
 
     Args:
-        entry: as it was read.
-        path: from where.
-        trials: of its studies, as far as they are known.
+        entry: to describe.
+        path: of its file.
+        trials: of its studies, as far as they are recorded.
     """
     sections = {
-        entry.recipe: _summary(entry),
-        "failure": _failure(entry) if entry.failure else (),
+        entry.recipe: _summary_facts(entry),
+        "failure": _failure_facts(entry) if entry.failure else (),
         "last lines of the log": (("", line) for line in entry.log),
-        "test images, with 95 % intervals": _metrics(entry),
-        "selected on validation": _selection(entry),
-        "trials": _trials(entry, trials),
+        "test images, with 95 % intervals": _metric_facts(entry),
+        "selected on validation": _selection_facts(entry),
+        "trials": _trial_facts(entry, trials),
         "members": ((name, f"{weight:.3g}") for name, weight in entry.members.items()),
         "warnings": (("", warning) for warning in entry.warnings),
-        "images": _images(entry),
+        "images": _image_facts(entry),
         "versions": entry.versions.items(),
-        "files": _files(entry, path),
+        "files": _file_facts(entry, path),
     }
     made = [Section(title=title, facts=tuple(facts)) for title, facts in sections.items()]
     return [section for section in made if section.facts]
 
 
-def _summary(entry: Entry) -> Iterator[Fact]:
+def _summary_facts(entry: Entry) -> Iterator[Fact]:
     yield "protocol", entry.protocol.name
     yield "kind", f"{entry.kind}{', a control' if entry.control else ''}"
     yield "status", entry.status
@@ -92,16 +92,16 @@ def _summary(entry: Entry) -> Iterator[Fact]:
         yield f"seconds, {stage}", f"{seconds:g}"
 
 
-def _failure(entry: Entry) -> Iterator[Fact]:
+def _failure_facts(entry: Entry) -> Iterator[Fact]:
     if entry.failure:
         meaning, remedy = MEANINGS[entry.failure]
         yield "kind", f"{entry.failure}: {meaning}"
         yield "what to do", remedy
     if entry.failed_params:
-        yield "parameters of the trial", _values(entry.failed_params)
+        yield "parameters of the trial", _params_text(entry.failed_params)
 
 
-def _metrics(entry: Entry) -> Iterator[Fact]:
+def _metric_facts(entry: Entry) -> Iterator[Fact]:
     for name, value in entry.metrics.items():
         low, high = entry.intervals.get(name, (None, None))
         interval = "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
@@ -109,12 +109,12 @@ def _metrics(entry: Entry) -> Iterator[Fact]:
         yield name, f"{value:.4f}{interval}{spread}"
 
 
-def _selection(entry: Entry) -> Iterator[Fact]:
+def _selection_facts(entry: Entry) -> Iterator[Fact]:
     for fold in entry.folds:
         if fold.selected_trial is not None:
-            yield f"fold {fold.fold}", f"trial {fold.selected_trial}: {_values(fold.params)}{_validation(entry, fold)}"
+            yield f"fold {fold.fold}", f"trial {fold.selected_trial}: {_params_text(fold.params)}{_validation(entry, fold)}"
         for head in fold.heads:
-            yield f"fold {fold.fold}, seed {head.seed}", _head(head)
+            yield f"fold {fold.fold}, seed {head.seed}", _head_text(head)
 
 
 def _validation(entry: Entry, fold: FoldResult) -> str:
@@ -122,12 +122,12 @@ def _validation(entry: Entry, fold: FoldResult) -> str:
     return "" if value is None else f"; {entry.selected_by} {value:.4f} on validation"
 
 
-def _head(head: HeadResult) -> str:
+def _head_text(head: HeadResult) -> str:
     counts = ", ".join(f"{name} {count}" for name, count in head.confusion.model_dump().items())
     return f"threshold {head.threshold:.4g}; {counts}"
 
 
-def _trials(entry: Entry, trials: Sequence[Trial]) -> Iterator[Fact]:
+def _trial_facts(entry: Entry, trials: Sequence[Trial]) -> Iterator[Fact]:
     for state, count in entry.trials.items():
         yield state, str(count)
     failed = [trial for trial in trials if trial.state == "failed"]
@@ -135,29 +135,32 @@ def _trials(entry: Entry, trials: Sequence[Trial]) -> Iterator[Fact]:
         alike = [trial for trial in failed if (trial.failure or "unknown") == kind]
         numbers = ", ".join(str(trial.number) for trial in alike)
         last = alike[-1]
-        yield f"failed, {kind}", f"trial {numbers}; the last one with {_values(last.params)}: {last.reason}"
+        yield f"failed, {kind}", f"trial {numbers}; the last with {_params_text(last.params)}: {last.reason}"
     smaller = [f"{trial.number} ({trial.batch_size})" for trial in trials if trial.batch_size]
     if smaller:
-        yield "trained in smaller batches, for want of memory", ", ".join(smaller)
+        yield "trained in smaller batches, to fit in memory", ", ".join(smaller)
 
 
-def _images(entry: Entry) -> Iterator[Fact]:
+def _image_facts(entry: Entry) -> Iterator[Fact]:
     if entry.dataset:
-        facts = entry.dataset
+        facts, names = entry.dataset, entry.dataset.class_names
         yield "data", f"{facts.name} ({entry.data}), fingerprint {facts.fingerprint[:12]}"
-        yield "counts", f"{facts.normal} normal and {facts.pneumonia} pneumonia of {facts.patients} patients"
+        yield (
+            "counts",
+            f"{facts.negative} {names.negative} and {facts.positive} {names.positive} from {facts.patients} patients",
+        )
         yield "skipped", str(facts.skipped)
     if entry.audit.verdict:
         yield "audit", entry.audit.verdict
 
 
-def _files(entry: Entry, path: Path) -> Iterator[Fact]:
+def _file_facts(entry: Entry, path: Path) -> Iterator[Fact]:
     yield "entry", str(path)
     if entry.predictions:
         yield "predictions", str(path.parent.parent / entry.predictions)
     if entry.status == "complete" and entry.kind == "recipe":
-        yield "once more", f"cxrbench reproduce {shlex.quote(str(path))} --data NAME|PATH"
+        yield "reproduce", f"cxrbench reproduce {shlex.quote(str(path))} --data NAME|PATH"
 
 
-def _values(params: Mapping[str, Value]) -> str:
+def _params_text(params: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items())

@@ -82,7 +82,7 @@ def footer(board: Board) -> list[str]:
         else "from 2,000 resamplings of patients"
     )
     return [
-        f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen on validation. "
+        f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
         f"Each value has its 95 % interval {interval}, and each rank its own from resampled patients. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([_images_line(facts)] if facts else []),

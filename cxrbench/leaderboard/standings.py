@@ -99,8 +99,8 @@ def _remarks(entry: Entry) -> Iterator[str]:
     low = entry.intervals.get("auc", (0.0, 1.0))[0]
     if entry.control and low > SHORTCUT:
         yield (
-            f"SHORTCUT: this control sees no lung and still reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) on these "
-            "images. A high AUC alone proves little here"
+            f"SHORTCUT: this control sees no lung and still reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) on "
+            "these images. A high AUC alone proves little here"
         )
     heads = [head.confusion for fold in entry.folds for head in fold.heads]
     if entry.members:

@@ -1,4 +1,4 @@
-"""Entries, external results and protocols as JSON files. They may be somebody else's, so they are checked when they are read."""
+"""Entries, external results and protocols as JSON files: others may have written them, so reading checks them."""
 
 from __future__ import annotations
 
