@@ -63,10 +63,10 @@ def run(**settings: Any) -> Board:
     Raises:
         CxrbenchError: with a message that says what was wrong and what to do.
     """
-    from cxrbench.benchmark import run as benchmark
+    from cxrbench.benchmark.run import run as run_benchmark
     from cxrbench.config.settings import read_settings
     from cxrbench.execution.progress import SilentProgress
     from cxrbench.plugin.host import load_host
 
     resolved = read_settings(settings)
-    return benchmark.run(resolved, load_host(resolved.plugin, resolved.blocked), SilentProgress()).board
+    return run_benchmark(resolved, load_host(resolved.plugin, resolved.blocked), SilentProgress()).board

@@ -1,4 +1,4 @@
-"""The majority class as an entry: what calling every image by the commoner class of the training images comes to."""
+"""The baseline: assign every image to the more frequent class of the training images."""
 
 from __future__ import annotations
 
@@ -6,77 +6,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.external import keep_external
-from cxrbench.benchmark.one_fold import head_result, scored_images
+from cxrbench.benchmark.entries import Result, Subject, build_entry, head_result, image_predictions
+from cxrbench.benchmark.external import ExternalHeads, write_external
+from cxrbench.benchmark.plan import BASELINE
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.leaderboard.store.entry import Entry, FoldResult
-from cxrbench.leaderboard.summaries import summarise_under
-from cxrbench.storage.files import digest
-from cxrbench.storage.versions import all_versions
+from cxrbench.leaderboard.store.entry import FoldResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.benchmark.context import Contest
+    from cxrbench.benchmark.context import RunContext
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Predictions, Subset
 
-NAME = "majority-class"
-THRESHOLD = 0.5
+BASELINE_THRESHOLD = 0.5
+SUBJECT = Subject(kind="baseline", name=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
 
 
-def enter_majority(contest: Contest) -> None:
-    """Write the entry of the majority class, unless an earlier run did.
+def add_baseline(run: RunContext) -> None:
+    """Write the entry of the baseline, unless an earlier run did.
 
-    Every image gets the share of pneumonia among the training images as its score, and 0.5 is the threshold: so the commoner
-    class is what all are called, and nothing is searched.
+    The score of every image is the share of positive training images, and the threshold is 0.5. Nothing is searched.
     """
-    protocol = contest.protocol
-    identity = digest([protocol.study_identity, NAME])
-    externals = [(one.name, one.dataset.fingerprint) for one in contest.externals]
-    if contest.folder.finished(NAME, identity, externals):
+    identity, labels = run.plan.baseline_identity, run.dataset.labels
+    if run.store.is_finished(BASELINE, identity, run.plan.externals):
         return
-    shares = [float(contest.dataset.labels[learning.train].mean()) for learning in contest.folds]
+    shares = [float(labels[images.train].mean()) for images in run.splits]
     tested = [
-        _scored("test", contest.dataset, contest.test.open(NAME, fold, 0, identity), share, fold)
+        _constant("test", run.dataset, run.test.open(BASELINE, fold, 0, identity), share, fold)
         for fold, share in enumerate(shares)
     ]
     validated = [
-        _scored("validation", contest.dataset, contest.folds[fold].validation, share, fold) for fold, share in enumerate(shares)
+        _constant("validation", run.dataset, run.splits[fold].validation, share, fold) for fold, share in enumerate(shares)
     ]
-    write_predictions(contest.folder.predictions(NAME), [*validated, *tested])
-    contest.folder.add(NAME, _entry(contest, identity, [one.at(THRESHOLD) for one in tested]))
-    for external in contest.externals:
-        rows = np.arange(len(external.dataset.rows))
-        scored = [_scored("external", external.dataset, rows, share, fold) for fold, share in enumerate(shares)]
-        thresholds, selections = [THRESHOLD] * len(shares), [identity] * len(shares)
-        keep_external(contest, external, (NAME, NAME), scored, thresholds=thresholds, selections=selections)
+    write_predictions(run.store.predictions(BASELINE), [*validated, *tested])
+    folds = tuple(FoldResult(fold=one.fold, heads=(head_result(run.protocol, one, identity),)) for one in tested)
+    run.store.add(BASELINE, build_entry(run.facts, SUBJECT, Result(identity=identity, tested=tested, folds=folds)))
+    for test_set in run.externals:
+        rows = np.arange(len(test_set.dataset.rows))
+        scored = tuple(_constant("external", test_set.dataset, rows, share, fold) for fold, share in enumerate(shares))
+        heads = ExternalHeads(stem=BASELINE, recipe=BASELINE, predictions=scored, selections=(identity,) * len(shares))
+        write_external(run, test_set, heads)
 
 
-def _entry(contest: Contest, identity: str, units: list[Predictions]) -> Entry:
-    protocol = contest.protocol
-    summary = summarise_under(protocol, units)
-    return Entry(
-        kind="majority",
-        protocol=protocol,
-        data=contest.data,
-        recipe=NAME,
-        backbone=NAME,
-        augmentation="none",
-        imbalance="none",
-        control=True,
-        study=identity,
-        status="complete",
-        metrics=summary.metrics,
-        intervals=summary.intervals,
-        folds=tuple(FoldResult(fold=unit.fold, heads=(head_result(protocol, unit, identity),)) for unit in units),
-        versions=all_versions(),
-        dataset=contest.facts,
-        audit=contest.audit,
-        predictions=contest.folder.relative(contest.folder.predictions(NAME)),
-        warnings=contest.warnings,
-    )
-
-
-def _scored(part: Subset, dataset: LoadedDataset, rows: NDArray[np.int64], share: float, fold: int) -> Predictions:
-    return scored_images(part, dataset, rows, np.full(len(rows), share), fold=fold, seed=0)
+def _constant(subset: Subset, dataset: LoadedDataset, rows: NDArray[np.int64], share: float, fold: int) -> Predictions:
+    about = {"subset": subset, "fold": fold, "seed": 0, "threshold": BASELINE_THRESHOLD}
+    return image_predictions(dataset, rows, np.full(len(rows), share), about)

@@ -1,38 +1,40 @@
-"""What all recipes of a run share: protocol, images, folds, and the folder that entries go to."""
+"""The context of a run: the one record that the functions of its story hand down."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from cxrbench.leaderboard.store.entry import DatasetFacts, Entry, PartCounts, Status
-from cxrbench.storage.files import digest
-from cxrbench.storage.safe_text import without_paths
-from cxrbench.storage.versions import all_versions
+from cxrbench.benchmark.entries import EntryFacts, dataset_facts
+from cxrbench.data.audit.audit import audit, check_classes
+from cxrbench.data.dataset import load_dataset
+from cxrbench.data.split import split_dataset
+from cxrbench.errors import CxrbenchError
+from cxrbench.leaderboard.publish import publish
+from cxrbench.leaderboard.store.test_lock import LockedTestSet
+from cxrbench.storage.safe_text import all_without_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from cxrbench.config.component import Part
+    from cxrbench.benchmark.callbacks import Callbacks
+    from cxrbench.benchmark.extraction import StartedExtraction
+    from cxrbench.benchmark.plan import Plan
+    from cxrbench.benchmark.resources import Resources
     from cxrbench.config.protocol import Protocol
-    from cxrbench.config.recipe import Recipe
-    from cxrbench.data.audit.audit import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+    from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.store.folder import ProtocolFolder
-    from cxrbench.leaderboard.store.test_lock import SealedTest
-    from cxrbench.plugin.contracts import Failure
-    from cxrbench.plugin.specs import Engine
-    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learning:
-    """The images that a fold may learn from; its test images are behind a seal.
+class FoldImages:
+    """The images that a fold may learn from. Its test images are behind the test-set lock.
 
     Attributes:
         train, validation: row numbers of the dataset, int and sorted.
@@ -43,96 +45,112 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class External:
-    """A test set of another source: all of its images are scored, none is learnt from."""
+class ExternalTestSet:
+    """A test set of another source: all of its images are scored, none is used for training."""
 
     name: str
     dataset: LoadedDataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
-    """What all recipes of a run share.
+class RunContext:
+    """What all functions of a run share.
 
     Attributes:
-        data: the dataset as a component, without the place where it lies.
-        folds: what each fold learns from.
+        plan: protocol, recipes, identities and the store of results.
+        executor: computes shards and trials.
+        dataset: the images that could be read.
+        splits: what each fold learns from.
         test: what it is scored on.
         externals: further test sets.
-        max_failures: failed trials in a row that end a recipe's study.
+        extraction: the features that are being extracted.
+        facts: what all entries of the run share.
+        callbacks: notified of what happens.
     """
 
-    protocol: Protocol
-    data: str
-    engine: Part[Engine]
+    plan: Plan
+    executor: Executor
     dataset: LoadedDataset
-    facts: DatasetFacts
-    audit: Audit
-    folds: tuple[Learning, ...]
-    test: SealedTest
-    externals: tuple[External, ...]
-    warnings: tuple[str, ...]
-    folder: ProtocolFolder
-    max_failures: int
+    splits: tuple[FoldImages, ...]
+    test: LockedTestSet
+    externals: tuple[ExternalTestSet, ...]
+    extraction: StartedExtraction
+    facts: EntryFacts
+    callbacks: Callbacks
 
-    def blank_entry(
-        self,
-        recipe: Recipe,
-        status: Status,
-        reason: str = "",
-        *,
-        failure: Failure | None = None,
-        log: tuple[str, ...] = (),
-    ) -> Entry:
-        """Return an entry without a result."""
-        return Entry(
-            protocol=self.protocol,
-            data=self.data,
-            recipe=str(recipe),
-            backbone=str(recipe.backbone.component),
-            augmentation=str(recipe.augmentation.component),
-            imbalance=str(recipe.imbalance.component),
-            control=recipe.backbone.spec.control,
-            status=status,
-            reason=without_paths(reason),
-            failure=failure,
-            log=log,
-            versions=all_versions(),
-            dataset=self.facts,
-            audit=self.audit,
-            warnings=self.warnings,
-        )
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol of the run."""
+        return self.plan.protocol
+
+    @property
+    def store(self) -> ProtocolFolder:
+        """The folder for the results."""
+        return self.plan.store
 
 
-def study_identity(protocol: Protocol, fold: int, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
-    """Return what the study of a fold depends on: the protocol less its budget, the features, engine and strategy."""
-    features = [view.folder.name for view in views]
-    return digest([protocol.study_identity, fold, engine.identity, str(recipe), recipe.imbalance.identity, *features])
+def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) -> RunContext:
+    """Load, split and audit the decoded images, lock the test images, and write the protocol.
 
-
-def result_identity(protocol: Protocol, engine: Part[Engine], recipe: Recipe, views: Sequence[ShardedArray]) -> str:
-    """Return what a recipe's entry depends on besides the budget: its studies, one a fold."""
-    return digest([study_identity(protocol, fold, engine, recipe, views) for fold in range(protocol.folds)])
-
-
-def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:
-    """Count the images and, in each part of each fold, those of each class."""
-    labels = dataset.labels
-    return DatasetFacts(
-        name=dataset.name,
-        fingerprint=dataset.fingerprint,
-        normal=int(np.sum(labels == 0)),
-        pneumonia=int(np.sum(labels == 1)),
-        patients=len(set(dataset.patients)),
-        skipped=len(dataset.skipped),
-        folds=tuple(_part_counts(labels, split) for split in splits),
+    Raises:
+        DataError: the images do not allow a fair comparison.
+    """
+    protocol, dataset = plan.protocol, load_dataset(plan.catalogues.main)
+    externals = tuple(
+        ExternalTestSet(name=name, dataset=load_dataset(catalogue)) for name, catalogue in plan.catalogues.external.items()
     )
+    splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
+    run = RunContext(
+        plan=plan,
+        executor=resources.executor,
+        dataset=dataset,
+        splits=tuple(FoldImages(train=split.train, validation=split.validation) for split in splits),
+        test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(split.test for split in splits)),
+        externals=externals,
+        extraction=extraction,
+        facts=_entry_facts(plan, dataset, splits, externals),
+        callbacks=resources.callbacks,
+    )
+    for warning in run.facts.warnings:
+        run.callbacks.on_warning(warning)
+    run.store.write_protocol()
+    run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])
+    return run
 
 
-def _part_counts(labels: NDArray[np.int64], split: Split) -> PartCounts:
-    parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    counts: dict[str, int] = {}
-    for part, rows in parts.items():
-        pneumonia = int(labels[rows].sum())
-        counts |= {f"{part}_normal": len(rows) - pneumonia, f"{part}_pneumonia": pneumonia}
-    return PartCounts(**counts)
+@contextmanager
+def published_on_failure(plan: Plan, executor: Executor) -> Iterator[None]:
+    """Whatever stops the run inside, end the workers and publish what is finished."""
+    try:
+        yield
+    except BaseException:
+        executor.stop()
+        with suppress(CxrbenchError, OSError):  # the user must see what stopped the run, not this
+            publish(plan.store)
+        raise
+    finally:
+        plan.store.remove_if_empty()
+
+
+def _entry_facts(
+    plan: Plan, dataset: LoadedDataset, splits: tuple[Split, ...], externals: tuple[ExternalTestSet, ...]
+) -> EntryFacts:
+    """Audit the images and return what all entries say about them."""
+    protocol, settings = plan.protocol, plan.request.settings
+    for external in externals:
+        check_classes(f"--external {external.name}", external.dataset.labels)
+    found = audit(
+        dataset,
+        splits,
+        split_name=protocol.split,
+        others=[external.dataset for external in externals],
+        allow_leak=settings.allow_leak,
+        strict=settings.strict_data,
+    )
+    return EntryFacts(
+        protocol=protocol,
+        data=plan.data,
+        dataset=dataset_facts(dataset, splits),
+        audit=found,
+        warnings=all_without_paths((*dataset.warnings, *protocol.warnings, *found.warnings)),
+    )

@@ -1,105 +1,109 @@
-"""External test sets: images of another source, scored with the frozen heads and kept apart from the protocol's own results."""
+"""External test sets: images of another source, scored with the frozen heads. Their results are kept apart."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.one_fold import scored_images
-from cxrbench.benchmark.selection import halved_scoring, submit_scoring
+from cxrbench.benchmark.entries import class_labels, image_predictions, summarise_under
+from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.store.entry import ExternalResult
-from cxrbench.leaderboard.summaries import summarise_under
+from cxrbench.models.features.feature_source import FeaturesMissing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cxrbench.benchmark.context import Contest, External
+    from cxrbench.benchmark.context import ExternalTestSet, RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.selection import Selection
     from cxrbench.config.protocol import Protocol
-    from cxrbench.config.recipe import Recipe
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
-    from cxrbench.execution.executor import Executor
+    from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.storage.sharded_array import ShardedArray
 
 
-def score_external(
-    contest: Contest,
-    external: External,
-    recipe: Recipe,
-    selections: Sequence[Selection],
-    *,
-    views: Sequence[ShardedArray],
-    executor: Executor,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalHeads:
+    """The heads of one entry on one external test set.
+
+    Attributes:
+        stem: of the entry's files.
+        recipe: its name.
+        predictions: of each head, with its threshold.
+        selections: hash of each head's selection.
+    """
+
+    stem: str
+    recipe: str
+    predictions: tuple[Predictions, ...]
+    selections: tuple[str, ...]
+
+
+def score_externals(
+    run: RunContext, recipe: PlannedRecipe, source: FeatureSource, selections: Sequence[Selection]
+) -> list[str]:
+    """Score every external test set with the frozen heads, write the results, and return warnings."""
+    warnings: list[str] = []
+    for test_set in run.externals:
+        try:
+            views = [source.external(test_set.name, selection.params) for selection in selections]
+        except FeaturesMissing as error:
+            warnings.append(f"external {test_set.name} was not scored: {error}")
+            continue
+        warnings += smaller_extraction_warnings(views)
+        warnings += _score_external(run, test_set, recipe, list(zip(selections, views, strict=True)))
+    return warnings
+
+
+def _score_external(
+    run: RunContext, test_set: ExternalTestSet, recipe: PlannedRecipe, heads: Sequence[tuple[Selection, ShardedArray]]
 ) -> tuple[str, ...]:
-    """Score all images of an external test set with every frozen head, each on its view, and write the result down.
-
-    Return what must be read with it.
-    """
-    dataset = external.dataset
-    calls = [submit_scoring(one, view, dataset.rows, executor) for one, view in zip(selections, views, strict=True)]
-    everything = np.arange(len(dataset.rows))
-    scored = [
-        scored_images("external", dataset, everything, call.result().value, fold=one.fold, seed=one.seed)
-        for one, call in zip(selections, calls, strict=True)
-    ]
-    keep_external(
-        contest,
-        external,
-        (recipe.file_stem, str(recipe)),
-        scored,
-        thresholds=[one.threshold for one in selections],
-        selections=[one.identity for one in selections],
+    dataset = test_set.dataset
+    calls = [submit_scoring(selection, view, dataset.rows, run.executor) for selection, view in heads]
+    scored = [call.result() for call in calls]
+    rows = np.arange(len(dataset.rows))
+    predictions = tuple(
+        image_predictions(dataset, rows, one.value, _about(selection))
+        for (selection, _), one in zip(heads, scored, strict=True)
     )
-    return halved_scoring(f"external {external.name}", (call.result().batch for call in calls))
+    selections = tuple(selection.identity for selection, _ in heads)
+    external = ExternalHeads(stem=recipe.stem, recipe=str(recipe), predictions=predictions, selections=selections)
+    write_external(run, test_set, external)
+    return smaller_scoring_warnings(f"external {test_set.name}", (one.batch for one in scored))
 
 
-def summarise_external(protocol: Protocol, scored: Sequence[Predictions], thresholds: Sequence[float]) -> Summary:
-    """Compute what heads came to on the same external images, each at its own threshold."""
-    # All heads score the same images: to the bootstrap they are repeats of one fold.
-    units = [
-        replace(one.at(threshold), fold=0, seed=number)
-        for number, (one, threshold) in enumerate(zip(scored, thresholds, strict=True))
-    ]
-    return summarise_under(protocol, units)
+def _about(selection: Selection) -> dict[str, object]:
+    return {"subset": "external", "fold": selection.fold, "seed": selection.seed, "threshold": selection.threshold}
 
 
-def keep_external(
-    contest: Contest,
-    external: External,
-    recipe: tuple[str, str],
-    scored: Sequence[Predictions],
-    *,
-    thresholds: Sequence[float],
-    selections: Sequence[str],
-) -> None:
-    """Write down what frozen heads came to on an external test set.
-
-    Args:
-        contest: whose heads they are.
-        external: the test set.
-        recipe: file stem and name.
-        scored: its images by each head.
-        thresholds: of each head.
-        selections: the hash of each.
-    """
-    stem, name = recipe
-    write_predictions(contest.folder.external_predictions(external.name, stem), scored)
-    labels, summary = external.dataset.labels, summarise_external(contest.protocol, scored, thresholds)
-    contest.folder.add_external(
-        stem,
+def write_external(run: RunContext, test_set: ExternalTestSet, heads: ExternalHeads) -> None:
+    """Write the predictions and the result of heads on an external test set."""
+    write_predictions(run.store.external_predictions(test_set.name, heads.stem), heads.predictions)
+    dataset, labels = test_set.dataset, test_set.dataset.labels
+    summary = summarise_external(run.protocol, heads.predictions)
+    run.store.add_external(
+        heads.stem,
         ExternalResult(
-            name=external.name,
-            dataset=external.dataset.name,
-            fingerprint=external.dataset.fingerprint,
-            normal=int(np.sum(labels == 0)),
-            pneumonia=int(np.sum(labels == 1)),
-            recipe=name,
-            selections=tuple(selections),
+            name=test_set.name,
+            dataset=dataset.name,
+            fingerprint=dataset.fingerprint,
+            class_names=class_labels(dataset.class_names),
+            negative=int(np.sum(labels == 0)),
+            positive=int(np.sum(labels == 1)),
+            recipe=heads.recipe,
+            selections=heads.selections,
             metrics=summary.metrics,
             intervals=summary.intervals,
         ),
     )
+
+
+def summarise_external(protocol: Protocol, predictions: Sequence[Predictions]) -> Summary:
+    """Return metrics and intervals of heads that scored the same external images, each at its own threshold."""
+    # All heads score the same images, so the bootstrap treats them as repeats of one fold.
+    repeats = [replace(one, fold=0, seed=number) for number, one in enumerate(predictions)]
+    return summarise_under(protocol, repeats)

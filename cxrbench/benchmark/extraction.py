@@ -1,81 +1,143 @@
-"""From catalogued images to features: decode what is not decoded, extract what is not extracted, and keep it from removal."""
+"""Decode the images and have the missing features extracted, before any search and for searched backbones on demand."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.recipes import Features, needed_features
+from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures
 from cxrbench.data.catalogue import decode_catalogue
-from cxrbench.errors import DataError
+from cxrbench.errors import CxrbenchError, DataError
 from cxrbench.execution.progress import SilentProgress
 from cxrbench.leaderboard.store.skipped import write_skipped
-from cxrbench.models.features.schedule import PendingExtractions, extract_missing
+from cxrbench.models.features.feature_source import CachedFeatures, LazyFeatures, discover_space
+from cxrbench.models.features.schedule import extract_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
-    from cxrbench.benchmark.recipes import Needed
-    from cxrbench.config.protocol import Protocol
-    from cxrbench.config.recipe import Recipe
-    from cxrbench.data.catalogue import Catalogues
-    from cxrbench.data.download import Downloader
-    from cxrbench.execution.executor import Executor
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import Plan, PlannedRecipe
+    from cxrbench.benchmark.resources import Resources
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.feature_source import FeatureSource
+    from cxrbench.models.features.schedule import PendingExtractions
 
 
-def needed_by(recipes: Iterable[Recipe], sources: Catalogues, protocol: Protocol, downloader: Downloader) -> Needed:
-    """Return what each recipe needs extracted; weights that are not on the machine are fetched."""
-    external = {name: catalogue.pixels for name, catalogue in sources.external.items()}
-    return needed_features(recipes, sources.main.pixels, external, protocol, downloader)
+class FeaturesUnavailable(CxrbenchError):
+    """The features of a recipe cannot be extracted."""
+
+    def __init__(self, missing: MissingFeatures) -> None:
+        """Keep the reason and its kind."""
+        super().__init__(missing.reason)
+        self.missing = missing
 
 
-def extract(
-    sources: Catalogues,
-    needed: Needed,
-    claim: Callable[[Iterable[Path]], None],
-    executor: Executor,
-    progress: Progress,
-) -> PendingExtractions:
-    """Decode all images and have the missing features extracted; what is needed is claimed until the run ends."""
-    wanted = [features for features in needed.values() if isinstance(features, Features) and not features.is_searched]
-    views = [one for features in wanted for one in features.views]
-    of_external: dict[str, list[Extraction]] = {
-        name: [features.external[name] for features in wanted] for name in sources.external
-    }
-    catalogues = (sources.main, *sources.external.values())
-    everything = [*views, *(one for found in of_external.values() for one in found)]
-    claim([*(one.pixels.array.folder for one in catalogues), *(one.features.folder for one in everything)])
-    underway = extract_missing(views, decode_catalogue(sources.main, progress), executor, progress)
-    for name, catalogue in sources.external.items():
-        films = decode_catalogue(catalogue, progress, f"images of {name}")
-        underway |= extract_missing(of_external[name], films, executor, progress, f"features of {name}")
-    return underway
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedExtraction:
+    """The features that are being extracted.
 
+    Attributes:
+        unfinished: the recipes that have no result yet.
+        pending: the shards that were asked for, all images being decoded.
+        resources: where further ones are extracted.
+    """
 
-def extractor(
-    claim: Callable[[Iterable[Path]], None], executor: Executor
-) -> Callable[[Iterable[Extraction]], PendingExtractions]:
-    """Return what has features of decoded images extracted at any time, and claims them."""
+    unfinished: tuple[PlannedRecipe, ...]
+    pending: PendingExtractions
+    resources: Resources
 
-    def extract(extractions: Iterable[Extraction]) -> PendingExtractions:
+    def extract(self, extractions: Iterable[Extraction]) -> PendingExtractions:
+        """Have features of decoded images extracted now, for one setting of a searched backbone."""
         wanted = list(extractions)
-        claim([one.features.folder for one in wanted])
-        return extract_missing(wanted, range(wanted[0].pixels.array.shards), executor, SilentProgress())
+        self.resources.claim([one.features.folder for one in wanted])
+        shards = range(wanted[0].pixels.array.shards)
+        return extract_missing(wanted, shards, self.resources.executor, SilentProgress())
 
-    return extract
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyFeatures:
+    """The features of a recipe, once they are extracted or can be extracted on demand.
+
+    Attributes:
+        source: gives the features of a trial.
+        seconds: worker time of the extraction.
+    """
+
+    source: FeatureSource
+    seconds: float
 
 
-def list_skipped(sources: Catalogues, folder: ProtocolFolder, progress: Progress, *, strict: bool) -> None:
-    """Leave the list of files that could not be read; raise DataError under `strict` if an external test set has any."""
-    for name, catalogue in {"": sources.main, **sources.external}.items():
-        skipped, path = catalogue.skipped(), folder.skipped(name)
+def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
+    """Decode all images; workers extract the features of the recipes without a result as soon as shards are decoded.
+
+    Images and features are claimed until the run ends. Files that could not be read are listed beside the results.
+
+    Raises:
+        DataError: under ``--strict-data``, a file of an external test set could not be read.
+    """
+    unfinished = tuple(recipe for recipe in plan.recipes if not plan.is_finished(recipe))
+    wanted = [
+        recipe.features
+        for recipe in unfinished
+        if isinstance(recipe.features, RecipeFeatures) and not recipe.features.is_searched
+    ]
+    views = [view for features in wanted for view in features.views]
+    external = {name: [features.external[name] for features in wanted] for name in plan.catalogues.external}
+    catalogues = (plan.catalogues.main, *plan.catalogues.external.values())
+    everything = [*views, *(view for of_one in external.values() for view in of_one)]
+    resources.claim([*(one.pixels.array.folder for one in catalogues), *(one.features.folder for one in everything)])
+    executor, progress = resources.executor, resources.callbacks.progress
+    pending = extract_missing(views, decode_catalogue(plan.catalogues.main, progress), executor, progress)
+    for name, catalogue in plan.catalogues.external.items():
+        shards = decode_catalogue(catalogue, progress, f"images of {name}")
+        pending |= extract_missing(external[name], shards, executor, progress, f"features of {name}")
+    _list_skipped(plan, progress)
+    return StartedExtraction(unfinished=unfinished, pending=pending, resources=resources)
+
+
+def wait_for_features(run: RunContext, recipe: PlannedRecipe) -> ReadyFeatures:
+    """Return the features of a recipe as soon as they are extracted.
+
+    Raises:
+        FeaturesUnavailable: its weights cannot be had.
+        Exception: with which the extraction failed.
+    """
+    features = recipe.features
+    if isinstance(features, MissingFeatures):
+        raise FeaturesUnavailable(features)
+    if features.is_searched:
+        return ReadyFeatures(source=_searched_features(run, features), seconds=0.0)
+    pending = run.extraction.pending
+    outcomes = [pending.wait(view) for view in features.views]
+    external = {name: (view.features, pending.wait(view)) for name, view in features.external.items()}
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    return ReadyFeatures(
+        source=CachedFeatures(
+            extracted=features.folders,
+            of_external={name: outcome.problem or array for name, (array, outcome) in external.items()},
+        ),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+    )
+
+
+def _searched_features(run: RunContext, features: RecipeFeatures) -> FeatureSource:
+    lazy = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=run.extraction.extract)
+    return replace(lazy, space=run.executor.submit(discover_space, features.views[0]).result())
+
+
+def _list_skipped(plan: Plan, progress: Progress) -> None:
+    for name, catalogue in {"": plan.catalogues.main, **plan.catalogues.external}.items():
+        skipped: Sequence[tuple[str, str]] = catalogue.skipped()
+        path = plan.store.skipped(name)
         write_skipped(path, skipped)
         if not skipped:
             continue
-        told = f"{len(skipped):,} of {len(catalogue.images.records):,} files{f' of {name}' if name else ''} could not be read"
-        if name and strict:
-            raise DataError(f"--strict-data: {told}; each with its reason: {path}")
-        progress.warn(f"{told} and are left out; each with its reason: {path}")
+        source = f" of {name}" if name else ""
+        unread = f"{len(skipped):,} of {len(catalogue.images.records):,} files{source} could not be read"
+        if name and plan.request.settings.strict_data:
+            raise DataError(f"--strict-data: {unread}. The reasons are in {path}")
+        progress.warn(f"{unread} and were skipped. The reasons are in {path}")

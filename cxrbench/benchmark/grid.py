@@ -1,4 +1,4 @@
-"""Who takes part in a run: the grid of recipes, their options checked, and the backbones left out for want of weights."""
+"""The grid of a run: its recipes with their options checked, and the backbones that are skipped because of their weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from cxrbench.config.component import check_options, parse_component
-from cxrbench.config.recipe import Recipe, expand, grid, is_pattern
+from cxrbench.config.recipe import Recipe, all_recipes, expand, is_pattern
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.models.features.extraction import CHANNELS, count_views
@@ -24,52 +24,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineUp:
+class Grid:
     """The recipes of a run.
 
     Attributes:
-        left_out: backbones that nobody named and whose weights are not on this machine.
+        skipped_backbones: backbones that the user did not name and whose weights are not on this machine.
     """
 
     recipes: tuple[Recipe, ...]
-    left_out: tuple[str, ...]
+    skipped_backbones: tuple[str, ...]
 
 
-def line_up(host: Host, settings: Settings, downloader: Downloader) -> LineUp:
-    """Return the recipes that take part.
+def make_grid(host: Host, settings: Settings, downloader: Downloader) -> Grid:
+    """Return the recipes of a run.
 
-    A backbone that the user spelled out always does, and its weights are fetched; one that a wildcard or the default grid
-    brought does if its weights are on the machine, or with ``--download``. One that nobody declares takes part as a failed row
-    if a plugin that could not be loaded may have been its owner, as long as there is another to run.
+    A backbone that the user names is always part of the grid, and its weights are fetched. A backbone from a wildcard or the
+    default grid is part of it if its weights are on the machine, or with ``--download``. An unknown backbone becomes a failed
+    row if a plugin that could not be loaded may declare it and there is another backbone to run.
 
     Raises:
-        ConfigError: an unknown component, or an option that it does not have or cannot be.
+        ConfigError: an unknown component, or an invalid option.
     """
     _check_blocked(host, settings.without)
     host = _with_stand_ins(host, settings.backbone)
     chosen: list[str] = []
-    left_out: list[str] = []
+    skipped: list[str] = []
     input_shape = (settings.image_size, settings.image_size, CHANNELS)
     for text in settings.backbone or _known_defaults(host):
-        spelled_out = bool(settings.backbone) and not is_pattern(text)
+        is_named = bool(settings.backbone) and not is_pattern(text)
         for backbone in expand(host, Backbone, [text]):
-            _check(backbone)
+            _check_component(backbone)
             here = _weights_are_here(backbone, input_shape, downloader)
-            welcome = here or spelled_out or settings.download
-            (chosen if welcome else left_out).append(str(backbone.component))
-    recipes = grid(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
+            (chosen if here or is_named or settings.download else skipped).append(str(backbone.component))
+    recipes = all_recipes(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
     if not recipes:
         remedy = (
-            f"the weights of {', '.join(left_out)} are not here; fetch them with --download"
-            if left_out
+            f"the weights of {', '.join(skipped)} are not on this machine. Fetch them with --download"
+            if skipped
             else "name a --backbone"
         )
-        raise ConfigError(f"no recipe to run: {remedy}")
+        raise ConfigError(f"there is no recipe to run: {remedy}")
     for recipe in recipes:
-        _check(recipe.augmentation)
-        _check(recipe.imbalance)
+        _check_component(recipe.augmentation)
+        _check_component(recipe.imbalance)
         count_views(recipe.augmentation)
-    return LineUp(recipes=tuple(recipes), left_out=tuple(left_out))
+    return Grid(recipes=tuple(recipes), skipped_backbones=tuple(skipped))
 
 
 def _check_blocked(host: Host, names: Iterable[str]) -> None:
@@ -80,7 +79,7 @@ def _check_blocked(host: Host, names: Iterable[str]) -> None:
 
 
 def _with_stand_ins(host: Host, texts: Iterable[str]) -> Host:
-    """Return the host with a backbone that fails for each name that a broken plugin may have meant to declare."""
+    """Return the host with a backbone that fails for each unknown name that a broken plugin may declare."""
     known = {declaration.spec.name for declaration in host.declarations(Backbone)}
     named = [name for name in (parse_component(text).name for text in texts if not is_pattern(text)) if name not in known]
     broken = [plugin for plugin in host.plugins if plugin.problem and not plugin.declares]
@@ -100,7 +99,7 @@ def _with_stand_ins(host: Host, texts: Iterable[str]) -> Host:
 
 
 def undeclared(*, reason: str, **given: object) -> NoReturn:
-    """Say why there is no such backbone, in place of its factory and of its weights."""
+    """Raise the reason why there is no such backbone, in place of its factory and of its weights."""
     del given
     raise PluginError(reason)
 
@@ -110,8 +109,8 @@ def _known_defaults(host: Host) -> list[str]:
     return [name for name in DEFAULT_BACKBONES if name in known]
 
 
-def _check(part: Part[Spec]) -> None:
-    """Raise ConfigError for a wrong option; a factory that cannot be imported is the run's business, as a failed row."""
+def _check_component(part: Part[Spec]) -> None:
+    """Raise ConfigError for a wrong option; a factory that cannot be imported becomes a failed row later."""
     try:
         check_options(part)
     except ConfigError:
@@ -121,7 +120,7 @@ def _check(part: Part[Spec]) -> None:
 
 
 def _weights_are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
-    """Return whether nothing must be fetched; a plugin that cannot tell is asked again by the run, and fails there."""
+    """Return whether nothing must be fetched; True if the plugin raises an error, which becomes a failed row later."""
     try:
         return are_here(backbone, input_shape, downloader)
     except ConfigError:

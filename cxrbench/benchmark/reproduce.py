@@ -1,4 +1,4 @@
-"""Run an entry once more from what the entry alone says, and say what differs."""
+"""Run an entry again from its file alone, and report what differs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.benchmark import run as benchmark
+from cxrbench.benchmark.run import run
 from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """Something that came out otherwise than it is stored."""
+    """A value that differs from the stored one."""
 
     what: str
     stored: str
@@ -37,14 +37,14 @@ class Deviation:
 
 
 def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
-    """Return the settings that an entry was made with; `given` says where things lie on this machine.
+    """Return the settings that an entry was made with; `given` says where its images are on this machine.
 
     Raises:
-        ConfigError: an entry that no run of this version can make, or images that lie nobody knows where.
+        ConfigError: an entry that cannot be run again, or an invalid setting.
     """
     if entry.kind != "recipe":
-        how = "cxrbench ensemble makes it anew" if entry.kind == "ensemble" else "it is made anew with every run"
-        raise ConfigError(f"{entry.recipe} is no recipe: {how}")
+        how = "make it again with: cxrbench ensemble" if entry.kind == "ensemble" else "every run makes it again"
+        raise ConfigError(f"{entry.recipe} is not a recipe: {how}")
     if entry.status != "complete":
         raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
     protocol = entry.protocol.model_dump()
@@ -57,13 +57,13 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         "external": (),
         "strict_data": False,
         "allow_leak": bool(entry.audit.leaks),
-        "max_failures": entry.protocol.trials,  # it came to its end, whatever failed on the way
+        "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }
     return read_settings({"data": entry.data, **equal, **recipe, **given})
 
 
 def require_no_code(entry: Entry, host: Host) -> None:
-    """Refuse an entry that names code to be imported and called, unless it comes with the package that the plugin needs.
+    """Refuse an entry that names code to run, unless the code is part of a package that the plugin requires.
 
     Raises:
         ConfigError: naming that code.
@@ -76,27 +76,27 @@ def require_no_code(entry: Entry, host: Host) -> None:
             for option, value in component.options:
                 foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
                 if spec.name == component.name and foreign:
-                    raise ConfigError(f"{entry.recipe} names code that would be run, {value}: say --trust-code if you trust it")
+                    raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
 
 
 def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
-    """Run the entry's recipe in a folder of its own; return what came out otherwise.
+    """Run the recipe of an entry in a temporary folder, and return what differs.
 
     Args:
-        entry: a complete one.
-        predictions: its stored table; what is not there is not compared.
-        settings: as `settings_of` returns them; ``out`` is not used.
+        entry: a complete entry.
+        predictions: its stored table; predictions are not compared if there is none.
+        settings: from `settings_of`; ``out`` is not used.
         host: the plugins.
-        progress: hears what the run does.
+        progress: shows what happens.
 
     Raises:
-        ConfigError: these are other images than the entry's.
+        ConfigError: the images are not those of the entry.
         NothingFinished: the recipe fails now; the message says why.
     """
-    _find_images(entry, settings, host, progress)
+    _require_images(entry, settings, host, progress)
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
         elsewhere = settings.model_copy(update={"out": Path(folder), "storage": None, "fresh": False})  # nothing from before
-        outcome = benchmark.run(elsewhere, host, progress, like=entry.protocol)
+        outcome = run(elsewhere, host, progress, expected=entry.protocol)
         (again,) = outcome.entries
         if again.status != "complete":
             raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")
@@ -105,13 +105,13 @@ def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, p
     return [*found, *(_score_deviations(_scores(predictions), scores) if predictions.is_file() else ())]
 
 
-def _find_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
-    """Have the dataset list its images; raise ConfigError with the remedy where it needs to be told where they lie."""
+def _require_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
+    """Raise ConfigError, with what to do, if the dataset cannot find its images."""
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
     try:
         read_images(find_dataset(settings.data, host), downloader.fetch)
     except ConfigError as error:
-        raise ConfigError(f"{error}. Say where the images of {entry.protocol.dataset} lie: --data NAME|PATH") from None
+        raise ConfigError(f"{error}. Give the location of the images of {entry.protocol.dataset}: --data NAME|PATH") from None
 
 
 def _protocol_deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:

@@ -1,253 +1,223 @@
-"""The story on one page.
-
-Declare -> load -> decode -> audit and split -> features -> imbalance -> search -> evaluate once -> leaderboard.
-"""
+"""The story of a run: plan, extract, and for every recipe and fold search, freeze, score once; then publish."""
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.baseline import NAME as MAJORITY
-from cxrbench.benchmark.baseline import enter_majority
-from cxrbench.benchmark.context import Contest, External, Learning, dataset_facts
-from cxrbench.benchmark.extraction import extract, extractor, list_skipped, needed_by
-from cxrbench.benchmark.grid import LineUp, line_up
-from cxrbench.benchmark.recipes import Audience, Entering, enter_all
-from cxrbench.benchmark.resume import entered_meanwhile, open_records, start_over, what_is_finished
-from cxrbench.config.component import with_relative_paths
-from cxrbench.config.protocol import Protocol
-from cxrbench.data.audit.audit import audit, check_classes
-from cxrbench.data.catalogue import Catalogues, external_datasets, limited_cache, read_catalogues
-from cxrbench.data.dataset import load_dataset
-from cxrbench.data.download import Downloader
-from cxrbench.data.source import downloads_folder, find_dataset
-from cxrbench.data.split import default_split, split_dataset
-from cxrbench.errors import ConfigError, CxrbenchError, DiskFull
-from cxrbench.execution.executor import open_executor, refuse_inside_worker
-from cxrbench.execution.process_pool import Limits
-from cxrbench.execution.worker import memory_can_be_limited
-from cxrbench.leaderboard.store.attempts import newest_attempt
-from cxrbench.leaderboard.store.test_lock import SealedTest
-from cxrbench.search.engine import find_engine
-from cxrbench.storage.files import check_writable, home, reporting_full_disk
-from cxrbench.storage.safe_text import all_without_paths
+from cxrbench.benchmark.baseline import add_baseline
+from cxrbench.benchmark.callbacks import Callbacks
+from cxrbench.benchmark.context import open_run, published_on_failure
+from cxrbench.benchmark.entries import NoResult, Result, build_entry, head_result, recipe_subject
+from cxrbench.benchmark.external import score_externals
+from cxrbench.benchmark.extraction import start_extraction, wait_for_features
+from cxrbench.benchmark.plan import make_plan
+from cxrbench.benchmark.recipes import failure_of, run_concurrently
+from cxrbench.benchmark.request import read_request
+from cxrbench.benchmark.resources import open_resources
+from cxrbench.benchmark.selection import (
+    freeze,
+    score_test,
+    smaller_extraction_warnings,
+    smaller_scoring_warnings,
+    smaller_training_warnings,
+)
+from cxrbench.benchmark.studies import FoldStudy, open_studies
+from cxrbench.errors import DiskFull, StorageLost
+from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.execution.executor import refuse_inside_worker
+from cxrbench.leaderboard.publish import publish
+from cxrbench.leaderboard.store.entry import FoldResult
+from cxrbench.leaderboard.store.test_lock import locked
+from cxrbench.search.study import run_study, select_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from cxrbench.benchmark.recipes import Needed
-    from cxrbench.config.component import Part
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.benchmark.selection import Selection
+    from cxrbench.config.protocol import Protocol
     from cxrbench.config.settings import Settings
-    from cxrbench.data.dataset import Catalogue
-    from cxrbench.execution.executor import Executor
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.store.entry import Entry
-    from cxrbench.leaderboard.store.folder import ProtocolFolder
+    from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.host import Host
-    from cxrbench.plugin.specs import Dataset, Engine
-    from cxrbench.search.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        board: all entries of the protocol, those of earlier runs included.
+        board: all entries of the protocol, including those of earlier runs.
         entries: those of this run's recipes.
-        left_out: backbones that nobody named and whose weights are not on this machine.
+        skipped_backbones: backbones of the default grid whose weights are not on this machine.
     """
 
     board: Board
     entries: tuple[Entry, ...]
-    left_out: tuple[str, ...]
+    skipped_backbones: tuple[str, ...]
 
 
-def run(settings: Settings, host: Host, progress: Progress, *, like: Protocol | None = None) -> Outcome:
-    """Give every recipe the same search under the same protocol and rank them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldOutcome:
+    """The result of one fold.
+
+    Attributes:
+        result: as the entry holds it.
+        selections: the frozen heads.
+        tested: test predictions of each head.
+        warnings: that must be read with the result.
+        search_seconds: worker time of the trials.
+    """
+
+    result: FoldResult
+    selections: tuple[Selection, ...]
+    tested: tuple[Predictions, ...]
+    warnings: tuple[str, ...]
+    search_seconds: float
+
+    @property
+    def predictions(self) -> tuple[Predictions, ...]:
+        """The validation and then the test predictions of each head."""
+        return (*(selection.validated for selection in self.selections), *self.tested)
+
+
+def run(settings: Settings, host: Host, progress: Progress, expected: Protocol | None = None) -> Outcome:
+    """Give every recipe the same search under the same protocol, and rank the results.
 
     Args:
         settings: what is asked for.
         host: the plugins.
-        progress: hears what happens.
-        like: a protocol whose images it must be again.
+        progress: shows what happens.
+        expected: a protocol whose images these must be.
 
     Raises:
-        ConfigError: a setting that cannot be meant, or other images than those asked for.
-        DataError: images that no fair comparison can be made with.
-        DiskFull: what was finished is on disk, as it is after a KeyboardInterrupt; the same call goes on from there.
-        StorageLost: the database of studies does not come back; likewise.
+        ConfigError: an invalid setting, or other images than the expected ones.
+        DataError: the images do not allow a fair comparison.
+        DiskFull: finished work is kept, as it is after a KeyboardInterrupt; the same call resumes the run.
+        StorageLost: the database of studies stays unavailable; likewise.
     """
     refuse_inside_worker()
-    asked = _understood(settings, host, progress)
-    limits = _limits(settings, progress)
-    with (
-        ExitStack() as at_end,
-        _told_when_full(),
-        open_records(settings.storage, progress.warn) as database,
-        limited_cache(settings.cache_gb, progress) as claim,
-        open_executor(settings.workers, limits) as executor,
-    ):
-        sources = read_catalogues(asked.source, asked.external, settings, asked.downloader)  # meanwhile, workers import Keras
-        _check_like(like, settings.data, sources.main)
-        folder, wanted = _folder_and_needs(asked, sources, database, progress)
-        at_end.callback(folder.drop_if_empty)
-        is_finished = what_is_finished(folder, asked.engine, sources)
-        entered = entered_meanwhile(folder, asked.lineup.recipes, is_finished)
-        needed = {recipe: features for recipe, features in wanted.items() if not is_finished(recipe, features)}
-        underway = extract(sources, needed, claim, executor, progress)
-        list_skipped(sources, folder, progress, strict=settings.strict_data)
-        contest = _opened(asked, sources, folder, host, progress)
-        entering = Entering(
-            contest=contest,
-            underway=underway,
-            executor=executor,
-            audience=Audience(host, progress),
-            extract=extractor(claim, executor),
-            entered=entered,
-        )
-        with _tables_in_any_case(folder, executor):
-            mine = enter_all(entering, needed, abreast=1 + settings.workers // 2)
-        board = folder.close()
-    host.notify("on_run_end", progress.warn, board=board)
-    found = {entry.recipe: entry for entry in (*board.entries, *mine)}
-    recipes = asked.lineup.recipes
-    return Outcome(board=board, entries=tuple(found[str(recipe)] for recipe in recipes), left_out=asked.lineup.left_out)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What the settings mean, as far as plugins alone can tell."""
-
-    settings: Settings
-    source: Part[Dataset]
-    external: Mapping[str, Part[Dataset]]
-    engine: Part[Engine]
-    lineup: LineUp
-    downloader: Downloader
-
-
-def _understood(settings: Settings, host: Host, progress: Progress) -> _Asked:
-    downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-    check_writable(settings.out, "--out")
-    check_writable(home(), "CXRBENCH_HOME")
-    return _Asked(
-        settings=settings,
-        source=find_dataset(settings.data, host),
-        external=external_datasets(settings.external, host),
-        engine=find_engine(settings.engine, host, settings.threshold),
-        lineup=line_up(host, settings, downloader),
-        downloader=downloader,
+    callbacks = Callbacks(host=host, progress=progress)
+    request = read_request(settings, host, progress)
+    with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
+        plan = make_plan(request, resources, expected)  # protocol, recipes, identities
+        with published_on_failure(plan, resources.executor):
+            extraction = start_extraction(plan, resources)  # workers extract features while images are decoded
+            context = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
+            add_baseline(context)
+            computed = run_recipes(context)
+            board = publish(plan.store)
+    callbacks.on_run_end(board)
+    entries = {entry.recipe: entry for entry in (*board.entries, *computed)}
+    return Outcome(
+        board=board,
+        entries=tuple(entries[str(recipe)] for recipe in plan.recipes),
+        skipped_backbones=request.grid.skipped_backbones,
     )
 
 
-def _folder_and_needs(
-    asked: _Asked, sources: Catalogues, database: Database | None, progress: Progress
-) -> tuple[ProtocolFolder, Needed]:
-    """Return the folder to go on in, or with `--fresh` that of a new attempt, and what each recipe needs extracted."""
-    folder = newest_attempt(asked.settings.out, _protocol(asked, sources.main), database)
-    if not asked.settings.fresh:  # what cannot be gone on with is told before anything is fetched
-        folder.check({MAJORITY, *(recipe.file_stem for recipe in asked.lineup.recipes)})
-    wanted = needed_by(asked.lineup.recipes, sources, folder.protocol, asked.downloader)
-    if asked.settings.fresh:
-        folder = start_over(folder, asked.engine, wanted, progress)
-    return folder, wanted
+def run_recipes(run: RunContext) -> list[Entry]:
+    """Run every recipe that has no result yet, several at once, and return their entries."""
+    return run_concurrently(run, run_recipe)
 
 
-def _opened(asked: _Asked, sources: Catalogues, folder: ProtocolFolder, host: Host, progress: Progress) -> Contest:
-    """Return the contest that is begun now: its folder, its entry of the majority class, and whoever listens to it."""
-    contest = _contest(asked, sources, folder)
-    for warning in contest.warnings:
-        progress.warn(warning)
-    folder.begin()
-    enter_majority(contest)
-    host.notify("on_run_start", progress.warn, protocol=folder.protocol, recipes=asked.lineup.recipes)
-    return contest
+def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
+    """Search, freeze and score every fold of a recipe; any failure becomes the reason of its entry.
 
-
-@contextmanager
-def _told_when_full() -> Iterator[None]:
-    """Say what is kept, and how to go on, when there is no more room on a disk."""
+    Raises:
+        DiskFull, StorageLost: no result of any recipe can be recorded any more.
+    """
+    studies: list[FoldStudy] = []
+    outcome: Result | NoResult
     try:
-        with reporting_full_disk(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
-            yield
-    except DiskFull as error:
-        raise DiskFull(
-            f"no room is left: {error}. Finished trials, features and entries are kept: make room, and the same command goes "
-            "on from there"
-        ) from None
-
-
-@contextmanager
-def _tables_in_any_case(folder: ProtocolFolder, executor: Executor) -> Iterator[None]:
-    """Whatever stops what is done inside, end the workers and rank what is finished."""
-    try:
-        yield
-    except BaseException:
-        executor.stop()
-        with suppress(CxrbenchError, OSError):  # what stops the run is what its user must hear of
-            folder.close()
+        features = wait_for_features(run, recipe)
+        start = time.perf_counter()
+        _refuse_other_selection(run, recipe)
+        studies = open_studies(run, recipe, features.source)
+        folds = [run_fold(run, recipe, study) for study in studies]
+        write_predictions(run.store.predictions(recipe.stem), (one for fold in folds for one in fold.predictions))
+        selections = [selection for fold in folds for selection in fold.selections]
+        warnings = score_externals(run, recipe, features.source, selections)
+        seconds = {"features": features.seconds, "elapsed": time.perf_counter() - start}
+        result = _result(run, recipe, folds, seconds)
+        outcome = replace(result, warnings=(*result.warnings, *warnings))
+    except (DiskFull, StorageLost):
         raise
+    except Exception as error:
+        outcome = failure_of(error, studies, run.protocol.trials)
+    return build_entry(run.facts, recipe_subject(recipe.recipe), outcome)
 
 
-def _check_like(like: Protocol | None, data: str, catalogue: Catalogue) -> None:
-    if like and like.fingerprint != catalogue.fingerprint:
-        raise ConfigError(
-            f"--data {data}: these are other images, or other labels or patients, than those asked for ({like.dataset}): "
-            f"fingerprint {catalogue.fingerprint[:12]}, not {like.fingerprint[:12]}"
-        )
-
-
-def _limits(settings: Settings, progress: Progress) -> Limits:
-    if settings.max_memory and not memory_can_be_limited():
-        progress.warn("--max-memory is not kept on this system: only Linux holds a process to a limit")
-    return Limits(timeout=settings.timeout, memory=settings.max_memory)
-
-
-def _contest(asked: _Asked, sources: Catalogues, folder: ProtocolFolder) -> Contest:
-    """Load, divide and audit the images; the test parts go behind the seal."""
-    protocol, dataset, settings = folder.protocol, load_dataset(sources.main), asked.settings
-    externals = tuple(External(name=name, dataset=load_dataset(catalogue)) for name, catalogue in sources.external.items())
-    for external in externals:
-        check_classes(f"--external {external.name}", external.dataset.labels)
-    splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
-    verdict = audit(
-        dataset,
-        splits,
-        split_name=protocol.split,
-        others=[external.dataset for external in externals],
-        allow_leak=settings.allow_leak,
-        strict=settings.strict_data,
-    )
-    return Contest(
-        protocol=protocol,
-        data=str(with_relative_paths(asked.source.component.without("source"))),
-        engine=asked.engine,
-        dataset=dataset,
-        facts=dataset_facts(dataset, splits),
-        audit=verdict,
-        folds=tuple(Learning(train=split.train, validation=split.validation) for split in splits),
-        test=SealedTest(seals=folder.seals, rows=tuple(split.test for split in splits)),
-        externals=externals,
-        warnings=all_without_paths((*dataset.warnings, *protocol.warnings, *verdict.warnings)),
-        folder=folder,
-        max_failures=settings.max_failures,
+def run_fold(run: RunContext, recipe: PlannedRecipe, study: FoldStudy) -> FoldOutcome:
+    """Search on the training and validation images of a fold, freeze what is selected, and score its test images once."""
+    protocol = run.protocol
+    on_trial_end = partial(run.callbacks.on_trial_end, recipe.recipe)
+    trials = run_study(study.study, study.record, run.executor, on_trial_end)
+    selected = select_trial(trials)
+    job = study.study.job_of(selected.params)
+    selections = freeze(run, study.fold, job, selected)
+    scored = [score_test(run, recipe, selection) for selection in selections]
+    tested = tuple(one.predictions for one in scored)
+    first = selections[0].validated
+    validation = metrics(first.labels, first.scores, first.operating_point, prevalence=protocol.prevalence)
+    return FoldOutcome(
+        result=FoldResult(
+            fold=study.fold,
+            study=study.identity,
+            selected_trial=selected.number,
+            params=dict(selections[0].params),
+            validation=validation,
+            trials=dict(Counter(trial.state for trial in trials)),
+            heads=tuple(
+                head_result(protocol, one, selection.identity) for one, selection in zip(tested, selections, strict=True)
+            ),
+        ),
+        selections=selections,
+        tested=tested,
+        warnings=(
+            *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
+            *smaller_extraction_warnings(job.views),
+            *smaller_training_warnings(protocol.batch_size, selected, selections),
+            *smaller_scoring_warnings("test", (one.at_once for one in scored)),
+        ),
+        search_seconds=sum(trial.seconds for trial in trials),
     )
 
 
-def _protocol(asked: _Asked, catalogue: Catalogue) -> Protocol:
-    settings = asked.settings
-    equal = Protocol.model_fields.keys() & type(settings).model_fields.keys() - {"engine", "split"}
-    return Protocol(
-        **{name: getattr(settings, name) for name in equal},
-        dataset=catalogue.images.name,
-        fingerprint=catalogue.fingerprint,
-        notice=asked.source.spec.notice,
-        split=settings.split or default_split(catalogue.images.records),
-        engine=str(asked.engine.component),
+def _result(run: RunContext, recipe: PlannedRecipe, folds: Sequence[FoldOutcome], seconds: Mapping[str, float]) -> Result:
+    search = sum(fold.search_seconds for fold in folds)
+    return Result(
+        identity=recipe.identity,
+        tested=[predictions for fold in folds for predictions in fold.tested],
+        folds=tuple(fold.result for fold in folds),
+        selected_by=run.protocol.metric,
+        seconds={"features": seconds["features"], "search": search, "elapsed": seconds["elapsed"]},
+        warnings=tuple(dict.fromkeys(warning for fold in folds for warning in fold.warnings)),
+    )
+
+
+def _refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:
+    """Raise TestSetLocked before the search rather than after it, if an earlier result had another identity."""
+    if run.store.test_lock.is_recorded(recipe.stem):
+        earlier = run.store.complete_entry(recipe.stem)
+        if earlier and earlier.study not in {"", recipe.identity}:
+            raise locked("of this protocol")
+
+
+def _repetition_warnings(metric: str, selected: Trial, value: float) -> tuple[str, ...]:
+    """Return a warning if the selected trial, trained again, has another validation metric."""
+    if abs(value - (selected.value or 0.0)) < 1e-9:
+        return ()
+    return (
+        f"trial {selected.number} had {metric} {selected.value:.6f} on validation when it was selected and {value:.6f} when it "
+        "was trained again: the machine or a package has changed in between",
     )

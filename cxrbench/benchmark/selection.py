@@ -1,10 +1,11 @@
-"""What validation chose, frozen: the heads that score test images, in smaller batches where memory is short."""
+"""Freeze what validation selected, and score test images with what is frozen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.entries import image_predictions
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import BATCH, smallest_batch
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cxrbench.config.protocol import Protocol
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.retry import BatchResult
     from cxrbench.plugin.contracts import Trial
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A head that validation chose, with all that must not change once the test images are scored.
+    """A head that validation selected, with everything that must not change once test images are scored.
 
     Attributes:
         params: without the threshold.
         identity: hash of study, trial, parameters and threshold.
-        batch_size: rows per optimizer step that it was trained with.
+        batch_size: rows per optimizer step of its training.
+        view: the features that it was trained on.
+        validated: its validation predictions.
     """
 
     fold: int
@@ -46,41 +51,65 @@ class Selection:
     identity: str
     batch_size: int
     head: FrozenHead
+    view: ShardedArray
+    validated: Predictions
 
 
-def freeze(protocol: Protocol, fold: int, job: HeadJob, selected: Trial, executor: Executor) -> tuple[Selection, ...]:
-    """Train the selected trial once for each seed, and choose each head's threshold on its validation scores.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTest:
+    """Test predictions of one head, and how many images were scored at once."""
 
-    In batches of the trial's size, so that it repeats exactly, unless memory has become shorter since.
+    predictions: Predictions
+    at_once: int
+
+
+def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[Selection, ...]:
+    """Train the selected trial once for each seed, and choose the threshold of each head on its validation scores.
+
+    The batch size is that of the trial, so that training repeats exactly, unless less memory is left now.
     """
 
     def train(seed: int) -> Future[BatchResult[FrozenHead]]:
         return submit_with_retry(
-            lambda batch: executor.submit(freeze_head, job.in_batches(batch), selected.number, selected.params, seed),
+            lambda batch: run.executor.submit(freeze_head, job.in_batches(batch), selected.number, selected.params, seed),
             selected.batch_size or job.configuration.batch_size,
         )
 
-    calls = [train(seed) for seed in range(protocol.seeds)]
-    params = {name: value for name, value in selected.params.items() if name != THRESHOLD}
-    found = []
-    for seed, fitted in enumerate(call.result() for call in calls):
-        head = fitted.value
-        threshold = float(selected.params[THRESHOLD])
-        if seed and protocol.threshold != SEARCHED_THRESHOLD:
-            threshold = choose_threshold(protocol.threshold, job.validation[1], head.scores)
-        identity = digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}])
-        found.append(
-            Selection(
-                fold=fold,
-                seed=seed,
-                params=params,
-                threshold=threshold,
-                identity=identity,
-                batch_size=fitted.batch,
-                head=head,
-            )
-        )
-    return tuple(found)
+    calls = [train(seed) for seed in range(run.protocol.seeds)]
+    return tuple(_selection(run, fold, job, selected, seed=seed, trained=call.result()) for seed, call in enumerate(calls))
+
+
+def _selection(
+    run: RunContext, fold: int, job: HeadJob, selected: Trial, *, seed: int, trained: BatchResult[FrozenHead]
+) -> Selection:
+    head, policy = trained.value, run.protocol.threshold
+    threshold = float(selected.params[THRESHOLD])
+    if seed and policy != SEARCHED_THRESHOLD:
+        threshold = choose_threshold(policy, job.validation[1], head.scores)
+    about = {"subset": "validation", "fold": fold, "seed": seed, "threshold": threshold}
+    return Selection(
+        fold=fold,
+        seed=seed,
+        params={name: value for name, value in selected.params.items() if name != THRESHOLD},
+        threshold=threshold,
+        identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
+        batch_size=trained.batch,
+        head=head,
+        view=job.views[0],
+        validated=image_predictions(run.dataset, run.splits[fold].validation, head.scores, about),
+    )
+
+
+def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:
+    """Record the frozen selection in the test-set lock, then score the test images of its fold.
+
+    Raises:
+        TestSetLocked: another selection of this recipe has scored them.
+    """
+    test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
+    scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
+    about = {"subset": "test", "fold": selection.fold, "seed": selection.seed, "threshold": selection.threshold}
+    return ScoredTest(predictions=image_predictions(run.dataset, test, scored.value, about), at_once=scored.batch)
 
 
 def submit_scoring(
@@ -93,22 +122,22 @@ def submit_scoring(
     )
 
 
-def halved_features(views: Iterable[ShardedArray]) -> tuple[str, ...]:
-    """Return a warning if a backbone got fewer films at once than it gets elsewhere, in this run or in an earlier one."""
+def smaller_extraction_warnings(views: Iterable[ShardedArray]) -> tuple[str, ...]:
+    """Return a warning if features were extracted in smaller batches than usual, in this run or in an earlier one."""
     if (batch := smallest_batch(views)) == BATCH:
         return ()
-    return (f"features were extracted from as few as {batch} films at once: {BATCH} did not fit in memory",)
+    return (f"features were extracted in batches of {batch} images: {BATCH} did not fit in memory",)
 
 
-def halved_scoring(what: str, at_once: Iterable[int]) -> tuple[str, ...]:
-    """Return a warning if images were scored in smaller blocks than elsewhere."""
+def smaller_scoring_warnings(what: str, at_once: Iterable[int]) -> tuple[str, ...]:
+    """Return a warning if images were scored in smaller batches than usual."""
     smallest = min(at_once, default=SCORED_AT_ONCE)
     if smallest == SCORED_AT_ONCE:
         return ()
-    return (f"{what} images were scored {smallest:,} at once: {SCORED_AT_ONCE:,} did not fit in memory",)
+    return (f"{what} images were scored in batches of {smallest:,}: {SCORED_AT_ONCE:,} did not fit in memory",)
 
 
-def halved_training(batch_size: int, selected: Trial, selections: Sequence[Selection]) -> tuple[str, ...]:
+def smaller_training_warnings(batch_size: int, selected: Trial, selections: Sequence[Selection]) -> tuple[str, ...]:
     """Return a warning if heads were trained in smaller batches than the `batch_size` of the protocol."""
     sizes = sorted({selected.batch_size or batch_size, *(one.batch_size for one in selections)}, reverse=True)
     if sizes == [batch_size]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from cxrbench.leaderboard.board import Board
+    from cxrbench.leaderboard.columns import Column
+    from cxrbench.leaderboard.rows import Row
 
 PIPE_WIDTH = 140
 NARROWEST_RECIPE = 22
@@ -92,54 +94,49 @@ class ConsoleProgress:
             self.say(f"{stage}: {done.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 
-def print_board(board: Board, rows: Sequence[dict[str, Any]], sort: str = "") -> None:
-    """Print the rows of a board as tables, with what must be read with them."""
+def print_board(board: Board, sort: str = "") -> None:
+    """Print a board as tables, with what must be read with them."""
     from cxrbench.leaderboard.render import footer, notes, tables, title
 
-    console = _stdout()
-    all_complete = all(row["status"] == "complete" for row in rows)
+    console, rows = _stdout(), board.rows(sort)
+    all_complete = all(row.is_complete for row in rows)
     console.print(f"[bold]{escape(title(board))}[/]")
-    for caption, columns in tables(board, sort):
-        if caption:
-            console.print(f"[bold]{escape(caption)}[/]")
-        shown = [column for column in columns if column != "status" or not all_complete]
-        table, left_out = fitting_table(console, shown, rows, ranked_by=sort or board.protocol.metric)
+    for one in tables(board, sort):
+        if one.caption:
+            console.print(f"[bold]{escape(one.caption)}[/]")
+        shown = [column for column in one.columns if column.key != "status" or not all_complete]
+        table, hidden = fitting_table(console, shown, rows, ranked_by=sort or board.protocol.metric)
         console.print(table)
-        if left_out:
-            console.print(f"[dim]no room for {escape(', '.join(left_out))}: widen the window, or use --format csv[/]")
+        if hidden:
+            console.print(f"[dim]not enough space for {escape(', '.join(hidden))}. Widen the window, or use --format csv[/]")
     for note in [*notes(board, rows), *footer(board)]:
         console.print(f"* {escape(note)}", soft_wrap=False)
 
 
-def fitting_table(
-    console: Console, columns: Sequence[str], rows: Sequence[dict[str, Any]], ranked_by: str
-) -> tuple[Table, list[str]]:
-    """Return the table of as many columns as there is room for, and which ones are left out: the least telling first."""
-    from cxrbench.leaderboard.render import heading
-
-    shown, left_out = list(columns), []
+def fitting_table(console: Console, columns: Sequence[Column], rows: Sequence[Row], ranked_by: str) -> tuple[Table, list[str]]:
+    """Return a table of as many columns as fit, and the headings of those that do not: the least important first."""
+    shown, hidden = list(columns), list[str]()
     table = _board_table(shown, rows)
     unbounded = console.options.update(max_width=10_000)
-    for column in LEAST_TELLING:
+    for key in LEAST_TELLING:
         too_wide = Measurement.get(console, unbounded, table).minimum > console.width
-        if too_wide and column in shown and column != ranked_by:
+        column = next((one for one in shown if one.key == key and key != ranked_by), None)
+        if too_wide and column:
             shown.remove(column)
-            left_out.append(heading(column))
+            hidden.append(column.heading)
             table = _board_table(shown, rows)
-    return table, left_out
+    return table, hidden
 
 
-def _board_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
-    from cxrbench.leaderboard.render import cell, heading
-
+def _board_table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
-        text = column in {"recipe", "status"}
-        width = NARROWEST_RECIPE if column == "recipe" else None
-        table.add_column(heading(column), justify="left" if text else "right", no_wrap=column != "recipe", min_width=width)
+        is_text, is_recipe = column.key in {"recipe", "status"}, column.key == "recipe"
+        width = NARROWEST_RECIPE if is_recipe else None
+        table.add_column(column.heading, justify="left" if is_text else "right", no_wrap=not is_recipe, min_width=width)
     for row in rows:
-        style = "dim" if row["control"] or row["status"] != "complete" else ""
-        table.add_row(*(_two_lines(*cell(row, column)) for column in columns), style=style)
+        style = "dim" if row.entry.control or not row.is_complete else ""
+        table.add_row(*(_two_lines(*column.cell(row)) for column in columns), style=style)
     return table
 
 

@@ -38,10 +38,11 @@ def ensemble(
 ) -> None:
     """Enter the mean of several entries' scores, chosen on their stored validation scores; nothing is trained."""
     from cxrbench.benchmark.ensemble.members import Ensemble, candidates
-    from cxrbench.benchmark.ensemble.run import enter_ensemble
+    from cxrbench.benchmark.ensemble.run import add_ensemble
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.board import read_boards
+    from cxrbench.leaderboard.publish import publish
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.plugin.host import load_host
 
@@ -51,14 +52,14 @@ def ensemble(
     host = load_host(settings.plugin, settings.blocked)
     found = candidates(board.entries, entries or ())
     plan = Ensemble(protocol=board.protocol, method=method, size=size, candidates=found)
-    entry = enter_ensemble(folder, plan, board.external)
+    entry = add_ensemble(folder, plan, board.external)
     host.notify("on_entry", console.print_talk, entry=entry)
-    board = folder.close()
+    board = publish(folder)
     host.notify("on_run_end", console.print_talk, board=board)
     if as_json:
-        console.print_json(board.rows())
+        console.print_json(board.records())
     else:
-        console.print_board(board, board.rows())
+        console.print_board(board)
 
 
 def _one_of(boards: Sequence[Board], name: str) -> Board:

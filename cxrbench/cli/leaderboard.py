@@ -22,18 +22,17 @@ def leaderboard(
     from cxrbench.config.settings import read_settings
     from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards
-    from cxrbench.leaderboard.render import as_csv, as_markdown
+    from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
 
     if sort and sort not in SORTABLE:
         raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
-    ranked = [(board, board.rows(sort)) for board in read_boards(read_settings({"out": out}).out)]
-    everything = [row for _, rows in ranked for row in rows]
+    boards = read_boards(read_settings({"out": out}).out)
     if format == "json":
-        console.print_json(everything)
+        console.print_json([record for board in boards for record in board.records(sort)])
     elif format == "csv":
-        console.print_text(as_csv(everything))
+        console.print_text(records_as_csv(record for board in boards for record in board.records(sort)))
     elif format == "md":
-        console.print_text("\n".join(as_markdown(board, rows, sort) for board, rows in ranked))
+        console.print_text("\n".join(board_as_markdown(board, board.rows(sort), sort) for board in boards))
     else:
-        for board, rows in ranked:
-            console.print_board(board, rows, sort)
+        for board in boards:
+            console.print_board(board, sort)

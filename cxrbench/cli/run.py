@@ -11,6 +11,8 @@ from cxrbench.cli.interrupts import interruptible
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cxrbench.benchmark.run import Outcome
 
 SOME_FAILED = 1
@@ -127,7 +129,7 @@ def run(
     C is a component: name, or name:key=value,key=value.
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
-    from cxrbench.benchmark import run as benchmark
+    from cxrbench.benchmark.run import run as run_benchmark
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
@@ -136,30 +138,30 @@ def run(
     host = load_host(settings.plugin, settings.blocked)
     try:
         with interruptible(), console.ConsoleProgress() as progress:
-            outcome = benchmark.run(settings, host, progress)
+            outcome = run_benchmark(settings, host, progress)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; what was finished is kept: the same command goes on from there") from None
-    rows = outcome.board.rows()
+        raise Interrupted("interrupted. Finished work is kept; run the same command again to resume") from None
     if as_json:
-        console.print_json(rows)
+        console.print_json(outcome.board.records())
     else:
-        console.print_board(outcome.board, rows)
+        console.print_board(outcome.board)
+    for line in _remarks(outcome):
+        console.print_talk(line)
+    _exit(outcome)
+
+
+def _remarks(outcome: Outcome) -> Iterator[str]:
     for entry in outcome.entries:
         if entry.status != "complete" and entry not in outcome.board.entries:
-            console.print_talk(
-                f"{entry.recipe} is {entry.status} now: {entry.reason}; what it came to before stays on the board"
-            )
-    if outcome.left_out:
-        names = ", ".join(outcome.left_out)
-        console.print_talk(
-            f"left out, for their weights are not on this machine: {names}; fetch them with: cxrbench run --download"
-        )
-    _exit(outcome)
+            yield f"{entry.recipe} is {entry.status} now: {entry.reason}. The board still shows its earlier result"
+    if outcome.skipped_backbones:
+        names = ", ".join(outcome.skipped_backbones)
+        yield f"Skipped (weights not found): {names}. Run with --download to fetch them: cxrbench run --download"
 
 
 def _exit(outcome: Outcome) -> None:
     complete = sum(entry.status == "complete" for entry in outcome.entries)
     if not complete:
-        raise NothingFinished("no recipe was completed; the reasons are with the table")
+        raise NothingFinished("no recipe was completed; the reasons are below the table")
     if complete < len(outcome.entries):
         raise typer.Exit(SOME_FAILED)

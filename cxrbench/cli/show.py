@@ -27,7 +27,7 @@ def show(
     """Explain an entry: what it came to and how, or why it failed and what to do."""
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.leaderboard.describe import explain
+    from cxrbench.leaderboard.describe import describe
     from cxrbench.leaderboard.lookup import find_entry
     from cxrbench.leaderboard.store.entry_files import read_entry
 
@@ -36,14 +36,14 @@ def show(
     if as_json:
         console.print_json(found.model_dump(mode="json"))
         return
-    for section in explain(found, path, _trials(found, path)):
+    for section in describe(found, path, _trials(found, path)):
         console.print_section(section.title, section.facts)
 
 
 def _trials(entry: Entry, path: Path) -> list[Trial]:
     """Return the trials of an entry's studies as far as their records lie beside its protocol's folder."""
+    from cxrbench.leaderboard.store.attempts import attempt_of
     from cxrbench.leaderboard.store.folder import ProtocolFolder
-    from cxrbench.leaderboard.store.names import attempt_of
     from cxrbench.search.record import read_trials
 
     place = path.parent.parent

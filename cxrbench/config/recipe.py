@@ -57,7 +57,7 @@ class Recipe:
         return stem_of(str(self))
 
 
-def grid(
+def all_recipes(
     host: Host, backbones: Sequence[str], augmentations: Sequence[str], imbalances: Sequence[str], *, controls: bool
 ) -> list[Recipe]:
     """Return every combination of the named components, and each control once with `none`, `none`.

@@ -45,6 +45,7 @@ class Study:
     Attributes:
         job: what all trials share.
         job_of: the job of a trial's parameters, on features of their own where the backbone's are searched.
+        trials: how many trials finish in total.
         generation: trials proposed together, each seeing exactly the finished earlier generations.
         policy: how the threshold is chosen.
         metric: what the search maximises on the validation fold.
@@ -56,6 +57,7 @@ class Study:
     job_of: Callable[[Mapping[str, Value]], HeadJob]
     space: Space
     engine: Proposer
+    trials: int
     generation: int
     policy: str
     metric: str
@@ -82,18 +84,17 @@ def search_space(policy: str, *further: Space) -> Space:
     return space
 
 
-def run_study(
-    study: Study, record: StudyRecord, trials: int, executor: Executor, on_trial: Callable[[Trial], None]
-) -> list[Trial]:
-    """Finish a study's first `trials` trials and return them, sorted by number; those on record are not repeated.
+def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: Callable[[Trial], None]) -> list[Trial]:
+    """Finish a study's trials and return them, sorted by number; those on record are not repeated.
 
     Raises:
         StudyGivenUp: when `max_failures` trials in a row have failed. Their whole generation is on record then, so that neither
             the record nor the end depends on who was ready first, and a study that goes on ends where it would have anyway.
     """
     finished = {trial.number: trial for trial in record.finished()}
-    for first in range(0, trials, study.generation):
-        earlier, numbers = [finished[number] for number in range(first)], range(first, min(first + study.generation, trials))
+    for first in range(0, study.trials, study.generation):
+        earlier = [finished[number] for number in range(first)]
+        numbers = range(first, min(first + study.generation, study.trials))
         limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
         proposals, calls = {}, {}
         try:
@@ -107,7 +108,7 @@ def run_study(
                 finished[trial.number] = trial
                 on_trial(trial)
         _check_failures([finished[number] for number in range(numbers.stop)], study.max_failures)
-    return [finished[number] for number in range(trials)]
+    return [finished[number] for number in range(study.trials)]
 
 
 def select_trial(trials: Sequence[Trial]) -> Trial:

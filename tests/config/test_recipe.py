@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.config.component import Component, bind, parse_component
-from cxrbench.config.recipe import Recipe, expand, grid, is_pattern
+from cxrbench.config.recipe import Recipe, all_recipes, expand, is_pattern
 from cxrbench.errors import UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
@@ -55,7 +55,7 @@ def written(kind, *texts):
 
 
 def test_the_grid_is_every_combination_in_the_order_given():
-    recipes = grid(installed(), ["texture", "mobilenet"], ["none", "gentle"], ["smote", "none"], controls=False)
+    recipes = all_recipes(installed(), ["texture", "mobilenet"], ["none", "gentle"], ["smote", "none"], controls=False)
     assert [str(found) for found in recipes] == [
         f"{backbone}+{augmentation}+{imbalance}"
         for backbone in ("texture", "mobilenet")
@@ -65,7 +65,7 @@ def test_the_grid_is_every_combination_in_the_order_given():
 
 
 def test_each_control_takes_part_once_without_augmentation_and_imbalance():
-    recipes = grid(installed(), ["texture"], ["gentle", "strong"], ["smote", "focal"], controls=True)
+    recipes = all_recipes(installed(), ["texture"], ["gentle", "strong"], ["smote", "focal"], controls=True)
     assert [str(found) for found in recipes[4:]] == [f"{control}+none+none" for control in CONTROLS]
 
 
@@ -73,7 +73,7 @@ def test_each_control_takes_part_once_without_augmentation_and_imbalance():
     "backbones", [["texture", "texture"], ["texture", "text*"], ["texture", "control-border"], ["all", "all"]]
 )
 def test_no_recipe_comes_twice(backbones):
-    recipes = [str(found) for found in grid(installed(), backbones, ["none", "none"], ["none", "n*"], controls=True)]
+    recipes = [str(found) for found in all_recipes(installed(), backbones, ["none", "none"], ["none", "n*"], controls=True)]
     assert len(recipes) == len(set(recipes))
     assert set(CONTROLS) <= {found.partition("+")[0] for found in recipes}
 
@@ -179,10 +179,12 @@ def test_long_names_of_plugins_still_make_a_file_name(length, tmp_path):
         lines += ["@hookimpl", f"def register_{kind}s():", f"    return [{kind.title()}(name={'x' * length!r}, factory='m:f')]"]
     plugin.write_text("\n".join(lines))
     host = load_host([plugin])
-    stem = grid(host, ["x" * length], ["x" * length], ["x" * length], controls=False)[0].file_stem
+    stem = all_recipes(host, ["x" * length], ["x" * length], ["x" * length], controls=False)[0].file_stem
     assert len(stem) + SUFFIX <= 255
 
 
 def test_a_one_file_plugin_takes_part_like_any_other():
     host = load_host([PLUGINS / "good.py"])
-    assert [str(found) for found in grid(host, ["coarse-*"], ["none"], ["none"], controls=False)] == ["coarse-pixels+none+none"]
+    assert [str(found) for found in all_recipes(host, ["coarse-*"], ["none"], ["none"], controls=False)] == [
+        "coarse-pixels+none+none"
+    ]

@@ -1,4 +1,4 @@
-"""Ensembles: the mean of scores that entries of a board have stored, chosen on validation, at no training cost."""
+"""Choose the members of an ensemble on validation: a mean of stored scores, without any training."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry
 
     Floats: TypeAlias = NDArray[np.float64]
-    Value: TypeAlias = Callable[[Floats], float]
+    Objective: TypeAlias = Callable[[Floats], float]
 
 Method = Literal["soft-vote", "greedy"]
 ROUNDS = 20
-"""Of greedy selection, where no size is given."""
-DECIMALS = 12
+"""Rounds of greedy selection if no size is given."""
+EQUAL_DECIMALS = 12
 """Values that differ by less are equal: the order of additions may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """What is to be put together, and how.
+    """The candidates of an ensemble and the method that chooses among them.
 
     Attributes:
-        size: of soft-vote the number of members, the best on validation; of greedy the number of rounds; None for all, or 20.
+        size: number of members (soft-vote; the best on validation) or of rounds (greedy); None for all members or 20 rounds.
         candidates: complete recipes of one protocol, sorted by name.
     """
 
@@ -51,23 +51,23 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """A readable name that no other method, size or set of candidates has."""
+        """A readable name that is unique to method, size and candidates."""
         recipes = [entry.recipe for entry in self.candidates]
         return f"ensemble-{self.method}-{digest([self.method, self.size, recipes])[:6]}"
 
     @property
-    def study(self) -> str:
-        """What the result depends on: what was frozen of each candidate, too."""
+    def identity(self) -> str:
+        """Hash of everything that the result depends on, including the frozen selections of the candidates."""
         frozen = {entry.recipe: entry.selections for entry in self.candidates}
         return digest([self.protocol.study_identity, self.method, self.size, frozen])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """The scores of the candidates for the images of one set, by the heads of one fold and seed.
+class ScoreStack:
+    """The scores of all candidates for the same images, by the heads of one fold and seed.
 
     Attributes:
-        images: what is known of the images; its scores are the first candidate's.
+        images: keys, patients and labels of the images; its scores are those of the first candidate.
         scores: float ``[candidates, images]``.
     """
 
@@ -76,12 +76,12 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What validation chose for one fold and seed, frozen before the test images are scored.
+class MemberSelection:
+    """The members for one fold and seed, frozen before the test images are scored.
 
     Attributes:
-        counts: int ``[candidates]``, how often each was taken; the mean is weighted by it.
-        identity: hash of all that was chosen.
+        counts: int ``[candidates]``, how often each was taken; they are the weights of the mean.
+        identity: hash of everything that was chosen.
     """
 
     fold: int
@@ -92,81 +92,79 @@ class Choice:
 
 
 def candidates(entries: Sequence[Entry], names: Sequence[str]) -> tuple[Entry, ...]:
-    """Return the entries that an ensemble may consist of: all complete recipes, or those of the given names.
+    """Return the entries that an ensemble may consist of: all complete recipes, or the named ones.
 
     Raises:
-        ConfigError: a name that is none of a complete recipe, or fewer than two entries.
+        ConfigError: a name that is not that of a complete recipe, or fewer than two entries.
     """
-    fit = {
+    eligible = {
         entry.recipe: entry for entry in entries if entry.status == "complete" and entry.kind == "recipe" and not entry.control
     }
-    wanted = list(dict.fromkeys(name_in_table(name) for name in names)) or list(fit)
-    others = {entry.recipe: entry for entry in entries if entry.recipe not in fit}
+    wanted = list(dict.fromkeys(name_in_table(name) for name in names)) or list(eligible)
+    others = {entry.recipe: entry for entry in entries if entry.recipe not in eligible}
     for name in wanted:
         if name in others:
-            what = "a control" if others[name].control else others[name].status if others[name].reason else "no recipe"
-            raise ConfigError(f"{name} cannot be part of an ensemble: it is {what}")
-        if name not in fit:
-            raise unknown_name("entry", name, fit)
+            what = "a control" if others[name].control else others[name].status if others[name].reason else "not a recipe"
+            raise ConfigError(f"{name} cannot be a member of an ensemble: it is {what}")
+        if name not in eligible:
+            raise unknown_name("entry", name, eligible)
     if len(wanted) < 2:
-        raise ConfigError(
-            f"an ensemble needs two complete recipes at least; there is {len(wanted)}: {', '.join(wanted) or '-'}"
-        )
-    return tuple(fit[name] for name in sorted(wanted))
+        raise ConfigError(f"an ensemble needs at least two complete recipes; found {len(wanted)}: {', '.join(wanted) or '-'}")
+    return tuple(eligible[name] for name in sorted(wanted))
 
 
-def stack(tables: Mapping[str, Sequence[Predictions]], part: Subset) -> dict[tuple[int, int], Stack]:
-    """Put the scores of one set side by side, by fold and seed; raise CxrbenchError if they are not of the same images."""
-    parts = {recipe: of_subset(table, part) for recipe, table in tables.items()}
-    (first, reference), *others = parts.items()
+def stack_scores(tables: Mapping[str, Sequence[Predictions]], subset: Subset) -> dict[tuple[int, int], ScoreStack]:
+    """Return the scores of all candidates by fold and seed; raise CxrbenchError if they are of different images."""
+    subsets = {recipe: of_subset(table, subset) for recipe, table in tables.items()}
+    (first, reference), *others = subsets.items()
     for recipe, found in others:
         same = found.keys() == reference.keys() and all(np.array_equal(found[key].keys, reference[key].keys) for key in found)
         if not same:
-            raise CxrbenchError(f"{recipe} and {first} have stored {part} scores of other images, folds or seeds")
+            raise CxrbenchError(f"the stored {subset} scores of {recipe} and {first} are of different images, folds or seeds")
     return {
-        key: Stack(images=images, scores=np.stack([found[key].scores for found in parts.values()]))
+        key: ScoreStack(images=images, scores=np.stack([found[key].scores for found in subsets.values()]))
         for key, images in reference.items()
     }
 
 
-def choose(ensemble: Ensemble, validation: Stack) -> Choice:
+def choose_members(ensemble: Ensemble, validation: ScoreStack) -> MemberSelection:
     """Choose members and threshold on the validation images of one fold and seed."""
     labels, protocol = validation.images.labels, ensemble.protocol
 
-    def value(scores: Floats) -> float:
+    def objective(scores: Floats) -> float:
         threshold = 0.5 if protocol.metric == "auc" else choose_threshold(policy_of(protocol), labels, scores)
         return search_metric(protocol.metric, labels, scores, threshold)
 
     size = ensemble.size or (ROUNDS if ensemble.method == "greedy" else len(validation.scores))
-    counts = (greedy if ensemble.method == "greedy" else best_of)(validation.scores, value, size)
+    counts = (greedy if ensemble.method == "greedy" else best_of)(validation.scores, objective, size)
     threshold = choose_threshold(policy_of(protocol), labels, mean_of(validation.scores, counts))
     fold, seed = validation.images.fold, validation.images.seed
-    return Choice(
+    return MemberSelection(
         fold=fold,
         seed=seed,
         counts=counts,
         threshold=threshold,
-        identity=digest([ensemble.study, fold, seed, counts.tolist(), threshold]),
+        identity=digest([ensemble.identity, fold, seed, counts.tolist(), threshold]),
     )
 
 
 def policy_of(protocol: Protocol) -> str:
-    """Return the policy for the threshold; where the search proposed it, no search does here, and F1 decides."""
+    """Return the threshold policy. There is no search here, so F1 decides where the search proposed the threshold."""
     return "max-f1" if protocol.threshold == SEARCHED_THRESHOLD else protocol.threshold
 
 
-def best_of(scores: Floats, value: Value, size: int) -> NDArray[np.int64]:
+def best_of(scores: Floats, objective: Objective, size: int) -> NDArray[np.int64]:
     """Return 1 for each of the `size` best rows of scores ``[candidates, n]``, among equals the first ones, and 0 for others.
 
     With all of them: soft voting, the mean of the posteriors (Karim et al., DeepCOVIDExplainer, BIBM 2020, arXiv 2004.04582).
     """
-    values = np.round([value(row) for row in scores], DECIMALS)
+    values = np.round([objective(row) for row in scores], EQUAL_DECIMALS)
     counts = np.zeros(len(scores), dtype=np.int64)
     counts[np.argsort(-values, kind="stable")[:size]] = 1
     return counts
 
 
-def greedy(scores: Floats, value: Value, rounds: int) -> NDArray[np.int64]:
+def greedy(scores: Floats, objective: Objective, rounds: int) -> NDArray[np.int64]:
     """Return how often each row of scores ``[candidates, n]`` is taken by forward selection with replacement.
 
     Every round adds the row with which the mean of all taken has the largest value, among equals the first; of the nested
@@ -176,7 +174,7 @@ def greedy(scores: Floats, value: Value, rounds: int) -> NDArray[np.int64]:
     best, best_value = counts, -np.inf
     for taken in range(rounds):
         total = (counts[:, None] * scores).sum(axis=0)
-        values = np.round([value((total + row) / (taken + 1)) for row in scores], DECIMALS)
+        values = np.round([objective((total + row) / (taken + 1)) for row in scores], EQUAL_DECIMALS)
         counts = counts + np.eye(len(scores), dtype=np.int64)[values.argmax()]
         if values.max() > best_value:
             best, best_value = counts, values.max()

@@ -1,0 +1,226 @@
+"""Build entries: the one place where the results of recipes, of the baseline and of ensembles become records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.config.recipe import stem_of
+from cxrbench.evaluation.metrics import confusion, metrics
+from cxrbench.evaluation.predictions import Predictions
+from cxrbench.evaluation.summary import summarise
+from cxrbench.leaderboard.store.entry import ClassLabels, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
+from cxrbench.storage.safe_text import without_paths
+from cxrbench.storage.versions import all_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.config.recipe import Recipe
+    from cxrbench.data.audit.findings import Audit
+    from cxrbench.data.dataset import LoadedDataset
+    from cxrbench.data.split import Split
+    from cxrbench.evaluation.summary import Summary
+    from cxrbench.leaderboard.store.entry import EntryKind, FoldResult, Status
+    from cxrbench.plugin.contracts import ClassNames, Failure
+    from cxrbench.plugin.specs import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFacts:
+    """What all entries of a run share.
+
+    Attributes:
+        data: the dataset as a component, without its location.
+        warnings: that concern every entry.
+    """
+
+    protocol: Protocol
+    data: str
+    dataset: DatasetFacts | None
+    audit: Audit
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an entry is the result of: its kind, its name and its parts."""
+
+    kind: EntryKind
+    name: str
+    backbone: str
+    augmentation: str
+    imbalance: str
+    control: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A complete result.
+
+    Attributes:
+        identity: hash of everything that it depends on.
+        tested: test predictions of each head, with its threshold.
+        folds: details of each fold.
+        selected_by: the metric that the search maximised; empty without a search.
+        seconds: by stage.
+        warnings: that concern this entry alone.
+    """
+
+    identity: str
+    tested: Sequence[Predictions]
+    folds: tuple[FoldResult, ...]
+    selected_by: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoResult:
+    """Why there is no result; the fields are those of `Entry`."""
+
+    status: Status
+    reason: str
+    failure: Failure | None
+    log: tuple[str, ...] = ()
+    failed_params: Mapping[str, Value] = field(default_factory=dict)
+    begun: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def build_entry(facts: EntryFacts, subject: Subject, outcome: Result | NoResult) -> Entry:
+    """Return the entry of a recipe, of the baseline or of an ensemble, with its result or the reason why it has none."""
+    own = _result_fields(facts.protocol, subject, outcome) if isinstance(outcome, Result) else _failure_fields(outcome)
+    return Entry(
+        kind=subject.kind,
+        protocol=facts.protocol,
+        data=facts.data,
+        recipe=subject.name,
+        backbone=subject.backbone,
+        augmentation=subject.augmentation,
+        imbalance=subject.imbalance,
+        control=subject.control,
+        versions=all_versions(),
+        dataset=facts.dataset,
+        audit=facts.audit,
+        warnings=(*facts.warnings, *(outcome.warnings if isinstance(outcome, Result) else ())),
+        **own,
+    )
+
+
+def recipe_subject(recipe: Recipe) -> Subject:
+    """Return a recipe as the subject of its entry."""
+    return Subject(
+        kind="recipe",
+        name=str(recipe),
+        backbone=str(recipe.backbone.component),
+        augmentation=str(recipe.augmentation.component),
+        imbalance=str(recipe.imbalance.component),
+        control=recipe.backbone.spec.control,
+    )
+
+
+def head_result(
+    protocol: Protocol, tested: Predictions, selection: str, members: Mapping[str, float] | None = None
+) -> HeadResult:
+    """Return the result of one head on the test images of its fold.
+
+    Args:
+        protocol: says which metrics.
+        tested: its predictions, with its threshold.
+        selection: hash of the frozen selection.
+        members: of an ensemble, the weight of each member.
+    """
+    labels, scores, threshold = tested.labels, tested.scores, tested.operating_point
+    return HeadResult(
+        seed=tested.seed,
+        threshold=threshold,
+        selection=selection,
+        members=dict(members or {}),
+        confusion=Confusion(**confusion(labels, scores, threshold)),
+        metrics=metrics(labels, scores, threshold, prevalence=protocol.prevalence, also_at=protocol.also_at),
+    )
+
+
+def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summary:
+    """Return metrics, intervals and seed spread of the heads of one entry."""
+    return summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
+
+
+def image_predictions(
+    dataset: LoadedDataset, rows: NDArray[np.int64], scores: NDArray[np.float64], like: Mapping[str, Any]
+) -> Predictions:
+    """Return scores together with the keys, patients and labels of the images.
+
+    Args:
+        dataset: of the images.
+        rows: its row numbers.
+        scores: one for each row.
+        like: subset, fold, seed and threshold of the predictions.
+    """
+    records = [dataset.records[row] for row in rows]
+    return Predictions(
+        keys=np.array([record.key for record in records]),
+        patients=np.array([record.patient for record in records]),
+        labels=np.array([record.label for record in records], dtype=np.int64),
+        scores=scores,
+        **like,
+    )
+
+
+def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:
+    """Count the images of each class, in all and in each part of each fold."""
+    labels = dataset.labels
+    return DatasetFacts(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        class_names=class_labels(dataset.class_names),
+        negative=int(np.sum(labels == 0)),
+        positive=int(np.sum(labels == 1)),
+        patients=len(set(dataset.patients)),
+        skipped=len(dataset.skipped),
+        folds=tuple(_part_counts(labels, split) for split in splits),
+    )
+
+
+def class_labels(names: ClassNames) -> ClassLabels:
+    """Return the names of the two classes as records hold them."""
+    return ClassLabels(negative=names.negative, positive=names.positive)
+
+
+def _result_fields(protocol: Protocol, subject: Subject, result: Result) -> dict[str, Any]:
+    summary = summarise_under(protocol, result.tested)
+    return {
+        "status": "complete",
+        "study": result.identity,
+        "metrics": summary.metrics,
+        "intervals": summary.intervals,
+        "seed_spread": summary.seed_spread,
+        "selected_by": result.selected_by,
+        "folds": result.folds,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "predictions": f"predictions/{stem_of(subject.name)}.csv",
+    }
+
+
+def _failure_fields(failure: NoResult) -> dict[str, Any]:
+    return {
+        "status": failure.status,
+        "reason": without_paths(failure.reason),
+        "failure": failure.failure,
+        "log": failure.log,
+        "failed_params": dict(failure.failed_params),
+        "begun": {study: dict(trials) for study, trials in failure.begun.items()},
+    }
+
+
+def _part_counts(labels: NDArray[np.int64], split: Split) -> PartCounts:
+    counts: dict[str, int] = {}
+    for part, rows in {"train": split.train, "validation": split.validation, "test": split.test}.items():
+        positive = int(labels[rows].sum())
+        counts |= {f"{part}_negative": len(rows) - positive, f"{part}_positive": positive}
+    return PartCounts(**counts)

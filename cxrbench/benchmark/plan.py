@@ -1,0 +1,189 @@
+"""The plan of a run: its protocol, its recipes, and for each recipe its identity, everything that a result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures, needed_features
+from cxrbench.config.component import with_relative_paths
+from cxrbench.config.protocol import Protocol
+from cxrbench.data.catalogue import read_catalogues
+from cxrbench.data.split import default_split
+from cxrbench.errors import ConfigError
+from cxrbench.leaderboard.store.attempts import make_attempt, newest_attempt
+from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.storage.files import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cxrbench.benchmark.request import Request
+    from cxrbench.benchmark.resources import Resources
+    from cxrbench.config.component import Part
+    from cxrbench.config.recipe import Recipe
+    from cxrbench.data.catalogue import Catalogues
+    from cxrbench.data.dataset import Catalogue
+    from cxrbench.leaderboard.store.folder import Stamp
+    from cxrbench.plugin.specs import Engine
+    from cxrbench.storage.sharded_array import ShardedArray
+
+BASELINE = "majority-class"
+"""The name of the baseline's entry, and of its files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRecipe:
+    """A recipe and everything that its result depends on.
+
+    Attributes:
+        features: what must be extracted for it, or why that is not possible.
+        studies: the identity of the study of each fold; empty without features.
+        identity: of the result, whatever the number of trials.
+    """
+
+    recipe: Recipe
+    features: RecipeFeatures | MissingFeatures
+    studies: tuple[str, ...]
+    identity: str
+
+    def __str__(self) -> str:
+        return str(self.recipe)
+
+    @property
+    def stem(self) -> str:
+        """The stem of the recipe's files."""
+        return self.recipe.file_stem
+
+    @property
+    def arrays(self) -> tuple[ShardedArray, ...]:
+        """The arrays of its features; empty without features."""
+        return () if isinstance(self.features, MissingFeatures) else self.features.folders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        request: what was asked for.
+        protocol: what is equal for all recipes.
+        catalogues: the images of the dataset and of the external test sets, listed but not decoded.
+        recipes: all recipes that were asked for.
+        store: the folder for the results.
+        stamps: of the entries that were there when the plan was made.
+    """
+
+    request: Request
+    protocol: Protocol
+    catalogues: Catalogues
+    recipes: tuple[PlannedRecipe, ...]
+    store: ProtocolFolder
+    stamps: Mapping[str, Stamp | None]
+
+    @property
+    def data(self) -> str:
+        """The dataset as a component, without its location."""
+        return str(with_relative_paths(self.request.dataset.component.without("source")))
+
+    @property
+    def externals(self) -> dict[str, str]:
+        """The fingerprint of each external test set, by name."""
+        return {name: catalogue.fingerprint for name, catalogue in self.catalogues.external.items()}
+
+    @property
+    def baseline_identity(self) -> str:
+        """The identity of the baseline's result."""
+        return digest([self.protocol.study_identity, BASELINE])
+
+    def is_finished(self, recipe: PlannedRecipe) -> bool:
+        """Return whether there is a complete result with the recipe's identity, on all external test sets."""
+        if isinstance(recipe.features, MissingFeatures):
+            return False
+        return self.store.is_finished(recipe.stem, recipe.identity, self.externals)
+
+
+def make_plan(request: Request, resources: Resources, expected: Protocol | None = None) -> Plan:
+    """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
+
+    Args:
+        request: what was asked for.
+        resources: where studies are recorded, and who is notified.
+        expected: a protocol whose images these must be; any images if None.
+
+    Raises:
+        ConfigError: the images are not the expected ones.
+        DataError: an external test set has images of one class only.
+        CxrbenchError: an earlier result cannot be read.
+    """
+    settings = request.settings
+    catalogues = read_catalogues(request.dataset, request.externals, settings, request.downloader)
+    if expected:
+        _check_images(expected, settings.data, catalogues.main)
+    protocol = make_protocol(request, catalogues.main)
+    attempt = newest_attempt(settings.out, protocol)
+    store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=resources.database)
+    if not settings.fresh:  # before weights are fetched
+        store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
+    recipes = plan_recipes(request, catalogues, protocol)
+    if settings.fresh:
+        store = replace(store, attempt=_new_attempt(store, recipes))
+        resources.callbacks.progress.say(f"attempt {store.attempt} in {store.path}. To resume it, run again without --fresh")
+    stamps = store.stamps(recipe.stem for recipe in recipes)
+    return Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
+
+
+def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:
+    """Return what must be equal for two recipes to be comparable."""
+    settings = request.settings
+    equal = Protocol.model_fields.keys() & type(settings).model_fields.keys() - {"engine", "split"}
+    return Protocol(
+        **{name: getattr(settings, name) for name in equal},
+        dataset=catalogue.images.name,
+        fingerprint=catalogue.fingerprint,
+        notice=request.dataset.spec.notice,
+        split=settings.split or default_split(catalogue.images.records),
+        engine=str(request.engine.component),
+    )
+
+
+def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -> tuple[PlannedRecipe, ...]:
+    """Return every recipe of the grid with its features and its identity; weights that are missing are fetched."""
+    needed = needed_features(request.grid.recipes, catalogues, protocol, request.downloader)
+    return tuple(_planned(recipe, features, protocol, request.engine) for recipe, features in needed.items())
+
+
+def _planned(
+    recipe: Recipe, features: RecipeFeatures | MissingFeatures, protocol: Protocol, engine: Part[Engine]
+) -> PlannedRecipe:
+    if isinstance(features, MissingFeatures):
+        return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
+    views = [view.folder.name for view in features.folders]
+    studies = tuple(
+        digest([protocol.study_identity, fold, engine.identity, str(recipe), recipe.imbalance.identity, *views])
+        for fold in range(protocol.folds)
+    )
+    return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))
+
+
+def _new_attempt(store: ProtocolFolder, recipes: Sequence[PlannedRecipe]) -> int:
+    """Begin the next attempt of which no study is recorded, not even where the folder of an old one was removed."""
+    names = store.database.names() if store.database else set()
+
+    def is_recorded(attempt: int) -> bool:
+        folder = replace(store, attempt=attempt)
+        return any(
+            folder.study(study).exists() or folder.study_name(str(recipe), study) in names
+            for recipe in recipes
+            for study in recipe.studies
+        )
+
+    return make_attempt(store.out, store.protocol, is_recorded)
+
+
+def _check_images(expected: Protocol, data: str, catalogue: Catalogue) -> None:
+    if expected.fingerprint != catalogue.fingerprint:
+        raise ConfigError(
+            f"--data {data}: the images, labels or patients are not those of {expected.dataset}: fingerprint "
+            f"{catalogue.fingerprint[:12]}, expected {expected.fingerprint[:12]}"
+        )

@@ -1,0 +1,62 @@
+"""What a run is asked to do, as far as the settings and the plugins tell; mistakes end here, before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.benchmark.grid import Grid, make_grid
+from cxrbench.data.catalogue import external_datasets
+from cxrbench.data.download import Downloader
+from cxrbench.data.source import downloads_folder, find_dataset
+from cxrbench.search.engine import find_engine
+from cxrbench.storage.files import check_writable, home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cxrbench.config.component import Part
+    from cxrbench.config.settings import Settings
+    from cxrbench.execution.progress import Progress
+    from cxrbench.plugin.host import Host
+    from cxrbench.plugin.specs import Dataset, Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The settings of a run and the components that they name.
+
+    Attributes:
+        settings: as the user gave them.
+        dataset: the images to train, validate and test on.
+        externals: further test sets by name.
+        engine: proposes trials.
+        grid: the recipes.
+        downloader: fetches weights and datasets.
+    """
+
+    settings: Settings
+    dataset: Part[Dataset]
+    externals: Mapping[str, Part[Dataset]]
+    engine: Part[Engine]
+    grid: Grid
+    downloader: Downloader
+
+
+def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
+    """Find the components that the settings name.
+
+    Raises:
+        ConfigError: an unknown name, an invalid option, or a folder that cannot be written.
+    """
+    downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
+    check_writable(settings.out, "--out")
+    check_writable(home(), "CXRBENCH_HOME")
+    return Request(
+        settings=settings,
+        dataset=find_dataset(settings.data, host),
+        externals=external_datasets(settings.external, host),
+        engine=find_engine(settings.engine, host, settings.threshold),
+        grid=make_grid(host, settings, downloader),
+        downloader=downloader,
+    )

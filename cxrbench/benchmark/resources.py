@@ -1,0 +1,88 @@
+"""What a run holds until it ends: worker processes, its part of the cache, the database of studies."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cxrbench.data.catalogue import limited_cache
+from cxrbench.errors import DiskFull
+from cxrbench.execution.executor import open_executor
+from cxrbench.execution.process_pool import Limits
+from cxrbench.execution.worker import memory_can_be_limited
+from cxrbench.search.database import open_database
+from cxrbench.storage.files import reporting_full_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pydantic import SecretStr
+
+    from cxrbench.benchmark.callbacks import Callbacks
+    from cxrbench.config.settings import Settings
+    from cxrbench.execution.executor import Executor
+    from cxrbench.search.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a run holds until it ends.
+
+    Attributes:
+        executor: computes shards and trials.
+        claim: protects folders of the cache from removal until the run ends.
+        database: records studies; None for one journal a study.
+        callbacks: notified of what happens.
+    """
+
+    executor: Executor
+    claim: Callable[[Iterable[Path]], None]
+    database: Database | None
+    callbacks: Callbacks
+
+
+@contextmanager
+def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resources]:
+    """Open the database, the cache and the worker processes, which import Keras from now on; close them in the end.
+
+    Raises:
+        DiskFull: with how to resume the run.
+    """
+    limits = _limits(settings, callbacks)
+    with (
+        _saying_how_to_resume(),
+        _open_studies(settings.storage, callbacks.on_warning) as database,
+        limited_cache(settings.cache_gb, callbacks.progress) as claim,
+        open_executor(settings.workers, limits) as executor,
+    ):
+        yield Resources(executor=executor, claim=claim, database=database, callbacks=callbacks)
+
+
+@contextmanager
+def _open_studies(url: SecretStr | None, warn: Callable[[str], None]) -> Iterator[Database | None]:
+    if not url:
+        yield None
+        return
+    with open_database(url.get_secret_value(), warn) as database:
+        yield database
+
+
+@contextmanager
+def _saying_how_to_resume() -> Iterator[None]:
+    try:
+        with reporting_full_disk(Path(tempfile.gettempdir())):  # whatever is written elsewhere names its own folder
+            yield
+    except DiskFull as error:
+        raise DiskFull(
+            f"no space left: {error}. Finished trials, features and entries are kept. Free some space and run the same command "
+            "again to resume"
+        ) from None
+
+
+def _limits(settings: Settings, callbacks: Callbacks) -> Limits:
+    if settings.max_memory and not memory_can_be_limited():
+        callbacks.on_warning("--max-memory has no effect on this system: only Linux can limit the memory of a process")
+    return Limits(timeout=settings.timeout, memory=settings.max_memory)

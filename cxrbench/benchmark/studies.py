@@ -1,0 +1,111 @@
+"""Open the studies of a recipe, one for each fold, where their trials are recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cxrbench.errors import StudyDamaged
+from cxrbench.models.training.configuration import TrainingConfiguration
+from cxrbench.models.training.jobs import HeadJob
+from cxrbench.search.engine import build_engine
+from cxrbench.search.record import StudyRecord
+from cxrbench.search.study import Study, search_space
+from cxrbench.storage.files import digest, seed_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.models.features.feature_source import FeatureSource
+    from cxrbench.plugin.specs import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldStudy:
+    """The study of one fold and the record of its trials."""
+
+    fold: int
+    study: Study
+    record: StudyRecord
+
+    @property
+    def identity(self) -> str:
+        """Everything that the study depends on."""
+        return self.study.job.study
+
+
+def open_studies(run: RunContext, recipe: PlannedRecipe, source: FeatureSource) -> list[FoldStudy]:
+    """Open the study of every fold, or resume it.
+
+    Raises:
+        StudyDamaged: a journal cannot be read.
+        PluginError: the engine or the space of a plugin is invalid.
+    """
+    opened = []
+    for fold in range(run.protocol.folds):
+        study = _fold_study(run, recipe, source, fold)
+        opened.append(FoldStudy(fold=fold, study=study, record=_open_record(run, recipe, study, fold)))
+    for one in opened:
+        if done := sum(trial.number < run.protocol.trials for trial in one.record.finished()):
+            name = f"{recipe}, fold {one.fold}" if run.protocol.folds > 1 else str(recipe)
+            run.callbacks.on_resume(name, done, run.protocol.trials)
+    return opened
+
+
+def count_finished(studies: Iterable[FoldStudy], trials: int) -> dict[str, dict[str, int]]:
+    """Return the finished trials of each study by state, by its identity; a record that cannot be read is left out."""
+    counts: dict[str, dict[str, int]] = {}
+    for one in studies:
+        with suppress(StudyDamaged, OSError):  # that is why the recipe failed
+            counts[one.identity] = dict(Counter(trial.state for trial in one.record.finished() if trial.number < trials))
+    return counts
+
+
+def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:
+    protocol, job = run.protocol, _head_job(run, recipe, fold)
+    space = search_space(protocol.threshold, job.strategy_space, source.space)
+
+    def job_of(params: Mapping[str, Value]) -> HeadJob:
+        if not source.space:
+            return job
+        views = source.views(params)
+        return replace(job, study=digest([job.study, *(view.folder.name for view in views)]), views=views)
+
+    return Study(
+        job=job,
+        job_of=job_of,
+        space=space,
+        engine=build_engine(run.plan.request.engine, space, job.seed),
+        trials=protocol.trials,
+        generation=protocol.generation,
+        policy=protocol.threshold,
+        metric=protocol.metric,
+        pruning=protocol.pruning,
+        max_failures=run.plan.request.settings.max_failures,
+    )
+
+
+def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
+    labels, rows, protocol, images = run.dataset.labels, run.dataset.rows, run.protocol, run.splits[fold]
+    views = recipe.arrays
+    return HeadJob(
+        study=recipe.studies[fold],
+        views=views,
+        imbalance=recipe.recipe.imbalance,
+        train=(rows[images.train], labels[images.train]),
+        validation=(rows[images.validation], labels[images.validation]),
+        configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
+        seed=seed_from(protocol.seed, str(recipe), *([fold] if fold else [])),
+    )
+
+
+def _open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:
+    store, identity = run.store, study.job.study
+    about = {"recipe": str(recipe), "fold": fold, "protocol": store.name, "dataset": run.protocol.dataset}
+    if store.database is None:
+        return StudyRecord(store.study(identity), str(recipe), study.space, about)
+    return StudyRecord(store.database, store.study_name(str(recipe), identity), study.space, {**about, "identity": identity})
