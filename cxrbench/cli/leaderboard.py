@@ -32,7 +32,7 @@ def leaderboard(
     elif format == "csv":
         console.print_text(records_as_csv(record for board in boards for record in board.records(sort)))
     elif format == "md":
-        console.print_text("\n".join(board_as_markdown(board, board.rows(sort), sort) for board in boards))
+        console.print_text("\n".join(board_as_markdown(board, sort) for board in boards))
     else:
         for board in boards:
             console.print_board(board, sort)

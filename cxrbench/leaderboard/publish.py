@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def publish(store: ProtocolFolder) -> Board:
     """Read all entries of a protocol's folder, write LEADERBOARD.md and leaderboard.csv, and return the board."""
     board = read_board(store.path)
-    write_text(store.path / "LEADERBOARD.md", board_as_markdown(board, board.rows()))
+    write_text(store.path / "LEADERBOARD.md", board_as_markdown(board))
     write_text(store.path / "leaderboard.csv", records_as_csv(board.records()))
     return board

@@ -89,8 +89,9 @@ def footer(board: Board) -> list[str]:
     ]
 
 
-def board_as_markdown(board: Board, rows: Sequence[Row], sort: str = "") -> str:
-    """Return the rows of a board as a Markdown page."""
+def board_as_markdown(board: Board, sort: str = "") -> str:
+    """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
+    rows = board.rows(sort)
     lines = [f"# {as_markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
     for table in tables(board, sort):
         lines += [f"{as_paragraph(table.caption)}:", ""] if table.caption else []

@@ -52,4 +52,6 @@ def renamed(content: Any, names: Mapping[str, str]) -> Any:
 def _unknown(version: Any, newest: int) -> str:
     if type(version) is int and version > newest:
         return f"schema_version {version} is newer than {newest}, which this cxrbench reads: update cxrbench"
+    if version is None:
+        return "schema_version is missing"
     return f"schema_version {version!r} is not known (this cxrbench writes {newest})"

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from cxrbench.benchmark.ensemble.members import Ensemble, best_of, candidates, choose, greedy, mean_of, stack
-from cxrbench.benchmark.ensemble.run import enter_ensemble
+from cxrbench.benchmark.ensemble.members import Ensemble, best_of, candidates, choose_members, greedy, mean_of, stack_scores
+from cxrbench.benchmark.ensemble.run import add_ensemble
 from cxrbench.config.protocol import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import Predictions, of_subset, read_predictions, write_predictions
-from cxrbench.leaderboard.board import units_of
+from cxrbench.leaderboard.board import read_test_predictions
+from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.store.entry import (
     Confusion,
     DatasetFacts,
@@ -27,7 +28,7 @@ from cxrbench.leaderboard.store.entry import (
 )
 from cxrbench.leaderboard.store.entry_files import read_entry
 from cxrbench.leaderboard.store.folder import ProtocolFolder
-from cxrbench.leaderboard.store.test_lock import SealBroken
+from cxrbench.leaderboard.store.test_lock import TestSetLocked
 
 NORMAL, PNEUMONIA = 20, 40
 FOLDS, SEEDS = 2, 2
@@ -89,7 +90,7 @@ def write_member(folder, name, quality, **given):
     return entry
 
 
-COUNTS = {"normal": NORMAL, "pneumonia": PNEUMONIA}
+COUNTS = {"negative": NORMAL, "positive": PNEUMONIA}
 
 
 def head(name, key, test):
@@ -105,14 +106,14 @@ def head(name, key, test):
 @pytest.fixture
 def folder(tmp_path):
     found = ProtocolFolder(out=tmp_path, protocol=protocol())
-    found.begin()
+    found.write_protocol()
     for name, quality in {"bad": 0.2, "good": 1.5, "better": 1.6}.items():
         write_member(found, name, quality)
     return found
 
 
 def ensemble(folder, names=(), method="greedy", size=None):
-    found = candidates(folder.close().entries, names)
+    found = candidates(publish(folder).entries, names)
     return Ensemble(protocol=folder.protocol, method=method, size=size, candidates=found)
 
 
@@ -165,21 +166,21 @@ def test_candidates_are_complete_recipes_and_nothing_else(folder):
         "e": {"kind": "ensemble"},
     }.items():
         write_member(folder, name, 1.0, **different)
-    entries = folder.close().entries
+    entries = publish(folder).entries
     assert [entry.recipe for entry in candidates(entries, ())] == ["bad", "better", "good"]
     assert [entry.recipe for entry in candidates(entries, ["good", "bad", "good"])] == ["bad", "good"]
-    for name, reason in {"control": "a control", "failed": "failed", "e": "no recipe"}.items():
-        with pytest.raises(ConfigError, match=f"{name} cannot be part of an ensemble: it is {reason}"):
+    for name, reason in {"control": "a control", "failed": "failed", "e": "not a recipe"}.items():
+        with pytest.raises(ConfigError, match=f"{name} cannot be a member of an ensemble: it is {reason}"):
             candidates(entries, ["good", name])
     with pytest.raises(UnknownName, match="did you mean good"):
         candidates(entries, ["goood", "bad"])
-    with pytest.raises(ConfigError, match="two complete recipes at least; there is 1: good"):
+    with pytest.raises(ConfigError, match="at least two complete recipes; found 1: good"):
         candidates(entries, ["good"])
 
 
 @pytest.mark.parametrize("method", ["greedy", "soft-vote"])
 def test_an_entry_holds_what_was_chosen_on_validation_and_its_scores_are_the_members_mean(folder, method):
-    entry = enter_ensemble(folder, ensemble(folder, method=method))
+    entry = add_ensemble(folder, ensemble(folder, method=method), {})
     tables = {one: read_predictions(folder.predictions(one)) for one in ("bad", "better", "good")}
     own = read_predictions(folder.predictions(entry.recipe))
     for fold, seed in itertools.product(range(FOLDS), range(SEEDS)):
@@ -199,7 +200,7 @@ def test_an_entry_holds_what_was_chosen_on_validation_and_its_scores_are_the_mem
 
 
 def test_test_scores_play_no_part_in_the_choice(folder):
-    chosen = enter_ensemble(folder, ensemble(folder)).members
+    chosen = add_ensemble(folder, ensemble(folder), {}).members
     for name in ("bad", "better", "good"):
         path = folder.predictions(name)
         table = [
@@ -209,31 +210,31 @@ def test_test_scores_play_no_part_in_the_choice(folder):
         write_predictions(path, table)
     entries = [read_entry(folder.path / "entries" / f"{name}.json") for name in ("bad", "better", "good")]
     plan = Ensemble(protocol=folder.protocol, method="greedy", size=None, candidates=tuple(entries))
-    assert enter_ensemble(folder, plan).members == chosen
+    assert add_ensemble(folder, plan, {}).members == chosen
 
 
 def test_it_stands_on_the_board_among_the_others(folder):
-    entry = enter_ensemble(folder, ensemble(folder))
-    board = folder.close()
-    (row,) = [row for row in board.rows() if row["kind"] == "ensemble"]
+    entry = add_ensemble(folder, ensemble(folder), {})
+    board = publish(folder)
+    (row,) = [row for row in board.records() if row["kind"] == "ensemble"]
     assert row["rank_low"] <= row["rank"] <= row["rank_high"]
     assert row["auc_low"] <= row["auc"] <= row["auc_high"]
     assert row["auc_seed_sd"] > 0
     assert any(warning.startswith("mean of the scores of") for warning in row["warnings"])
     assert (row["trials"], row["seconds"]) == (0, 0)
-    labels = np.concatenate([unit.labels for unit in units_of(folder.path, entry)])
+    labels = np.concatenate([unit.labels for unit in read_test_predictions(folder.path, entry)])
     assert len(labels) == FOLDS * SEEDS * (NORMAL + PNEUMONIA)
-    assert row["auc"] > max(one["auc"] for one in board.rows() if one["recipe"] == "bad")
+    assert row["auc"] > max(one["auc"] for one in board.records() if one["recipe"] == "bad")
 
 
 def test_the_same_again_gives_the_same_bytes_and_a_grown_board_another_name(folder):
-    first = enter_ensemble(folder, ensemble(folder))
+    first = add_ensemble(folder, ensemble(folder), {})
     path = folder.path / "entries" / f"{first.recipe}.json"
     before = path.read_bytes()
-    enter_ensemble(folder, ensemble(folder))  # the first one is on the board by now, and no candidate
+    add_ensemble(folder, ensemble(folder), {})  # the first one is on the board by now, and no candidate
     assert path.read_bytes() == before
     write_member(folder, "newcomer", 1.7)
-    assert enter_ensemble(folder, ensemble(folder)).recipe != first.recipe
+    assert add_ensemble(folder, ensemble(folder), {}).recipe != first.recipe
     assert path.read_bytes() == before
     assert len({ensemble(folder, size=size).name for size in (None, 2, 3)}) == 3
 
@@ -263,25 +264,25 @@ def write_external(folder, recipe, fingerprint="e"):
 def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(folder):
     tables = {name: write_external(folder, name) for name in ("bad", "good")}
     plan = ensemble(folder, ["bad", "good"], "soft-vote")
-    enter_ensemble(folder, plan, folder.close().external)
+    add_ensemble(folder, plan, publish(folder).external)
     found = read_predictions(folder.external("elsewhere", plan.name).with_suffix(".csv"))
     for one, first, second in zip(found, *tables.values(), strict=True):
         np.testing.assert_allclose(one.scores, (first.scores + second.scores) / 2, atol=1e-15)
-    (row,) = [row for row in folder.close().rows() if row["recipe"] == plan.name]
+    (row,) = [row for row in publish(folder).records() if row["recipe"] == plan.name]
     assert row["external_elsewhere_auc_low"] < row["external_elsewhere_auc"] < row["external_elsewhere_auc_high"]
     everyone = ensemble(folder)
-    enter_ensemble(folder, everyone, folder.close().external)  # better was not scored there
+    add_ensemble(folder, everyone, publish(folder).external)  # better was not scored there
     write_external(folder, "better", "other-images")
-    enter_ensemble(folder, everyone, folder.close().external)
+    add_ensemble(folder, everyone, publish(folder).external)
     assert not folder.external("elsewhere", everyone.name).exists()
 
 
-def test_another_selection_of_the_same_name_is_refused_by_the_seal(folder):
-    first = enter_ensemble(folder, ensemble(folder))
+def test_another_selection_of_the_same_name_is_refused_by_the_test_set_lock(folder):
+    first = add_ensemble(folder, ensemble(folder), {})
     before = (folder.path / "entries" / f"{first.recipe}.json").read_bytes()
     write_member(folder, "bad", 3.0)  # somebody has changed what the name stands for
-    with pytest.raises(SealBroken):
-        enter_ensemble(folder, ensemble(folder))
+    with pytest.raises(TestSetLocked):
+        add_ensemble(folder, ensemble(folder), {})
     assert (folder.path / "entries" / f"{first.recipe}.json").read_bytes() == before
 
 
@@ -296,10 +297,10 @@ def test_another_selection_of_the_same_name_is_refused_by_the_seal(folder):
 )
 def test_every_metric_and_policy_of_a_protocol_can_be_followed(tmp_path, metric, threshold, policy):
     folder = ProtocolFolder(out=tmp_path, protocol=protocol(metric=metric, threshold=threshold, folds=1, seeds=1))
-    folder.begin()
+    folder.write_protocol()
     for name, quality in {"good": 1.5, "better": 1.6}.items():
         write_member(folder, name, quality)
-    entry = enter_ensemble(folder, ensemble(folder))
+    entry = add_ensemble(folder, ensemble(folder), {})
     (found,) = entry.thresholds
     assert policy != "fixed=0.5" or found == 0.5
     assert ("its threshold was not searched but set by max-f1" in entry.warnings) == (threshold == "search")
@@ -310,15 +311,15 @@ def test_scores_of_other_images_are_not_mixed(folder):
     path = folder.predictions("good")
     table = read_predictions(path)
     write_predictions(path, [replace(one, keys=one.keys[::-1]) for one in table])
-    with pytest.raises(CxrbenchError, match="other images, folds or seeds"):
-        stack({name: read_predictions(folder.predictions(name)) for name in ("bad", "good")}, "validation")
+    with pytest.raises(CxrbenchError, match="different images, folds or seeds"):
+        stack_scores({name: read_predictions(folder.predictions(name)) for name in ("bad", "good")}, "validation")
 
 
-def test_what_is_sealed_changes_with_members_threshold_fold_and_seed(folder):
+def test_the_identity_changes_with_members_threshold_fold_and_seed(folder):
     plan = ensemble(folder)
     tables = {entry.recipe: read_predictions(folder.path / entry.predictions) for entry in plan.candidates}
-    validation = stack(tables, "validation")
-    identities = {choose(plan, one).identity for one in validation.values()}
+    validation = stack_scores(tables, "validation")
+    identities = {choose_members(plan, one).identity for one in validation.values()}
     assert len(identities) == FOLDS * SEEDS
     first = validation[0, 0]
-    assert choose(plan, replace(first, scores=first.scores**2)).identity not in identities
+    assert choose_members(plan, replace(first, scores=first.scores**2)).identity not in identities

@@ -92,11 +92,11 @@ def test_the_majority_is_that_of_the_training_images(here, films, place, normal,
         "majority-class"
     ]
     (parts,) = json.loads((place.protocol_folder() / "entries" / "majority-class.json").read_text())["dataset"]["folds"]
-    test = parts["test_normal"], parts["test_pneumonia"]
+    test = parts["test_negative"], parts["test_positive"]
     commoner = pneumonia > normal
-    assert (parts["train_pneumonia"] > parts["train_normal"]) == commoner
+    assert (parts["train_positive"] > parts["train_negative"]) == commoner
     assert row["accuracy"] == test[commoner] / sum(test)
     assert (row["recall"], row["specificity"], row["auc"]) == (commoner, not commoner, 0.5)
-    share = parts["train_pneumonia"] / (parts["train_pneumonia"] + parts["train_normal"])
+    share = parts["train_positive"] / (parts["train_positive"] + parts["train_negative"])
     assert row["brier"] == pytest.approx((test[1] * (1 - share) ** 2 + test[0] * share**2) / sum(test))
     assert not any("collapsed" in line for line in row["warnings"])

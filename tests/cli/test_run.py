@@ -59,12 +59,12 @@ def test_every_row_says_how_sure_its_numbers_and_its_rank_are(small_run):
 
 def test_the_majority_class_is_what_calling_all_by_the_commoner_training_class_comes_to(small_run):
     place, result = small_run
-    (row,) = [row for row in json.loads(result.stdout) if row["kind"] == "majority"]
+    (row,) = [row for row in json.loads(result.stdout) if row["kind"] == "baseline"]
     entry = json.loads((place.protocol_folder() / "entries" / "majority-class.json").read_text())
     (parts,) = entry["dataset"]["folds"]
-    assert parts["train_pneumonia"] > parts["train_normal"]
+    assert parts["train_positive"] > parts["train_negative"]
     _, labels, scores = predictions(place, entry, "test")
-    share = parts["train_pneumonia"] / (parts["train_pneumonia"] + parts["train_normal"])
+    share = parts["train_positive"] / (parts["train_positive"] + parts["train_negative"])
     assert set(scores) == {share}
     assert (row["accuracy"], row["recall"], row["auc"]) == (labels.mean(), 1, 0.5)
     np.testing.assert_allclose(row["f1"], sklearn_metrics.f1_score(labels, np.ones(len(labels))))

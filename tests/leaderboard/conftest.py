@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from cxrbench.benchmark.one_fold import head_result
+from cxrbench.benchmark.entries import head_result
 from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.predictions import Predictions, write_predictions
 from cxrbench.evaluation.summary import summarise
@@ -19,18 +19,18 @@ CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}
 FACTS = DatasetFacts(
     name="p",
     fingerprint="f" * 64,
-    normal=54,
-    pneumonia=132,
+    negative=54,
+    positive=132,
     patients=99,
     skipped=2,
     folds=(
         PartCounts(
-            train_normal=30,
-            train_pneumonia=90,
-            validation_normal=10,
-            validation_pneumonia=40,
-            test_normal=14,
-            test_pneumonia=2,
+            train_negative=30,
+            train_positive=90,
+            validation_negative=10,
+            validation_positive=40,
+            test_negative=14,
+            test_positive=2,
         ),
     ),
 )
@@ -127,7 +127,7 @@ class Competitor:
     scored: tuple[Predictions, ...]
 
     @property
-    def units(self):
+    def predictions(self):
         heads = {(fold.fold, head.seed): head for fold in self.entry.folds for head in fold.heads}
         return tuple(one.at(heads[one.fold, one.seed].threshold) for one in self.scored)
 
@@ -166,8 +166,8 @@ def compete(make_protocol):
     def make(backbone="texture", distance=2.0, *, threshold=0.5, films_each=1, protocol=None, **given):
         protocol = protocol or make_protocol()
         scored = tuple(drawn_scores(protocol, backbone, distance, films_each))
-        units = [one.at(threshold) for one in scored]
-        summary = summarise(units, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
+        tested = [one.at(threshold) for one in scored]
+        summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
         folds = [
             FoldResult(
                 fold=fold,
@@ -175,19 +175,19 @@ def compete(make_protocol):
                 params={"learning_rate": 0.001, "dropout": 0.5},
                 validation={"auc": 0.875},
                 trials={"complete": 5},
-                heads=tuple(head_result(protocol, unit, f"{unit.fold}-{unit.seed}") for unit in units if unit.fold == fold),
+                heads=tuple(head_result(protocol, one, f"{one.fold}-{one.seed}") for one in tested if one.fold == fold),
             )
             for fold in range(protocol.folds)
         ]
         tested = [next(one.labels for one in scored if one.fold == fold) for fold in range(protocol.folds)]
         counts = [
             PartCounts(
-                train_normal=1,
-                train_pneumonia=1,
-                validation_normal=20,
-                validation_pneumonia=30,
-                test_normal=int((labels == 0).sum()),
-                test_pneumonia=int(labels.sum()),
+                train_negative=1,
+                train_positive=1,
+                validation_negative=20,
+                validation_positive=30,
+                test_negative=int((labels == 0).sum()),
+                test_positive=int(labels.sum()),
             )
             for labels in tested
         ]
@@ -207,7 +207,7 @@ def compete(make_protocol):
                 "selected_by": "auc",
                 "folds": tuple(folds),
                 "dataset": DatasetFacts(
-                    name="d", fingerprint="f" * 64, normal=72, pneumonia=108, patients=180, skipped=0, folds=tuple(counts)
+                    name="d", fingerprint="f" * 64, negative=72, positive=108, patients=180, skipped=0, folds=tuple(counts)
                 ),
                 "predictions": f"predictions/{backbone}+none+none.csv",
                 **given,
@@ -226,7 +226,7 @@ def board_of():
         return Board(
             protocol=competitors[0].entry.protocol,
             entries=tuple(one.entry for one in competitors),
-            units={one.entry.recipe: one.units for one in competitors},
+            predictions={one.entry.recipe: one.predictions for one in competitors},
         )
 
     return make

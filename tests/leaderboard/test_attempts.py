@@ -5,69 +5,68 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cxrbench.leaderboard.board import read_board
-from cxrbench.leaderboard.store.attempts import begin_attempt, newest_attempt
+from cxrbench.leaderboard.store.attempts import attempt_of, make_attempt, newest_attempt
 from cxrbench.leaderboard.store.folder import ProtocolFolder
-from cxrbench.leaderboard.store.names import attempt_of
 
 
 def begun(out, protocol, attempt):
     folder = ProtocolFolder(out=out, protocol=protocol, attempt=attempt)
-    folder.begin()
+    folder.write_protocol()
     return folder
 
 
-def nothing_recorded(folder):
+def nothing_recorded(attempt):
     return False
 
 
-def test_each_attempt_has_a_folder_studies_and_seals_of_its_own(make_protocol, tmp_path):
+def test_each_attempt_has_a_folder_studies_and_a_test_lock_of_its_own(make_protocol, tmp_path):
     protocol = make_protocol()
     first, second = (ProtocolFolder(out=tmp_path, protocol=protocol, attempt=attempt) for attempt in (1, 2))
     assert (first.path.name, second.path.name) == (protocol.name, f"{protocol.name}-2")
     assert (first.study("a" * 64).name, second.study("a" * 64).name) == ("a" * 16 + ".journal", "a" * 16 + "-2.journal")
     assert first.study_name("r", "a" * 64) + "-2" == second.study_name("r", "a" * 64) == "r " + "a" * 16 + "-2"
     assert len(first.study_name("r" * 1000, "a" * 64)) <= 512
-    assert first.seals != second.seals
+    assert first.test_lock != second.test_lock
 
 
 def test_the_newest_is_the_highest_number_and_the_first_if_there_is_none(make_protocol, tmp_path):
     protocol = make_protocol()
-    assert newest_attempt(tmp_path, protocol).attempt == 1
+    assert newest_attempt(tmp_path, protocol) == 1
     for attempt in (1, 2, 10):
         begun(tmp_path, protocol, attempt)
-        assert newest_attempt(tmp_path, protocol).attempt == attempt
-    assert newest_attempt(tmp_path, make_protocol(seed=1)).attempt == 1
+        assert newest_attempt(tmp_path, protocol) == attempt
+    assert newest_attempt(tmp_path, make_protocol(seed=1)) == 1
 
 
 def test_another_budget_goes_on_with_the_newest_attempt_at_its_studies(make_protocol, tmp_path):
     begun(tmp_path, make_protocol(trials=50), 1)
     begun(tmp_path, make_protocol(trials=50), 3)
     larger = make_protocol(trials=100)
-    assert newest_attempt(tmp_path, larger).path == tmp_path / f"{larger.name}-3"
-    assert begin_attempt(newest_attempt(tmp_path, larger), nothing_recorded).attempt == 4
+    assert newest_attempt(tmp_path, larger) == 3
+    assert make_attempt(tmp_path, larger, nothing_recorded) == 4
     begun(tmp_path, make_protocol(trials=200), 1)
-    assert newest_attempt(tmp_path, make_protocol(trials=200)).attempt == 1  # its own come first
+    assert newest_attempt(tmp_path, make_protocol(trials=200)) == 1  # its own come first
 
 
 def test_many_that_begin_at_once_get_one_attempt_each(make_protocol, tmp_path):
-    newest = newest_attempt(tmp_path / "out", make_protocol())
+    protocol = make_protocol()
     with ThreadPoolExecutor(8) as threads:
-        begun = list(threads.map(lambda _: begin_attempt(newest, nothing_recorded), range(24)))
-    assert sorted(folder.attempt for folder in begun) == list(range(1, 25))
+        made = list(threads.map(lambda _: make_attempt(tmp_path / "out", protocol, nothing_recorded), range(24)))
+    assert sorted(made) == list(range(1, 25))
 
 
 def test_an_attempt_that_is_on_record_is_passed_over(make_protocol, tmp_path):
-    newest = newest_attempt(tmp_path, make_protocol())
-    assert begin_attempt(newest, lambda folder: folder.attempt <= 2).attempt == 3
+    assert make_attempt(tmp_path, make_protocol(), lambda attempt: attempt <= 2) == 3
 
 
 def test_an_empty_folder_is_dropped_and_a_begun_one_is_not(make_protocol, tmp_path):
-    folder = begin_attempt(newest_attempt(tmp_path, make_protocol()), nothing_recorded)
-    folder.drop_if_empty()
-    folder.drop_if_empty()
+    protocol = make_protocol()
+    folder = ProtocolFolder(out=tmp_path, protocol=protocol, attempt=make_attempt(tmp_path, protocol, nothing_recorded))
+    folder.remove_if_empty()
+    folder.remove_if_empty()
     assert not folder.path.exists()
-    folder.begin()
-    folder.drop_if_empty()
+    folder.write_protocol()
+    folder.remove_if_empty()
     assert folder.path.is_dir()
 
 
@@ -86,5 +85,5 @@ def test_a_leaderboard_of_another_version_or_in_a_renamed_folder_is_no_obstacle(
     folder.path.rename(tmp_path / "old results")
     (tmp_path / "ancient").mkdir()
     (tmp_path / "ancient" / "protocol.json").write_text("{}")
-    assert newest_attempt(tmp_path, protocol).attempt == 1
+    assert newest_attempt(tmp_path, protocol) == 1
     assert read_board(tmp_path / "old results").name == protocol.name

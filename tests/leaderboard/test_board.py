@@ -38,20 +38,20 @@ def five(make_entry):
 
 
 def ranks(board, sort=""):
-    return [(row["rank"], row["backbone"]) for row in board.rows(sort)]
+    return [(row["rank"], row["backbone"]) for row in board.records(sort)]
 
 
 def test_the_best_come_first_equals_share_a_rank_and_the_others_come_last_with_their_reason(make_board, five):
     board = make_board(*five)
     assert ranks(board) == [(1, "resnet50"), (2, "mobilenet"), (2, "vgg16"), (None, "densenet121"), (None, "inceptionv3")]
-    assert [row["reason"] for row in board.rows()] == [
+    assert [row["reason"] for row in board.records()] == [
         "",
         "",
         "",
         "MemoryError: no room",
         "weights are not here: run with --download",
     ]
-    assert [row["status"] for row in board.rows()][-2:] == ["failed", "unavailable"]
+    assert [row["status"] for row in board.records()][-2:] == ["failed", "unavailable"]
 
 
 def test_the_rank_after_equals_counts_them_all(make_board, make_entry):
@@ -60,8 +60,8 @@ def test_the_rank_after_equals_counts_them_all(make_board, make_entry):
 
 
 def test_the_order_of_the_entries_does_not_matter(make_board, five):
-    expected = make_board(*five).rows()
-    assert all(make_board(*order).rows() == expected for order in itertools.permutations(five))
+    expected = make_board(*five).records()
+    assert all(make_board(*order).records() == expected for order in itertools.permutations(five))
 
 
 def test_any_values_are_ranked_by_how_many_are_better(make_board, make_entry):
@@ -69,8 +69,8 @@ def test_any_values_are_ranked_by_how_many_are_better(make_board, make_entry):
     def check(values, random):
         entries = [make_entry(f"b{number}", value) for number, value in enumerate(values)]
         shuffled = random.sample(entries, len(entries))
-        rows = make_board(*shuffled).rows()
-        assert rows == make_board(*entries).rows()
+        rows = make_board(*shuffled).records()
+        assert rows == make_board(*entries).records()
         for row in rows:
             better = sum(value is not None and row["auc"] is not None and value > row["auc"] for value in values)
             assert row["rank"] == (None if row["auc"] is None else better + 1)
@@ -95,7 +95,7 @@ def test_another_metric_can_be_ranked_by(make_board, make_entry):
 
 @pytest.mark.parametrize("metric", ["brier", "ece"])
 def test_the_smallest_is_first_where_lower_is_better(board_of, compete, metric):
-    rows = board_of(*(compete(name, distance) for name, distance in (("a", 1), ("b", 3), ("c", 2)))).rows(metric)
+    rows = board_of(*(compete(name, distance) for name, distance in (("a", 1), ("b", 3), ("c", 2)))).records(metric)
     assert [row[metric] for row in rows] == sorted(row[metric] for row in rows)
     assert [row["rank"] for row in rows] == [1, 2, 3]
     assert rows[0]["p_first"] == max(row["p_first"] for row in rows)
@@ -109,7 +109,7 @@ def test_a_rank_lies_in_its_interval_and_the_chances_of_being_first_sum_to_one(
     made = make_protocol(**protocol)
     competitors = [compete(f"b{distance}", distance, films_each=3, protocol=made) for distance in (0, 1, 1.1, 3)]
     twin = replace(competitors[1], entry=competitors[1].entry.model_copy(update={"recipe": "twin+none+none"}))
-    rows = board_of(*competitors, twin).rows(metric)
+    rows = board_of(*competitors, twin).records(metric)
     assert sum(row["p_first"] for row in rows) == pytest.approx(1)
     for row in rows:
         assert 1 <= row["rank_low"] <= row["rank"] <= row["rank_high"] <= 5
@@ -120,7 +120,7 @@ def test_a_rank_lies_in_its_interval_and_the_chances_of_being_first_sum_to_one(
 
 
 def test_a_row_has_what_scripts_read(make_board, make_entry, facts):
-    (row,) = make_board(make_entry("vgg16", 0.75, dataset=facts)).rows()
+    (row,) = make_board(make_entry("vgg16", 0.75, dataset=facts)).records()
     assert {key: row[key] for key in ("rank", "recipe", "backbone", "augmentation", "imbalance", "status", "threshold")} == {
         "rank": 1,
         "recipe": "vgg16+none+smote",
@@ -134,13 +134,13 @@ def test_a_row_has_what_scripts_read(make_board, make_entry, facts):
     assert (row["trials"], row["trials_failed"], row["trials_pruned"], row["validation"]) == (5, 1, 0, 0.875)
     assert (row["learning_rate"], row["dropout"], row["seconds"], row["control"]) == (0.001, 0.5, 4.0, False)
     assert (row["kind"], row["folds"], row["seeds"], row["audit"], row["warnings"]) == ("recipe", 1, 1, "clean", [])
-    assert (row["validation_normal"], row["validation_pneumonia"]) == (10, 40)
+    assert (row["validation_negative"], row["validation_positive"]) == (10, 40)
 
 
 def test_a_row_of_folds_and_seeds_has_means_sums_and_spreads(board_of, compete, make_protocol):
     protocol = make_protocol(folds=3, seeds=2, also_at=(0.7,))
     competitor = compete(threshold=0.5, protocol=protocol)
-    (row,) = board_of(competitor).rows()
+    (row,) = board_of(competitor).records()
     assert (row["folds"], row["seeds"], row["trials"], row["threshold"]) == (3, 2, 15, 0.5)
     assert (row["learning_rate"], row["dropout"]) == (None, None)  # each fold has its own
     assert all(row[f"{metric}_seed_sd"] == competitor.entry.seed_spread[metric] > 0 for metric in METRICS)
@@ -150,7 +150,7 @@ def test_a_row_of_folds_and_seeds_has_means_sums_and_spreads(board_of, compete, 
 
 
 def test_a_failed_row_has_the_same_keys_and_no_numbers(make_board, make_entry):
-    complete, failed = json.loads(json.dumps(make_board(make_entry("a", 0.5), make_entry("b")).rows()))
+    complete, failed = json.loads(json.dumps(make_board(make_entry("a", 0.5), make_entry("b")).records()))
     assert failed.keys() == complete.keys()
     numbers = (
         "rank",
@@ -173,7 +173,7 @@ def test_an_entry_comes_back_as_it_was_written(make_entry, tmp_path, facts):
     entry = make_entry("vgg16", 0.75, warnings=("ü|\n<b>",), versions={"keras": "3"}, dataset=facts)
     write_entry(tmp_path / "entry.json", entry)
     assert read_entry(tmp_path / "entry.json") == entry
-    assert json.loads((tmp_path / "entry.json").read_text(encoding="utf-8"))["schema_version"] == 2
+    assert json.loads((tmp_path / "entry.json").read_text(encoding="utf-8"))["schema_version"] == 3
 
 
 def test_numbers_come_back_bit_by_bit(compete, make_protocol, tmp_path):
@@ -186,7 +186,8 @@ def test_numbers_come_back_bit_by_bit(compete, make_protocol, tmp_path):
     ("change", "words"),
     [
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
-        ({"schema_version": 1}, "schema_version: "),
+        ({"schema_version": 1}, "schema_version 1 is not known"),
+        ({"schema_version": 4}, "schema_version 4 is newer than 3, which this cxrbench reads: update cxrbench"),
         ({"status": "perfect"}, "status: "),
         ({"metrics": {"auc": "high"}}, "metrics.auc: "),
         ({"protocol": "phantom-grouped-55484817"}, "protocol: "),
@@ -205,7 +206,7 @@ def test_an_entry_of_another_kind_is_refused_by_file_and_field(make_entry, tmp_p
 def test_a_broken_entry_is_refused_by_file(tmp_path, content):
     path = tmp_path / "vgg16.json"
     path.write_bytes(content)
-    with pytest.raises(CxrbenchError, match=r"vgg16\.json is no entry"):
+    with pytest.raises(CxrbenchError, match=r"vgg16\.json is not a valid entry"):
         read_entry(path)
 
 
@@ -223,7 +224,7 @@ def test_the_means_of_an_entry_over_its_folds(make_entry):
 def written(out, protocol, *competitors):
     """Write a protocol's folder down and return where it is."""
     folder = ProtocolFolder(out=out, protocol=protocol)
-    folder.begin()
+    folder.write_protocol()
     for competitor in competitors:
         competitor.write(folder)
     return folder.path
@@ -232,7 +233,7 @@ def written(out, protocol, *competitors):
 def test_what_is_read_gives_the_rows_that_were_written(board_of, compete, make_protocol, tmp_path):
     protocol = make_protocol(folds=2, seeds=2)
     competitors = [compete(name, distance, protocol=protocol) for name, distance in (("a", 1), ("b", 2))]
-    assert read_board(written(tmp_path, protocol, *competitors)).rows() == board_of(*competitors).rows()
+    assert read_board(written(tmp_path, protocol, *competitors)).records() == board_of(*competitors).records()
 
 
 def test_rows_of_two_protocols_are_never_ranked_together(compete, make_protocol, tmp_path):
@@ -243,14 +244,14 @@ def test_rows_of_two_protocols_are_never_ranked_together(compete, make_protocol,
     boards = read_boards(tmp_path)
     assert [board.protocol.split for board in boards] == ["grouped", "paper"]
     assert [ranks(board) for board in boards] == [[(1, "b"), (2, "a")]] * 2
-    assert [sum(row["p_first"] for row in board.rows()) for board in boards] == pytest.approx([1, 1])
+    assert [sum(row["p_first"] for row in board.records()) for board in boards] == pytest.approx([1, 1])
 
 
 def test_an_entry_of_another_protocol_is_refused(compete, make_protocol, tmp_path):
     path = written(tmp_path, make_protocol(), compete("a"))
     stranger = compete("b", protocol=make_protocol(seed=1)).entry
     write_entry(path / "entries" / "b+none+none.json", stranger)
-    with pytest.raises(CxrbenchError, match=rf"b\+none\+none is of another protocol, {stranger.protocol.name}"):
+    with pytest.raises(CxrbenchError, match=rf"b\+none\+none belongs to another protocol, {stranger.protocol.name}"):
         read_board(path)
 
 
@@ -282,23 +283,23 @@ def test_entries_of_other_images_cannot_be_ranked_together(compete, make_protoco
     scored = replace(other.scored[0], patients=other.scored[0].patients[::-1])
     board = read_board(written(tmp_path, protocol, one, replace(other, scored=(scored,))))
     with pytest.raises(DataError, match=r"b\+none\+none: .*cannot be ranked with the others"):
-        board.rows()
+        board.records()
 
 
 def test_a_folder_without_boards_says_how_to_make_one(tmp_path):
-    with pytest.raises(ConfigError, match="no leaderboard here; make one with: cxrbench run --out"):
+    with pytest.raises(ConfigError, match=r"no leaderboard here\. Make one with: cxrbench run --out"):
         read_boards(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("content", ["{}", "{", '{"schema_version": 7}'])
 def test_a_broken_protocol_is_refused_by_file(tmp_path, content):
     (tmp_path / "protocol.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CxrbenchError, match=r"protocol\.json is no protocol of this version"):
+    with pytest.raises(CxrbenchError, match=r"protocol\.json is not a valid protocol"):
         read_board(tmp_path)
 
 
 def test_the_fewest_validation_images_of_any_fold_are_in_the_row(make_board, make_entry, facts):
     (part,) = facts.folds
-    other = part.model_copy(update={"validation_normal": 9, "validation_pneumonia": 41})
-    (row,) = make_board(make_entry("a", 0.75, dataset=DatasetFacts(**{**dict(facts), "folds": (part, other)}))).rows()
-    assert (row["validation_normal"], row["validation_pneumonia"]) == (9, 40)
+    other = part.model_copy(update={"validation_negative": 9, "validation_positive": 41})
+    (row,) = make_board(make_entry("a", 0.75, dataset=DatasetFacts(**{**dict(facts), "folds": (part, other)}))).records()
+    assert (row["validation_negative"], row["validation_positive"]) == (9, 40)

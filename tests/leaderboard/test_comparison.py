@@ -70,7 +70,7 @@ def test_the_classical_tests_agree_with_the_others_and_with_scipy(compared, comp
     delong, bootstrap = by_test(found, "DeLong")["auc"], by_test(found, "bootstrap of patients")["auc"]
     assert delong.difference == pytest.approx(bootstrap.difference)
     assert (delong.low, delong.high) == pytest.approx((bootstrap.low, bootstrap.high), abs=0.01)
-    right = [(unit.scores >= 0.5) == (unit.labels == 1) for unit in (one.units[0], other.units[0])]
+    right = [(unit.scores >= 0.5) == (unit.labels == 1) for unit in (one.predictions[0], other.predictions[0])]
     only = [int(np.sum(right[0] & ~right[1])), int(np.sum(right[1] & ~right[0]))]
     mcnemar = by_test(found, "McNemar, exact")["accuracy"].p
     assert mcnemar == pytest.approx(stats.binomtest(only[0], sum(only)).pvalue)
@@ -100,12 +100,12 @@ def test_an_unknown_recipe_is_answered_with_those_that_there_are(board_of, compe
     with pytest.raises(ConfigError) as caught:
         list(find_pair([board], "a+none+none", "c+none+none"))
     assert str(caught.value) == (
-        "no leaderboard has both a+none+none and c+none+none complete; there are: a+none+none, b+none+none"
+        "a+none+none and c+none+none are not both complete on any leaderboard. Complete recipes: a+none+none, b+none+none"
     )
 
 
 def test_a_recipe_that_failed_cannot_be_compared(board_of, compete, make_entry):
     board = board_of(compete("a"))
     board = replace(board, entries=(*board.entries, make_entry("vgg16")))
-    with pytest.raises(ConfigError, match=r"complete; there are: a\+none\+none$"):
+    with pytest.raises(ConfigError, match=r"Complete recipes: a\+none\+none$"):
         list(find_pair([board], "a+none+none", "vgg16+none+smote"))

@@ -71,7 +71,7 @@ class Board:
 @pytest.fixture
 def written(folder, compete, make_entry):
     """Write what a run leaves: two complete entries with their scores, and one that failed."""
-    folder.begin()
+    folder.write_protocol()
     for name, distance in (("texture", 2.0), ("vgg16", 3.0)):
         whole = compete(name, distance)
         validated = [replace(one, subset="validation") for one in whole.scored]
@@ -188,7 +188,7 @@ def test_a_file_that_is_no_record_is_refused(board, name, content):
     path = board.path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(CONTENTS[content])
-    assert_refused(board.call("leaderboard"), path.name, "of this version")
+    assert_refused(board.call("leaderboard"), path.name, "is not a valid ")
 
 
 def test_a_key_that_is_there_twice_is_refused(board):
@@ -237,15 +237,23 @@ def test_a_link_in_a_ring_is_refused(board):
 
 def test_an_entry_under_another_name_is_refused(board):
     board.entry.rename(board.entry.with_name("innocent+none+none.json"))
-    assert_refused(board.call("leaderboard"), "whose file is called texture+none+none.json")
+    assert_refused(board.call("leaderboard"), "whose file name is texture+none+none.json")
 
 
 def test_an_external_result_under_another_name_is_refused(board):
     path = board.path / "external" / "ward" / "texture+none+none.json"
     path.parent.mkdir(parents=True)
-    stored = {"name": "other", "dataset": "d", "fingerprint": "f", "normal": 1, "pneumonia": 1, "recipe": "texture+none+none"}
+    stored = {
+        "schema_version": 2,
+        "name": "other",
+        "dataset": "d",
+        "fingerprint": "f",
+        "negative": 1,
+        "positive": 1,
+        "recipe": "texture+none+none",
+    }
     path.write_text(json.dumps({**stored, "selections": [], "metrics": {}, "intervals": {}}))
-    assert_refused(board.call("leaderboard"), "whose file it is not")
+    assert_refused(board.call("leaderboard"), "belongs elsewhere")
     path.write_text(json.dumps({**stored, "name": "../other", "selections": [], "metrics": {}, "intervals": {}}))
     assert_refused(board.call("leaderboard"), "name: ")
 
@@ -279,12 +287,12 @@ def test_a_key_of_a_megabyte_and_an_image_that_is_there_twice_are_refused(board)
     assert_refused(board.call("leaderboard"), path.name)
 
 
-def test_a_seal_that_is_none_is_refused(board):
+def test_an_invalid_test_set_lock_is_refused(board):
     board.call("ensemble")
-    (seal,) = (board.path / "seals").glob("ensemble-*.json")
-    for content in (b"[]", b'{"opened_by": 1}', b'{"schema_version": 1, "opened_by": {"fold 0, seed 0": 7}}'):
-        seal.write_bytes(content)
-        assert_refused(board.call("ensemble"), "is no seal of this version")
+    (lock,) = (board.path / "test_lock").glob("ensemble-*.json")
+    for content in (b"[]", b'{"scored_by": 1}', b'{"schema_version": 1, "opened_by": {"fold 0, seed 0": 7}}'):
+        lock.write_bytes(content)
+        assert_refused(board.call("ensemble"), "is not a valid test-set lock")
 
 
 def write_prose(board, prose):
@@ -360,5 +368,5 @@ def test_an_entry_that_names_code_is_not_run_without_consent(board, named):
         stored.update(backbone=recipe.partition("+")[0], recipe=recipe, data="phantom", predictions=f"predictions/{stem}.csv")
 
     board.change(into)
-    assert_refused(board.call("reproduce", board.entry), f"names code that would be run, {named}", "--trust-code")
+    assert_refused(board.call("reproduce", board.entry), f"names code to run: {named}", "--trust-code")
     assert not Path("somebody-was-here").exists()

@@ -11,8 +11,10 @@ import pytest
 from cxrbench.cli.console import print_board
 from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.render import as_csv, as_markdown, write_tables
+from cxrbench.leaderboard.publish import publish
+from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
 from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.storage.safe_text import as_json
 
 HOSTILE = [
@@ -41,7 +43,7 @@ def board(make_protocol, make_entry, facts):
 
 
 def markdown(board, sort=""):
-    return as_markdown(board, board.rows(sort), sort)
+    return board_as_markdown(board, sort)
 
 
 def tables(text):
@@ -99,14 +101,12 @@ def test_ranks_come_with_their_interval_and_those_not_told_apart_from_the_first_
 
 def test_markdown_says_what_it_is_of_and_what_must_be_read_with_it(board):
     text = markdown(board)
-    assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials a study, auc maximised on validation")
+    assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials per study, auc maximised on validation")
     assert "> resnet50+none+smote is failed: MemoryError: no room\n" in text
     assert "> data audit: clean\n" in text
     assert text.count(SIZES) == 1
     assert f"> vgg16+none+smote, control-border+none+smote: {SIZES}" in text  # the third row has it not
-    assert (
-        "Images: 54 normal and 132 pneumonia of 99 patients (train 30 + 90; validation 10 + 40; test 14 + 2); 2 files skipped."
-    ) in text
+    assert "Images: 54 NORMAL and 132 PNEUMONIA from 99 patients (train 30 + 90; validation 10 + 40; test 14 + 2); " in text
     assert "patients shared" not in text
     assert "from 2,000 resamplings of patients" in text
 
@@ -120,7 +120,7 @@ def test_the_audits_verdict_and_a_random_cut_are_told(make_protocol, make_entry)
     found = Audit(findings=(Finding(check="shared-patients", severity="warning", count=1200, message="shared"),))
     protocol = make_protocol(split="paper", folds=5, seeds=3)
     text = markdown(Board(protocol=protocol, entries=(make_entry("a", 0.75, audit=found, protocol=protocol),)))
-    assert "split paper (in-distribution, patients shared), 5 folds, 3 seeds, 5 trials a study" in text
+    assert "split paper (in-distribution, patients shared), 5 folds, 3 seeds, 5 trials per study" in text
     assert "> data audit: 1 finding: 1,200 shared-patients (warning)\n" in text
     assert "over 5 folds (Nadeau and Bengio)" in text
 
@@ -131,8 +131,8 @@ def test_further_thresholds_and_external_test_sets_are_tables_of_their_own(board
         name="ward_2",
         dataset="other",
         fingerprint="e",
-        normal=3,
-        pneumonia=5,
+        negative=3,
+        positive=5,
         recipe=competitor.entry.recipe,
         selections=competitor.entry.selections,
         metrics={"auc": 0.625, "recall": 0.5},
@@ -144,7 +144,7 @@ def test_further_thresholds_and_external_test_sets_are_tables_of_their_own(board
     _, first, second, external = tables(text)
     assert "At threshold 0.25:\n" in text
     assert first[0] == second[0] == ["recipe", "accuracy", "recall", "precision", "f1", "specificity"]
-    recall = {row["backbone"]: f"{row['recall@0.7']:.3f}" for row in board.rows()}
+    recall = {row["backbone"]: f"{row['recall@0.7']:.3f}" for row in board.records()}
     assert {row[0].split()[0]: row[2].split()[0] for row in second[2:]} == recall
     assert "External test set ward_2, scored with the same heads and thresholds:\n" in text
     assert external[0] == ["recipe", "accuracy", "recall", "precision", "f1", "auc"]
@@ -155,7 +155,7 @@ def test_further_thresholds_and_external_test_sets_are_tables_of_their_own(board
 
 
 def test_csv_has_every_number_in_full(board):
-    rows = from_csv(as_csv(board.rows()))
+    rows = from_csv(records_as_csv(board.records()))
     assert [row["recipe"] for row in rows] == ["vgg16+none+smote", "control-border+none+smote", "resnet50+none+smote"]
     assert [row["rank"] for row in rows] == ["1", "2", ""]
     assert [row["auc"] for row in rows] == ["0.91234567", "0.5", ""]
@@ -173,7 +173,7 @@ def hostile_entries(make_entry, hostile):
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text_comes_back_from_the_csv_in_one_line(make_protocol, make_entry, hostile):
     entries = hostile_entries(make_entry, hostile)
-    rows = from_csv(as_csv(Board(protocol=make_protocol(), entries=entries).rows()))
+    rows = from_csv(records_as_csv(Board(protocol=make_protocol(), entries=entries).records()))
     told = hostile.replace("\n", "\\n").replace("\r", "\\r")
     assert [row["backbone"] for row in rows] == [told, "x"]
     assert rows[0]["warnings"] == told
@@ -195,17 +195,17 @@ def test_hostile_text_stays_in_its_cell_and_its_line_of_the_markdown(make_protoc
 def test_the_rows_of_all_boards_have_one_heading(board, make_protocol, make_entry):
     other = make_protocol(also_at=(0.7,))
     more = Board(protocol=other, entries=(make_entry("x", 0.5, protocol=other),))
-    rows = from_csv(as_csv([*board.rows(), *more.rows()]))
+    rows = from_csv(records_as_csv([*board.records(), *more.records()]))
     assert len(rows) == 4
     assert list(rows[0])[:3] == ["protocol", "rank", "rank_low"]
     assert [row["recall@0.7"] for row in rows] == [""] * 4
     assert len({row["protocol"] for row in rows}) == 2
-    assert as_csv([]) == ""
+    assert records_as_csv([]) == ""
 
 
 def test_the_rows_of_all_boards_are_one_json_list(board, make_protocol, make_entry):
     more = Board(protocol=make_protocol(seed=1), entries=(make_entry("a", 0.75, warnings=("ü",)),))
-    text = as_json([*board.rows(), *more.rows()])
+    text = as_json([*board.records(), *more.records()])
     assert [row["backbone"] for row in json.loads(text)] == ["vgg16", "control-border", "resnet50", "a"]
     assert "ü" in text
     assert json.loads(as_json([])) == []
@@ -220,24 +220,24 @@ def test_tables_are_sorted_by_another_metric_if_asked_for_and_show_it(make_proto
     heading, _, *rows = table(markdown(board, sort))
     assert rows[0][1] == f"{first} + none + smote"
     assert (sort or "auc") in heading
-    assert from_csv(as_csv(board.rows(sort)))[0]["backbone"] == first
+    assert from_csv(records_as_csv(board.records(sort)))[0]["backbone"] == first
 
 
 def test_an_empty_board_is_a_table_without_rows(make_protocol):
     board = Board(protocol=make_protocol(), entries=())
     assert len(table(markdown(board))) == 2
-    assert as_csv(board.rows()) == ""
+    assert records_as_csv(board.records()) == ""
 
 
 def on_terminal(board, capsys):
-    print_board(board, board.rows())
+    print_board(board)
     return capsys.readouterr().out
 
 
 RENDERERS = [
     pytest.param(lambda board, capsys: markdown(board), id="markdown"),
-    pytest.param(lambda board, capsys: as_csv(board.rows()), id="csv"),
-    pytest.param(lambda board, capsys: as_json(board.rows()), id="json"),
+    pytest.param(lambda board, capsys: records_as_csv(board.records()), id="csv"),
+    pytest.param(lambda board, capsys: as_json(board.records()), id="json"),
     pytest.param(on_terminal, id="terminal"),
 ]
 
@@ -269,6 +269,10 @@ def test_a_person_sees_intervals_under_the_values(board_of, compete, capsys):
 
 
 def test_both_tables_are_written_whole(board, tmp_path):
-    write_tables(tmp_path / "phantom", board)
-    files = {file.name: file.read_bytes().decode() for file in (tmp_path / "phantom").iterdir()}
-    assert files == {"LEADERBOARD.md": markdown(board), "leaderboard.csv": as_csv(board.rows())}
+    store = ProtocolFolder(out=tmp_path, protocol=board.protocol)
+    store.write_protocol()
+    for entry in board.entries:
+        store.add(entry.recipe, entry.model_copy(update={"status": "failed"}))
+    published = publish(store)
+    files = {file.name: file.read_bytes().decode() for file in store.path.iterdir() if file.suffix in {".md", ".csv"}}
+    assert files == {"LEADERBOARD.md": markdown(published), "leaderboard.csv": records_as_csv(published.records())}

@@ -112,24 +112,27 @@ def a_negative_count(entry):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (more("accuracy"), r"accuracy 0\.\d+ is not the mean of what its folds and seeds came to"),
+        (more("accuracy"), r"accuracy 0\.\d+ is not the mean over its folds and seeds"),
         (more("auc", 1e-6), r"auc 0\.\d+ is not the mean"),
         (more("brier", -0.01), r"brier 0\.\d+ is not the mean"),
         (better_head("accuracy"), r"fold 1, seed 1: accuracy is 0\.\d+, but \d+ TP, \d+ FP, \d+ FN and \d+ TN make 0\.\d+"),
         (better_head("specificity"), r"fold 1, seed 1: specificity is 0\.\d+, but"),
         (a_miss_less, r"fold 1, seed 1: \w+ is 0\.\d+, but \d+ TP"),
-        (an_image_more, r"fold 1, seed 1: its confusion matrix has \d+ pneumonia and \d+ normal images, but the test part has"),
+        (
+            an_image_more,
+            r"fold 1, seed 1: its confusion matrix has \d+ positive and \d+ negative images, but",
+        ),
         (impossible_auc, r"fold 1, seed 1: auc is 0\.001, but no ROC curve"),
         (narrow, r"auc 0\.\d+ lies outside its interval 0\.\d+ to 1$"),
         (unheard_of, r"charm 0\.5 is not the mean"),
-        (a_fold_less, r"it has the folds \[0, 1\], .* not all 3 once"),
-        (a_fold_twice, r"it has the folds \[0, 1, 1\]"),
-        (a_seed_less, r"fold 0 has the seeds \[0\], not \[0, 1\]"),
-        (no_heads, r"it has no results of its folds and heads"),
-        (no_images, r"it does not say which images it is of"),
-        (other_images, r"names others than its protocol"),
-        (beyond_one, r"ppv 12 does not lie in 0\.\.1"),
-        (beyond_one_on_validation, r"auc 7 does not lie in 0\.\.1"),
+        (a_fold_less, r"it has results of the folds \[0, 1\] .* not each of 3 folds once"),
+        (a_fold_twice, r"it has results of the folds \[0, 1, 1\]"),
+        (a_seed_less, r"fold 0 has the seeds \[0\], expected \[0, 1\]"),
+        (no_heads, r"the results of its folds and heads are missing"),
+        (no_images, r"its dataset is missing"),
+        (other_images, r"or is not that of its protocol"),
+        (beyond_one, r"ppv 12 is not in 0\.\.1"),
+        (beyond_one_on_validation, r"auc 7 is not in 0\.\.1"),
         (a_negative_count, r"fold 1, seed 1: its confusion matrix has a negative count"),
     ],
 )
@@ -152,7 +155,7 @@ def test_what_is_not_complete_has_no_numbers_to_refuse(changed):
 
 
 def test_an_entry_is_held_against_its_own_stored_predictions(folder, compete):
-    folder.begin()
+    folder.write_protocol()
     competitor = compete("vgg16")
     path = competitor.write(folder)
     read_board(folder.path)
@@ -171,7 +174,7 @@ def test_an_entry_is_held_against_its_own_stored_predictions(folder, compete):
 
 
 def test_a_board_with_a_refused_entry_is_not_shown(folder, compete):
-    folder.begin()
+    folder.write_protocol()
     path = compete("vgg16").write(folder)
     stored = json.loads(path.read_text())
     stored["metrics"]["accuracy"] += 0.01
@@ -180,16 +183,16 @@ def test_a_board_with_a_refused_entry_is_not_shown(folder, compete):
         read_board(folder.path)
 
 
-COUNTS = {"train_normal": 939, "train_pneumonia": 2711, "validation_normal": 201, "validation_pneumonia": 581}
+COUNTS = {"train_negative": 939, "train_positive": 2711, "validation_negative": 201, "validation_positive": 581}
 
 
 @pytest.fixture
 def published(make_entry, tmp_path):
     """Write a row of a paper's table down: metrics alone, of one random test part."""
 
-    def write(metrics, *, normal=201, pneumonia=581):
-        part = PartCounts(**COUNTS, test_normal=normal, test_pneumonia=pneumonia)
-        facts = DatasetFacts(name="p", fingerprint="f" * 64, normal=1341, pneumonia=3875, patients=1, skipped=0, folds=(part,))
+    def write(metrics, *, negative=201, positive=581):
+        part = PartCounts(**COUNTS, test_negative=negative, test_positive=positive)
+        facts = DatasetFacts(name="p", fingerprint="f" * 64, negative=1341, positive=3875, patients=1, skipped=0, folds=(part,))
         path = tmp_path / "published.json"
         write_entry(path, make_entry("x", 0.5, metrics=metrics, folds=(), dataset=facts))
         return path
@@ -218,5 +221,5 @@ def test_a_row_that_can_be_true_is_refused_all_the_same_where_nothing_shows_that
     tp, fp, fn, tn = 560, 40, 21, 161
     metrics = {"accuracy": (tp + tn) / 782, "recall": tp / (tp + fn), "precision": tp / (tp + fp)}
     for possible in (metrics, {name: round(value, 3) for name, value in metrics.items()}):
-        with pytest.raises(CxrbenchError, match="no results of its folds and heads"):
+        with pytest.raises(CxrbenchError, match="the results of its folds and heads are missing"):
             read_entry(published(possible))

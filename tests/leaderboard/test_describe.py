@@ -5,14 +5,14 @@ from typing import get_args
 
 import pytest
 
-from cxrbench.leaderboard.describe import MEANINGS, explain
+from cxrbench.leaderboard.describe import MEANINGS, describe
 from cxrbench.plugin.contracts import Failure, Trial
 
 PATH = Path("leaderboard/phantom/entries/texture+none+none.json")
 
 
 def sections(entry, trials=()):
-    return {section.title: dict(section.facts) for section in explain(entry, PATH, trials)}
+    return {section.title: dict(section.facts) for section in describe(entry, PATH, trials)}
 
 
 def test_every_kind_of_failure_has_a_meaning_and_a_remedy():
@@ -50,10 +50,10 @@ def test_failed_trials_are_grouped_by_kind(make_entry):
     assert shown["trials"] == {
         "failed": "4",
         "pruned": "1",
-        "failed, nan": "trial 1; the last one with dropout 0.25: reason 1",
-        "failed, oom": "trial 0, 2; the last one with dropout 0.25: reason 2",
-        "failed, unknown": "trial 3; the last one with dropout 0.25: reason 3",
-        "trained in smaller batches, for want of memory": "4 (16)",
+        "failed, nan": "trial 1; the last with dropout 0.25: reason 1",
+        "failed, oom": "trial 0, 2; the last with dropout 0.25: reason 2",
+        "failed, unknown": "trial 3; the last with dropout 0.25: reason 3",
+        "trained in smaller batches, to fit in memory": "4 (16)",
     }
 
 
@@ -61,9 +61,9 @@ def test_a_complete_entry_has_its_numbers_and_how_to_repeat_them(make_entry):
     shown = sections(make_entry(auc=0.75, predictions="predictions/texture+none+none.csv"))
     assert shown["test images, with 95 % intervals"]["auc"].startswith("0.7500")
     assert shown["files"]["predictions"] == "leaderboard/phantom/predictions/texture+none+none.csv"
-    assert shown["files"]["once more"] == f"cxrbench reproduce {PATH} --data NAME|PATH"
+    assert shown["files"]["reproduce"] == f"cxrbench reproduce {PATH} --data NAME|PATH"
     assert "failure" not in shown
 
 
 def test_what_no_search_made_is_not_to_be_reproduced(make_entry):
-    assert "once more" not in sections(make_entry(auc=0.75, kind="majority"))["files"]
+    assert "reproduce" not in sections(make_entry(auc=0.75, kind="baseline"))["files"]
