@@ -118,9 +118,9 @@ def leave_one_out(draws: PatientDraws) -> PatientDraws:
     """Return the test sets without one patient each, where both classes remain."""
     fold = draws.folds[0]
     weights = 1 - np.eye(len(fold.patients))
-    both = (weights @ fold.positives > 0) & (weights @ (fold.films - fold.positives) > 0)
+    both = (weights @ fold.positives > 0) & (weights @ (fold.images - fold.positives) > 0)
     return PatientDraws(
-        folds={0: FoldDraws(patients=fold.patients, films=fold.films, positives=fold.positives, weights=weights[both])}
+        folds={0: FoldDraws(patients=fold.patients, images=fold.images, positives=fold.positives, weights=weights[both])}
     )
 
 
