@@ -118,7 +118,7 @@ def test_what_a_strategy_does_to_its_features_has_no_effect(make_job, plugin, te
 def test_a_strategy_that_alters_labels_in_place_is_refused_and_alters_none(make_job, plugin, name):
     job = make_job(name, of_host=load_host([plugin]))
     labels, held_out = job.train[1].copy(), job.validation[1].copy()
-    for _ in range(2):  # what was refused once is not remembered as if it had gone well
+    for _ in range(2):  # the error is not cached
         with pytest.raises(PluginError, match=f"imbalance {name} altered the labels that it was given"):
             train_trial(job, 0, PARAMS)
     np.testing.assert_array_equal(job.train[1], labels)
