@@ -38,7 +38,7 @@ METRICS_OF_BOTH = frozenset({"auc", "balanced-accuracy", "ppv", "npv"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectivePatients:
-    """The effective number of patients, in all and by class: (sum of images)² / sum of images², per patient (Kish 1965)."""
+    """Effective numbers of patients: (sum of n)² / sum of n², where n is a patient's number of images (Kish 1965)."""
 
     all: float
     positive: float

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 SIGNIFICANCE = 0.05
-PERMUTATIONS_A_TEST = 200
+PERMUTATIONS_PER_TEST = 200
 TIE_DECIMALS = 12
 """Values that agree to so many decimals are ties, because the order of additions changes later decimals."""
 
@@ -102,7 +102,7 @@ def standings(
 
     The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank within each draw (Hall and Miller, Annals of
     Statistics 2009). Entries that tie within a draw count with the best of their ranks for the low end and with the worst for
-    the high end; for `p_first` they share the first rank. If several entries have the best headline, the leader is the first of
+    the high end; for `p_first` they split the draw. If several entries have the best headline, the leader is the first of
     them in the order given.
     """
     if not entries:
@@ -130,24 +130,24 @@ def standings(
 
 
 def _resampled_values(
-    name: str, predictions: Sequence[Predictions], draws: PatientDraws, wanted: Collection[str], prevalence: float
+    name: str, predictions: Sequence[Predictions], draws: PatientDraws, names: Collection[str], prevalence: float
 ) -> dict[str, Floats]:
     if (folds := by_fold(predictions).keys()) != draws.folds.keys():
         raise DataError(
             f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws.folds)}; it cannot be ranked with the others"
         )
     try:
-        return bootstrap_values(predictions, draws, prevalence=prevalence, names=wanted)
+        return bootstrap_values(predictions, draws, prevalence=prevalence, names=names)
     except DataError as error:
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _headlines(predictions: Sequence[Predictions], wanted: Collection[str], prevalence: float) -> dict[str, float]:
+def _headlines(predictions: Sequence[Predictions], names: Collection[str], prevalence: float) -> dict[str, float]:
     folds = {
         fold: [metrics(head.labels, head.scores, head.operating_point, prevalence=prevalence) for head in heads]
         for fold, heads in by_fold(predictions).items()
     }
-    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in wanted}
+    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in names}
 
 
 def _oriented(values: Floats, metric: str) -> Floats:
@@ -167,7 +167,7 @@ def _p_accuracy_against(entries: Mapping[str, Sequence[Predictions]], leader: in
     patients = sorted(shares[leader])
     table = np.array([[share[patient] for patient in patients] for share in shares])
     differences = np.delete(table - table[leader], leader, axis=0)
-    p_values = exchange_patients(differences, seed, max(PERMUTATIONS, PERMUTATIONS_A_TEST * len(differences)))
+    p_values = exchange_patients(differences, seed, max(PERMUTATIONS, PERMUTATIONS_PER_TEST * len(differences)))
     return _insert_leader(holm(p_values.tolist()), leader)
 
 

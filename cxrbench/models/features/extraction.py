@@ -62,13 +62,13 @@ class Extraction:
     @property
     def features(self) -> ShardedArray:
         """The features on disk; the folder name is a hash of all that they depend on."""
-        drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
+        augmented_view = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
             [
                 FORMAT,
                 *depends_on,
-                drawn,
+                augmented_view,
                 BATCH,
                 SHARD_ROWS,
                 self.precision,
