@@ -100,7 +100,7 @@ def test_every_view_is_extracted_in_the_precision_of_the_protocol(plain, pixels_
 
 @pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize(("precision", "computed"), [("float32", "float32"), ("bfloat16", "bfloat16")])
-def test_layers_compute_in_the_precision_and_keep_their_weights_in_float32(keras_extraction_of, built, precision, computed):
+def test_layers_compute_in_the_precision_with_float32_weights(keras_extraction_of, built, precision, computed):
     extract_shard(keras_extraction_of(precision), 0)
     assert built == [(computed, "float32")] * 2
 

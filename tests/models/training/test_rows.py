@@ -111,7 +111,7 @@ def test_a_repeated_row_may_come_in_different_views(carry_out):
     assert set(features[features[:, 0] == 3, 1]) == {0, 1, 2}
 
 
-def test_a_synthetic_row_may_repeat_a_row_of_the_fold_under_its_own_label(carry_out, views):
+def test_a_synthetic_row_may_copy_a_training_row_with_its_label(carry_out, views):
     copies = views[0].gather(TRAIN[:3])
     features, labels, _ = one_epoch(carry_out(Balance(synthetic=(copies, LABELS[:3]))))
     assert sorted(features[:, 0]) == sorted([*TRAIN, *TRAIN[:3]])
@@ -125,13 +125,13 @@ def test_a_synthetic_row_that_is_a_row_of_the_fold_keeps_its_label(carry_out, vi
         carry_out(Balance(synthetic=(copies, np.array([0, 1, 1 - LABELS[3]]))))
 
 
-def test_a_row_that_the_fold_has_under_both_labels_may_come_under_either(store):
+def test_a_row_with_both_labels_in_the_fold_may_have_either(store):
     view = store(np.array([[1, 2], [1, 2], [3, 4]], dtype=np.float32))
     train, labels, twins = np.arange(3), np.array([0, 1, 1]), np.array([[1, 2], [1, 2]], dtype=np.float32)
     apply_balance(Balance(synthetic=(twins, np.array([0, 1]))), strategy="odd", views=(view,), train=train, labels=labels)
 
 
-def test_a_held_out_row_may_come_under_either_label(carry_out, views):
+def test_a_held_out_row_may_have_either_label(carry_out, views):
     foreign = views[0].gather(np.array([0, 1]))
     carry_out(Balance(synthetic=(foreign, np.array([0, 1]))))
 
