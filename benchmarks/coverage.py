@@ -1,8 +1,8 @@
-"""How often a 95 % interval contains the truth, and how often two equal classifiers are told apart.
+"""Measure the coverage of 95 % intervals, and how often a test finds a difference between two equal classifiers.
 
-Simulated test sets of which the truth is known in closed form: 624 films of children with 1-15 films each, 3 of 4 with
-pneumonia, scores normal within a class, half of their variance the child's own. Prints, per kind of interval and in %: how
-often it contains the truth, and how often the truth lies below and above it.
+The true values of the simulated test sets are known in closed form: 624 images of patients with 1-15 images each, 3 of 4
+patients in the positive class, scores normally distributed within a class, half of their variance shared within a patient.
+Prints for each kind of interval, in %: how often it contains the true value, and how often that value is below and above it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FILMS = 624
+IMAGES = 624
 PREVALENCE = 0.75
-OF_THE_CHILD = 0.5
+PATIENT_SHARE = 0.5
 AUCS = (0.90, 0.98, 0.995)
 NAMES = ("accuracy", "auc")
 Z = 1.959964
@@ -37,47 +37,47 @@ Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """One data set, and a second classifier that is exactly as good as the first."""
+    """One data set scored by two classifiers that are exactly equally good."""
 
-    unit: Predictions
+    head: Predictions
     rival: Predictions
     truth: Mapping[str, float]
 
 
 def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulated:
-    """Draw a data set; `few` films a child (2.5 on average) or evenly 1 to 15 (8 on average)."""
-    films: list[int] = []
-    while sum(films) < FILMS:
-        films.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
-    films[-1] -= sum(films) - FILMS
-    child = np.repeat(np.arange(len(films)), films)
-    sick = (generator.random(len(films)) < PREVALENCE).astype(np.int64)
-    sick[:2] = (0, 1)
+    """Draw a data set with `few` images per patient (2.5 on average) or 1 to 15, evenly (8 on average)."""
+    images: list[int] = []
+    while sum(images) < IMAGES:
+        images.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
+    images[-1] -= sum(images) - IMAGES
+    patient = np.repeat(np.arange(len(images)), images)
+    positive = (generator.random(len(images)) < PREVALENCE).astype(np.int64)
+    positive[:2] = (0, 1)
     distance = np.sqrt(2) * ndtri(area)
-    shared = normal(generator, child)
-    units = []
+    shared = normal(generator, patient)
+    predictions = []
     for seed in (0, 1):
-        scores = distance * (sick[child] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, child))
-        patients = np.array([f"{number:04d}" for number in child])
-        units.append(
+        scores = distance * (positive[patient] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, patient))
+        patients = np.array([f"{number:04d}" for number in patient])
+        predictions.append(
             Predictions(
                 subset="test",
                 keys=patients,
                 fold=0,
                 seed=seed,
-                labels=sick[child],
+                labels=positive[patient],
                 scores=ndtr(scores),
                 patients=patients,
                 threshold=0.5,
             )
         )
-    return Simulated(*units, {"auc": area, "accuracy": float(ndtr(distance / 2))})
+    return Simulated(*predictions, {"auc": area, "accuracy": float(ndtr(distance / 2))})
 
 
-def normal(generator: np.random.Generator, child: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return standard normal numbers that correlate within a child."""
-    own = generator.normal(size=child.max() + 1)[child]
-    return np.sqrt(OF_THE_CHILD) * own + np.sqrt(1 - OF_THE_CHILD) * generator.normal(size=len(child))
+def normal(generator: np.random.Generator, patient: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return standard normal numbers that are correlated within a patient."""
+    shared = generator.normal(size=patient.max() + 1)[patient]
+    return np.sqrt(PATIENT_SHARE) * shared + np.sqrt(1 - PATIENT_SHARE) * generator.normal(size=len(patient))
 
 
 def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.f
 
 
 def accelerated(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the BCa interval (Efron, JASA 1987), accelerated by leaving out one patient after the other."""
+    """Return the BCa interval (Efron, JASA 1987); the acceleration comes from leaving out one patient at a time."""
     share = np.clip((values < point).mean() + (values == point).mean() / 2, 1e-4, 1 - 1e-4)
     apart = left_out.mean() - left_out
     skew = (apart**3).sum() / (6 * max((apart**2).sum(), 1e-300) ** 1.5)
@@ -98,7 +98,7 @@ def accelerated(point: float, values: NDArray[np.float64], left_out: NDArray[np.
 
 
 def on_logit_scale(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the interval with the bootstrap's standard error on the logit scale and a normal quantile."""
+    """Return the interval on the logit scale, with the bootstrap's standard error and a normal quantile."""
     del left_out
     if not 0 < point < 1:
         return point, point
@@ -106,49 +106,51 @@ def on_logit_scale(point: float, values: NDArray[np.float64], left_out: NDArray[
     return float(expit(logit(point) - half)), float(expit(logit(point) + half))
 
 
-RIVALS: Mapping[str, Callable[[float, NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]] = {
+ALTERNATIVES: Mapping[str, Callable[[float, NDArray[np.float64], NDArray[np.float64]], tuple[float, float]]] = {
     "percentile": percentile,
     "BCa": accelerated,
     "logit, normal quantile": on_logit_scale,
 }
-OURS = "cxrbench"
+CXRBENCH = "cxrbench"
 
 
 def leave_one_out(draws: PatientDraws) -> PatientDraws:
-    """Return the test sets without one patient each, where both classes remain."""
+    """Return draws that leave out one patient each and still contain both classes."""
     fold = draws.folds[0]
     weights = 1 - np.eye(len(fold.patients))
-    both = (weights @ fold.positives > 0) & (weights @ (fold.films - fold.positives) > 0)
+    both = (weights @ fold.positives > 0) & (weights @ (fold.images - fold.positives) > 0)
     return PatientDraws(
-        folds={0: FoldDraws(patients=fold.patients, films=fold.films, positives=fold.positives, weights=weights[both])}
+        folds={0: FoldDraws(patients=fold.patients, images=fold.images, positives=fold.positives, weights=weights[both])}
     )
 
 
 def intervals(simulated: Simulated, seed: int) -> dict[tuple[str, str], tuple[float, float]]:
     """Return every kind of interval of every metric."""
-    unit = simulated.unit
-    draws = draw_patients([unit], seed)
-    values = bootstrap_values([unit], draws, prevalence=0.1, names=NAMES)
-    left_out = bootstrap_values([unit], leave_one_out(draws), prevalence=0.1, names=NAMES)
-    points, patients = metrics(unit.labels, unit.scores, unit.threshold), effective_patients([unit])
-    found = {(kind, name): make(points[name], values[name], left_out[name]) for kind, make in RIVALS.items() for name in NAMES}
-    return found | {(OURS, name): interval(name, points[name], values[name], patients) for name in NAMES}
+    head = simulated.head
+    draws = draw_patients([head], seed)
+    values = bootstrap_values([head], draws, prevalence=0.1, names=NAMES)
+    left_out = bootstrap_values([head], leave_one_out(draws), prevalence=0.1, names=NAMES)
+    points, patients = metrics(head.labels, head.scores, head.threshold), effective_patients([head])
+    found = {
+        (kind, name): make(points[name], values[name], left_out[name]) for kind, make in ALTERNATIVES.items() for name in NAMES
+    }
+    return found | {(CXRBENCH, name): interval(name, points[name], values[name], patients) for name in NAMES}
 
 
 def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
-    """Return the p-values of a difference that is none."""
-    first, second = [simulated.unit], [simulated.rival]
+    """Return the p-values of the difference between two equal classifiers."""
+    first, second = [simulated.head], [simulated.rival]
     draws = draw_patients(first, seed)
-    one, other = (bootstrap_values(units, draws, prevalence=0.1, names=("auc",))["auc"] for units in (first, second))
-    points = [metrics(unit.labels, unit.scores, unit.threshold)["auc"] for unit in (simulated.unit, simulated.rival)]
+    values = [bootstrap_values(predictions, draws, prevalence=0.1, names=("auc",))["auc"] for predictions in (first, second)]
+    points = [metrics(head.labels, head.scores, head.threshold)["auc"] for head in (simulated.head, simulated.rival)]
     return {
-        "auc": paired_bootstrap(one, other, points[0] - points[1]).p,
+        "auc": paired_bootstrap(values[0], values[1], points[0] - points[1]).p,
         "accuracy": permutation_accuracy(first, second, seed, draws=1000),
     }
 
 
 def measure(area: float, few: bool, repeats: int) -> tuple[dict[tuple[str, str], NDArray[np.float64]], dict[str, float]]:
-    """Return (contained, truth below, truth above) for each interval, and the share of p-values below 0.05."""
+    """Return (contained, truth below, truth above) for each interval and the share of p-values below 0.05, in %."""
     generator = np.random.default_rng(1)
     misses: dict[tuple[str, str], list[tuple[bool, bool, bool]]] = {}
     rejected: dict[str, list[bool]] = {}
@@ -165,14 +167,16 @@ def measure(area: float, few: bool, repeats: int) -> tuple[dict[tuple[str, str],
 
 
 def report(few: bool, repeats: int) -> None:
-    """Print one table."""
+    """Print one Markdown table."""
     start = time.perf_counter()
     measured = {area: measure(area, few, repeats) for area in AUCS}
-    print(f"\n{'2.5' if few else '8'} films a child on average, {repeats} data sets ({time.perf_counter() - start:.0f} s)\n")
+    print(
+        f"\n{'2.5' if few else '8'} images per patient on average, {repeats} data sets ({time.perf_counter() - start:.0f} s)\n"
+    )
     columns = [(area, name) for name in NAMES for area in AUCS]
     print("| interval | " + " | ".join(f"{name} (AUC {area:g})" for area, name in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
-    for kind in (*RIVALS, OURS):
+    for kind in (*ALTERNATIVES, CXRBENCH):
         cells = [measured[area][0][kind, name] for area, name in columns]
         print(f"| {kind} | " + " | ".join(f"{hit:.1f} ({below:.1f}, {above:.1f})" for hit, below, above in cells) + " |")
     print("| p < 0.05 between equals | " + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns) + " |")
@@ -181,7 +185,7 @@ def report(few: bool, repeats: int) -> None:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=400, help="data sets a column")
+    parser.add_argument("--repeats", type=int, default=400, help="data sets per column")
     repeats = parser.parse_args().repeats
     print(describe())
     for few in (False, True):

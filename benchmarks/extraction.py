@@ -1,9 +1,9 @@
-"""Images a second through a backbone: cxrbench against `model.predict`, and the share of the machine's matrix-product peak.
+"""Measure images per second through a backbone, compared with `model.predict` and with the machine's matrix-product peak.
 
     KERAS_HOME=../shared/keras_home python benchmarks/extraction.py mobilenet:alpha=0.25 resnet50:weights=none
 
 Both get decoded images of 224 x 224 in memory or in the page cache. `model.predict` runs in one process with all cores, as
-users call it; cxrbench in one process a core, as `cxrbench run` does. Rounds alternate, and the peak is measured in each.
+users call it. cxrbench runs one process per core, as `cxrbench run` does. Rounds alternate, and each measures the peak.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> No
     backbone = bind(component, load_host().find(Backbone, component.name))
     model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=seed_from(0, "backbone"))
     gigaflop = operations(model) / 1e9
-    images = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
-    images = min(images, 512)
-    films = np.random.default_rng(0).integers(0, 256, (images * arguments.workers, SIZE, SIZE), dtype=np.uint8)
-    as_users_have_them = np.repeat(films[..., None], CHANNELS, axis=-1).astype(np.float32)
+    per_worker = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
+    per_worker = min(per_worker, 512)
+    images = np.random.default_rng(0).integers(0, 256, (per_worker * arguments.workers, SIZE, SIZE), dtype=np.uint8)
+    rgb_images = np.repeat(images[..., None], CHANNELS, axis=-1).astype(np.float32)
     ours, theirs, peaks = [], [], []
-    for round_number in range(arguments.rounds + 1):  # the first one compiles and does not count
+    for round_number in range(arguments.rounds + 1):  # the first round compiles and is not counted
         peaks.append(machine.peak(executor, arguments.workers))
-        rate, features = _extracted(backbone, films, round_number, arguments, executor)
+        rate, features = _extracted(backbone, images, round_number, arguments, executor)
         ours.append(rate)
         start = time.perf_counter()
-        predicted = model.predict(as_users_have_them, batch_size=BATCH, verbose=0)
-        theirs.append(len(films) / (time.perf_counter() - start))
+        predicted = model.predict(rgb_images, batch_size=BATCH, verbose=0)
+        theirs.append(len(images) / (time.perf_counter() - start))
     ratio = statistics.median(mine / plain for mine, plain in zip(ours[1:], theirs[1:], strict=True))
     share = statistics.median(mine * gigaflop / peak for mine, peak in zip(ours[1:], peaks[1:], strict=True))
     mine, plain, peak = (statistics.median(rates[1:]) for rates in (ours, theirs, peaks))
@@ -76,13 +76,13 @@ def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> No
 
 
 def _extracted(
-    backbone: Part[Backbone], films: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
+    backbone: Part[Backbone], images: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
 ) -> tuple[float, np.ndarray]:
-    """Return images a second and features, through a run's own path: a shard for each worker, from disk and to it."""
+    """Return images per second and the features, extracted as a run does: one shard per worker, from disk to disk."""
     extractions = []
-    for worker, own in enumerate(np.array_split(films, arguments.workers)):
-        pixels = Pixels(rows=len(own), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
-        pixels.array.write(0, [own])
+    for worker, part in enumerate(np.array_split(images, arguments.workers)):
+        pixels = Pixels(rows=len(part), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
+        pixels.array.write(0, [part])
         extractions.append(
             Extraction(
                 pixels=pixels,
@@ -95,16 +95,16 @@ def _extracted(
             )
         )
     start = time.perf_counter()
-    underway = extract_missing(extractions, [0], executor, SilentProgress())
+    pending = extract_missing(extractions, [0], executor, SilentProgress())
     for extraction in extractions:
-        if problem := underway.wait(extraction).problem:
+        if problem := pending.wait(extraction).problem:
             raise RuntimeError(problem)
-    rate = len(films) / (time.perf_counter() - start)
+    rate = len(images) / (time.perf_counter() - start)
     return rate, np.concatenate([extraction.features.read(0, extraction.features.rows) for extraction in extractions])
 
 
 def operations(model: Any) -> float:
-    """Return the floating-point operations of the products in an image's pass: two for each multiplication and addition."""
+    """Return the floating-point operations of the matrix products for one image; a multiplication and addition count as two."""
     total = 0.0
     for layer in _layers(model):
         for weight in layer.weights:
@@ -115,7 +115,7 @@ def operations(model: Any) -> float:
 
 def _layers(model: Any) -> list[Any]:
     inner = getattr(model, "layers", None)
-    return [model] if inner is None else [one for layer in inner for one in _layers(layer)]
+    return [model] if inner is None else [leaf for layer in inner for leaf in _layers(layer)]
 
 
 def _arguments() -> argparse.Namespace:
@@ -123,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("backbone", nargs="*", default=["mobilenet:weights=none,alpha=0.25", "resnet50:weights=none"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=12.0, help="about what cxrbench takes in a round")
+    parser.add_argument("--seconds", type=float, default=12.0, help="approximate duration of a cxrbench round")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     return parser.parse_args()
 

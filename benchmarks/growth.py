@@ -1,9 +1,9 @@
-"""Does a long search grow? The resident memory of every process of one command, from trial 200 to trial 2,000.
+"""Measure the memory growth of a long search: resident memory of every process of one command, trial 200 to trial 2,000.
 
     python benchmarks/growth.py
 
-One recipe on small phantoms, so that trials are many and short. What a process has at trial 200 is the mean over the fifty
-trials from there on, and so is what it has later: a single reading tells of the trial that was just being trained.
+The search runs one recipe on small phantoms, so that there are many short trials. Each value is the mean over fifty trials,
+because a single reading depends on the trial that is being trained.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ RUN = (
     *("--augmentation", "none", "--imbalance", "none", "--epochs", "2", "--offline"),
 )
 WINDOW = 50
-"""Trials over which readings are averaged."""
+"""Number of trials over which readings are averaged."""
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each process."""
+    """Print a Markdown table with a row for each process."""
     arguments = _arguments()
     print(f"{machine.describe()}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -43,11 +43,11 @@ def main() -> None:
 
 
 def _watch(folder: Path, arguments: argparse.Namespace) -> dict[int, list[tuple[int, int]]]:
-    """Run the command; return for each process its readings: trials on record, and bytes."""
+    """Run the command and return for each process its readings (recorded trials, bytes)."""
     command = [str(Path(sys.executable).parent / "cxrbench"), *RUN, "--trials", str(arguments.trials)]
-    surroundings = {**os.environ, "CXRBENCH_HOME": str(folder / "home")}
+    environment = {**os.environ, "CXRBENCH_HOME": str(folder / "home")}
     process = subprocess.Popen(
-        command, cwd=folder, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     readings: dict[int, list[tuple[int, int]]] = {}
     while process.poll() is None:
@@ -62,7 +62,7 @@ def _watch(folder: Path, arguments: argparse.Namespace) -> dict[int, list[tuple[
 
 
 def _trials(folder: Path) -> int:
-    """Return how many trials are on record: a journal has a line for each, and a few before the first."""
+    """Return the number of recorded trials: the journal has one line with op_code 4 for each."""
     return sum(path.read_bytes().count(b'"op_code":4') for path in folder.glob("leaderboard/studies/*.journal"))
 
 
@@ -72,7 +72,7 @@ def _session(leader: int) -> list[int]:
         try:
             if int((folder / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
                 found.append(int(folder.name))
-        except OSError:  # ended meanwhile
+        except OSError:  # the process ended
             continue
     return found
 
@@ -90,10 +90,10 @@ def _long_lived(readings: dict[int, list[tuple[int, int]]], arguments: argparse.
 
 
 def _windows(found: list[tuple[int, int]], arguments: argparse.Namespace) -> list[tuple[int, float]]:
-    """Return the mean memory over each window of trials, from the first to the last one that was trained."""
+    """Return (first trial, mean memory) for each window of trials of the search."""
     windows: dict[int, list[int]] = {}
     for trials, memory in found:
-        if arguments.first <= trials < arguments.trials:  # afterwards there is no search any more, but a ranking
+        if arguments.first <= trials < arguments.trials:  # after the last trial the process ranks
             windows.setdefault((trials - arguments.first) // WINDOW, []).append(memory)
     return [(arguments.first + WINDOW * number, sum(held) / len(held)) for number, held in sorted(windows.items())]
 

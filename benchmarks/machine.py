@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, its matrix-product peak, and memory of processes."""
+"""Shared by the benchmarks: a description of the machine, its matrix-product peak, and the memory of processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 2048
 
 
 def describe() -> str:
-    """Return date, processor and versions in one line."""
+    """Return date, processor, memory and versions in one line."""
     processor = next(
         (line.partition(": ")[2] for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor()
     )
@@ -40,7 +40,7 @@ def peak(executor: Executor, workers: int) -> float:
 
 
 def matrix_products(seconds: float) -> float:
-    """Return the GFLOP/s of products of 2,048 x 2,048 matrices in this process: the median of those that fit in the time."""
+    """Return the GFLOP/s of products of 2,048 x 2,048 matrices in this process, the median over `seconds`."""
     import tensorflow
 
     left, right = tensorflow.random.normal((SIDE, SIDE)), tensorflow.random.normal((SIDE, SIDE))
@@ -57,14 +57,14 @@ def matrix_products(seconds: float) -> float:
 
 @dataclass(slots=True)
 class Memory:
-    """The most anonymous memory that any one process of this tree had, in bytes."""
+    """The largest anonymous memory of any process of this tree, in bytes."""
 
     peak: int = 0
 
 
 @contextmanager
 def watched_memory() -> Iterator[Memory]:
-    """Look at this process and its children twenty times a second."""
+    """Measure this process and its descendants twenty times a second."""
     memory, over = Memory(), Event()
 
     def watch() -> None:
@@ -83,7 +83,7 @@ def watched_memory() -> Iterator[Memory]:
 def _tree(process: int) -> list[int]:
     lists = Path(f"/proc/{process}/task").glob("*/children")
     children = {int(child) for path in lists for line in _lines(path) for child in line.split()}
-    return [process, *(one for child in children for one in _tree(child))]
+    return [process, *(descendant for child in children for descendant in _tree(child))]
 
 
 def _anonymous(process: int) -> int:

@@ -1,4 +1,4 @@
-"""A one-file plugin: 32 x 32 grey images to 1,024 features by one random matrix, so cheap that everything else shows."""
+"""A one-file plugin whose backbone is one random matrix: 32 x 32 grey images to 1,024 features at almost no cost."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What the protocol's settings of training cost and bring: batch size and pruning, at the end of a whole search.
+"""Compare training settings of the protocol (batch size, pruning) by cost and quality after a whole search.
 
     python benchmarks/training_configuration.py --setting batch-size 32 64 128 --data ../shared/data/chest_xray \
         --backbone mobilenet:alpha=0.25
 
-Every value gets the same data, split and number of trials; what counts is the quality of the trial that a search selects.
+Every value gets the same data, split and number of trials. Quality is that of the trial that the search selects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Print a Markdown table: a row for each backbone and value, means over the seeds."""
+    """Print a Markdown table with a row for each backbone and value, averaged over seeds."""
     arguments = _arguments()
     name = arguments.setting[0].replace("-", "_")
     print(f"{arguments.data}, {arguments.trials} trials, {arguments.seeds} seeds\n")

@@ -1,4 +1,4 @@
-"""How sure the order of a leaderboard is."""
+"""Ranks of a leaderboard's entries and their uncertainty."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 SIGNIFICANCE = 0.05
-PERMUTATIONS_A_TEST = 200
-DECIMALS = 12
-"""Values that differ by less are equal: the order of additions may differ."""
+PERMUTATIONS_PER_TEST = 200
+TIE_DECIMALS = 12
+"""Values that agree to so many decimals are ties, because the order of additions changes later decimals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An entry's place and how sure it is.
+    """An entry's rank and its uncertainty.
 
     Attributes:
-        rank: by the headline, from 1; equal values share one.
+        rank: by the headline value, from 1; equal values share a rank.
         rank_low: the best rank of the 95 % interval.
         rank_high: the worst rank of the 95 % interval.
-        p_first: share of the resampled test sets on which it would have been first.
-        tied: whether the ranking metric does not tell it apart from the leader at 5 %, corrected for the number of entries.
-        p_auc: of the difference in AUC from the leader, corrected by Holm; 1 for the leader.
-        p_accuracy: of the difference in accuracy, likewise.
+        p_first: share of the bootstrap draws in which the entry is first.
+        tied: whether its difference from the leader in the ranking metric is not significant (5 %, corrected by Holm).
+        p_auc: p-value of the difference in AUC from the leader, corrected by Holm; 1 for the leader.
+        p_accuracy: the same for accuracy.
     """
 
     rank: int
@@ -62,11 +62,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resampled:
-    """Entries on the same resamplings of the patients.
+    """The metrics of entries and their values in shared bootstrap draws of the patients.
 
     Attributes:
-        points: by entry and metric, the headline.
-        values: by entry and metric, the headline in each resampling, float ``[draws]``.
+        points: headline value by entry and metric.
+        values: headline value in each draw by entry and metric, float ``[draws]``.
     """
 
     points: Mapping[str, Mapping[str, float]]
@@ -81,28 +81,29 @@ class Resampled:
 def resample(
     entries: Mapping[str, Sequence[Predictions]], names: Collection[str], *, seed: int, prevalence: float
 ) -> Resampled:
-    """Compute metrics of entries that scored the same images, and their values on resampled patients.
+    """Compute metrics of entries that scored the same images, and their values in bootstrap draws of the patients.
 
     Raises:
-        DataError: an entry was scored on other images than the first one.
+        DataError: an entry was scored on different images from the first one.
     """
     if not entries:
         return Resampled(points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
     return Resampled(
-        points={name: _points(units, names, prevalence) for name, units in entries.items()},
-        values={name: _values(name, units, draws, names, prevalence) for name, units in entries.items()},
+        points={name: _headlines(predictions, names, prevalence) for name, predictions in entries.items()},
+        values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
     )
 
 
 def standings(
     entries: Mapping[str, Sequence[Predictions]], resampled: Resampled, *, metric: str, seed: int
 ) -> dict[str, Standing]:
-    """Rank entries by a metric, which must be among the resampled ones, as must the AUC.
+    """Rank entries by a metric. `resampled` must contain this metric and the AUC.
 
-    The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank inside each resampling (Hall and Miller, Annals of
-    Statistics 2009). Entries equal inside one count with their best shared place for the low end and with their worst for the
-    high end; for `p_first` they share it. The leader is the first entry, in the order given, that has the best headline.
+    The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank within each draw (Hall and Miller, Annals of
+    Statistics 2009). Entries that tie within a draw count with the best of their ranks for the low end and with the worst for
+    the high end; for `p_first` they split the draw. If several entries have the best headline, the leader is the first of
+    them in the order given.
     """
     if not entries:
         return {}
@@ -110,9 +111,9 @@ def standings(
     headline = _oriented(np.array([resampled.points[name][metric] for name in names]), metric)
     draws = _oriented(np.stack([resampled.values[name][metric] for name in names]), metric)
     leader = int(np.argmax(headline))
-    tests = {wanted: _against(names, leader, wanted, resampled) for wanted in {metric, "auc"}}
-    tests["accuracy"] = _accuracy_against(entries, leader, seed)
-    low, high, first = _places(draws)
+    p_values = {tested: _p_against(names, leader, tested, resampled) for tested in {metric, "auc"}}
+    p_values["accuracy"] = _p_accuracy_against(entries, leader, seed)
+    low, high, first = _rank_statistics(draws)
     ranks = 1 + (headline > headline[:, None]).sum(axis=1)
     return {
         name: Standing(
@@ -120,60 +121,61 @@ def standings(
             rank_low=min(int(low[row]), int(ranks[row])),
             rank_high=max(int(high[row]), int(ranks[row])),
             p_first=float(first[row]),
-            tied=bool(tests[metric][row] >= SIGNIFICANCE),
-            p_auc=tests["auc"][row],
-            p_accuracy=tests["accuracy"][row],
+            tied=bool(p_values[metric][row] >= SIGNIFICANCE),
+            p_auc=p_values["auc"][row],
+            p_accuracy=p_values["accuracy"][row],
         )
         for row, name in enumerate(names)
     }
 
 
-def _values(
-    name: str, units: Sequence[Predictions], draws: PatientDraws, wanted: Collection[str], prevalence: float
+def _resampled_values(
+    name: str, predictions: Sequence[Predictions], draws: PatientDraws, names: Collection[str], prevalence: float
 ) -> dict[str, Floats]:
-    if (folds := by_fold(units).keys()) != draws.folds.keys():
+    if (folds := by_fold(predictions).keys()) != draws.folds.keys():
         raise DataError(
-            f"{name}: scored on folds {sorted(folds)}, not {sorted(draws.folds)}: it cannot be ranked with the others"
+            f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws.folds)}; it cannot be ranked with the others"
         )
     try:
-        return bootstrap_values(units, draws, prevalence=prevalence, names=wanted)
+        return bootstrap_values(predictions, draws, prevalence=prevalence, names=names)
     except DataError as error:
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _points(units: Sequence[Predictions], wanted: Collection[str], prevalence: float) -> dict[str, float]:
-    found = {
-        fold: [metrics(unit.labels, unit.scores, unit.operating_point, prevalence=prevalence) for unit in members]
-        for fold, members in by_fold(units).items()
+def _headlines(predictions: Sequence[Predictions], names: Collection[str], prevalence: float) -> dict[str, float]:
+    folds = {
+        fold: [metrics(head.labels, head.scores, head.operating_point, prevalence=prevalence) for head in heads]
+        for fold, heads in by_fold(predictions).items()
     }
-    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in found.items()}) for name in wanted}
+    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in names}
 
 
 def _oriented(values: Floats, metric: str) -> Floats:
-    return np.round(-values if metric in LOWER_IS_BETTER else values, DECIMALS)
+    """Return rounded values, negated where lower is better."""
+    return np.round(-values if metric in LOWER_IS_BETTER else values, TIE_DECIMALS)
 
 
-def _against(names: Sequence[str], leader: int, metric: str, resampled: Resampled) -> list[float]:
-    """Return each entry's corrected p-value against the leader, by the paired bootstrap."""
+def _p_against(names: Sequence[str], leader: int, metric: str, resampled: Resampled) -> list[float]:
+    """Return each entry's corrected p-value against the leader by the paired bootstrap."""
     others = [name for name in names if name != names[leader]]
-    return _with_leader(holm([resampled.difference(name, names[leader], metric).p for name in others]), leader)
+    return _insert_leader(holm([resampled.difference(name, names[leader], metric).p for name in others]), leader)
 
 
-def _accuracy_against(entries: Mapping[str, Sequence[Predictions]], leader: int, seed: int) -> list[float]:
-    """Return each entry's corrected p-value against the leader, by exchanging patients often enough for so many tests."""
-    shares = [patient_accuracy(units) for units in entries.values()]
+def _p_accuracy_against(entries: Mapping[str, Sequence[Predictions]], leader: int, seed: int) -> list[float]:
+    """Return each entry's corrected p-value against the leader by exchanging patients; more tests need more exchanges."""
+    shares = [patient_accuracy(predictions) for predictions in entries.values()]
     patients = sorted(shares[leader])
     table = np.array([[share[patient] for patient in patients] for share in shares])
     differences = np.delete(table - table[leader], leader, axis=0)
-    found = exchange_patients(differences, seed, max(PERMUTATIONS, PERMUTATIONS_A_TEST * len(differences)))
-    return _with_leader(holm(found.tolist()), leader)
+    p_values = exchange_patients(differences, seed, max(PERMUTATIONS, PERMUTATIONS_PER_TEST * len(differences)))
+    return _insert_leader(holm(p_values.tolist()), leader)
 
 
-def _with_leader(adjusted: list[float], leader: int) -> list[float]:
+def _insert_leader(adjusted: list[float], leader: int) -> list[float]:
     return [*adjusted[:leader], 1.0, *adjusted[leader:]]
 
 
-def _places(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def _rank_statistics(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     """Return low and high ranks and the probability of being first, each ``[entries]``, from values ``[entries, draws]``."""
     ordered = np.sort(values, axis=0)
     best, worst = np.empty(values.shape, dtype=np.int64), np.empty(values.shape, dtype=np.int64)

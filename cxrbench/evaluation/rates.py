@@ -1,4 +1,4 @@
-"""Metrics that are ratios of counts at a threshold. Counts may be numbers or arrays (one element a bootstrap draw)."""
+"""Metrics that are ratios of counts at a threshold. Counts may be numbers or arrays (one element per bootstrap draw)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     Rates: TypeAlias = NDArray[np.float64]
 
 AT_THRESHOLD = ("accuracy", "recall", "precision", "f1", "specificity")
-"""What is also computed at further thresholds."""
+"""Metrics that are also computed at further thresholds."""
 
 
 def rates(tp: Counts, fp: Counts, positives: Counts, negatives: Counts) -> dict[str, Rates]:
     """Return accuracy, recall (sensitivity), precision, F1, specificity and balanced accuracy.
 
-    Both classes must be present. Precision is 0 where nothing is called pneumonia.
+    Both classes must be present. Precision is 0 without positive calls.
     """
     recall, specificity = np.divide(tp, positives), 1 - np.divide(fp, negatives)
     return {
@@ -34,19 +34,19 @@ def rates(tp: Counts, fp: Counts, positives: Counts, negatives: Counts) -> dict[
 
 
 def ppv(recall: Rates | float, specificity: Rates | float, prevalence: float) -> Rates:
-    """Return the probability that an image called pneumonia is one, where pneumonia has that prevalence.
+    """Return the positive predictive value: the probability that a positive call is correct, at a prevalence.
 
-    Bayes' theorem (Altman and Bland, BMJ 1994;309:102): the prevalence of a test set is the collector's choice, a hospital's
-    is not. 0 where nothing is called pneumonia.
+    Bayes' theorem (Altman and Bland, BMJ 1994;309:102), because the prevalence in a test set differs from that in a hospital.
+    0 without positive calls.
     """
-    return _share(prevalence * np.asarray(recall), (1 - prevalence) * (1 - np.asarray(specificity)))
+    return _ratio(prevalence * np.asarray(recall), (1 - prevalence) * (1 - np.asarray(specificity)))
 
 
 def npv(recall: Rates | float, specificity: Rates | float, prevalence: float) -> Rates:
-    """Return the probability that an image called normal is, likewise; 0 where nothing is called normal."""
-    return _share((1 - prevalence) * np.asarray(specificity), prevalence * (1 - np.asarray(recall)))
+    """Return the negative predictive value: the probability that a negative call is correct; 0 without negative calls."""
+    return _ratio((1 - prevalence) * np.asarray(specificity), prevalence * (1 - np.asarray(recall)))
 
 
-def _share(part: Rates, rest: Rates) -> Rates:
+def _ratio(part: Rates, rest: Rates) -> Rates:
     whole = part + rest
     return part / np.where(whole > 0, whole, 1)

@@ -1,6 +1,6 @@
-"""Choose the threshold on validation scores, exactly, under a named policy.
+"""Choose the exact optimal threshold on validation scores under a named policy.
 
-A score at or above the threshold is called pneumonia.
+A score at or above the threshold is a positive call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def choose_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-    """Return the threshold that is best under a policy; among equals the lowest, because a miss costs more than a second look.
+    """Return the best threshold under a policy; of equals the lowest, because a missed case costs more than a false alarm.
 
     Args:
         policy: ``max-f1``, ``max-accuracy``, ``youden`` (recall + specificity - 1; Youden, Cancer 1950), ``recall>=R`` (the
@@ -24,7 +24,7 @@ def choose_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.
     """
     if policy.startswith("fixed="):
         return float(policy.removeprefix("fixed="))
-    thresholds, true_positives, false_positives = _counts(labels, scores)
+    thresholds, true_positives, false_positives = _counts_by_threshold(labels, scores)
     positives, negatives = int(labels.sum()), int(len(labels) - labels.sum())
     if policy.startswith("recall>="):
         enough = true_positives >= float(policy.removeprefix("recall>=")) * positives - 1e-9
@@ -37,12 +37,12 @@ def choose_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.
     return float(thresholds[np.flatnonzero(value == value.max())[0]])
 
 
-def _counts(
+def _counts_by_threshold(
     labels: NDArray[np.int64], scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each distinct score, ascending, and the true and false positives if it is the threshold."""
+    """Return the distinct scores, ascending, and the true and false positives with each as the threshold."""
     thresholds, position = np.unique(scores, return_inverse=True)
     positives = np.bincount(position, weights=labels, minlength=len(thresholds))
-    everything = np.bincount(position, minlength=len(thresholds))
+    images = np.bincount(position, minlength=len(thresholds))
     true_positives = positives[::-1].cumsum()[::-1].astype(np.int64)
-    return thresholds, true_positives, everything[::-1].cumsum()[::-1] - true_positives
+    return thresholds, true_positives, images[::-1].cumsum()[::-1] - true_positives

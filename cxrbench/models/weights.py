@@ -1,4 +1,4 @@
-"""Say which pretrained weights a backbone needs, whether they are on the machine, and how to get them."""
+"""Pretrained weights of backbones: which file is needed, whether it exists, and how to get it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Weights:
     """The weights that a backbone is built with.
 
     Attributes:
-        name: what the factory gets as `weights`.
-        digest: SHA-256 of the file; empty where there is none.
+        name: the factory's argument `weights`.
+        digest: SHA-256 of the weights file; empty if there is no file.
     """
 
     name: str
@@ -31,25 +31,25 @@ class Weights:
 
 
 def weights_option(backbone: Part[Backbone]) -> str:
-    """Return what the user chose, or `imagenet` for a backbone that has pretrained weights and `none` for the others."""
+    """Return the option `weights`; the default is `imagenet` for a backbone with pretrained weights, otherwise `none`."""
     return str(backbone.option("weights", "imagenet" if backbone.spec.weights else "none"))
 
 
 def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) -> Download | None:
-    """Return the file that the backbone needs, or None if it needs no file.
+    """Return the weights file that the backbone needs, or None if it needs no file.
 
     Raises:
-        Unavailable: the backbone says that it cannot be had as it was asked for, and what to write instead.
+        Unavailable: the backbone has no weights for these options; the message says which options to use instead.
     """
     if not backbone.spec.weights:
         return None
-    find = backbone.resolve(backbone.spec.weights)
-    file: Download | None = find(input_shape=input_shape, weights=weights_option(backbone), **backbone.arguments)
+    choose = backbone.resolve(backbone.spec.weights)
+    file: Download | None = choose(input_shape=input_shape, weights=weights_option(backbone), **backbone.arguments)
     return file
 
 
 def are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
-    """Return whether the backbone could be built now, without a download."""
+    """Return whether the backbone can be built without a download."""
     try:
         file = weights_file(backbone, input_shape)
     except Unavailable:
@@ -58,7 +58,7 @@ def are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downlo
 
 
 def get_weights(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> Weights:
-    """Return the weights, fetching their file if it is not on the machine; raise Unavailable if it cannot be had."""
+    """Return the weights, downloading the file if it is missing; raise Unavailable if that is not possible."""
     file = weights_file(backbone, input_shape)
     path: Path | None = downloader.fetch(file) if file else None
     return Weights(name=weights_option(backbone), digest=digest_file(path) if path else "")

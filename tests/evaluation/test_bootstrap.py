@@ -14,10 +14,10 @@ from cxrbench.evaluation.metrics import metric_names, metrics
 ALSO_AT = (0.3, 0.7)
 
 
-def slowly(units, draws, number):
+def by_repeating_rows(predictions, draws, number):
     """Return one draw's headline: repeat the rows of each drawn patient, compute the metrics, average."""
     folds = {}
-    for one in units:
+    for one in predictions:
         fold = draws.folds[one.fold]
         times = dict(zip(fold.patients.tolist(), fold.weights[number].astype(int).tolist(), strict=True))
         rows = np.repeat(np.arange(len(one.labels)), [times[patient] for patient in one.patients.tolist()])
@@ -27,38 +27,38 @@ def slowly(units, draws, number):
     return {name: np.mean([fold[name] for fold in means]) for name in means[0]}
 
 
-@pytest.mark.parametrize("pairs", [bootstrap.PAIRS, 0], ids=["kernel", "curve"])
-def test_every_draw_is_what_repeated_rows_give(any_units, monkeypatch, pairs):
-    monkeypatch.setattr(bootstrap, "PAIRS", pairs)
-    monkeypatch.setattr(bootstrap, "BLOCK", 40)
+@pytest.mark.parametrize("pairs", [bootstrap.MAX_KERNEL_PAIRS, 0], ids=["kernel", "curve"])
+def test_every_draw_equals_the_metrics_of_repeated_rows(any_predictions, monkeypatch, pairs):
+    monkeypatch.setattr(bootstrap, "MAX_KERNEL_PAIRS", pairs)
+    monkeypatch.setattr(bootstrap, "BLOCK_WEIGHTS", 40)
 
     @settings(max_examples=60)
-    @given(any_units)
-    def check(units):
-        draws = draw_patients(units, 0, draws=12)
-        found = bootstrap_values(units, draws, prevalence=0.2, also_at=ALSO_AT)
+    @given(any_predictions)
+    def check(predictions):
+        draws = draw_patients(predictions, 0, draws=12)
+        found = bootstrap_values(predictions, draws, prevalence=0.2, also_at=ALSO_AT)
         assert found.keys() == set(metric_names(ALSO_AT))
         for number in range(12):
             assert {name: value[number] for name, value in found.items()} == pytest.approx(
-                slowly(units, draws, number), abs=1e-12
+                by_repeating_rows(predictions, draws, number), abs=1e-12
             )
 
     check()
 
 
 def test_named_metrics_are_the_same_as_all(simulated):
-    units = simulated(1, folds=2, seeds=2)
-    draws = draw_patients(units, 0, draws=50)
-    everything = bootstrap_values(units, draws, prevalence=0.1, also_at=ALSO_AT)
+    predictions = simulated(1, folds=2, seeds=2)
+    draws = draw_patients(predictions, 0, draws=50)
+    everything = bootstrap_values(predictions, draws, prevalence=0.1, also_at=ALSO_AT)
     for name, values in everything.items():
-        alone = bootstrap_values(units, draws, prevalence=0.1, also_at=ALSO_AT, names=[name])
+        alone = bootstrap_values(predictions, draws, prevalence=0.1, also_at=ALSO_AT, names=[name])
         assert alone.keys() == {name}
         assert np.array_equal(alone[name], values)
 
 
 def test_patients_are_drawn_whole_and_with_replacement(simulated):
-    units = simulated(1, folds=2)
-    draws = draw_patients(units, 5, draws=300)
+    predictions = simulated(1, folds=2)
+    draws = draw_patients(predictions, 5, draws=300)
     for fold in draws.folds.values():
         assert np.all(fold.weights.sum(axis=1) == len(fold.patients))
         assert fold.weights.max() > 2
@@ -79,32 +79,32 @@ def test_all_entries_of_a_protocol_get_the_same_draws(simulated):
         assert not np.array_equal(drawn.weights, draw_patients(first, 8).folds[fold].weights)
 
 
-def test_folds_are_drawn_apart(simulated):
-    drawn = draw_patients(simulated(1, folds=2, films=240), 7).folds
+def test_folds_have_different_draws(simulated):
+    drawn = draw_patients(simulated(1, folds=2, images=240), 7).folds
     assert drawn[0].weights.shape == drawn[1].weights.shape
     assert not np.array_equal(drawn[0].weights, drawn[1].weights)
 
 
-def test_the_order_of_the_images_is_nothing(simulated):
+def test_draws_do_not_depend_on_the_order_of_the_images(simulated):
     one = simulated(1)[0]
     order = np.random.default_rng(0).permutation(len(one.labels))
     other = dataclasses.replace(one, labels=one.labels[order], scores=one.scores[order], patients=one.patients[order])
     draws = draw_patients([one], 0, draws=100)
-    found = [bootstrap_values(units, draws, prevalence=0.1) for units in ([one], [other])]
+    found = [bootstrap_values(predictions, draws, prevalence=0.1) for predictions in ([one], [other])]
     for name in found[0]:
         assert found[0][name] == pytest.approx(found[1][name], abs=1e-12)
 
 
-def test_a_draw_without_one_of_the_classes_is_drawn_again(unit):
-    units = [unit([0, 1], [0.1, 0.9])]
-    draws = draw_patients(units, 0, draws=100)
+def test_a_draw_without_one_of_the_classes_is_drawn_again(make_predictions):
+    predictions = [make_predictions([0, 1], [0.1, 0.9])]
+    draws = draw_patients(predictions, 0, draws=100)
     assert np.all(draws.folds[0].weights == 1)
-    assert np.all(bootstrap_values(units, draws, prevalence=0.1, names=["auc"])["auc"] == 1)
+    assert np.all(bootstrap_values(predictions, draws, prevalence=0.1, names=["auc"])["auc"] == 1)
 
 
-def test_a_fold_of_one_class_is_an_error(unit):
+def test_a_fold_of_one_class_is_an_error(make_predictions):
     with pytest.raises(DataError, match="fold 3 has test images of one class only"):
-        draw_patients([unit([1, 1], [0.1, 0.9], fold=3)], 0)
+        draw_patients([make_predictions([1, 1], [0.1, 0.9], fold=3)], 0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_fold_of_one_class_is_an_error(unit):
         ([0, 1, 1, 1], [0, 1, 2, 2]),
     ],
 )
-def test_other_images_are_an_error(unit, labels, patients):
-    draws = draw_patients([unit([0, 1, 1], [0.1, 0.9, 0.8])], 0, draws=5)
-    with pytest.raises(DataError, match="fold 0, seed 4: other images"):
-        bootstrap_values([unit(labels, [0.5] * len(labels), patients, seed=4)], draws, prevalence=0.1)
+def test_different_images_are_an_error(make_predictions, labels, patients):
+    draws = draw_patients([make_predictions([0, 1, 1], [0.1, 0.9, 0.8])], 0, draws=5)
+    with pytest.raises(DataError, match="fold 0, seed 4: scored on different images"):
+        bootstrap_values([make_predictions(labels, [0.5] * len(labels), patients, seed=4)], draws, prevalence=0.1)

@@ -19,19 +19,19 @@ SHARES = st.floats(0, 1)
     ("successes", "n", "low", "high"),
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
-def test_wilson_is_newcombes_table_1(successes, n, low, high):
+def test_wilson_matches_newcombes_table_1(successes, n, low, high):
     """Newcombe, Statistics in Medicine 1998, method 3."""
     assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(1, 2000), SHARES, st.floats(0.5, 0.999))
-def test_wilson_is_scipys(n, share, confidence):
+def test_wilson_matches_scipy(n, share, confidence):
     successes = round(share * n)
     expected = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     assert wilson(successes, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-def test_wilson_of_nothing_is_everything():
+def test_wilson_without_observations_is_0_to_1():
     assert wilson(0, 0) == (0, 1)
 
 
@@ -43,7 +43,7 @@ def test_nadeau_bengio_is_the_corrected_t_interval(values, ratio):
     assert nadeau_bengio(values, ratio) == pytest.approx((max(low, 0), min(high, 1)), abs=1e-9)
 
 
-def test_nadeau_bengio_in_numbers():
+def test_nadeau_bengio_of_five_folds():
     """Five folds, test_to_learning 1/4: sd 0.0158114 x sqrt(1/5 + 1/4) = 0.0106066, times t(4) = 2.776445."""
     low, high = nadeau_bengio([0.90, 0.91, 0.92, 0.93, 0.94], 0.25)
     assert (low, high) == pytest.approx((0.92 - 0.0294487, 0.92 + 0.0294487), abs=1e-6)
@@ -73,7 +73,7 @@ def test_an_interval_is_a_t_interval_of_the_log_odds(name, k):
     assert interval(name, 0.9, values, PATIENTS) == pytest.approx(odds / (1 + odds))
 
 
-def test_a_perfect_score_is_not_certain():
+def test_a_perfect_score_has_a_lower_bound_below_1():
     for name in SORTABLE:
         low, high = interval(name, 1.0, np.ones(100), PATIENTS)
         assert high == 1
@@ -83,45 +83,47 @@ def test_a_perfect_score_is_not_certain():
     assert interval("recall@0.7", 0.0, np.zeros(9), PATIENTS) == wilson(0, 70)
 
 
-def test_one_patient_says_nothing():
+def test_one_patient_gives_the_interval_0_to_1():
     assert interval("auc", 0.5, np.full(10, 0.5), EffectivePatients(all=2, positive=1, negative=1)) == (0, 1)
 
 
-def test_films_of_one_patient_count_less(unit):
-    even = effective_patients([unit([1, 1, 1, 1, 0, 0], [0.5] * 6, [1, 1, 2, 2, 3, 3]), unit([0, 1], [0.5] * 2, fold=1)])
+def test_images_of_one_patient_count_less(make_predictions):
+    even = effective_patients(
+        [make_predictions([1, 1, 1, 1, 0, 0], [0.5] * 6, [1, 1, 2, 2, 3, 3]), make_predictions([0, 1], [0.5] * 2, fold=1)]
+    )
     assert (even.all, even.positive, even.negative) == (3 + 2, 2 + 1, 1 + 1)
-    uneven = effective_patients([unit([1, 1, 1, 1, 0], [0.5] * 5, [1, 1, 1, 2, 3])])
+    uneven = effective_patients([make_predictions([1, 1, 1, 1, 0], [0.5] * 5, [1, 1, 1, 2, 3])])
     assert uneven.positive == pytest.approx(16 / 10)
-    assert effective_patients([unit([0, 1], [0.5, 0.6], seed=seed) for seed in range(3)]).all == 2
+    assert effective_patients([make_predictions([0, 1], [0.5, 0.6], seed=seed) for seed in range(3)]).all == 2
 
 
-def test_more_correlated_films_make_wider_intervals(unit):
+def test_more_correlated_images_make_wider_intervals(make_predictions):
     generator = np.random.default_rng(0)
     labels = np.repeat(generator.integers(2, size=60), 4)
     scores = expit(labels + np.repeat(generator.normal(size=60), 4))
     widths = []
     for patients in (range(240), np.arange(240) // 4):
-        units = [unit(labels, scores, patients)]
-        values = bootstrap_values(units, draw_patients(units, 0), prevalence=0.1, names=["auc"])["auc"]
-        low, high = interval("auc", metrics(labels, scores, 0.5)["auc"], values, effective_patients(units))
+        predictions = [make_predictions(labels, scores, patients)]
+        values = bootstrap_values(predictions, draw_patients(predictions, 0), prevalence=0.1, names=["auc"])["auc"]
+        low, high = interval("auc", metrics(labels, scores, 0.5)["auc"], values, effective_patients(predictions))
         widths.append(high - low)
     assert widths[1] > 1.7 * widths[0]
 
 
 @pytest.mark.parametrize(("area", "least"), [(0.9, 0.9), (0.98, 0.9), (0.995, 0.85)])
-def test_intervals_contain_the_truth(unit, area, least):
-    """A short and lenient version of benchmarks/coverage.py: 150 data sets of 624 films, 1-15 a child."""
+def test_intervals_contain_the_truth(make_predictions, area, least):
+    """A short and lenient version of benchmarks/coverage.py: 150 data sets of 624 images, 1-15 a patient."""
     generator = np.random.default_rng(2)
     distance = np.sqrt(2) * ndtri(area)
     truth = {"auc": area, "accuracy": ndtr(distance / 2)}
     hits = {name: [] for name in truth}
     for seed in range(150):
-        child = np.repeat(np.arange(78), generator.integers(1, 16, size=78))[:624]
-        sick = np.append([0, 1], generator.random(76) < 0.75).astype(int)[child]
-        noise = generator.normal(size=78)[child] + generator.normal(size=len(child))
-        units = [unit(sick, ndtr(distance * (sick - 0.5) + noise / np.sqrt(2)), child)]
-        values = bootstrap_values(units, draw_patients(units, seed, draws=500), prevalence=0.1, names=list(truth))
-        points, patients = metrics(units[0].labels, units[0].scores, 0.5), effective_patients(units)
+        patient = np.repeat(np.arange(78), generator.integers(1, 16, size=78))[:624]
+        positive = np.append([0, 1], generator.random(76) < 0.75).astype(int)[patient]
+        noise = generator.normal(size=78)[patient] + generator.normal(size=len(patient))
+        predictions = [make_predictions(positive, ndtr(distance * (positive - 0.5) + noise / np.sqrt(2)), patient)]
+        values = bootstrap_values(predictions, draw_patients(predictions, seed, draws=500), prevalence=0.1, names=list(truth))
+        points, patients = metrics(predictions[0].labels, predictions[0].scores, 0.5), effective_patients(predictions)
         for name, expected in truth.items():
             low, high = interval(name, points[name], values[name], patients)
             hits[name].append(low <= expected <= high)

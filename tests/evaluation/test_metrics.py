@@ -66,12 +66,12 @@ def at_threshold(labels, called):
 
 
 @given(folds(), st.floats(0.01, 0.99))
-def test_every_metric_is_scikit_learns(fold, prevalence):
+def test_every_metric_matches_scikit_learn(fold, prevalence):
     labels, scores, threshold = fold
     called = (scores >= threshold).astype(int)
     plain = at_threshold(labels, called)
-    sick = [prevalence * plain["recall"], (1 - prevalence) * (1 - plain["specificity"])]
-    well = [(1 - prevalence) * plain["specificity"], prevalence * (1 - plain["recall"])]
+    positive_calls = [prevalence * plain["recall"], (1 - prevalence) * (1 - plain["specificity"])]
+    negative_calls = [(1 - prevalence) * plain["specificity"], prevalence * (1 - plain["recall"])]
     expected = {
         **plain,
         "sensitivity": plain["recall"],
@@ -81,8 +81,8 @@ def test_every_metric_is_scikit_learns(fold, prevalence):
         "brier": brier_score_loss(labels, scores),
         "ece": calibration_error(labels, scores),
         "sensitivity-at-90-specificity": sensitivity_at_90_specificity(labels, scores),
-        "ppv": sick[0] / sum(sick) if sum(sick) else 0,
-        "npv": well[0] / sum(well) if sum(well) else 0,
+        "ppv": positive_calls[0] / sum(positive_calls) if sum(positive_calls) else 0,
+        "npv": negative_calls[0] / sum(negative_calls) if sum(negative_calls) else 0,
         **{f"{name}@0.7": value for name, value in at_threshold(labels, (scores >= 0.7).astype(int)).items()},
     }
     found = metrics(labels, scores, threshold, prevalence=prevalence, also_at=(0.7,))
@@ -91,14 +91,14 @@ def test_every_metric_is_scikit_learns(fold, prevalence):
 
 
 @given(folds())
-def test_counts_are_scikit_learns(fold):
+def test_the_confusion_matrix_matches_scikit_learn(fold):
     labels, scores, threshold = fold
     (tn, fp), (fn, tp) = confusion_matrix(labels, scores >= threshold).tolist()
     assert confusion(labels, scores, threshold) == {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
 
 
 @given(folds())
-def test_a_search_sees_the_same_numbers(fold):
+def test_search_metrics_equal_the_reported_metrics(fold):
     found = metrics(*fold)
     assert {name: search_metric(name, *fold) for name in SEARCHABLE} == {name: found[name] for name in SEARCHABLE}
 
@@ -110,7 +110,7 @@ def test_every_metric_is_a_plain_number_from_0_to_1(fold):
 
 
 @given(folds(), st.randoms())
-def test_the_order_of_the_images_is_nothing(fold, random):
+def test_metrics_do_not_depend_on_the_order_of_the_images(fold, random):
     labels, scores, threshold = fold
     order = list(range(len(labels)))
     random.shuffle(order)
@@ -139,7 +139,7 @@ def test_bins_hold_equally_many_images(distinct):
         assert set(np.bincount(bins)) == {6, 7}
 
 
-def test_one_false_alarm_in_ten_is_a_specificity_of_90():
+def test_one_false_positive_in_ten_is_a_specificity_of_90():
     labels, scores = np.array([0] * 10 + [1, 1, 1]), np.array([0.1] * 8 + [0.5, 0.8] + [0.9, 0.7, 0.3])
     assert metrics(labels, scores, 0.5)["sensitivity-at-90-specificity"] == pytest.approx(2 / 3)
 
@@ -154,16 +154,16 @@ def test_equal_scores_lie_in_one_bin():
     assert metrics(labels, scores, 0.5)["ece"] == 0
 
 
-def test_what_a_board_can_be_ranked_by_is_computed():
+def test_every_sortable_metric_is_computed():
     assert LOWER_IS_BETTER < set(SORTABLE) == metrics(np.array([0, 1]), np.array([0.1, 0.9]), 0.5).keys()
 
 
-def test_a_score_at_the_threshold_is_called_pneumonia():
+def test_a_score_at_the_threshold_is_a_positive_call():
     found = metrics(np.array([0, 1]), np.array([0.2, 0.5]), 0.5)
     assert (found["accuracy"], found["recall"], found["precision"]) == (1, 1, 1)
 
 
-def test_calling_nothing_pneumonia_has_precision_zero():
+def test_no_positive_call_gives_precision_zero():
     found = metrics(np.array([0, 0, 1]), np.array([0.1, 0.2, 0.3]), 0.9)
     assert (found["precision"], found["recall"], found["f1"]) == (0, 0, 0)
     assert found["accuracy"] == 2 / 3
@@ -182,5 +182,5 @@ def test_auc_depends_on_the_order_of_the_scores_alone(fold):
     assert auc(labels, scores) + auc(1 - labels, scores) == pytest.approx(1)
 
 
-def test_every_column_of_the_board_is_computed():
+def test_every_leaderboard_column_is_computed():
     assert set(METRICS) <= metrics(np.array([0, 1]), np.array([0.1, 0.9]), 0.5).keys()

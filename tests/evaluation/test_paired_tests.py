@@ -33,20 +33,20 @@ def pairs(draw):
     return np.array(labels), *scores
 
 
-def test_holm_in_numbers():
+def test_holm_of_an_example():
     """The example of Wikipedia's article on the Holm-Bonferroni method; R's p.adjust gives the same."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_is_its_definition(p_values):
+def test_holm_matches_its_definition(p_values):
     """Adjusted p of the i-th smallest: the largest of (m - j + 1) p_j over j up to i, at most 1."""
     ordered = sorted(p_values)
     factors = [(len(ordered) - place) * p for place, p in enumerate(ordered)]
     assert holm(p_values) == pytest.approx([min(1, max(factors[: ordered.index(p) + 1])) for p in p_values])
 
 
-def test_mcnemar_in_numbers():
+def test_mcnemar_of_an_example():
     """Agresti, Categorical Data Analysis, table 10.1 (approval of a prime minister): 150 and 86 changed their minds."""
     labels = np.ones(1600, dtype=int)
     first = np.repeat([True, True, False, False], [794, 150, 86, 570])
@@ -84,7 +84,7 @@ def delong_slowly(labels, first, second):
 
 
 @given(pairs())
-def test_delong_is_its_definition(drawn):
+def test_delong_matches_its_definition(drawn):
     difference, variance = delong_slowly(*drawn)
     found = delong(*drawn)
     assert found.difference == pytest.approx(difference, abs=1e-12)
@@ -94,14 +94,14 @@ def test_delong_is_its_definition(drawn):
         assert found.p == pytest.approx(2 * norm.sf(abs(difference) / np.sqrt(variance)), rel=1e-6)
 
 
-def test_delong_of_equal_scores_is_no_difference():
+def test_delong_of_equal_scores_finds_no_difference():
     labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.5, 0.9])
     assert delong(labels, scores, scores).p == 1
     assert delong(labels, np.array([0.1, 0.2, 0.8, 0.9]), np.full(4, 0.5)).p == 0
 
 
-def test_the_paired_bootstrap_agrees_with_delong_where_both_hold(simulated):
-    first, second = (simulated(seed, films=600, films_each=1)[0] for seed in (1, 2))
+def test_paired_bootstrap_agrees_with_delong(simulated):
+    first, second = (simulated(seed, images=600, images_each=1)[0] for seed in (1, 2))
     draws = draw_patients([first], 0, draws=4000)
     values = [bootstrap_values([one], draws, prevalence=0.1, names=["auc"])["auc"] for one in (first, second)]
     exact = delong(first.labels, first.scores, second.scores)
@@ -110,20 +110,20 @@ def test_the_paired_bootstrap_agrees_with_delong_where_both_hold(simulated):
     assert found.p == pytest.approx(exact.p, abs=0.03)
 
 
-def test_a_paired_bootstrap_that_never_varies():
+def test_paired_bootstrap_without_variation():
     same = np.full(99, 0.5)
     assert paired_bootstrap(same, same, 0.0).p == 1
     assert paired_bootstrap(same + 0.4, same, 0.4).p == 1 / 100
 
 
-def test_accuracy_is_the_sum_of_what_patients_add(any_units):
-    @given(any_units)
-    def check(units):
+def test_accuracy_is_the_sum_of_the_patients_shares(any_predictions):
+    @given(any_predictions)
+    def check(predictions):
         folds = {}
-        for one in units:
+        for one in predictions:
             folds.setdefault(one.fold, []).append(metrics(one.labels, one.scores, one.threshold)["accuracy"])
         expected = np.mean([np.mean(fold) for fold in folds.values()])
-        assert sum(patient_accuracy(units).values()) == pytest.approx(expected)
+        assert sum(patient_accuracy(predictions).values()) == pytest.approx(expected)
 
     check()
 
@@ -138,25 +138,30 @@ def test_exchanging_patients_samples_all_exchanges(differences):
     assert found >= 1 / 4001
 
 
-def test_at_one_film_a_patient_the_permutation_is_mcnemars(simulated):
-    first, second = (simulated(seed, films=300, films_each=1, distance=2)[0] for seed in (1, 2))
+def test_with_one_image_per_patient_the_permutation_is_mcnemar(simulated):
+    first, second = (simulated(seed, images=300, images_each=1, distance=2)[0] for seed in (1, 2))
     exact = mcnemar_exact(first.labels, first.scores >= first.threshold, second.scores >= second.threshold)
     assert permutation_accuracy([first], [second], 0) == pytest.approx(exact, abs=0.02)
 
 
-def test_a_permutation_never_is_certain_and_knows_no_order(simulated):
+def test_a_permutation_p_is_never_0_and_is_symmetric(simulated):
     good, bad = simulated(1, distance=6, folds=2), simulated(2, distance=0, folds=2, seeds=2)
     assert permutation_accuracy(good, bad, 0, draws=199) == 1 / 200
     assert permutation_accuracy(good, bad, 0, draws=199) == permutation_accuracy(bad, good, 0, draws=199)
     assert permutation_accuracy(bad, bad, 0, draws=199) == 1
 
 
-def test_films_of_one_patient_are_exchanged_together(unit):
-    """One patient's ten films are one observation, however many they are."""
-    good, bad = unit([1] * 10 + [0], [0.9] * 10 + [0.1], [0] * 10 + [1]), unit([1] * 10 + [0], [0.1] * 11, [0] * 10 + [1])
+def test_images_of_one_patient_are_exchanged_together(make_predictions):
+    """The ten images of one patient are one observation."""
+    good, bad = (
+        make_predictions([1] * 10 + [0], [0.9] * 10 + [0.1], [0] * 10 + [1]),
+        make_predictions([1] * 10 + [0], [0.1] * 11, [0] * 10 + [1]),
+    )
     assert permutation_accuracy([good], [bad], 0) == 1
 
 
-def test_one_film_a_patient_is_noticed(unit):
-    assert one_film_per_patient([unit([0, 1], [0.5, 0.5]), unit([0, 1], [0.5, 0.5], fold=1)])
-    assert not one_film_per_patient([unit([0, 1], [0.5, 0.5]), unit([0, 1], [0.5, 0.5], [1, 1], fold=1)])
+def test_several_images_per_patient_are_detected(make_predictions):
+    assert one_film_per_patient([make_predictions([0, 1], [0.5, 0.5]), make_predictions([0, 1], [0.5, 0.5], fold=1)])
+    assert not one_film_per_patient(
+        [make_predictions([0, 1], [0.5, 0.5]), make_predictions([0, 1], [0.5, 0.5], [1, 1], fold=1)]
+    )

@@ -16,7 +16,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("predictions") / "recipe.csv"
 
 
-def scored(scores=(0.5,), *, subset="test", fold=0, seed=3, keys=None, patients=None, labels=None):
+def make_predictions(scores=(0.5,), *, subset="test", fold=0, seed=3, keys=None, patients=None, labels=None):
     count = len(scores)
     return Predictions(
         subset=subset,
@@ -35,7 +35,7 @@ def written(path):
 
 
 def as_text(one):
-    """Return the lines that a table should have of some scores."""
+    """Return the lines that a table should have of these predictions."""
     columns = (one.keys.tolist(), one.patients.tolist(), one.labels.tolist(), one.scores.tolist())
     return [[one.subset, str(one.fold), str(one.seed), *map(str, values)] for values in zip(*columns, strict=True)]
 
@@ -47,10 +47,10 @@ def equal(one, other):
     )
 
 
-def test_any_score_comes_back_bit_by_bit(file):
+def test_scores_survive_a_round_trip_bit_by_bit(file):
     @given(st.lists(st.floats(0, 1).map(abs), min_size=1))
     def check(scores):
-        write_predictions(file, [scored(scores)])
+        write_predictions(file, [make_predictions(scores)])
         (found,) = read_predictions(file)
         assert found.scores.tobytes() == np.array(scores).tobytes()
 
@@ -58,7 +58,7 @@ def test_any_score_comes_back_bit_by_bit(file):
 
 
 def test_scores_are_written_as_plain_numbers(file):
-    write_predictions(file, [scored([0.1, 1 / 3])])
+    write_predictions(file, [make_predictions([0.1, 1 / 3])])
     assert [row[-1] for row in written(file)[1:]] == ["0.1", repr(1 / 3)]
 
 
@@ -70,7 +70,7 @@ def test_odd_keys_and_patients_do_not_break_the_table(file):
     @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=6, unique_by=lambda pair: pair[0]))
     def check(odd):
         keys, patients = zip(*odd, strict=True)
-        one = scored([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
+        one = make_predictions([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
         write_predictions(file, [one])
         assert written(file) == [list(COLUMNS), *as_text(one)]
         (found,) = read_predictions(file)
@@ -82,20 +82,20 @@ def test_odd_keys_and_patients_do_not_break_the_table(file):
 @pytest.mark.parametrize(
     "key", ["a,b.png", 'say "ah".png', "two\nlines.png", "carriage\rreturn.png", "dos\r\n.png", "Zürich ☃.png"]
 )
-def test_a_named_odd_key_comes_back(file, key):
-    one = scored([0.5, 0.25], keys=[key, "next.png"])
+def test_an_odd_key_survives_a_round_trip(file, key):
+    one = make_predictions([0.5, 0.25], keys=[key, "next.png"])
     write_predictions(file, [one])
     assert [row[3] for row in written(file)] == ["key", key, "next.png"]
     assert equal(read_predictions(file)[0], one)
 
 
-def test_sets_folds_and_seeds_are_told_apart_and_keep_their_order(file):
+def test_subsets_folds_and_seeds_stay_apart_and_in_order(file):
     heads = [
-        scored([0.1, 0.2], subset="validation", fold=0, labels=[0, 1]),
-        scored([0.9], subset="test", fold=1, seed=0),
-        scored([0.3, 0.4], subset="test", fold=0, seed=1, patients=["p2", "p1"]),
-        scored([0.5], subset="external", fold=1, seed=0),
-        scored([0.7], subset="test", fold=0, seed=0),
+        make_predictions([0.1, 0.2], subset="validation", fold=0, labels=[0, 1]),
+        make_predictions([0.9], subset="test", fold=1, seed=0),
+        make_predictions([0.3, 0.4], subset="test", fold=0, seed=1, patients=["p2", "p1"]),
+        make_predictions([0.5], subset="external", fold=1, seed=0),
+        make_predictions([0.7], subset="test", fold=0, seed=0),
     ]
     write_predictions(file, iter(heads))
     found = read_predictions(file)
@@ -107,7 +107,7 @@ def test_sets_folds_and_seeds_are_told_apart_and_keep_their_order(file):
 
 
 def test_rows_of_one_head_need_not_be_together(file):
-    one, other = scored([0.1, 0.2], seed=0), scored([0.3, 0.4], seed=1)
+    one, other = make_predictions([0.1, 0.2], seed=0), make_predictions([0.3, 0.4], seed=1)
     heading, *rows = [COLUMNS, *as_text(one), *as_text(other)]
     mixed = [heading, rows[0], rows[2], rows[1], rows[3]]
     file.write_text("".join(",".join(row) + "\n" for row in mixed), encoding="utf-8")
@@ -116,10 +116,10 @@ def test_rows_of_one_head_need_not_be_together(file):
 
 def test_an_interrupted_write_leaves_the_old_table(tmp_path):
     path = tmp_path / "predictions" / "recipe.csv"
-    write_predictions(path, [scored([0.5])])
+    write_predictions(path, [make_predictions([0.5])])
 
     def rows():
-        yield scored([0.1])
+        yield make_predictions([0.1])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -134,25 +134,25 @@ HEADING = ",".join(COLUMNS) + "\n"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "its first line is not set,fold,seed,key,patient,label,score"),
-        ("set,fold,key,label,score\ntest,0,a.png,1,0.5\n", "its first line is not"),
-        (HEADING + "train,0,0,a.png,p1,1,0.5\n", "set 'train' is none of validation, test and external"),
+        ("", "the first line must be set,fold,seed,key,patient,label,score"),
+        ("set,fold,key,label,score\ntest,0,a.png,1,0.5\n", "the first line must be"),
+        (HEADING + "train,0,0,a.png,p1,1,0.5\n", "set 'train' must be validation, test or external"),
         (HEADING + "test,0,0,a.png,p1,1,high\n", "high"),
         (HEADING + "test,0,0,a.png,p1,sick,0.5\n", "sick"),
         (HEADING + "test,one,0,a.png,p1,1,0.5\n", "one"),
-        (HEADING + "test,0,0,a.png,p1,1\n", "it has no 7 values"),
-        (HEADING + "test,0\n", "it has no 7 values"),
-        (HEADING + "test,0,0,a.png,p1,1,0.5\ntest,0,0,b.png,p1,1\n", "it has no 7 values"),
+        (HEADING + "test,0,0,a.png,p1,1\n", "expected 7 values"),
+        (HEADING + "test,0\n", "expected 7 values"),
+        (HEADING + "test,0,0,a.png,p1,1,0.5\ntest,0,0,b.png,p1,1\n", "expected 7 values"),
     ],
 )
-def test_what_is_no_such_table_is_refused_by_file(tmp_path, content, words):
+def test_an_invalid_table_is_refused_with_its_path(tmp_path, content, words):
     path = tmp_path / "recipe.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(CxrbenchError, match=words) as caught:
         read_predictions(path)
-    assert str(caught.value).startswith(f"{path} is no table of predictions: ")
+    assert str(caught.value).startswith(f"{path} is not a valid predictions table: ")
 
 
-def test_a_table_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CxrbenchError, match=r"absent\.csv is no table of predictions"):
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(CxrbenchError, match=r"absent\.csv is not a valid predictions table"):
         read_predictions(tmp_path / "absent.csv")

@@ -17,7 +17,7 @@ def ranked(entries, metric="auc", seed=0):
 
 @pytest.fixture(scope="module")
 def entries(simulated):
-    """Return five ever worse classifiers of the same images, and one that sees nothing."""
+    """Return five ever worse classifiers of the same images, and one that ignores them."""
     found = {f"at-{distance}": simulated(distance, distance=4 - distance / 2) for distance in range(5)}
     return {**found, "blind": simulated(9, distance=0)}
 
@@ -35,20 +35,20 @@ def test_ranks_are_those_of_the_headline(entries, metric):
     assert sum(standing.p_first for standing in found.values()) == pytest.approx(1)
 
 
-def test_places_are_counted_draw_by_draw(entries):
+def test_ranks_are_counted_within_each_draw(entries):
     values = resample(entries, {"accuracy", "auc"}, seed=0, prevalence=0.1).values
     table = np.round([values[name]["accuracy"] for name in entries], 12)
     best, worst = (np.sort(rankdata(-table, method=method, axis=0), axis=1) for method in ("min", "max"))
     first = rankdata(-table, method="min", axis=0) == 1
     share = (first / first.sum(axis=0)).mean(axis=1)
-    assert any(first.sum(axis=0) > 1), "draws with ties are what this is about"
+    assert any(first.sum(axis=0) > 1), "no draw has a tie"
     for row, found in enumerate(ranked(entries, "accuracy").values()):
         assert found.rank_low == min(best[row, 49], found.rank)  # of 2,000: the 50th and the 1,950th
         assert found.rank_high == max(worst[row, 1949], found.rank)
         assert found.p_first == pytest.approx(share[row])
 
 
-def test_what_sees_nothing_is_told_apart(entries):
+def test_a_blind_classifier_differs_from_the_leader(entries):
     for metric in ("auc", "accuracy", "brier"):
         blind = ranked(entries, metric)["blind"]
         assert not blind.tied
@@ -57,7 +57,7 @@ def test_what_sees_nothing_is_told_apart(entries):
         assert (blind.rank_low, blind.rank_high, blind.p_first) == (6, 6, 0)
 
 
-def test_equal_entries_share_everything(entries):
+def test_equal_entries_share_rank_and_interval(entries):
     found = ranked({"first": entries["at-0"], "twin": entries["at-0"], "blind": entries["blind"]})
     assert found["first"] == found["twin"]
     assert (found["twin"].rank, found["twin"].rank_low, found["twin"].rank_high) == (1, 1, 2)
@@ -65,7 +65,7 @@ def test_equal_entries_share_everything(entries):
     assert found["blind"].rank == 3
 
 
-def test_the_order_of_the_entries_is_nothing(entries):
+def test_standings_do_not_depend_on_the_order_of_the_entries(entries):
     assert ranked(dict(reversed(entries.items()))) == ranked(entries)
 
 
@@ -87,29 +87,31 @@ def test_the_permutation_decides_for_accuracy(entries):
 
 
 def test_a_hundred_rivals_do_not_hide_a_clear_difference(simulated):
-    blind = {f"blind-{number}": simulated(number, distance=0, films=90) for number in range(119)}
-    found = ranked({"best": simulated(0, distance=5, films=90), **blind}, "accuracy")
+    blind = {f"blind-{number}": simulated(number, distance=0, images=90) for number in range(119)}
+    found = ranked({"best": simulated(0, distance=5, images=90), **blind}, "accuracy")
     assert all(found[name].p_auc < 0.05 and not found[name].tied for name in blind)
 
 
 def test_folds_and_seeds_are_ranked_too(simulated):
-    entries = {name: simulated(name, distance=4 - name, folds=3, seeds=2, films=300) for name in range(3)}
+    entries = {name: simulated(name, distance=4 - name, folds=3, seeds=2, images=300) for name in range(3)}
     found = ranked(entries, "accuracy")
     assert [standing.rank for standing in found.values()] == [1, 2, 3]
     assert not found[2].tied
 
 
-def test_other_images_are_refused_by_name(entries, simulated, unit):
-    with pytest.raises(DataError, match=r"odd: fold 0, seed 0: other images .* ranked with the others"):
-        ranked({**entries, "odd": [unit([0, 1], [0.5, 0.6])]})
-    with pytest.raises(DataError, match=r"odd: scored on folds \[0, 1\], not \[0\]"):
+def test_an_entry_of_different_images_is_refused_by_name(entries, simulated, make_predictions):
+    with pytest.raises(
+        DataError, match=r"odd: fold 0, seed 0: scored on different images; it cannot be ranked with the others"
+    ):
+        ranked({**entries, "odd": [make_predictions([0, 1], [0.5, 0.6])]})
+    with pytest.raises(DataError, match=r"odd: scored on folds \[0, 1\], expected \[0\]"):
         ranked({**entries, "odd": simulated(1, folds=2)})
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 99), st.lists(st.floats(0, 4), min_size=1, max_size=5), st.sampled_from(["auc", "accuracy", "ece"]))
 def test_a_rank_lies_in_its_interval_and_p_first_is_a_probability(simulated, seed, distances, metric):
-    entries = {number: simulated(seed + number, distance=distance, films=40) for number, distance in enumerate(distances)}
+    entries = {number: simulated(seed + number, distance=distance, images=40) for number, distance in enumerate(distances)}
     found = ranked(entries, metric, seed)
     assert min(standing.rank for standing in found.values()) == 1
     assert sum(standing.p_first for standing in found.values()) == pytest.approx(1)

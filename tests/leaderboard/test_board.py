@@ -268,9 +268,9 @@ def test_a_complete_entry_without_its_scores_is_refused(compete, make_protocol, 
     else:
         predictions.write_text("nothing", encoding="utf-8")
     words = {
-        "absent": "is no table of predictions",
+        "absent": "is not a valid predictions table",
         "seed": "lacks the test scores of fold 0, seed 1",
-        "text": "its first line",
+        "text": "the first line",
     }
     with pytest.raises(CxrbenchError, match=words[damage]) as caught:
         read_board(path)

@@ -259,11 +259,11 @@ def test_an_external_result_under_another_name_is_refused(board):
 
 
 LINES = {
-    "a score that is none": ("nan", "score 'nan' does not lie in 0..1"),
-    "an infinite score": ("inf", "does not lie"),
-    "a score with escapes": (ESCAPES, "does not lie"),
-    "a score beyond one": ("1.5", "does not lie"),
-    "a further value": ("0.5,0.5", "it has no 7 values"),
+    "a score that is none": ("nan", "score 'nan' must be a number in 0..1"),
+    "an infinite score": ("inf", "must be a number in 0..1"),
+    "a score with escapes": (ESCAPES, "must be a number in 0..1"),
+    "a score beyond one": ("1.5", "must be a number in 0..1"),
+    "a further value": ("0.5,0.5", "expected 7 values"),
     "an open quote": ('"0.5', "expected after"),
 }
 
@@ -282,7 +282,7 @@ def test_a_key_of_a_megabyte_and_an_image_that_is_there_twice_are_refused(board)
     path = board.path / "predictions" / "texture+none+none.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")
-    assert_refused(board.call("leaderboard"), "is there twice")
+    assert_refused(board.call("leaderboard"), "appears twice")
     path.write_text("\n".join([*lines, f'"test",0,0,"{"x" * 2**20}","p",1,0.5']) + "\n", encoding="utf-8")
     assert_refused(board.call("leaderboard"), path.name)
 

@@ -1,4 +1,4 @@
-"""Run every image through a backbone, once per view: what a worker does for one shard."""
+"""Extract features in a worker: run the images of one shard through a backbone, once per view."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 FORMAT = 4
-"""To be raised when the same components come to other numbers: part of every cache key."""
+"""Part of every cache key. Raise it when a change here gives other numbers for the same components."""
 BATCH = 32
-"""Films that go through a backbone at once, where memory allows; an augmentation always draws for as many."""
-WIDEST = 2**16
-"""Features of an image: more would cost a head gigabytes, and are maps that somebody forgot to pool."""
+"""Images per backbone call if memory allows. An augmentation always gets batches of this size."""
+MOST_FEATURES = 2**16
+"""Largest number of features per image. More would cost the head gigabytes and usually means that pooling is missing."""
 CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """One view of all images under one backbone: picklable, and all that a worker needs to know.
+    """One view of all images under one backbone. Picklable: a worker needs nothing else.
 
     Attributes:
         augmentation: None for the clean view.
         view: 0 for the clean view, then 1, 2, ...
-        seed, precision: the protocol's.
+        seed, precision: of the protocol.
     """
 
     pixels: Pixels
@@ -61,14 +61,14 @@ class Extraction:
 
     @property
     def features(self) -> ShardedArray:
-        """Where the features lie, named by all that they depend on."""
-        drawn = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
+        """The features on disk; the folder name is a hash of all that they depend on."""
+        augmented_view = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
             [
                 FORMAT,
                 *depends_on,
-                drawn,
+                augmented_view,
                 BATCH,
                 SHARD_ROWS,
                 self.precision,
@@ -80,25 +80,26 @@ class Extraction:
 
     @property
     def backbone_seed(self) -> int:
-        """0 where weights come from a file, so that such features serve every seed."""
+        """0 if the weights come from a file, so that these features serve every seed."""
         return 0 if self.weights.digest else seed_from(self.seed, "backbone")
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """What the backbone gets: (height, width, channels)."""
+        """Input shape of the backbone: (height, width, channels)."""
         return (self.pixels.size, self.pixels.size, CHANNELS)
 
 
 def count_views(augmentation: Part[Augmentation]) -> int:
-    """Return how many augmented views of every image are drawn: the option `views`, or what the plugin declares."""
+    """Return the number of augmented views per image: the option `views`, or the number that the plugin declares."""
     views = augmentation.option("views", augmentation.spec.views)
     if type(views) is not int or views < 0 or (views == 0) != (augmentation.spec.views == 0):
-        raise ConfigError(f"{augmentation.component}: option views={views} must be a whole number from 1; none draws none")
+        least = "a whole number from 1" if augmentation.spec.views else "0, because this augmentation changes nothing"
+        raise ConfigError(f"{augmentation.component}: option views={views} must be {least}")
     return views
 
 
 def clean_view(pixels: Pixels, backbone: Part[Backbone], weights: Weights, protocol: Protocol) -> Extraction:
-    """Return the view that nothing was done to."""
+    """Return the extraction of the view without augmentation."""
     return Extraction(
         pixels=pixels,
         backbone=backbone,
@@ -113,26 +114,26 @@ def clean_view(pixels: Pixels, backbone: Part[Backbone], weights: Weights, proto
 def extractions(
     pixels: Pixels, backbone: Part[Backbone], augmentation: Part[Augmentation], weights: Weights, protocol: Protocol
 ) -> tuple[Extraction, ...]:
-    """Return the clean view and then each augmented one."""
+    """Return the extractions of the clean view and then of each augmented view."""
     clean = clean_view(pixels, backbone, weights, protocol)
     views = range(1, count_views(augmentation) + 1)
     return (clean, *(replace(clean, augmentation=augmentation, view=view) for view in views))
 
 
 def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> None:
-    """Write one shard of features.
+    """Extract one shard of features and write it to disk.
 
     Args:
-        extraction: what is wanted.
-        shard: which rows.
-        batch: films that the backbone gets at once, of which `BATCH` is a multiple; the same films, whatever it is.
+        extraction: the view to extract.
+        shard: number of the shard.
+        batch: images per backbone call, a divisor of `BATCH`; it does not change the images that the backbone gets.
 
     Raises:
-        PluginError: if the backbone or the augmentation breaks its contract.
-        NotFinite: if it makes numbers that are not finite.
+        PluginError: the backbone or the augmentation breaks its contract.
+        NotFinite: it returned numbers that are not finite.
     """
     start, stop = extraction.features.bounds(shard)
-    backbone = _backbone(
+    backbone = _compiled_backbone(
         extraction.backbone,
         extraction.weights,
         extraction.backbone_seed,
@@ -140,39 +141,42 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
         extraction.precision,
         batch=batch,
     )
-    augment = _augmentation(extraction, shard)
-    films = extraction.pixels.array.read(start, stop)
-    drawn = (augment(_filled(films[first : first + BATCH])) for first in range(0, stop - start, BATCH))
-    batches = (filled[first : first + batch] for filled in drawn for first in range(0, BATCH, batch))
-    found = [_features(extraction, backbone, films) for films in batches]
-    widths = sorted({len(features[0]) for features in found})
+    augment = _shard_augmentation(extraction, shard)
+    images = extraction.pixels.array.read(start, stop)
+    augmented = (augment(_padded_batch(images[first : first + BATCH])) for first in range(0, stop - start, BATCH))
+    batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
+    features = [_checked_features(extraction, backbone, images) for images in batches]
+    widths = sorted({block.shape[1] for block in features})
     if len(widths) > 1:
-        raise PluginError(f"backbone {extraction.backbone.component} returned {widths} features")
-    extraction.features.write(shard, [np.concatenate(found)[: stop - start]], note=batch)
+        raise PluginError(
+            f"backbone {extraction.backbone.component} returned different numbers of features per image: {widths}; "
+            "the number must be constant"
+        )
+    extraction.features.write(shard, [np.concatenate(features)[: stop - start]], note=batch)
 
 
 def smallest_batch(views: Iterable[ShardedArray]) -> int:
-    """Return how many films went through the backbone at once for the shard of some features that had the least memory."""
+    """Return the smallest batch size that any shard of these views was extracted with."""
     return min((note for view in views for note in view.notes().values() if note), default=BATCH)
 
 
-def _filled(films: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return float32 ``[BATCH, size, size, 1]``; a shorter last batch is filled with its first image: one shape compiles."""
-    filled = np.concatenate([films, np.repeat(films[:1], BATCH - len(films), axis=0)])
-    return filled[..., None].astype(np.float32)
+def _padded_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return float32 ``[BATCH, size, size, 1]``, padded with copies of the first image so that only one shape is compiled."""
+    padded = np.concatenate([images, np.repeat(images[:1], BATCH - len(images), axis=0)])
+    return padded[..., None].astype(np.float32)
 
 
-def _features(extraction: Extraction, backbone: ImageBatches, films: NDArray[np.float32]) -> NDArray[np.float32]:
-    features = np.asarray(backbone(films), dtype=np.float32)
-    if features.ndim != 2 or len(features) != len(films):
+def _checked_features(extraction: Extraction, backbone: ImageBatches, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    features = np.asarray(backbone(images), dtype=np.float32)
+    if features.ndim != 2 or len(features) != len(images):
         raise PluginError(
-            f"backbone {extraction.backbone.component} returned shape {features.shape} for {len(films)} images; "
-            f"expected ({len(films)}, number of features)"
+            f"backbone {extraction.backbone.component} returned shape {features.shape} for {len(images)} images; "
+            f"expected ({len(images)}, number of features)"
         )
-    if features.shape[1] > WIDEST:
+    if features.shape[1] > MOST_FEATURES:
         raise PluginError(
-            f"backbone {extraction.backbone.component} returned {features.shape[1]:,} features of an image; a head takes "
-            f"{WIDEST:,} at most: pool them"
+            f"backbone {extraction.backbone.component} returned {features.shape[1]:,} features per image; the maximum is "
+            f"{MOST_FEATURES:,}. Add a pooling layer"
         )
     if not np.isfinite(features).all():
         raise NotFinite(f"backbone {extraction.backbone.component} returned features that are not finite")
@@ -185,31 +189,33 @@ def _numerical_versions() -> str:
 
 
 @lru_cache(maxsize=2)
-def _backbone(
+def _compiled_backbone(
     part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision, *, batch: int
 ) -> ImageBatches:
-    """Return a backbone as a function of so many grey films."""
-    return as_features(_built(part, weights, seed, input_shape, precision), (batch, *input_shape[:2], 1))
+    """Return a backbone as a function of batches of `batch` grey images."""
+    return as_features(_build_backbone(part, weights, seed, input_shape, precision), (batch, *input_shape[:2], 1))
 
 
 @lru_cache(maxsize=2)
-def _built(part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision) -> Any:
-    """Build a backbone, once for all sizes of batches."""
-    with _layers_in(precision):
+def _build_backbone(
+    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision
+) -> Any:
+    """Build a backbone, once for all batch sizes."""
+    with _layer_precision(precision):
         return part.build(input_shape=input_shape, weights=weights.name, seed=seed)
 
 
 def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:
-    """Return a backbone as a function of grey films of `shape`; what is Keras' own is compiled."""
+    """Return a backbone as a function of grey images of `shape`; a Keras model is compiled."""
     if is_model_of_keras(built):
         from cxrbench.models.backend import compile_features
 
         return compile_features(built, shape, CHANNELS)
-    return lambda films: built(np.repeat(films, CHANNELS, axis=-1))
+    return lambda images: built(np.repeat(images, CHANNELS, axis=-1))
 
 
-def _layers_in(precision: Precision) -> AbstractContextManager[None]:
-    """Have Keras layers compute in a precision while a backbone is built; Keras is not imported for the usual one."""
+def _layer_precision(precision: Precision) -> AbstractContextManager[None]:
+    """Return a context in which Keras layers are built to compute in a precision. float32 does not import Keras."""
     if precision == "float32" and "keras" not in sys.modules:
         return nullcontext()
     from cxrbench.models.backend import layers_in
@@ -217,33 +223,30 @@ def _layers_in(precision: Precision) -> AbstractContextManager[None]:
     return layers_in(precision)
 
 
-def _augmentation(extraction: Extraction, shard: int) -> ImageBatches:
-    """Return the augmentation of one shard, its random numbers fixed by seed, view and shard."""
-    if extraction.augmentation is None:
-        return lambda films: films
+def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
+    """Return the augmentation of one shard, seeded by seed, view and shard."""
+    part = extraction.augmentation
+    if part is None:
+        return lambda images: images
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
     seed = seed_from(extraction.seed, extraction.view, shard)
-    built = extraction.augmentation.build(input_shape=shape, seed=seed)
-    augment = as_augmentation(built, (BATCH, *shape))
+    augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
 
-    def checked(films: NDArray[np.float32]) -> NDArray[np.float32]:
-        augmented = np.asarray(augment(films), dtype=np.float32)
-        if augmented.shape != films.shape:
+    def checked(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        augmented = np.asarray(augment(images), dtype=np.float32)
+        if augmented.shape != images.shape:
             raise PluginError(
-                f"augmentation {extraction.augmentation and extraction.augmentation.component} turned shape {films.shape} into "
-                f"{augmented.shape}; it must keep the shape"
+                f"augmentation {part.component} changed shape {images.shape} to {augmented.shape}; it must keep the shape"
             )
         if not np.isfinite(augmented).all():
-            raise NotFinite(
-                f"augmentation {extraction.augmentation and extraction.augmentation.component} made pixels not finite"
-            )
+            raise NotFinite(f"augmentation {part.component} returned pixels that are not finite")
         return augmented.clip(0, 255)
 
     return checked
 
 
 def is_model_of_keras(built: Any) -> bool:
-    """Return whether a plugin built something of Keras' own, which can be compiled; Keras is not imported to find out."""
+    """Return whether a plugin built a Keras layer or model, which can be compiled. Does not import Keras."""
     if "keras" not in sys.modules:
         return False
     from cxrbench.models.backend import is_model
@@ -252,9 +255,9 @@ def is_model_of_keras(built: Any) -> bool:
 
 
 def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:
-    """Return an augmentation as a function of films of `shape` that draws new numbers at every call."""
+    """Return an augmentation as a function of images of `shape` that draws new random numbers at each call."""
     if is_model_of_keras(built):
         from cxrbench.models.backend import compile_call
 
         return compile_call(built, shape, training=True)
-    return lambda films: built(films, training=True)
+    return lambda images: built(images, training=True)

@@ -1,4 +1,4 @@
-"""Where the features of a recipe come from: extracted before its search, or for each setting of the backbone that is tried."""
+"""Feature sources of a recipe: features cached before the search, or extracted lazily for each setting of the backbone."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 class FeaturesMissing(CxrbenchError):
-    """Features that could not be extracted."""
+    """Features could not be extracted."""
 
 
 class FeatureSource(Protocol):
-    """Gives the features of a trial's parameters."""
+    """Provides the features for the parameters of a trial."""
 
     @property
     def space(self) -> Space:
-        """The backbone's own parameters that the search sets; empty for most."""
+        """The backbone's parameters that the search sets; empty for most backbones."""
         ...
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Return the clean view and then the augmented ones; raise FeaturesMissing if they cannot be had."""
+        """Return the clean view and then the augmented ones; raise FeaturesMissing if extraction failed."""
         ...
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Return the clean view of an external test set, likewise."""
+        """Return the clean view of an external test set; raise FeaturesMissing if extraction failed."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedFeatures:
-    """Features that do not depend on any parameter.
+    """Features extracted before the search, the same for all parameters.
 
     Attributes:
-        extracted: the views.
-        of_external: by name of the test set, its view, or why it could not be extracted.
+        extracted: the clean view and then the augmented ones.
+        of_external: the clean view, or the failure reason, by name of the external test set.
     """
 
     extracted: tuple[ShardedArray, ...]
@@ -51,16 +51,16 @@ class CachedFeatures:
 
     @property
     def space(self) -> Space:
-        """Nothing."""
+        """Empty."""
         return {}
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Return them."""
+        """Return the cached views."""
         del params
         return self.extracted
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Return the view, or raise why there is none."""
+        """Return the cached view, or raise FeaturesMissing with the failure reason."""
         del params
         view = self.of_external[name]
         if isinstance(view, str):
@@ -70,12 +70,12 @@ class CachedFeatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LazyFeatures:
-    """Features of a backbone whose own parameters are searched; each setting is extracted once and kept like any other.
+    """Features of a backbone whose parameters are searched. Each setting is extracted once, when a trial needs it, and cached.
 
     Attributes:
-        base: the extractions without a setting.
-        of_external: by name of the test set, likewise.
-        extract: has the missing shards of extractions written.
+        base: the extractions of all views, before the parameters are set.
+        of_external: the extraction of the clean view, before the parameters are set, by name of the external test set.
+        extract: submits the missing shards of extractions.
     """
 
     base: tuple[Extraction, ...]
@@ -84,27 +84,27 @@ class LazyFeatures:
     extract: Callable[[Iterable[Extraction]], PendingExtractions]
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Wait for the features of a setting."""
+        """Extract the features for these parameters if they are missing, and wait for them."""
         return self._extracted(self.base, params)
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Wait for those of an external test set."""
+        """Extract the features of an external test set if they are missing, and wait for them."""
         return self._extracted((self.of_external[name],), params)[0]
 
     def _extracted(self, base: tuple[Extraction, ...], params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         setting = {name: params[name] for name in self.space if name in params}
-        wanted = [replace(one, backbone=one.backbone.at(setting)) for one in base]
-        underway = self.extract(wanted)
-        for one in wanted:
-            outcome = underway.wait(one)
-            if outcome.problem:
-                raise FeaturesMissing(outcome.problem) from outcome.error
-        return tuple(one.features for one in wanted)
+        extractions = [replace(extraction, backbone=extraction.backbone.at(setting)) for extraction in base]
+        pending = self.extract(extractions)
+        for extraction in extractions:
+            extracted = pending.wait(extraction)
+            if extracted.problem:
+                raise FeaturesMissing(extracted.problem) from extracted.error
+        return tuple(extraction.features for extraction in extractions)
 
 
 def discover_space(base: Extraction) -> Space:
-    """Return what a backbone lets the search set, less what the user has set; called in a worker."""
+    """Return the parameters that the backbone lets the search set, without those set by the user. Runs in a worker."""
     backbone = base.backbone
-    found: Space = backbone.resolve(backbone.spec.space)(input_shape=base.input_shape, **backbone.arguments)
-    chosen = dict(backbone.component.options)
-    return {name: parameter for name, parameter in found.items() if name not in chosen}
+    space: Space = backbone.resolve(backbone.spec.space)(input_shape=base.input_shape, **backbone.arguments)
+    set_by_user = dict(backbone.component.options)
+    return {name: parameter for name, parameter in space.items() if name not in set_by_user}

@@ -1,4 +1,4 @@
-"""Have the missing shards of all wanted features extracted, and keep account of what failed."""
+"""Submit the missing shards of features to workers and keep track of failures."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """What became of one extraction.
+    """The result of one extraction.
 
     Attributes:
-        seconds: of workers; 0 if it was on disk.
-        error: what it failed with.
+        seconds: worker time; 0 if all shards were cached.
+        error: the exception, or None on success.
     """
 
     seconds: float = 0.0
@@ -38,26 +38,26 @@ class Extracted:
 
     @property
     def problem(self) -> str:
-        """Why it failed; empty if it did not."""
+        """Failure reason, or an empty string."""
         return failure_reason(self.error) if self.error else ""
 
     @property
     def failure(self) -> Failure | None:
-        """What sort of failure that was."""
+        """Failure kind, or None."""
         return failure_kind(self.error) if self.error else None
 
     @property
     def log(self) -> tuple[str, ...]:
-        """The last lines of what was printed on the way."""
+        """The last lines of output before the failure."""
         return failure_log(self.error) if self.error else ()
 
 
 @dataclass(frozen=True, slots=True)
 class PendingExtractions:
-    """Extractions that workers have been asked for, the shards of each, and what went wrong so far.
+    """Extractions submitted to workers: the calls of their shards and the failures so far.
 
-    The first shard that fails costs what cannot succeed any more: a clean view all views of its backbone, an augmented one all
-    views of that backbone with that augmentation. What remains of them is not computed.
+    When a shard fails, dependent extractions fail too and their remaining shards are cancelled: for a clean view all views of
+    the backbone, for an augmented view all views of the backbone with that augmentation.
     """
 
     calls: Mapping[Extraction, list[Future[BatchResult[float]]]]
@@ -67,7 +67,7 @@ class PendingExtractions:
         return PendingExtractions({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
 
     def wait(self, extraction: Extraction) -> Extracted:
-        """Return what became of one, when all its shards are over; raise DiskFull, which is no backbone's failure."""
+        """Wait for all shards of an extraction and return the result; raise DiskFull, which is not the backbone's fault."""
         seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
@@ -82,20 +82,20 @@ class PendingExtractions:
         return Extracted(seconds=seconds, error=failure)
 
     def failure_of(self, extraction: Extraction) -> Exception | None:
-        """Return why an extraction cannot succeed any more, if that is known."""
-        drawn = replace(extraction, view=0)
-        return self.failed.get(replace(drawn, augmentation=None)) or self.failed.get(drawn)
+        """Return the error that makes an extraction fail, or None so far."""
+        any_view = replace(extraction, view=0)
+        return self.failed.get(replace(any_view, augmentation=None)) or self.failed.get(any_view)
 
     def on_shard_done(self, extraction: Extraction, call: Future[BatchResult[float]]) -> None:
-        """Cancel what a shard that failed leaves without hope."""
+        """Record the failure of a shard and cancel the remaining shards that depend on it."""
         error = None if call.cancelled() else call.exception()
         if not isinstance(error, Exception):
             return
         self.failed.setdefault(replace(extraction, view=0), error)
         for other, calls in self.calls.items():
             if self.failure_of(other):
-                for waiting in list(calls):
-                    waiting.cancel()
+                for queued in list(calls):
+                    queued.cancel()
 
 
 def extract_missing(
@@ -105,40 +105,40 @@ def extract_missing(
     progress: Progress,
     stage: str = "features",
 ) -> PendingExtractions:
-    """Ask for every shard that is not on disk: for the first backbone's as soon as `decoded` yields them, then for the others'.
+    """Submit every shard that is missing on disk and return the pending extractions.
 
-    One backbone after the other, because a worker builds and compiles each that it meets. `stage` is what the progress is
-    told as.
+    Shards of the first backbone are submitted as soon as `decoded` yields their number. The other backbones follow one by one,
+    because each worker builds and compiles every backbone that it gets. `stage` names the progress stage.
     """
-    missing = {extraction: _missing(extraction, progress, stage) for extraction in extractions}
-    underway = PendingExtractions({extraction: [] for extraction in missing})
+    missing = {extraction: _missing_shards(extraction, progress, stage) for extraction in extractions}
+    pending = PendingExtractions({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
 
-    def ask(extraction: Extraction, shard: int) -> None:
+    def submit(extraction: Extraction, shard: int) -> None:
         if shard not in missing[extraction]:
             return
-        if underway.failure_of(extraction):
+        if pending.failure_of(extraction):
             progress.advance(stage)
             return
-        call = submit_with_retry(lambda batch: executor.submit(_timed, extraction, shard, batch), BATCH)
-        underway.calls[extraction].append(call)
+        call = submit_with_retry(lambda batch: executor.submit(_extract_timed, extraction, shard, batch), BATCH)
+        pending.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
-        call.add_done_callback(partial(underway.on_shard_done, extraction))
+        call.add_done_callback(partial(pending.on_shard_done, extraction))
 
     first = next((extraction.backbone for extraction in missing), None)
-    at_once = [extraction for extraction in missing if extraction.backbone == first]
-    ready = []
+    of_first = [extraction for extraction in missing if extraction.backbone == first]
+    decoded_shards = []
     for shard in decoded:
-        ready.append(shard)
-        for extraction in at_once:
-            ask(extraction, shard)
-    for extraction in sorted(missing.keys() - set(at_once), key=lambda one: str(one.backbone.component)):
-        for shard in ready:
-            ask(extraction, shard)
-    return underway
+        decoded_shards.append(shard)
+        for extraction in of_first:
+            submit(extraction, shard)
+    for extraction in sorted(missing.keys() - set(of_first), key=lambda extraction: str(extraction.backbone.component)):
+        for shard in decoded_shards:
+            submit(extraction, shard)
+    return pending
 
 
-def _missing(extraction: Extraction, progress: Progress, stage: str) -> set[int]:
+def _missing_shards(extraction: Extraction, progress: Progress, stage: str) -> set[int]:
     features = extraction.features
     if damaged := features.damaged():
         progress.warn(
@@ -148,8 +148,8 @@ def _missing(extraction: Extraction, progress: Progress, stage: str) -> set[int]
     return set(features.missing())
 
 
-def _timed(extraction: Extraction, shard: int, batch: int) -> float:
-    """Extract a shard unless another process did in the meantime; return the seconds that it took."""
+def _extract_timed(extraction: Extraction, shard: int, batch: int) -> float:
+    """Extract a shard unless another process has done so; return the seconds that it took."""
     with extraction.features.writing(shard) as is_missing:
         start = time.perf_counter()
         if is_missing:

@@ -1,4 +1,4 @@
-"""The head in Keras: Dense 512 ReLU, Dropout, Dense 1; built and traced once per shape, reused by every trial."""
+"""The head in Keras: Dense 512 ReLU, Dropout, Dense 1. Built and compiled once per shape and reused by every trial."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NOISE_LEVELS = 2**16
 
 
 class NoiseDropout(keras.layers.Layer):
-    """Dropout whose rate is a variable, so that a new trial needs no new graph, and whose noise is an input.
+    """Dropout with its noise as an input and its rate as a variable, so that all trials share one graph.
 
-    TensorFlow takes a third of a step on 256 features to draw what NumPy draws in a thirtieth.
+    NumPy draws the noise ten times as fast as TensorFlow, which takes a third of a training step on 256 features.
     """
 
     def build(self, input_shape: Any) -> None:
-        """Make the variable."""
+        """Create the variable."""
         self.rate = self.add_weight(shape=(), initializer="zeros", trainable=False, name="rate")
         super().build(input_shape)
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
-        """Drop each value whose noise, uint16, lies below `rate` of its range, and scale the others."""
+        """Drop each value whose uint16 noise is below `rate` of its range, and scale the others."""
         values, noise = inputs
         kept = ops.cast(noise, "float32") >= self.rate * NOISE_LEVELS
         return values * ops.cast(kept, "float32") / (1 - self.rate)
@@ -43,18 +43,18 @@ class Head:
     """A head with its optimizer (Adam) and compiled steps."""
 
     def __init__(self, width: int, loss: CrossEntropy | Focal, batch_size: int) -> None:
-        """Build and trace for features of `width`."""
+        """Build and compile the head for `width` features."""
         features, noise = keras.Input((width,)), keras.Input((UNITS,), dtype="uint16")
         hidden, top = keras.layers.Dense(UNITS, activation="relu")(features), keras.layers.Dense(1)
         self._dropout = NoiseDropout()
         training = keras.Model([features, noise], top(self._dropout([hidden, noise])))
         self._model = keras.Model(features, top(hidden))
-        self._steps = compile_steps(training, _loss(loss), batch_size)
+        self._steps = compile_steps(training, _loss_function(loss), batch_size)
         self._call = compile_call(self._model, (None, width), training=False)
         self._generator = np.random.default_rng()
 
     def reset(self, *, seed: int, learning_rate: float, dropout: float) -> None:
-        """Begin a trial: fresh weights (Glorot uniform), fresh optimizer, its own random numbers."""
+        """Start a trial: new weights (Glorot uniform), a reset optimizer and a random generator from `seed`."""
         self._steps.reset(learning_rate)
         self._dropout.rate.assign(dropout)
         self._generator = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ class Head:
         self.set_weights([_initial_weights(shape, self._generator) for shape in shapes])
 
     def train(self, features: NDArray[np.float32], labels: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
-        """Take one step per batch, in the order given."""
+        """Take one step per batch, in row order."""
         self._steps.take(features, _noise(len(features), self._generator), labels, weights)
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -81,12 +81,12 @@ class Head:
 
 @lru_cache(maxsize=8)
 def head_for(width: int, loss: CrossEntropy | Focal, batch_size: int) -> Head:
-    """Return the process's head of that shape; its state is whatever the last trial left."""
+    """Return this process's head of that shape, in the state that the last trial left."""
     return Head(width, loss, batch_size)
 
 
 def _initial_weights(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Return a Glorot-uniform kernel (Glorot and Bengio, AISTATS 2010, equation 16), or zero biases."""
+    """Return a Glorot-uniform kernel (Glorot and Bengio, AISTATS 2010, equation 16) or zero biases."""
     if len(shape) == 1:
         return np.zeros(shape, dtype=np.float32)
     limit = np.float32(np.sqrt(6 / sum(shape)))
@@ -94,24 +94,24 @@ def _initial_weights(shape: tuple[int, ...], generator: np.random.Generator) -> 
 
 
 def _noise(rows: int, generator: np.random.Generator) -> NDArray[np.uint16]:
-    """Return uniform uint16 ``[rows, UNITS]``, four of each number that the generator draws."""
+    """Return uniform uint16 ``[rows, UNITS]``, four from each 64-bit number that the generator draws."""
     drawn: NDArray[np.uint64] = generator.bit_generator.random_raw(rows * UNITS // 4)
     return drawn.view(np.uint16).reshape(rows, UNITS)
 
 
-def _loss(loss: CrossEntropy | Focal) -> Callable[[Any, Any], Any]:
-    """Return (labels, logits) -> one loss per row."""
+def _loss_function(loss: CrossEntropy | Focal) -> Callable[[Any, Any], Any]:
+    """Return a function of (labels, logits) that gives one loss per row."""
     if isinstance(loss, CrossEntropy):
         return cross_entropy
 
     def focal(labels: Any, logits: Any) -> Any:
-        truth = ops.reshape(labels, ops.shape(logits))
-        doubt = ops.exp(-loss.gamma * ops.softplus((2 * truth - 1) * logits))  # (1 - p_true) ** gamma, smooth where it is 0
-        return doubt * cross_entropy(labels, logits)
+        targets = ops.reshape(labels, ops.shape(logits))
+        weight = ops.exp(-loss.gamma * ops.softplus((2 * targets - 1) * logits))  # (1 - p_true) ** gamma, smooth at 0
+        return weight * cross_entropy(labels, logits)
 
     return focal
 
 
 def cross_entropy(labels: Any, logits: Any) -> Any:
-    """Return the binary cross-entropy of each row, computed from logits without overflow."""
+    """Return the binary cross-entropy of each row, from logits, without overflow."""
     return ops.softplus(logits) - ops.reshape(labels, ops.shape(logits)) * logits

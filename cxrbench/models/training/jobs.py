@@ -1,4 +1,4 @@
-"""What a worker process is asked to do with a head: train one trial, freeze the selected one, score images with it."""
+"""The calls of a worker process on heads: train a trial, freeze the selected head, score images."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadJob:
-    """All that a worker needs to train heads for one recipe: picklable, without any test image or label.
+    """Everything that a worker needs to train heads of one recipe. Picklable, without test images and labels.
 
     Attributes:
-        study: names the study; two jobs of one name are equal.
-        seed: from which the seeds of the strategy and of each trial are made.
-        train, validation: images and their labels.
+        study: name of the study; jobs with the same name are equal.
+        views: the clean view and then the augmented ones.
+        imbalance: the imbalance strategy.
+        train, validation: rows of the images, and their labels.
+        seed: the seeds of the strategy and of each trial derive from it.
     """
 
     study: str
@@ -48,12 +50,12 @@ class HeadJob:
 
     @property
     def strategy_space(self) -> Space:
-        """What the strategy lets the search set, less what the user has set."""
-        chosen = dict(self.imbalance.component.options)
-        return {name: parameter for name, parameter in self.imbalance.spec.space.items() if name not in chosen}
+        """The parameters that the strategy lets the search set, without those set by the user."""
+        set_by_user = dict(self.imbalance.component.options)
+        return {name: parameter for name, parameter in self.imbalance.spec.space.items() if name not in set_by_user}
 
     def in_batches(self, batch_size: int) -> HeadJob:
-        """Return the job for less memory, or itself for the configuration's own batch size."""
+        """Return the job with another batch size, or itself if the size is the same."""
         return (
             self
             if batch_size == self.configuration.batch_size
@@ -63,12 +65,12 @@ class HeadJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """What a trained trial sends back.
+    """The result of a trained trial.
 
     Attributes:
         losses: validation cross-entropy of each epoch.
         scores: validation scores of the best epoch.
-        pruned: whether it was given up at a cut-off.
+        pruned: whether training stopped at a cut-off.
     """
 
     losses: tuple[float, ...]
@@ -79,11 +81,11 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenHead:
-    """A trained head that nobody trains any more.
+    """A trained head whose weights are final.
 
     Attributes:
         weights: float32, as `Head.weights` returns them.
-        scores: float64 ``[n]``, of the validation images.
+        scores: float64 ``[n]``, scores of the validation images.
     """
 
     weights: tuple[NDArray[np.float32], ...]
@@ -91,14 +93,14 @@ class FrozenHead:
 
 
 def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
-    """Train trial `number` of a study; give it up after an epoch whose cut-off its best validation loss so far exceeds."""
+    """Train trial `number` of a study. Prune it after an epoch if its best validation loss so far exceeds the cut-off."""
     start = time.perf_counter()
     fit = _fit(job, params, seed_from(job.seed, number), cut_offs)
     return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
 
 
 def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
-    """Train trial `number` once more: repeat 0 repeats it exactly, the others differ in the seed of the head alone."""
+    """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
     fit = _fit(job, params, seed_from(job.seed, number, *([repeat] if repeat else [])))
     return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores)
 
@@ -109,14 +111,14 @@ def score_images(
     """Return a frozen head's scores of images, float64 ``[n]``, from the features of a view.
 
     Args:
-        head: weights.
-        batch_size: what it was trained with, which the process has a compiled head for.
-        view: features.
-        images: rows of the dataset.
+        head: the frozen head.
+        batch_size: of its training; the process already has a head compiled for it.
+        view: features of the images.
+        images: int ``[n]``, rows of the view.
         at_once: rows whose features are in memory at once.
 
     Raises:
-        NotFinite: if a score is no number.
+        NotFinite: a score is not finite.
     """
     from cxrbench.models.training.head import head_for
     from cxrbench.models.training.trainer import head_logits, sigmoid
@@ -125,7 +127,7 @@ def score_images(
     scorer.set_weights(list(head.weights))
     scores = sigmoid(head_logits(scorer, view, images, at_once))
     if not np.isfinite(scores).all():
-        raise NotFinite(f"the head gave {np.sum(~np.isfinite(scores))} of {len(scores)} images a score that is no number")
+        raise NotFinite(f"the head's scores of {np.sum(~np.isfinite(scores))} of {len(scores)} images are not finite")
     return scores
 
 
@@ -146,13 +148,13 @@ def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequenc
 
 @lru_cache(maxsize=4)
 def _training_rows(job: HeadJob, options: tuple[tuple[str, Value], ...]) -> TrainingRows:
-    """Ask the strategy, once per process and setting; it sees copies of the training rows and nothing else."""
+    """Call the imbalance strategy, once per process and setting. It gets copies of the training rows and nothing else."""
     images, labels = job.train
     features = job.views[0].gather(images) if job.imbalance.spec.needs_features else None
     fold = Fold(labels=labels.copy(), features=features)
-    given: dict[str, Any] = dict(options)
-    balance = job.imbalance.build(fold, seed=seed_from(job.seed, "imbalance"), **given)
-    who = str(job.imbalance.component)
+    searched: dict[str, Any] = dict(options)
+    balance = job.imbalance.build(fold, seed=seed_from(job.seed, "imbalance"), **searched)
+    strategy = str(job.imbalance.component)
     if not np.array_equal(fold.labels, labels):
-        raise PluginError(f"imbalance {who} altered the labels that it was given: it may choose, weigh and add rows only")
-    return apply_balance(balance, who=who, views=job.views, train=images, labels=labels)
+        raise PluginError(f"imbalance {strategy} altered the labels that it was given; it may only choose, weight and add rows")
+    return apply_balance(balance, strategy=strategy, views=job.views, train=images, labels=labels)

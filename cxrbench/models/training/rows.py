@@ -1,4 +1,4 @@
-"""The rows that a head is trained on: the training fold as an imbalance strategy decided, an augmented view drawn per epoch."""
+"""Training rows of a head: the training fold after the imbalance strategy, in views drawn at random for each epoch."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 BLOCK_VALUES = 2**21
-"""Features in memory at once: 8 MB, whatever their width."""
+"""Feature values in memory at once: 8 MB for any width."""
 
-Block = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.float32]"]
+EpochBlock = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRows:
-    """What one epoch passes over.
+    """The rows of one epoch.
 
     Attributes:
         views: the clean view and then the augmented ones.
-        rows: int ``[m]``, images of the dataset, repeated at will.
+        rows: int ``[m]``, images of the dataset; an image may occur several times.
         synthetic: float32 ``[s, D]``.
         labels, weights: float32 ``[m + s]``, for the images and then the synthetic rows.
-        loss: what the strategy chose.
+        loss: the training loss that the strategy chose.
     """
 
     views: tuple[ShardedArray, ...]
@@ -43,8 +43,8 @@ class TrainingRows:
     weights: NDArray[np.float32]
     loss: CrossEntropy | Focal
 
-    def epoch(self, generator: np.random.Generator, batch_size: int) -> Iterator[Block]:
-        """Yield (features, labels, weights) of all rows in random order, each image in a view drawn for this epoch."""
+    def epoch(self, generator: np.random.Generator, batch_size: int) -> Iterator[EpochBlock]:
+        """Yield (features, labels, weights) of all rows in random order, each image in a random view."""
         order = generator.permutation(len(self.labels))
         view = generator.integers(len(self.views), size=len(self.rows))
         rows = max(1, BLOCK_VALUES // (batch_size * self.synthetic.shape[1])) * batch_size
@@ -56,91 +56,93 @@ class TrainingRows:
         if len(self.views) == 1 and not len(self.synthetic):
             return self.views[0].gather(self.rows[block])
         features = np.empty((len(block), self.synthetic.shape[1]), dtype=np.float32)
-        real = block < len(self.rows)
-        features[~real] = self.synthetic[block[~real] - len(self.rows)]
-        for number, of_view in enumerate(self.views):
-            here = np.flatnonzero(real)[view[block[real]] == number]
-            features[here] = of_view.gather(self.rows[block[here]])
+        is_image = block < len(self.rows)
+        features[~is_image] = self.synthetic[block[~is_image] - len(self.rows)]
+        for number, view_features in enumerate(self.views):
+            in_view = np.flatnonzero(is_image)[view[block[is_image]] == number]
+            features[in_view] = view_features.gather(self.rows[block[in_view]])
         return features
 
 
 def apply_balance(
-    balance: Balance, *, who: str, views: tuple[ShardedArray, ...], train: NDArray[np.int64], labels: NDArray[np.int64]
+    balance: Balance, *, strategy: str, views: tuple[ShardedArray, ...], train: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> TrainingRows:
-    """Carry out what an imbalance strategy decided.
+    """Validate and apply the decision of an imbalance strategy.
 
     Args:
         balance: the decision.
-        who: the strategy's name, for errors.
+        strategy: the strategy's name, for errors.
         views: the features of the dataset.
         train: int ``[n]``, the images of the training fold.
         labels: int ``[n]``, their labels.
 
     Raises:
-        PluginError: if the decision cannot be carried out.
-        NotFinite: if that is for numbers that are not finite.
+        PluginError: the decision is invalid.
+        NotFinite: the decision contains numbers that are not finite.
     """
     if not isinstance(balance, Balance):
-        raise PluginError(f"imbalance {who} returned {type(balance).__name__}, not Balance")
+        raise PluginError(f"imbalance {strategy} returned {type(balance).__name__}, expected Balance")
     if not isinstance(balance.loss, CrossEntropy | Focal):
-        raise PluginError(f"imbalance {who}: loss {balance.loss!r} is neither CrossEntropy() nor Focal()")
+        raise PluginError(f"imbalance {strategy}: loss must be CrossEntropy() or Focal(), not {balance.loss!r}")
     indices = np.arange(len(train)) if balance.indices is None else np.asarray(balance.indices)
     if (
         indices.ndim != 1
         or indices.dtype.kind not in "iu"
         or (len(indices) and not 0 <= indices.min() <= indices.max() < len(train))
     ):
-        raise PluginError(f"imbalance {who}: indices must be whole numbers in 0..{len(train) - 1}")
-    synthetic, synthetic_labels = _synthetic(balance, who, views[0].row_shape()[0])
-    if len(synthetic) and _contradicts(synthetic, synthetic_labels, views[0].gather(train), labels):
+        raise PluginError(f"imbalance {strategy}: indices must be whole numbers in 0..{len(train) - 1}")
+    synthetic, synthetic_labels = _synthetic_rows(balance, strategy, views[0].row_shape()[0])
+    if len(synthetic) and _has_altered_label(synthetic, synthetic_labels, views[0].gather(train), labels):
         raise PluginError(
-            f"imbalance {who} returned a training row with an altered label: synthetic rows may be new, but a row of the fold "
-            "keeps the label that it has"
+            f"imbalance {strategy} returned a training row with an altered label. Synthetic rows may be new, but a copy of a "
+            "training row must keep its label"
         )
     all_labels = np.concatenate([labels[indices], synthetic_labels])
     if len(np.unique(all_labels)) < 2:
-        raise PluginError(f"imbalance {who} left rows of one class only")
+        raise PluginError(f"imbalance {strategy} left training rows of one class only; both classes are needed")
     return TrainingRows(
         views=views,
         rows=train[indices],
         synthetic=synthetic,
         labels=all_labels.astype(np.float32),
-        weights=_weights(balance, who, len(all_labels)),
+        weights=_sample_weights(balance, strategy, len(all_labels)),
         loss=balance.loss,
     )
 
 
-def _synthetic(balance: Balance, who: str, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _synthetic_rows(balance: Balance, strategy: str, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if balance.synthetic is None:
         return np.empty((0, width), dtype=np.float32), np.empty(0, dtype=np.int64)
     if not isinstance(balance.synthetic, tuple) or len(balance.synthetic) != 2:
-        raise PluginError(f"imbalance {who}: synthetic must be a pair (features, labels)")
+        raise PluginError(f"imbalance {strategy}: synthetic must be a pair (features, labels)")
     features, labels = (np.asarray(array) for array in balance.synthetic)
     if features.shape != (len(labels), width) or not np.isin(labels, (0, 1)).all():
-        raise PluginError(f"imbalance {who}: synthetic rows must be finite features [s, {width}] and as many labels, 0 or 1")
+        raise PluginError(
+            f"imbalance {strategy}: synthetic rows must be finite features [s, {width}] and labels [s], each 0 or 1"
+        )
     if not np.isfinite(features).all():
-        raise NotFinite(f"imbalance {who}: synthetic rows must be finite features")
+        raise NotFinite(f"imbalance {strategy}: synthetic rows must be finite features")
     return features.astype(np.float32), labels.astype(np.int64)
 
 
-def _contradicts(
-    synthetic: NDArray[np.float32], synthetic_labels: NDArray[np.int64], own: NDArray[np.float32], labels: NDArray[np.int64]
+def _has_altered_label(
+    synthetic: NDArray[np.float32], synthetic_labels: NDArray[np.int64], real: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> bool:
-    """Return whether a synthetic row equals a row of the fold and has another label than all rows that it equals."""
+    """Return whether a synthetic row equals rows of the fold and its label differs from all of theirs."""
     known: dict[bytes, set[int]] = {}
-    for row, label in zip(own, labels, strict=True):
+    for row, label in zip(real, labels, strict=True):
         known.setdefault(row.tobytes(), set()).add(int(label))
     return any(
         int(label) not in known.get(row.tobytes(), {int(label)}) for row, label in zip(synthetic, synthetic_labels, strict=True)
     )
 
 
-def _weights(balance: Balance, who: str, count: int) -> NDArray[np.float32]:
+def _sample_weights(balance: Balance, strategy: str, count: int) -> NDArray[np.float32]:
     if balance.sample_weight is None:
         return np.ones(count, dtype=np.float32)
     weights = np.asarray(balance.sample_weight, dtype=np.float32)
     if weights.shape != (count,) or (weights < 0).any() or not weights.any():
-        raise PluginError(f"imbalance {who}: sample_weight must be {count} finite numbers, none negative and not all zero")
+        raise PluginError(f"imbalance {strategy}: sample_weight must be {count} finite numbers >= 0, not all zero")
     if not np.isfinite(weights).all():
-        raise NotFinite(f"imbalance {who}: sample_weight must be finite numbers")
+        raise NotFinite(f"imbalance {strategy}: sample_weight must be finite numbers")
     return weights

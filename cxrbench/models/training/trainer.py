@@ -1,4 +1,4 @@
-"""Train one head with early stopping on the validation loss, and keep its best epoch."""
+"""Train one head with early stopping on the validation loss and keep its best epoch."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 class TrainingFailed(NotFinite):
-    """A head that did not learn anything usable."""
+    """Training gave no usable head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What training came to.
+    """The result of training.
 
     Attributes:
         losses: validation cross-entropy of each epoch.
-        best_epoch: the one that was kept, from 0.
+        best_epoch: the epoch that was kept, from 0.
         scores: float64 ``[n]``, validation scores of the best epoch.
-        pruned: whether training was given up at a cut-off.
-        head: holding the weights of the best epoch, until the process trains the next one.
+        pruned: whether training stopped at a cut-off.
+        head: holds the weights of the best epoch until this process trains the next head.
     """
 
     losses: tuple[float, ...]
@@ -54,22 +54,21 @@ def fit_head(
     seed: int,
     cut_offs: Sequence[float] = (),
 ) -> Fit:
-    """Train a head from fresh weights.
+    """Train a head from new weights.
 
-    An epoch whose validation loss is not finite ends the training like one of too many that were no better: what counts is the
-    best epoch before it.
+    An epoch with a validation loss that is not finite ends the training, like early stopping. The best epoch before it is kept.
 
     Args:
-        rows: what to train on.
-        validation: images and their labels; scored on clean views after each epoch.
+        rows: the training rows.
+        validation: images and their labels; scored on the clean view after each epoch.
         configuration: epochs, batch size and patience.
         learning_rate: Adam's.
         dropout: probability in 0..1.
-        seed: of weights, order, views and dropout.
-        cut_offs: for each of the first epochs, the validation loss that the best one so far must not exceed.
+        seed: of weights, row order, views and dropout.
+        cut_offs: of the first epochs; training is pruned if the best validation loss so far exceeds the epoch's cut-off.
 
     Raises:
-        TrainingFailed: if there is none, because the validation loss was not finite after the first epoch.
+        TrainingFailed: the validation loss was not finite after the first epoch.
     """
     head = head_for(rows.synthetic.shape[1], rows.loss, configuration.batch_size)
     head.reset(seed=seed, learning_rate=learning_rate, dropout=dropout)
@@ -81,7 +80,7 @@ def fit_head(
         for block in rows.epoch(generator, configuration.batch_size):
             head.train(*block)
         logits = head_logits(head, rows.views[0], images, configuration.scored_at_once)
-        losses.append(_cross_entropy(labels, logits))
+        losses.append(_mean_cross_entropy(labels, logits))
         if np.isfinite(losses[-1]) and (best_epoch < 0 or losses[-1] < losses[best_epoch]):
             best_epoch, best_weights, best_logits = epoch, head.weights(), logits
         elif not np.isfinite(losses[-1]) or epoch - best_epoch >= configuration.patience:
@@ -105,12 +104,12 @@ def head_logits(
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores between 0 and 1, in float64 so that confident ones do not become ties."""
+    """Return scores in 0..1, in float64 so that extreme scores do not become ties."""
     from scipy.special import expit
 
     return np.asarray(expit(logits))
 
 
-def _cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
+def _mean_cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
     with np.errstate(over="ignore", invalid="ignore"):  # a head that diverges is a failed trial, not a warning
         return float(np.mean(np.logaddexp(0, logits) - labels * logits))

@@ -194,13 +194,13 @@ def changed_plain(tmp_path, plugin_file):
 def pixels_with():
     """Put random pixels on disk."""
 
-    def make(rows, size=4, films=None):
-        if films is None:
-            films = np.random.default_rng(rows).integers(0, 256, (rows, size, size), dtype=np.uint8)
-        pixels = Pixels(rows=rows, size=films.shape[1], digest=hashlib.sha256(films.tobytes()).hexdigest())
+    def make(rows, size=4, images=None):
+        if images is None:
+            images = np.random.default_rng(rows).integers(0, 256, (rows, size, size), dtype=np.uint8)
+        pixels = Pixels(rows=rows, size=images.shape[1], digest=hashlib.sha256(images.tobytes()).hexdigest())
         for shard in pixels.array.missing():
             start, stop = pixels.array.bounds(shard)
-            pixels.array.write(shard, [films[start:stop]])
+            pixels.array.write(shard, [images[start:stop]])
         return pixels
 
     return make
@@ -208,7 +208,7 @@ def pixels_with():
 
 @pytest.fixture
 def protocol_with():
-    """Make a protocol of which a seed and a precision are known and nothing else."""
+    """Make a protocol of which a seed and a precision only."""
     return lambda seed=0, precision="float32": Protocol.model_construct(seed=seed, precision=precision)
 
 

@@ -1,4 +1,4 @@
-"""Backbones with their weights as constants of the graph return what the models themselves return."""
+"""Backbones compiled with constant weights return the same features as their models."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SIZE = 64
 
 @pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize("text", ["mobilenet:alpha=0.25,weights=none", "efficientnetb0:weights=none", "random-convnet"])
-def test_features_are_those_of_the_model_to_a_hundred_thousandth(host, text):
+def test_features_match_the_model_to_a_hundred_thousandth(host, text):
     from cxrbench.models.backend import compile_features
 
     component = parse_component(text)
     model = bind(component, host.find(Backbone, component.name)).build(input_shape=(SIZE, SIZE, 3), weights="none", seed=0)
-    films = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 1)).astype(np.float32)
+    images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 1)).astype(np.float32)
     compiled = compile_features(model, (4, SIZE, SIZE, 1), 3)
-    expected = np.asarray(model(np.repeat(films, 3, axis=-1), training=False))
-    found = compiled(films)
+    expected = np.asarray(model(np.repeat(images, 3, axis=-1), training=False))
+    found = compiled(images)
     assert (found.dtype, found.shape) == (np.float32, expected.shape)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
-    assert compiled(films).tobytes() == found.tobytes()
+    assert compiled(images).tobytes() == found.tobytes()
 
 
 @pytest.mark.usefixtures("tensorflow_ready")
@@ -34,10 +34,10 @@ def test_compiled_features_are_those_of_the_weights_at_that_time():
     from cxrbench.models.backend import compile_features
 
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
-    films = np.full((3, 2, 2, 1), 2, dtype=np.float32)
-    compiled = compile_features(model, films.shape, 3)
+    images = np.full((3, 2, 2, 1), 2, dtype=np.float32)
+    compiled = compile_features(model, images.shape, 3)
     model.set_weights([weight * 0 for weight in model.get_weights()])
-    assert compiled(films).tolist() == [[24.0]] * 3
+    assert compiled(images).tolist() == [[24.0]] * 3
 
 
 @pytest.mark.usefixtures("tensorflow_ready")

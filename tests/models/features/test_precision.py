@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxrbench.models.backend import compile_features, layers_in
-from cxrbench.models.features.extraction import _backbone, _built, extract_shard, extractions
+from cxrbench.models.features.extraction import _build_backbone, _compiled_backbone, extract_shard, extractions
 from cxrbench.models.weights import Weights
 from cxrbench.plugin.references import load_file
 
@@ -58,9 +58,9 @@ def plugin(tmp_path):
 
 @pytest.fixture
 def built(plugin):
-    """Return what the plugin wrote down of its layers."""
-    _backbone.cache_clear()
-    _built.cache_clear()  # an equal plugin of an earlier test may have been built in this process
+    """Return the dtypes that the plugin recorded of its layers."""
+    _compiled_backbone.cache_clear()
+    _build_backbone.cache_clear()  # an equal plugin of an earlier test may have been built in this process
     return load_file(plugin.resolve()).BUILT
 
 
@@ -77,7 +77,7 @@ def keras_extraction_of(plugin, parts_of, extraction_of, pixels_with):
 
 @pytest.fixture(params=["float32", "mixed_float16"])
 def policy(request, tensorflow_ready):
-    """Set the dtype policy of Keras that whoever calls has."""
+    """Set the dtype policy of Keras outside the extraction."""
     before = tensorflow_ready.config.dtype_policy()
     tensorflow_ready.config.set_dtype_policy(request.param)
     yield lambda: tensorflow_ready.config.dtype_policy().name
@@ -100,7 +100,7 @@ def test_every_view_is_extracted_in_the_precision_of_the_protocol(plain, pixels_
 
 @pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize(("precision", "computed"), [("float32", "float32"), ("bfloat16", "bfloat16")])
-def test_layers_compute_in_the_precision_and_keep_their_weights_in_float32(keras_extraction_of, built, precision, computed):
+def test_layers_compute_in_the_precision_with_float32_weights(keras_extraction_of, built, precision, computed):
     extract_shard(keras_extraction_of(precision), 0)
     assert built == [(computed, "float32")] * 2
 
@@ -127,14 +127,14 @@ def test_what_a_compiled_backbone_returns_is_float32(tensorflow_ready):
     with layers_in("bfloat16"):
         model = tensorflow_ready.Sequential([tensorflow_ready.Input((8, 8, 3)), tensorflow_ready.layers.Flatten()])
     assert model.compute_dtype == "bfloat16"
-    films = np.arange(4 * 64, dtype=np.float32).reshape(4, 8, 8, 1)
-    found = compile_features(model, (4, 8, 8, 1), 3)(films)
+    images = np.arange(4 * 64, dtype=np.float32).reshape(4, 8, 8, 1)
+    found = compile_features(model, (4, 8, 8, 1), 3)(images)
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, np.repeat(films, 3, axis=-1).reshape(4, -1))  # bfloat16 knows 0 to 255
+    np.testing.assert_array_equal(found, np.repeat(images, 3, axis=-1).reshape(4, -1))  # bfloat16 represents 0 to 255 exactly
 
 
 @pytest.mark.usefixtures("tensorflow_ready")
-def test_an_augmentation_is_built_as_ever(keras_extraction_of, built):
+def test_an_augmentation_is_always_built_in_float32(keras_extraction_of, built):
     extract_shard(keras_extraction_of("bfloat16", augmentation="flip"), 0)
     assert sorted(built) == [("bfloat16", "float32"), ("bfloat16", "float32"), ("float32", "float32")]
 
@@ -145,14 +145,14 @@ def test_plain_numpy_does_not_depend_on_the_precision(extraction_of, extract, pi
     assert one.tobytes() == other.tobytes()
 
 
-def test_the_policy_of_whoever_calls_is_left_as_it_was(keras_extraction_of, built, policy):
+def test_the_dtype_policy_is_restored(keras_extraction_of, built, policy):
     before = policy()
     extract_shard(keras_extraction_of("bfloat16"), 0)
     assert built == [("bfloat16", "float32")] * 2
     assert policy() == before
 
 
-def test_the_policy_of_whoever_calls_is_left_as_it_was_when_the_factory_raises(keras_extraction_of, built, policy):
+def test_the_dtype_policy_is_restored_when_the_factory_raises(keras_extraction_of, built, policy):
     before, extraction = policy(), keras_extraction_of("bfloat16", backbone="collapse")
     with pytest.raises(RuntimeError, match="the backbone collapsed"):
         extract_shard(extraction, 0)

@@ -34,44 +34,44 @@ def few(monkeypatch):
 
 
 class Recording(InProcessExecutor):
-    """Knows which shards of which extractions it was asked for."""
+    """Records the shards and batch sizes that were submitted."""
 
     def __init__(self, on_submit=lambda shard: None):
         super().__init__()
-        self.asked = []
+        self.submitted = []
         self.batches = []
         self.on_submit = on_submit
 
     def submit(self, function, /, *arguments, **keywords):
         extraction, shard, batch = arguments
         self.batches.append(batch)
-        self.asked.append((extraction, shard))
+        self.submitted.append((extraction, shard))
         self.on_submit(shard)
         return super().submit(function, *arguments, **keywords)
 
 
 class Counts(SilentProgress):
-    """Knows what it heard."""
+    """Records progress and warnings."""
 
     def __init__(self):
-        self.heard, self.warned = [], []
+        self.steps, self.warned = [], []
 
     def warn(self, line):
         self.warned.append(line)
 
     def begin(self, stage, total):
-        self.heard.append((stage, total))
+        self.steps.append((stage, total))
 
     def advance(self, stage, steps=1):
-        self.heard.append((stage, steps))
+        self.steps.append((stage, steps))
 
 
 def catalogue_of(rows):
-    """Return films of which nothing is decoded yet."""
-    films = np.random.default_rng(0).integers(0, 256, (rows, 4, 4), dtype=np.uint8)
+    """Return a catalogue whose images are not decoded yet."""
+    images = np.random.default_rng(0).integers(0, 256, (rows, 4, 4), dtype=np.uint8)
     records = [Record(key=str(row), label=row % 2, patient=str(row)) for row in range(rows)]
-    images = Images(name="films", records=records, read=lambda key: films[int(key)])
-    return catalogue_images(images, Decoding(size=4, resize="stretch", threads=1))
+    source = Images(name="images", records=records, read=lambda key: images[int(key)])
+    return catalogue_images(source, Decoding(size=4, resize="stretch", threads=1))
 
 
 def content(extraction):
@@ -93,18 +93,18 @@ def damage(extraction, shard):
     features.flush()
 
 
-def test_a_shard_is_asked_for_while_later_images_are_not_decoded(extraction_of):
+def test_a_shard_is_submitted_before_later_images_are_decoded(extraction_of):
     catalogue = catalogue_of(ROWS)
-    films, missing = catalogue.pixels.array, []
-    executor = Recording(lambda shard: missing.append((shard, films.missing())))
+    images, missing = catalogue.pixels.array, []
+    executor = Recording(lambda shard: missing.append((shard, images.missing())))
     one, other = (extraction_of(backbone, pixels=catalogue.pixels) for backbone in ("corner", "random"))
-    underway = extract_missing([one, other], catalogue.decode(), executor, SilentProgress())
+    pending = extract_missing([one, other], catalogue.decode(), executor, SilentProgress())
     while_decoding = [(shard, list(range(shard + 1, 5))) for shard in range(5)]
     of_the_other_backbone = [(shard, []) for shard in range(5)]
     assert missing == while_decoding + of_the_other_backbone
-    assert executor.asked == [(extraction, shard) for extraction in (one, other) for shard in range(5)]
+    assert executor.submitted == [(extraction, shard) for extraction in (one, other) for shard in range(5)]
     for extraction in (one, other):
-        assert underway.wait(extraction).problem == ""
+        assert pending.wait(extraction).problem == ""
         assert extraction.features.missing() == []
 
 
@@ -116,7 +116,7 @@ def test_features_do_not_depend_on_when_their_images_were_decoded(extraction_of,
     assert extract(extraction).tobytes() == found
 
 
-def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of, pixels_with):
+def test_only_missing_shards_are_extracted_with_equal_bytes(extraction_of, pixels_with):
     extraction = extraction_of(augmentation="noise", pixels=pixels_with(ROWS))
     assert extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress()).wait(extraction).seconds > 0
     before = content(extraction)
@@ -125,7 +125,7 @@ def test_only_missing_shards_are_extracted_and_the_bytes_end_equal(extraction_of
     assert content(extraction) != before
     executor = Recording()
     outcome = extract_missing([extraction], range(5), executor, SilentProgress()).wait(extraction)
-    assert executor.asked == [(extraction, 1), (extraction, 4)]
+    assert executor.submitted == [(extraction, 1), (extraction, 4)]
     assert outcome.problem == ""
     assert outcome.seconds > 0
     assert extraction.features.missing() == []
@@ -136,26 +136,26 @@ def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
     extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
     executor = Recording()
-    underway = extract_missing([extraction], range(5), executor, SilentProgress())
-    assert executor.asked == []
-    assert underway.wait(extraction) == Extracted()
+    pending = extract_missing([extraction], range(5), executor, SilentProgress())
+    assert executor.submitted == []
+    assert pending.wait(extraction) == Extracted()
 
 
-def test_a_shard_that_was_damaged_on_disk_is_extracted_again_and_told_of(extraction_of, pixels_with):
+def test_a_damaged_shard_is_extracted_again_with_a_warning(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
     extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
     written = content(extraction)
     damage(extraction, 2)
     executor, progress = Recording(), Counts()
     extract_missing([extraction], range(5), executor, progress)
-    assert executor.asked == [(extraction, 2)]
+    assert executor.submitted == [(extraction, 2)]
     assert progress.warned == [
         f"features, {extraction.backbone.component}: 1 of 5 parts were damaged on disk and are extracted again"
     ]
     assert content(extraction) == written
 
 
-def test_a_full_disk_is_no_failure_of_a_backbone(extraction_of, pixels_with):
+def test_a_full_disk_is_not_a_failure_of_the_backbone(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
 
     def no_room(shard):
@@ -165,15 +165,15 @@ def test_a_full_disk_is_no_failure_of_a_backbone(extraction_of, pixels_with):
         def submit(self, function, /, *arguments, **keywords):
             return super().submit(no_room, arguments[1])
 
-    underway = extract_missing([extraction], range(5), Full(), SilentProgress())
+    pending = extract_missing([extraction], range(5), Full(), SilentProgress())
     with pytest.raises(DiskFull, match="no room for 0"):
-        underway.wait(extraction)
+        pending.wait(extraction)
 
 
-def test_what_nobody_asked_for_has_taken_no_time(extraction_of):
+def test_an_extraction_that_was_not_submitted_takes_no_time(extraction_of):
     one, other = extraction_of("corner"), extraction_of("random")
-    underway = extract_missing([one], range(5), InProcessExecutor(), SilentProgress())
-    assert underway.wait(other) == Extracted()
+    pending = extract_missing([one], range(5), InProcessExecutor(), SilentProgress())
+    assert pending.wait(other) == Extracted()
     assert other.features.missing() != []
 
 
@@ -182,7 +182,7 @@ def test_what_two_recipes_need_is_extracted_once(extraction_of, pixels_with):
     clean, noise = extraction_of(pixels=pixels), extraction_of(augmentation="noise", pixels=pixels)
     executor = Recording()
     extract_missing([clean, noise, replace(clean)], range(2), executor, SilentProgress())
-    assert executor.asked == [(clean, 0), (noise, 0), (clean, 1), (noise, 1)]
+    assert executor.submitted == [(clean, 0), (noise, 0), (clean, 1), (noise, 1)]
 
 
 def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with):
@@ -190,21 +190,21 @@ def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with)
     extractions, progress = [extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random", "nan")], Counts()
     extract_missing(extractions[:1], range(1), InProcessExecutor(), SilentProgress())
     extract_missing(extractions, range(2), InProcessExecutor(), progress)
-    assert progress.heard == [("features", 5), *[("features", 1)] * 5]
+    assert progress.steps == [("features", 5), *[("features", 1)] * 5]
 
 
-def test_a_failed_shard_costs_its_own_extraction_only(extraction_of, pixels_with):
+def test_a_failed_shard_fails_its_own_extraction_only(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
-    underway = extract_missing([broken, good], range(2), InProcessExecutor(), SilentProgress())
-    assert underway.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
-    assert (underway.wait(broken).failure, underway.wait(good).failure) == ("nan", None)
-    assert underway.wait(good).problem == ""
+    pending = extract_missing([broken, good], range(2), InProcessExecutor(), SilentProgress())
+    assert pending.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
+    assert (pending.wait(broken).failure, pending.wait(good).failure) == ("nan", None)
+    assert pending.wait(good).problem == ""
     assert broken.features.missing() == [0, 1]
     assert good.features.missing() == []
 
 
-def test_decoding_that_fails_ends_the_extraction_and_keeps_what_is_whole(extraction_of, pixels_with):
+def test_failed_decoding_ends_the_extraction_and_keeps_finished_shards(extraction_of, pixels_with):
     def decoded():
         yield 0
         yield 1
@@ -216,13 +216,13 @@ def test_decoding_that_fails_ends_the_extraction_and_keeps_what_is_whole(extract
     assert extraction.features.missing() == [2, 3, 4]
 
 
-def test_worker_processes_end_with_the_bytes_of_this_process(extraction_of, monkeypatch):
-    rows_of_a_shard(monkeypatch, SHARD_ROWS)  # workers are other processes: nothing else can be said to them
+def test_worker_processes_write_the_same_bytes_as_this_process(extraction_of, monkeypatch):
+    rows_of_a_shard(monkeypatch, SHARD_ROWS)  # worker processes do not see the patch
     catalogue = catalogue_of(2 * SHARD_ROWS + 3)
     extractions = [extraction_of(augmentation=name, pixels=catalogue.pixels) for name in (None, "noise")]
     with open_executor(2) as executor:
-        underway = extract_missing(extractions, catalogue.decode(), executor, SilentProgress())
-        assert [underway.wait(one).problem for one in extractions] == ["", ""]
+        pending = extract_missing(extractions, catalogue.decode(), executor, SilentProgress())
+        assert [pending.wait(one).problem for one in extractions] == ["", ""]
     by_workers = [content(one) for one in extractions]
     for one in extractions:
         for shard in range(3):
@@ -231,29 +231,29 @@ def test_worker_processes_end_with_the_bytes_of_this_process(extraction_of, monk
     assert [content(one) for one in extractions] == by_workers
 
 
-def test_what_cannot_succeed_any_more_is_not_asked_for(extraction_of, pixels_with):
+def test_shards_that_depend_on_a_failure_are_not_submitted(extraction_of, pixels_with):
     pixels, executor, progress = pixels_with(3 * FEW), Recording(), Counts()
     clean, drawn = extraction_of("nan", pixels=pixels), extraction_of("nan", augmentation="noise", pixels=pixels)
-    underway = extract_missing([clean, drawn], range(3), executor, progress)
-    assert executor.asked == [(clean, 0)]
-    assert "not finite" in underway.wait(clean).problem
-    assert underway.wait(drawn) == underway.wait(clean)
-    assert progress.heard == [("features", 6), *[("features", 1)] * 6]
+    pending = extract_missing([clean, drawn], range(3), executor, progress)
+    assert executor.submitted == [(clean, 0)]
+    assert "not finite" in pending.wait(clean).problem
+    assert pending.wait(drawn) == pending.wait(clean)
+    assert progress.steps == [("features", 6), *[("features", 1)] * 6]
 
 
-def test_an_augmentation_that_fails_costs_neither_the_clean_view_nor_another_augmentation(extraction_of, pixels_with):
+def test_a_failed_augmentation_does_not_affect_other_views(extraction_of, pixels_with):
     pixels, executor = pixels_with(2 * FEW), Recording()
     clean, broken, noise = (extraction_of(augmentation=name, pixels=pixels) for name in (None, "crop", "noise"))
     second = replace(broken, view=2)
-    underway = extract_missing([clean, broken, second, noise], range(2), executor, SilentProgress())
-    assert (underway.wait(clean).problem, underway.wait(noise).problem) == ("", "")
-    assert "must keep the shape" in underway.wait(broken).problem
-    assert underway.wait(second) == underway.wait(broken)
-    assert [one for one, _ in executor.asked].count(broken) == 1
-    assert second not in [one for one, _ in executor.asked]
+    pending = extract_missing([clean, broken, second, noise], range(2), executor, SilentProgress())
+    assert (pending.wait(clean).problem, pending.wait(noise).problem) == ("", "")
+    assert "must keep the shape" in pending.wait(broken).problem
+    assert pending.wait(second) == pending.wait(broken)
+    assert [one for one, _ in executor.submitted].count(broken) == 1
+    assert second not in [one for one, _ in executor.submitted]
 
 
-def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_fails(extraction_of, pixels_with):
+def test_queued_calls_are_cancelled_when_their_backbone_fails(extraction_of, pixels_with):
     pixels, futures = pixels_with(3 * FEW), []
 
     class Busy(InProcessExecutor):
@@ -262,25 +262,23 @@ def test_calls_that_wait_for_a_worker_are_cancelled_when_one_of_their_backbone_f
             return futures[-1]
 
     one, other = (extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random"))
-    underway = extract_missing([one, other], range(3), Busy(), SilentProgress())
+    pending = extract_missing([one, other], range(3), Busy(), SilentProgress())
     futures[0].set_exception(WorkerLost("took longer than 1 s"))
     assert [future.cancelled() for future in futures] == [False, True, True, False, False, False]
-    assert underway.wait(one).problem == "took longer than 1 s"
+    assert pending.wait(one).problem == "took longer than 1 s"
     for future in futures[3:]:
         future.set_result(1.0)
-    assert underway.wait(other) == Extracted(seconds=3.0)
+    assert pending.wait(other) == Extracted(seconds=3.0)
 
 
 @pytest.fixture(scope="module")
 def hungry(parts_of):
-    """Make components of a plugin that gets no memory for too many films at once."""
+    """Make components of a plugin that runs out of memory when batches are too large."""
     return parts_of(Path(__file__).parents[2] / "plugins" / "hungry.py")
 
 
 @pytest.mark.parametrize(("fits", "batches"), [(32, [32]), (16, [32, 16]), (8, [32, 16, 8])])
-def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
-    extraction_of, hungry, pixels_with, fits, batches
-):
+def test_a_shard_is_retried_in_smaller_batches_on_out_of_memory(extraction_of, hungry, pixels_with, fits, batches):
     extraction, executor = extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
     assert (outcome.problem, smallest_batch([extraction.features])) == ("", batches[-1])
@@ -288,7 +286,7 @@ def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
     assert extraction.features.missing() == []
 
 
-def test_a_backbone_that_never_gets_memory_fails_after_three_attempts(extraction_of, hungry, pixels_with):
+def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
     assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 films are too many")
@@ -296,12 +294,12 @@ def test_a_backbone_that_never_gets_memory_fails_after_three_attempts(extraction
     assert extraction.features.missing() == [0, 1]
 
 
-def test_a_worker_without_memory_halves_too(extraction_of, hungry, pixels_with, monkeypatch):
+def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pixels_with, monkeypatch):
     rows_of_a_shard(monkeypatch, SHARD_ROWS)
     some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
     with open_executor(1) as executor:
-        underway = extract_missing([some, none], range(1), executor, SilentProgress())
-        assert underway.wait(some).problem == ""
-        assert underway.wait(none).failure == "oom"
+        pending = extract_missing([some, none], range(1), executor, SilentProgress())
+        assert pending.wait(some).problem == ""
+        assert pending.wait(none).failure == "oom"
     assert smallest_batch([some.features]) == 16
-    assert underway.wait(none).log[-1] == "MemoryError: 8 films are too many"
+    assert pending.wait(none).log[-1] == "MemoryError: 8 films are too many"

@@ -32,7 +32,7 @@ def put(path, content=b"trained"):
     return hashlib.sha256(content).hexdigest()
 
 
-def test_imagenet_is_the_default_where_there_are_weights_and_none_elsewhere(plain):
+def test_imagenet_is_the_default_if_there_are_weights(plain):
     assert weights_option(plain.backbone("trained")) == "imagenet"
     assert weights_option(plain.backbone("trained:weights=none")) == "none"
     assert weights_option(plain.backbone("corner")) == "none"
@@ -45,13 +45,13 @@ def test_a_backbone_without_weights_needs_no_file(plain, offline):
     assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
 
 
-def test_a_backbone_whose_weights_are_not_wanted_needs_no_file(plain, offline):
+def test_a_backbone_with_weights_none_needs_no_file(plain, offline):
     backbone = plain.backbone("trained:weights=none")
     assert are_here(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
 
 
-def test_weights_that_are_on_the_machine_are_named_by_their_bytes(plain, offline, tmp_path):
+def test_existing_weights_are_identified_by_their_bytes(plain, offline, tmp_path):
     backbone = plain.backbone("trained")
     file = tmp_path / "downloads" / "trained-imagenet-64.bin"
     assert not are_here(backbone, SHAPE, offline)
@@ -62,7 +62,7 @@ def test_weights_that_are_on_the_machine_are_named_by_their_bytes(plain, offline
     assert get_weights(backbone, SHAPE, offline).digest == second != first
 
 
-def test_which_file_may_depend_on_size_options_and_what_the_declaration_fixes(plain, monkeypatch, tmp_path):
+def test_the_file_may_depend_on_size_and_options(plain, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert weights_file(plain.backbone("trained"), (128, 128, 3)).file_name == "trained-imagenet-128.bin"
     found = weights_file(plain.backbone("thick:alpha=0.25,weights=cxr"), SHAPE)
@@ -79,7 +79,7 @@ def test_weights_may_lie_in_a_folder_of_their_own(plain, offline, monkeypatch, t
     assert get_weights(backbone, SHAPE, offline) == Weights(name="imagenet", digest=digest)
 
 
-def test_absent_weights_offline_are_an_error_that_says_what_to_put_where(plain, offline, tmp_path, said):
+def test_missing_weights_offline_say_which_file_to_put_where(plain, offline, tmp_path, said):
     with pytest.raises(Unavailable, match="--offline") as caught:
         get_weights(plain.backbone("trained"), SHAPE, offline)
     assert "http://127.0.0.1:9/trained" in str(caught.value)
@@ -87,7 +87,7 @@ def test_absent_weights_offline_are_an_error_that_says_what_to_put_where(plain, 
     assert said == []
 
 
-def test_absent_weights_of_a_host_that_refuses_are_an_error(plain, online):
+def test_missing_weights_of_an_unreachable_host_are_an_error(plain, online):
     assert not are_here(plain.backbone("trained"), SHAPE, online)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
         get_weights(plain.backbone("trained"), SHAPE, online)

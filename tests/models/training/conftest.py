@@ -1,4 +1,4 @@
-"""Features on disk and a recipe's job, both tiny."""
+"""Small features on disk and a small head job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture
 def labels():
-    """Return a third normal, two thirds pneumonia, mixed."""
+    """Return labels: one third negative, two thirds positive, mixed."""
     return (np.arange(ROWS) % 3 > 0).astype(np.int64)
 
 

@@ -82,7 +82,7 @@ def by_formula(weights, data, gamma, steps):
 
 
 @pytest.mark.parametrize(("loss", "gamma"), [(CrossEntropy(), 0.0), (Focal(gamma=1.0), 1.0), (Focal(gamma=3.0), 3.0)])
-def test_losses_and_weights_pull_as_their_formula_says(loss, gamma):
+def test_losses_and_weights_follow_their_formula(loss, gamma):
     head, data = fresh(loss), rows(BATCH)
     expected = by_formula(head.weights(), data, gamma, steps=4)
     for _ in range(4):
@@ -92,7 +92,7 @@ def test_losses_and_weights_pull_as_their_formula_says(loss, gamma):
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(), Focal(gamma=0.0), Focal(gamma=0.5), Focal(gamma=1.0), Focal(gamma=2.0)])
-def test_rows_that_are_already_certain_do_no_harm(loss):
+def test_extreme_logits_keep_the_weights_finite(loss):
     head = fresh(loss)
     features, labels, weights = rows()
     head.train(np.concatenate([features, features * 1e4]), np.tile(labels, 2), np.tile(weights, 2))
@@ -160,7 +160,7 @@ def test_fresh_weights_are_glorot_uniform_with_zero_biases():
         assert abs(weight.mean()) < 0.1 * limit
 
 
-def test_scoring_does_not_drop_and_does_not_change_the_head():
+def test_scoring_has_no_dropout_and_does_not_change_the_head():
     head = fresh(dropout=0.7)
     before, features = content(head), rows()[0]
     logits = head.logits(features)

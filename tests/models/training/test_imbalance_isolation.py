@@ -104,7 +104,7 @@ def test_the_training_rows_are_all_that_a_strategy_can_reach(make_job, plugin, t
         assert array.base is None
 
 
-def test_what_a_strategy_does_to_its_features_has_no_effect(make_job, plugin, tensorflow_ready):
+def test_changes_to_the_features_of_a_strategy_have_no_effect(make_job, plugin, tensorflow_ready):
     job, honest = make_job("vandal", of_host=load_host([plugin])), make_job("none")
     features = job.views[0].gather(np.arange(80))
     for number in range(2):
@@ -115,10 +115,10 @@ def test_what_a_strategy_does_to_its_features_has_no_effect(make_job, plugin, te
 
 
 @pytest.mark.parametrize("name", ["liar", "blind-liar"])
-def test_a_strategy_that_alters_labels_in_place_is_refused_and_alters_none(make_job, plugin, name):
+def test_a_strategy_that_alters_labels_in_place_is_refused(make_job, plugin, name):
     job = make_job(name, of_host=load_host([plugin]))
     labels, held_out = job.train[1].copy(), job.validation[1].copy()
-    for _ in range(2):  # what was refused once is not remembered as if it had gone well
+    for _ in range(2):  # the error is not cached
         with pytest.raises(PluginError, match=f"imbalance {name} altered the labels that it was given"):
             train_trial(job, 0, PARAMS)
     np.testing.assert_array_equal(job.train[1], labels)
@@ -126,7 +126,7 @@ def test_a_strategy_that_alters_labels_in_place_is_refused_and_alters_none(make_
 
 
 @pytest.mark.parametrize("of", [1, 5])
-def test_a_strategy_that_returns_its_rows_under_the_other_label_is_refused(make_job, plugin, of):
+def test_a_strategy_that_flips_the_labels_of_its_rows_is_refused(make_job, plugin, of):
     job = make_job(f"forger:of={of}", of_host=load_host([plugin]))
     with pytest.raises(PluginError, match=f"imbalance forger:of={of} returned a training row with an altered label"):
         train_trial(job, 0, PARAMS)

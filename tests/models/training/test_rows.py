@@ -16,7 +16,7 @@ LABELS = np.array([0, 1, 0, 1, 1, 0, 1])
 
 @pytest.fixture
 def views(store):
-    """Return three views whose features name the image and the view."""
+    """Return three views whose features are (image number, view number)."""
     image = np.arange(IMAGES, dtype=np.float32)
     return tuple(store(np.stack([image, np.full(IMAGES, number, dtype=np.float32)], axis=1)) for number in range(3))
 
@@ -24,7 +24,7 @@ def views(store):
 @pytest.fixture
 def carry_out(views):
     def apply(balance):
-        return apply_balance(balance, who="odd:k=1", views=views, train=TRAIN, labels=LABELS)
+        return apply_balance(balance, strategy="odd:k=1", views=views, train=TRAIN, labels=LABELS)
 
     return apply
 
@@ -42,7 +42,7 @@ def test_an_epoch_passes_every_row_once_with_its_label_and_weight(carry_out):
     assert (features.dtype, labels.dtype, drawn_weights.dtype) == (np.float32,) * 3
 
 
-def test_nothing_decided_means_all_rows_once_with_weight_one(carry_out):
+def test_by_default_all_rows_pass_once_with_weight_one(carry_out):
     features, labels, weights = one_epoch(carry_out(Balance()))
     assert sorted(features[:, 0]) == TRAIN.tolist()
     assert dict(zip(features[:, 0], labels, strict=True)) == dict(zip(TRAIN, LABELS, strict=True))
@@ -111,7 +111,7 @@ def test_a_repeated_row_may_come_in_different_views(carry_out):
     assert set(features[features[:, 0] == 3, 1]) == {0, 1, 2}
 
 
-def test_a_synthetic_row_may_repeat_a_row_of_the_fold_under_its_own_label(carry_out, views):
+def test_a_synthetic_row_may_copy_a_training_row_with_its_label(carry_out, views):
     copies = views[0].gather(TRAIN[:3])
     features, labels, _ = one_epoch(carry_out(Balance(synthetic=(copies, LABELS[:3]))))
     assert sorted(features[:, 0]) == sorted([*TRAIN, *TRAIN[:3]])
@@ -125,18 +125,18 @@ def test_a_synthetic_row_that_is_a_row_of_the_fold_keeps_its_label(carry_out, vi
         carry_out(Balance(synthetic=(copies, np.array([0, 1, 1 - LABELS[3]]))))
 
 
-def test_a_row_that_the_fold_has_under_both_labels_may_come_under_either(store):
+def test_a_row_with_both_labels_in_the_fold_may_have_either(store):
     view = store(np.array([[1, 2], [1, 2], [3, 4]], dtype=np.float32))
     train, labels, twins = np.arange(3), np.array([0, 1, 1]), np.array([[1, 2], [1, 2]], dtype=np.float32)
-    apply_balance(Balance(synthetic=(twins, np.array([0, 1]))), who="odd", views=(view,), train=train, labels=labels)
+    apply_balance(Balance(synthetic=(twins, np.array([0, 1]))), strategy="odd", views=(view,), train=train, labels=labels)
 
 
-def test_a_held_out_row_is_no_row_of_the_fold(carry_out, views):
+def test_a_held_out_row_may_have_either_label(carry_out, views):
     foreign = views[0].gather(np.array([0, 1]))
     carry_out(Balance(synthetic=(foreign, np.array([0, 1]))))
 
 
-def test_the_loss_is_handed_on(carry_out):
+def test_the_loss_is_passed_on(carry_out):
     assert carry_out(Balance(loss=Focal(gamma=3.0))).loss == Focal(gamma=3.0)
 
 
@@ -146,15 +146,15 @@ GOOD_FEATURES = np.zeros((2, 2), dtype=np.float32)
 @pytest.mark.parametrize(
     ("decision", "words"),
     [
-        (None, "returned NoneType, not Balance"),
-        ({"indices": [0, 1]}, "returned dict, not Balance"),
+        (None, "returned NoneType, expected Balance"),
+        ({"indices": [0, 1]}, "returned dict, expected Balance"),
         (Balance(indices=np.array([0, 7])), "indices must be whole numbers in 0..6"),
         (Balance(indices=np.array([-1, 1])), "indices must be whole numbers"),
         (Balance(indices=np.array([0.0, 1.0])), "indices must be whole numbers"),
         (Balance(indices=np.array([True, False])), "indices must be whole numbers"),
         (Balance(indices=np.array([[0, 1]])), "indices must be whole numbers"),
-        (Balance(indices=np.array([0, 2, 5])), "left rows of one class only"),
-        (Balance(indices=np.empty(0, dtype=int)), "left rows of one class only"),
+        (Balance(indices=np.array([0, 2, 5])), "left training rows of one class only"),
+        (Balance(indices=np.empty(0, dtype=int)), "left training rows of one class only"),
         (Balance(synthetic=(np.zeros((2, 3)), np.array([0, 1]))), r"synthetic rows must be finite features \[s, 2\]"),
         (Balance(synthetic=(np.zeros(2), np.array([0, 1]))), "synthetic rows must be"),
         (Balance(synthetic=(GOOD_FEATURES, np.array([0]))), "synthetic rows must be"),
@@ -168,7 +168,7 @@ GOOD_FEATURES = np.zeros((2, 2), dtype=np.float32)
         (Balance(loss="focal"), "loss"),
     ],
 )
-def test_what_cannot_be_carried_out_is_the_strategys_fault(carry_out, decision, words):
+def test_an_invalid_decision_is_an_error_of_the_strategy(carry_out, decision, words):
     with pytest.raises(PluginError, match=f"imbalance odd:k=1.*{words}"):
         carry_out(decision)
 

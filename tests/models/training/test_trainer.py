@@ -19,7 +19,7 @@ PARAMS = {"learning_rate": 3e-3, "dropout": 0.3}
 
 @pytest.fixture
 def make_rows(store):
-    """Return 200 training rows of noisy labels on few features, and 60 honest validation rows."""
+    """Return 200 training rows with few features, some labels flipped, and 60 clean validation rows."""
     generator = np.random.default_rng(2)
     features = generator.normal(size=(260, 6)).astype(np.float32)
     truth = (features[:, 0] + 0.5 * generator.normal(size=260) > 0).astype(np.int64)
@@ -86,7 +86,7 @@ def test_patience_counts_from_the_best_epoch_on(make_rows):
     assert min(found.losses[found.best_epoch + 1 :]) >= found.losses[found.best_epoch]
 
 
-def test_the_validation_loss_is_the_plain_cross_entropy_whatever_is_trained_with(make_rows):
+def test_the_validation_loss_is_the_plain_cross_entropy(make_rows):
     rows, validation = make_rows(loss=Focal(gamma=2.0))
     found = fit(rows, validation)
     assert cross_entropy(validation[1], found.scores) == pytest.approx(found.losses[found.best_epoch], abs=1e-9)
@@ -110,7 +110,7 @@ def test_features_that_overflow_fail_the_trial(make_rows):
     assert failure_kind(caught.value) == "nan"
 
 
-def test_a_training_that_breaks_down_after_a_finite_epoch_is_as_good_as_that_epoch(make_rows):
+def test_divergence_after_a_finite_epoch_keeps_that_epoch(make_rows):
     rows, validation = make_rows(scale=1e6)
     found = fit(rows, validation, epochs=8, patience=8, learning_rate=1e13)
     assert 1 <= len(found.losses) < 8
@@ -119,16 +119,16 @@ def test_a_training_that_breaks_down_after_a_finite_epoch_is_as_good_as_that_epo
     assert fit(rows, validation, epochs=best_epoch + 1, learning_rate=1e13).scores.tobytes() == scores.tobytes()
 
 
-def test_an_image_whose_score_is_no_number_is_a_failure(make_job, store):
+def test_a_score_that_is_not_finite_is_a_failure(make_job, store):
     job = make_job()
     head = freeze_head(job, 0, PARAMS)
     features = job.views[0].gather(np.array([60, 50, 70])).copy()
     features[1] = [np.inf, -np.inf, np.inf, -np.inf]
-    with pytest.raises(NotFinite, match="gave 1 of 3 images a score that is no number"):
+    with pytest.raises(NotFinite, match="scores of 1 of 3 images are not finite"):
         score_images(head, 16, store(features), np.arange(3))
 
 
-def test_a_divergent_trial_leaves_nothing_behind(make_rows):
+def test_a_divergent_trial_does_not_affect_the_next_one(make_rows):
     rows, validation = make_rows()
     expected = fit(rows, validation).scores
     for learning_rate in (1e30, 1e3):
@@ -161,7 +161,7 @@ def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
 
 
-def test_a_frozen_head_scores_as_it_did_whatever_was_trained_since(make_job):
+def test_a_frozen_head_scores_equally_after_other_trainings(make_job):
     job = make_job(views=2)
     head = freeze_head(job, 0, PARAMS)
     weights = [array.copy() for array in head.weights]
