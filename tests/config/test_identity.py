@@ -1,0 +1,100 @@
+"""Identities: what they depend on, and that a new or renamed field orphans nobody's results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from cxrbench.config import identity
+from cxrbench.config.component import Component, bind
+from cxrbench.config.identity import CanonicalForm, canonical_text
+from cxrbench.config.protocol import FORM, NOT_OF_A_STUDY, Protocol
+from cxrbench.plugin import specs
+from cxrbench.plugin.host import KINDS
+from cxrbench.storage.files import digest
+
+PROTOCOL = {
+    "dataset": "phantom",
+    "fingerprint": "f" * 64,
+    "split": "grouped",
+    "image_size": 224,
+    "resize": "stretch",
+    "seed": 0,
+    "engine": "optuna",
+    "trials": 50,
+    "metric": "auc",
+    "threshold": "max-f1",
+    "epochs": 10,
+    "batch_size": 64,
+    "patience": 3,
+}
+
+
+class LaterProtocol(Protocol):
+    """A protocol of a later version, with a new field."""
+
+    stages: str = "head"
+
+
+def test_names_and_studies_are_those_of_the_first_release():
+    protocol = Protocol(**PROTOCOL)
+    assert protocol.name == "phantom-grouped-73922a69"
+    assert protocol.study_identity == "042522e8535674df627152d10927d17fb57d5ada0733e5f4128daafae822f324"
+    assert digest(FORM.of(protocol)) == digest(protocol.model_dump())  # which was hashed before there were canonical forms
+
+
+def test_a_new_field_with_a_default_changes_no_name_and_no_identity():
+    protocol, later = Protocol(**PROTOCOL), LaterProtocol(**PROTOCOL)
+    assert (later.name, later.study_identity) == (protocol.name, protocol.study_identity)
+    other = LaterProtocol(**PROTOCOL, stages="fine-tuned")
+    assert other.name != protocol.name
+    assert other.study_identity != protocol.study_identity
+
+
+def test_a_renamed_field_keeps_its_spelling():
+    class Renamed(Protocol):
+        attempts: int = 50
+
+    form = CanonicalForm(
+        version=2, spelled_out={**{n: k for n, k in FORM.spelled_out.items() if n != "trials"}, "attempts": "trials"}
+    )
+    renamed = Renamed(**PROTOCOL)
+    assert form.of(renamed, leave_out={"trials"}) == FORM.of(Protocol(**PROTOCOL))
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOL.keys() - {"dataset"}))
+def test_everything_that_the_protocol_holds_is_part_of_its_name(name):
+    other = {str: "pad" if name == "resize" else "paper" if name == "split" else "f1" if name == "metric" else "other"}
+    value = PROTOCOL[name] + 1 if isinstance(PROTOCOL[name], int) else other[str]
+    changed = Protocol(**{**PROTOCOL, name: "fixed=0.5" if name == "threshold" else value})
+    assert changed.name != Protocol(**PROTOCOL).name
+    assert (changed.study_identity != Protocol(**PROTOCOL).study_identity) == (name not in NOT_OF_A_STUDY)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_declarations_are_spelled_as_they_were(host, kind):
+    for declaration in host.declarations(kind):
+        assert canonical_text(declaration.spec) == repr(declaration.spec)
+
+
+def test_values_inside_a_declaration_are_spelled_as_they_were():
+    space = {"depth": specs.Int(low=1, high=3), "pooling": specs.Choice(options=("avg", "max"), when=(("depth", (1, 2)),))}
+    spec = specs.Imbalance(name="x", factory="a:b", fixed={"text": "it's", "flag": True}, requires=("one",), space=space)
+    assert canonical_text(spec) == repr(spec)
+
+
+def test_a_new_field_of_a_declaration_counts_only_if_it_is_set(host, monkeypatch):
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class LaterBackbone(specs.Backbone):
+        stages: tuple[str, ...] = ()
+        notes: dict[str, str] = field(default_factory=dict)
+
+    monkeypatch.setitem(identity.DECLARATIONS, LaterBackbone, identity.DECLARATIONS[specs.Backbone])
+    declaration = host.find(specs.Backbone, "texture")
+    values = {name: getattr(declaration.spec, name) for name in identity.DECLARATIONS[specs.Backbone]}
+    later = LaterBackbone(**values)
+    assert canonical_text(later).partition("(")[2] == canonical_text(declaration.spec).partition("(")[2]
+    assert canonical_text(replace(later, stages=("head",))) != canonical_text(later)
+    component = Component(name="texture")
+    assert bind(component, declaration).identity.startswith("texture|Backbone(name='texture', factory=")
