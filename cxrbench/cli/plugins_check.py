@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrbench.cli.plugins import find_plugins
-from cxrbench.cli.scaffold.choices import KindName
+from cxrbench.cli.scaffold.choices import KindName  # noqa: TC001  # typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

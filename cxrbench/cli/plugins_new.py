@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrbench.cli.plugins import find_plugins
-from cxrbench.cli.scaffold.choices import KindName, LicenseName
+from cxrbench.cli.scaffold.choices import KindName, LicenseName  # noqa: TC001  # typer reads them
 
 
 def new_plugin(
