@@ -99,7 +99,8 @@ def run_study(
         limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
         proposals, calls = {}, {}
         try:
-            for number in (missing for missing in numbers if missing not in finished):  # trained while the next is proposed
+            missing = [number for number in numbers if number not in finished]
+            for number in missing:  # workers train a trial while the next one is proposed
                 proposals[number] = _propose(study, number, earlier)
                 calls[_submit(study, number, proposals[number], limits, executor)] = number
         finally:
