@@ -109,8 +109,9 @@ def search(job: HeadJob, executor: Executor, trials: int, journal: Path) -> list
         metric="auc",
         pruning="none",
         max_failures=trials,
+        trials=trials,
     )
-    return run_study(study, StudyRecord(journal, "overhead", space), trials, executor, lambda trial: None)
+    return run_study(study, StudyRecord(journal, "overhead", space), executor, lambda trial: None)
 
 
 def _generation() -> int:

@@ -1,4 +1,4 @@
-"""`cxrbench plugins`: what is installed, and its health."""
+"""`cxrbench plugins`: list installed plugins."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.host import Host, Plugin
 
-plugins = typer.Typer(help="What plugins are installed, and whether they are well.", no_args_is_help=True)
-HEADINGS = ("plugin", "version", "status", "kind", "name", "summary")
+plugins = typer.Typer(help="List installed plugins, check them, or create a new one.", no_args_is_help=True)
+PLUGIN_HEADINGS = ("plugin", "version", "status", "kind", "name", "summary")
 
 
 @plugins.command("list")
 def list_plugins(
     plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A plugin that is not to be loaded")] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not load this plugin, repeatable")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
-    """List every plugin with what it declares; a broken one with its problem."""
+    """List every plugin with its components, or with its error if it does not load."""
     from cxrbench.cli.console import print_json, print_table
 
     host = find_plugins(plugin or (), without or ())
     if as_json:
-        print_json([_facts(found) for found in host.plugins])
+        print_json([_plugin_json(loaded) for loaded in host.plugins])
     else:
-        print_table(HEADINGS, [row for found in host.plugins for row in _rows(found)])
+        print_table(PLUGIN_HEADINGS, [row for loaded in host.plugins for row in _plugin_rows(loaded)])
 
 
 def find_plugins(files: Sequence[Path] = (), without: Sequence[str] = (), *, besides: Sequence[Path] = ()) -> Host:
-    """Return the host with what flags name, or else the environment, and `besides` it further one-file plugins."""
+    """Load the plugins that the flags name, or else the environment, and the one-file plugins of `besides`."""
     from cxrbench.plugin.host import load_host
 
     files = files or [Path(text) for text in _from_environment("PLUGIN")]
@@ -42,26 +42,26 @@ def find_plugins(files: Sequence[Path] = (), without: Sequence[str] = (), *, bes
 
 
 def _from_environment(setting: str) -> list[str]:
-    """Return a list as `cxrbench run` reads it, without the settings' machinery, which costs more than the listing."""
+    """Return a list setting as `cxrbench run` reads it; importing the settings would take longer than the listing."""
     return os.environ.get(f"CXRBENCH_{setting}", "").split()
 
 
 def _status(plugin: Plugin) -> str:
     if plugin.blocked:
         return "blocked"
-    health = f"problem: {plugin.problem}" if plugin.problem else "ok"
-    return "; ".join([health, *(f"note: {note}" for note in plugin.notes)])
+    state = f"problem: {plugin.problem}" if plugin.problem else "ok"
+    return "; ".join([state, *(f"note: {note}" for note in plugin.notes)])
 
 
-def _rows(plugin: Plugin) -> list[tuple[str, ...]]:
+def _plugin_rows(plugin: Plugin) -> list[tuple[str, ...]]:
     from cxrbench.plugin.host import kind_name
 
-    head = (plugin.name, plugin.version, _status(plugin))
+    first_cells = (plugin.name, plugin.version, _status(plugin))
     declared = [(kind_name(type(spec)), spec.name, spec.summary) for spec in plugin.declares] or [("", "", "")]
-    return [((head if not index else ("", "", "")) + row) for index, row in enumerate(declared)]
+    return [((first_cells if not index else ("", "", "")) + row) for index, row in enumerate(declared)]
 
 
-def _facts(plugin: Plugin) -> dict[str, Any]:
+def _plugin_json(plugin: Plugin) -> dict[str, Any]:
     from cxrbench.plugin.host import kind_name
 
     return {

@@ -1,26 +1,24 @@
-"""`cxrbench plugins new`: write a plugin to start from."""
+"""`cxrbench plugins new`: create a new plugin from a template."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from cxrbench.cli.plugins import find_plugins
-
-KindName = Literal["backbone", "augmentation", "imbalance", "dataset", "engine"]
-LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]
+from cxrbench.cli.scaffold.choices import KindName, LicenseName  # noqa: TC001  # typer reads them
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="What users will write, such as squeezenet; the package is cxrbench-NAME")],
-    kind: Annotated[KindName, typer.Option(help="What the plugin brings")],
-    one_file: Annotated[bool, typer.Option("--one-file", help="Write a single module for --plugin FILE")] = False,
-    license_name: Annotated[LicenseName, typer.Option("--license", help="Of the package")] = "Apache-2.0",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write it in")] = Path(),
+    name: Annotated[str, typer.Argument(help="The component's name, such as squeezenet; the package is named cxrbench-NAME")],
+    kind: Annotated[KindName, typer.Option(help="The kind of component")],
+    one_file: Annotated[bool, typer.Option("--one-file", help="Write a single file, for use with --plugin FILE")] = False,
+    license_name: Annotated[LicenseName, typer.Option("--license", help="The licence of the package")] = "Apache-2.0",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write to")] = Path(),
 ) -> None:
-    """Write a plugin that installs, is listed and passes the checks at once; then make it yours."""
+    """Create a plugin that installs and passes all checks, as a starting point for your own."""
     from cxrbench.cli.console import print_talk, print_text
     from cxrbench.cli.scaffold.draft import Draft, write_distribution, write_one_file
 

@@ -1,1 +1,1 @@
-"""The study of one recipe: proposals from an engine, trials from workers, a threshold for each, a record of all."""
+"""Search for one recipe: an engine proposes trials, workers train them, and a study record keeps every result."""

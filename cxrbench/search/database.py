@@ -1,4 +1,4 @@
-"""Studies in a database: any that Optuna records in, named by its URL."""
+"""Store studies in a database that Optuna supports, named by its URL."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 120.0
-"""Seconds for which a database that does not answer is asked again; a restart takes a few."""
+RETRY_SECONDS = 120.0
+"""Seconds for which calls to an unavailable database are retried; a restart takes a few."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-OPENINGS = 4
-"""Tries to make the tables, which fail where another process makes them at the same moment."""
-FORM = "postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE"
+CREATION_ATTEMPTS = 4
+"""Attempts to create the tables; one fails if another process creates them at the same moment."""
+URL_FORMS = "postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE"
 HIDDEN = "***"
 
 
@@ -32,160 +32,163 @@ class Database:
     """The database of all studies of a run; several threads use it.
 
     Attributes:
-        shown: its URL, without the password.
-        secrets: what no message may hold.
-        warn: told when the database stops answering.
+        masked_url: its URL, with every password hidden.
+        secrets: texts that no message may contain.
+        warn: called once when the database stops answering.
     """
 
     storage: RDBStorage
-    shown: str
+    masked_url: str
     secrets: tuple[str, ...] = field(repr=False)
     warn: Callable[[str], None] = field(repr=False)
-    _asking_again: Event = field(default_factory=Event, init=False, repr=False)
-    _given_up: Event = field(default_factory=Event, init=False, repr=False)
-    _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
+    _retrying: Event = field(default_factory=Event, init=False, repr=False)
+    _closed: Event = field(default_factory=Event, init=False, repr=False)
+    _warn_lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
-    def insist(self, call: Callable[[], T]) -> T:
-        """Return what a call comes to; where the database does not answer, ask again for a while.
+    def retry(self, call: Callable[[], T]) -> T:
+        """Return the result of a call; repeat the call for up to `RETRY_SECONDS` while the database is unavailable.
 
         Raises:
-            StorageLost: it stays away.
+            StorageLost: the database is still unavailable.
         """
         first_failure, pause = 0.0, FIRST_PAUSE
         while True:
             try:
-                found = call()
+                result = call()
             except Exception as error:
-                if not _is_the_databases(error):
+                if not _is_database_failure(error):
                     raise
-                why = _cleaned(error, self.secrets)
+                reason = _without_secrets(error, self.secrets)
             else:
-                self._asking_again.clear()
-                return found
+                self._retrying.clear()
+                return result
             first_failure = first_failure or time.monotonic()
-            if self._given_up.is_set() or time.monotonic() - first_failure > PATIENCE:
-                raise self._lost(why)
-            self._tell_once(why)
-            self._given_up.wait(pause)
+            if self._closed.is_set() or time.monotonic() - first_failure > RETRY_SECONDS:
+                raise self._lost(reason)
+            self._warn_once(reason)
+            self._closed.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def names(self) -> set[str]:
         """Return the names of all studies."""
         from optuna import get_all_study_names
 
-        return set(self.insist(lambda: get_all_study_names(self.storage)))
+        return set(self.retry(lambda: get_all_study_names(self.storage)))
 
     def close(self) -> None:
-        """Close all connections; whoever still waits for the database gives up."""
-        self._given_up.set()
+        """Close all connections and stop all retries."""
+        self._closed.set()
         self.storage.remove_session()
         self.storage.engine.dispose()
 
-    def _lost(self, why: str) -> StorageLost:
-        self._given_up.set()  # so that nobody else goes on asking
+    def _lost(self, reason: str) -> StorageLost:
+        self._closed.set()  # stop the retries of other threads
         return StorageLost(
-            f"the database {self.shown} stays away: {why}. What was finished is kept: the same command goes on from there"
+            f"the database {self.masked_url} is unavailable: {reason}. "
+            "Finished trials are saved: run the same command again to resume"
         )
 
-    def _tell_once(self, why: str) -> None:
-        with self._one_at_a_time:
-            told_before = self._asking_again.is_set()
-            self._asking_again.set()
-        if not told_before:
-            self.warn(f"the database {self.shown} does not answer and is asked again for {PATIENCE:.0f} s: {why}")
+    def _warn_once(self, reason: str) -> None:
+        with self._warn_lock:
+            already_warned = self._retrying.is_set()
+            self._retrying.set()
+        if not already_warned:
+            self.warn(f"the database {self.masked_url} does not answer; retrying for {RETRY_SECONDS:.0f} s: {reason}")
 
 
 @contextmanager
 def open_database(url: str, warn: Callable[[str], None]) -> Iterator[Database]:
-    """Open a database for as long as the block lasts; its tables are made if need be.
+    """Open a database for the duration of the block; create its tables if they are missing.
 
     Raises:
-        ConfigError: what is wrong with the URL, the driver or the database, and what to do; never with a password in it.
+        ConfigError: the URL is invalid, the driver is missing or the database cannot be opened. The message has no password.
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # no echo: nobody knows where the password is in it
-        raise ConfigError(f"--storage: not the URL of a database, like {FORM}") from None
-    database = Database(storage=_connected(parsed), shown=_masked(parsed), secrets=_secrets(parsed), warn=warn)
+    except (ArgumentError, ValueError):  # the message leaves out the text: its password cannot be located
+        raise ConfigError(f"--storage: invalid database URL; expected {URL_FORMS}") from None
+    database = Database(storage=_connect(parsed), masked_url=_masked(parsed), secrets=_secrets(parsed), warn=warn)
     try:
         yield database
     finally:
         database.close()
 
 
-def _connected(url: URL) -> RDBStorage:
+def _connect(url: URL) -> RDBStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError
 
     setting = f"--storage {_masked(url)}"
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ConfigError(f"{setting}: a database in memory keeps nothing; write it like sqlite:///FILE")
-    for again in reversed(range(OPENINGS)):
+        raise ConfigError(f"{setting}: an in-memory database is lost when the run ends; use sqlite:///FILE")
+    for attempts_left in reversed(range(CREATION_ATTEMPTS)):
         try:
             engine = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
             return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=engine)
         except ImportError:
-            raise ConfigError(f"{setting}: the driver of {url.drivername} is not installed: {_remedy(url)}") from None
+            raise ConfigError(f"{setting}: the driver of {url.drivername} is not installed: {_install_hint(url)}") from None
         except ArgumentError:
-            raise ConfigError(f"{setting}: no kind of database that SQLAlchemy knows; write it like {FORM}") from None
+            raise ConfigError(f"{setting}: SQLAlchemy does not support this kind of database; expected {URL_FORMS}") from None
         except Exception as error:
-            if not again or not _may_be_a_race(error):
-                why = _cleaned(error, _secrets(url))
-                raise ConfigError(f"{setting}: cannot be used: {why}; is it running, and may you write there?") from None
+            if not attempts_left or not _may_be_creation_race(error):
+                reason = _without_secrets(error, _secrets(url))
+                hint = "Check that the database is running and that you may write to it"
+                raise ConfigError(f"{setting}: cannot open the database: {reason}. {hint}") from None
             time.sleep(0.1)
     raise AssertionError
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:
-    """Return what keeps a connection from waiting without end, as far as the URL does not say so itself."""
+    """Return time limits for connections, except those that the URL sets itself."""
     backend, driver = url.get_backend_name(), url.get_driver_name()
     if backend == "sqlite":
         return {"timeout": 60}  # for the lock of other threads and processes
     if driver not in {"psycopg", "psycopg2"}:
         return {}
-    wanted = {"connect_timeout": 10, "tcp_user_timeout": 60_000}
-    return {name: value for name, value in wanted.items() if name not in url.query}
+    limits = {"connect_timeout": 10, "tcp_user_timeout": 60_000}
+    return {name: value for name, value in limits.items() if name not in url.query}
 
 
-def _remedy(url: URL) -> str:
+def _install_hint(url: URL) -> str:
     if url.get_driver_name() == "psycopg":
         return "pip install 'cxrbench[postgresql]'"
     if url.get_backend_name() == "postgresql":
         return f"install it, or write postgresql+psycopg:// and pip install 'cxrbench[postgresql]', instead of {url.drivername}"
-    return "pip install the one that SQLAlchemy's page on it names"
+    return "pip install the driver that SQLAlchemy documents for this database"
 
 
-def _is_the_databases(error: BaseException) -> bool:
-    """Return whether the database is to blame, not what it was asked to keep."""
+def _is_database_failure(error: BaseException) -> bool:
+    """Return whether the database caused an error, and not the data that it was given."""
     from sqlalchemy.exc import DataError, SQLAlchemyError
 
-    found = _cause(error)
-    return isinstance(found, SQLAlchemyError) and not isinstance(found, DataError)
+    cause = _underlying_error(error)
+    return isinstance(cause, SQLAlchemyError) and not isinstance(cause, DataError)
 
 
-def _may_be_a_race(error: BaseException) -> bool:
+def _may_be_creation_race(error: BaseException) -> bool:
+    """Return whether another process may have created the tables at the same moment."""
     from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-    found = _cause(error)
-    return isinstance(found, IntegrityError) or (
-        isinstance(found, (OperationalError, ProgrammingError)) and "exists" in str(found)  # the table, or its index
+    cause = _underlying_error(error)
+    return isinstance(cause, IntegrityError) or (
+        isinstance(cause, (OperationalError, ProgrammingError)) and "exists" in str(cause)  # the table, or its index
     )
 
 
-def _cause(error: BaseException) -> BaseException:
-    """Return what Optuna's wrapping of an error hides."""
+def _underlying_error(error: BaseException) -> BaseException:
+    """Return the error that Optuna wrapped, or the error itself."""
     from optuna.exceptions import StorageInternalError
 
     return error.__cause__ or error if isinstance(error, StorageInternalError) else error
 
 
-def _cleaned(error: BaseException, secrets: tuple[str, ...]) -> str:
-    """Return an error's first line without any secret."""
-    found = _cause(error)
-    original = getattr(found, "orig", None) or found
+def _without_secrets(error: BaseException, secrets: tuple[str, ...]) -> str:
+    """Return an error's first line, with every secret hidden."""
+    cause = _underlying_error(error)
+    original = getattr(cause, "orig", None) or cause
     line = next(iter(str(original).strip().splitlines()), "") or type(original).__name__
     for secret in secrets:
         line = line.replace(secret, HIDDEN)
@@ -198,8 +201,8 @@ def _secret_parameters(url: URL) -> set[str]:
 
 def _secrets(url: URL) -> tuple[str, ...]:
     parameters = [url.query[name] for name in _secret_parameters(url)]
-    found = [str(url.password or ""), *(value for one in parameters for value in ([one] if isinstance(one, str) else one))]
-    return tuple(filter(None, found))
+    values = [text for value in parameters for text in ([value] if isinstance(value, str) else value)]
+    return tuple(filter(None, [str(url.password or ""), *values]))
 
 
 def _masked(url: URL) -> str:

@@ -1,4 +1,4 @@
-"""Find the engine that a setting names, and build it."""
+"""Find and build the engine that a setting names."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
-    """Return the engine of a component string.
+    """Return the engine of a component string; build it once, so that errors appear before the work starts.
 
     Raises:
-        ConfigError: an unknown name or a wrong option.
-        MissingRequirement: a package that it needs; better before the work than after it.
+        ConfigError: the name is unknown or an option is invalid.
+        MissingRequirement: a package that the engine needs is not installed.
     """
     component = with_relative_paths(parse_component(text))
     engine = bind(component, host.find(Engine, component.name))
@@ -30,5 +30,5 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
 
 def build_engine(engine: Part[Engine], space: Space, seed: int) -> Proposer:
     """Call the engine's factory."""
-    built: Proposer = engine.build(space=space, seed=seed)
-    return built
+    proposer: Proposer = engine.build(space=space, seed=seed)
+    return proposer

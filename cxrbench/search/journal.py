@@ -1,4 +1,4 @@
-"""A study's journal file: locked by the operating system, and never continued after half a line."""
+"""Read and write a study's journal file, under a lock of the operating system and without unfinished lines."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from optuna.storages.journal import JournalFileOpenLock
     from optuna.trial import FrozenTrial
 
-BLOCK = 1 << 16
+JOURNAL_BLOCK_BYTES = 1 << 16
 
 
 class SystemLock:
-    """The operating system's lock of a journal: it dies with its holder, on NFS, too, and whoever gets it finds whole lines.
+    """An operating system lock of a journal, released when its process dies (on NFS, too); its holder sees whole lines only.
 
-    Optuna's own locks are files that a killed process leaves behind; everybody then waits until they are old. It is not called
-    JOURNAL.lock, because Optuna takes that for a held lock of its kind.
+    Optuna's own locks are files that a killed process leaves behind; other processes then wait until the file is old. The lock
+    file is not called JOURNAL.lock, because Optuna reads that name as a held lock of its own.
     """
 
     def __init__(self, journal: Path) -> None:
-        """Remember which journal; nothing is locked yet."""
+        """Keep the path of the journal, without locking it."""
         self._journal = journal
         self._held = ExitStack()
 
     def acquire(self) -> bool:
-        """Wait for the lock, and cut off the half line of whoever was killed with it."""
+        """Wait for the lock, then cut off the unfinished line of a process that was killed."""
         try:
             self._held.enter_context(wait_for_lock(self._journal.with_suffix(".writing.lock")))
         except OSError as error:
             raise CxrbenchError(
-                f"{self._journal} cannot be locked: {error.strerror}; put --out on another file system, or use --storage"
+                f"cannot lock {self._journal}: {error.strerror}. Use another file system for --out, or use --storage"
             ) from None
         try:
             cut_unfinished_line(self._journal)
@@ -52,40 +52,40 @@ class SystemLock:
         return True
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Release the lock."""
         self._held.close()
 
 
 def open_journal(path: Path) -> JournalStorage:
-    """Open a journal, or begin it; raise StudyDamaged for a line that no study can have written."""
+    """Open a journal, or create it; raise StudyDamaged if a line is not a valid study record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = SystemLock(path)
-    backend = _backend(path, lock)
+    backend = _file_backend(path, lock)
     lock.acquire()
     try:
-        with _named_if_damaged(path):
-            _check_last_line(path)  # which Optuna passes over in silence until there is another one
+        with _reporting_damage(path):
+            _check_last_line(path)  # Optuna ignores an invalid last line until another one follows
             return JournalStorage(backend)
     finally:
         lock.release()
 
 
 def read_journal(path: Path) -> JournalStorage:
-    """Return what is in a journal, without a lock and without changing it; raise StudyDamaged as `open_journal` does."""
-    with _named_if_damaged(path):
-        return JournalStorage(_backend(path, SystemLock(path)))
+    """Read a journal without a lock and without changing it; raise StudyDamaged as `open_journal` does."""
+    with _reporting_damage(path):
+        return JournalStorage(_file_backend(path, SystemLock(path)))
 
 
 def append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
-    """Put a trial at the end of the journal of one study; takes no more time or memory when there are many before it."""
-    optuna.load_study(study_name=study, storage=JournalStorage(_Tail(path))).add_trial(trial)
+    """Append a trial to the journal of one study; time and memory do not grow with the trials before it."""
+    optuna.load_study(study_name=study, storage=JournalStorage(_AppendOnlyJournal(path))).add_trial(trial)
 
 
-class _Tail(BaseJournalBackend):
-    """A journal that is read no further than its first line, which begins the study."""
+class _AppendOnlyJournal(BaseJournalBackend):
+    """A journal of which only the first line is read, the one that creates the study."""
 
     def __init__(self, path: Path) -> None:
-        self._file = _backend(path, SystemLock(path))
+        self._file = _file_backend(path, SystemLock(path))
         self._logs = [next(self._file.read_logs(0))]
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -96,26 +96,26 @@ class _Tail(BaseJournalBackend):
         self._logs += logs
 
 
-def _backend(path: Path, lock: SystemLock) -> JournalFileBackend:
-    return JournalFileBackend(str(path), lock_obj=cast("JournalFileOpenLock", lock))  # a lock is what can do what one can
+def _file_backend(path: Path, lock: SystemLock) -> JournalFileBackend:
+    return JournalFileBackend(str(path), lock_obj=cast("JournalFileOpenLock", lock))  # it has the same methods
 
 
 @contextmanager
-def _named_if_damaged(path: Path) -> Iterator[None]:
+def _reporting_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):
         raise StudyDamaged(
-            f"{path} is damaged: not every line of it is a step of a study. Move it away, and its trials are searched anew"
+            f"{path} is damaged: a line is not a valid study record. Move the file away to repeat its trials"
         ) from None
 
 
 def cut_unfinished_line(path: Path) -> None:
-    """Shorten a file to its last whole line."""
+    """Cut a file after its last complete line."""
     with path.open("rb+") as file:
         end = file.seek(0, os.SEEK_END)
-        if (whole := _after_last_newline(file, end)) < end:
-            file.truncate(whole)
+        if (complete := _after_last_newline(file, end)) < end:
+            file.truncate(complete)
 
 
 def _check_last_line(path: Path) -> None:
@@ -127,11 +127,11 @@ def _check_last_line(path: Path) -> None:
 
 
 def _after_last_newline(file: BinaryIO, end: int) -> int:
-    """Return the place after the last newline before `end`, 0 if there is none."""
+    """Return the position after the last newline before `end`, or 0."""
     while end:
-        start = max(0, end - BLOCK)
+        start = max(0, end - JOURNAL_BLOCK_BYTES)
         file.seek(start)
-        if found := file.read(end - start).rfind(b"\n") + 1:
-            return start + found
+        if offset := file.read(end - start).rfind(b"\n") + 1:
+            return start + offset
         end = start
     return 0

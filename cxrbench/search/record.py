@@ -1,4 +1,4 @@
-"""The record of a study's finished trials: an Optuna storage, so that Optuna's own tools read it."""
+"""Record a study's finished trials in an Optuna storage, which Optuna's own tools can read."""
 
 from __future__ import annotations
 
@@ -28,41 +28,47 @@ THRESHOLD = "threshold"
 
 
 class StudyRecord:
-    """One Optuna study, in a journal file of its own or in a database with others; only the parent process opens it.
+    """One Optuna study, in its own journal file or in a shared database; only the parent process opens it.
 
-    Trials in a journal are not kept in memory: a search of thousands of them takes no more of it than a short one.
+    The trials of a journal are not kept in memory, so memory use does not grow with their number.
     """
 
     def __init__(self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None) -> None:
-        """Open the record at `place`, or begin it; `about` is for whoever looks at the study with Optuna's tools.
+        """Open the record at `place`, or create it.
+
+        Args:
+            place: the path of a journal, or a database.
+            name: the name of the study.
+            space: the searched parameters.
+            about: user attributes of the Optuna study, shown by Optuna's tools.
 
         Raises:
-            DiskFull: no room for a journal.
-            StudyDamaged: a journal that cannot be read any more.
-            StorageLost: a database that does not answer.
+            DiskFull: the disk has no space for the journal.
+            StudyDamaged: the journal cannot be read.
+            StorageLost: the database is unavailable.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        self._insist = partial(_with_room, place.parent) if isinstance(place, Path) else place.insist
-        study = self._insist(lambda: _open_study(place, name, about or {}))
+        self._guarded = partial(_reporting_full_disk_at, place.parent) if isinstance(place, Path) else place.retry
+        study = self._guarded(lambda: _open_study(place, name, about or {}))
         self._append: Callable[[FrozenTrial], None] = study.add_trial
-        self._trials: Callable[[], list[Trial]] = partial(_trials_of, study)
+        self._read: Callable[[], list[Trial]] = partial(_trials_of, study)
         if isinstance(place, Path):
             self._append = partial(_append_to_journal, place, name)
-            self._trials = partial(read_trials, place, name)
+            self._read = partial(read_trials, place, name)
 
     def finished(self) -> list[Trial]:
-        """Return the trials on record, sorted by number; of several with one number, the earliest."""
-        return self._insist(self._trials)
+        """Return the recorded trials, sorted by number; if a number occurs twice, the first one recorded."""
+        return self._guarded(self._read)
 
     def add(self, trial: Trial) -> None:
-        """Put a finished trial on record."""
+        """Record a finished trial."""
         import optuna
 
         distributions = {name: _distribution(parameter) for name, parameter in self._space.items() if name in trial.params}
-        if THRESHOLD in trial.params and THRESHOLD not in distributions:  # chosen, not searched: a single point
+        if THRESHOLD in trial.params and THRESHOLD not in distributions:  # chosen, not searched: recorded as a single point
             point = float(trial.params[THRESHOLD])
             distributions[THRESHOLD] = optuna.distributions.FloatDistribution(point, point)
         attributes = {"number": trial.number, "losses": list(trial.losses), "seconds": trial.seconds, "reason": trial.reason}
@@ -85,17 +91,17 @@ class StudyRecord:
         )
 
     def _add(self, number: int, trial: FrozenTrial) -> None:
-        """Add a trial; one whose connection was lost may be there already."""
-        asked_before = False
+        """Add a trial once; after a lost connection, check first whether it was recorded."""
+        attempted = False
 
         def add() -> None:
-            nonlocal asked_before
-            if asked_before and any(found.number == number for found in self._trials()):
+            nonlocal attempted
+            if attempted and any(recorded.number == number for recorded in self._read()):
                 return
-            asked_before = True
+            attempted = True
             self._append(trial)
 
-        self._insist(add)
+        self._guarded(add)
 
 
 def _append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
@@ -104,13 +110,13 @@ def _append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
     append_to_journal(path, study, trial)
 
 
-def _with_room(folder: Path, call: Callable[[], T]) -> T:
+def _reporting_full_disk_at(folder: Path, call: Callable[[], T]) -> T:
     with reporting_full_disk(folder):
         return call()
 
 
 def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> OptunaStudy:
-    """Open a study, or begin it; one that is there already stays as it is."""
+    """Open a study, or create it; existing trials stay as they are."""
     import optuna
 
     storage: BaseStorage
@@ -132,7 +138,7 @@ def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> 
 
 
 def read_trials(path: Path, name: str) -> list[Trial]:
-    """Return the trials of a journal that is there, as `StudyRecord.finished` does; nothing is written."""
+    """Return the trials of an existing journal as `StudyRecord.finished` does, without writing to it."""
     import optuna
 
     from cxrbench.search.journal import read_journal
@@ -141,11 +147,11 @@ def read_trials(path: Path, name: str) -> list[Trial]:
 
 
 def _trials_of(study: OptunaStudy) -> list[Trial]:
-    found: dict[int, Trial] = {}
+    trials: dict[int, Trial] = {}
     for trial in study.get_trials(deepcopy=False, states=tuple(_states().values())):
-        if "number" in trial.user_attrs:  # else it is not ours
-            found.setdefault(trial.user_attrs["number"], _from_optuna(trial))
-    return [found[number] for number in sorted(found)]
+        if "number" in trial.user_attrs:  # others were added with Optuna's own tools
+            trials.setdefault(trial.user_attrs["number"], _from_optuna(trial))
+    return [trials[number] for number in sorted(trials)]
 
 
 def _from_optuna(trial: FrozenTrial) -> Trial:

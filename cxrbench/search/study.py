@@ -1,4 +1,4 @@
-"""The study loop over any engine: the parent proposes and records, workers train."""
+"""Run a study with any engine: the parent process proposes and records trials, workers train them."""
 
 from __future__ import annotations
 
@@ -31,26 +31,28 @@ SEARCHED_THRESHOLD = "search"
 
 
 class NoTrialCompleted(TrialsFailed):
-    """A study whose every trial failed."""
+    """A study without a complete trial."""
 
 
 class StudyGivenUp(TrialsFailed):
-    """A study with too many failed trials in a row."""
+    """A study that was stopped after too many failed trials in a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One recipe's search: what is asked, who proposes, how a trial is judged.
+    """One recipe's search: the training job, the search space, the engine and how trials are scored.
 
     Attributes:
-        job: what all trials share.
-        job_of: the job of a trial's parameters, on features of their own where the backbone's are searched.
+        job: the training job that all trials share.
+        job_of: returns the job for a trial's parameters; if the backbone's parameters are searched, it has its own features.
+        space: the searched parameters.
+        engine: proposes the trials.
         trials: how many trials finish in total.
-        generation: trials proposed together, each seeing exactly the finished earlier generations.
+        generation: trials proposed together, each from exactly the finished earlier generations.
         policy: how the threshold is chosen.
-        metric: what the search maximises on the validation fold.
-        pruning: how trials are given up early.
-        max_failures: failed trials in a row that end the study.
+        metric: the metric that the search maximises on the validation fold.
+        pruning: how trials are stopped early.
+        max_failures: failed trials in a row after which the study stops.
     """
 
     job: HeadJob
@@ -66,10 +68,10 @@ class Study:
 
 
 def search_space(policy: str, *further: Space) -> Space:
-    """Return what a study searches: learning rate and dropout, the threshold if asked for, a plugin's own parameters.
+    """Return the search space: learning rate, dropout, the threshold if `policy` searches it, and plugins' parameters.
 
     Raises:
-        PluginError: if two of them have one name.
+        PluginError: two parameters have the same name.
     """
     space: dict[str, Parameter] = {
         "learning_rate": Float(low=1e-5, high=1e-2, log=True),
@@ -77,19 +79,19 @@ def search_space(policy: str, *further: Space) -> Space:
     }
     if policy == SEARCHED_THRESHOLD:
         space[THRESHOLD] = Float(low=0.01, high=0.99)
-    for own in further:
-        if clash := (space.keys() | {THRESHOLD}) & own.keys():
-            raise PluginError(f"a plugin cannot search {', '.join(sorted(clash))}: the harness does, or another plugin")
-        space |= own
+    for parameters in further:
+        if clash := (space.keys() | {THRESHOLD}) & parameters.keys():
+            raise PluginError(f"a plugin cannot search {', '.join(sorted(clash))}: the harness or another plugin already does")
+        space |= parameters
     return space
 
 
 def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: Callable[[Trial], None]) -> list[Trial]:
-    """Finish a study's trials and return them, sorted by number; those on record are not repeated.
+    """Finish the trials of a study and return them, sorted by number; recorded trials are not repeated.
 
     Raises:
-        StudyGivenUp: when `max_failures` trials in a row have failed. Their whole generation is on record then, so that neither
-            the record nor the end depends on who was ready first, and a study that goes on ends where it would have anyway.
+        StudyGivenUp: `max_failures` trials in a row failed. Their whole generation is recorded first, so neither the record nor
+            the outcome depends on which worker finished first or on where a study was interrupted.
     """
     finished = {trial.number: trial for trial in record.finished()}
     for first in range(0, study.trials, study.generation):
@@ -98,12 +100,13 @@ def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: C
         limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
         proposals, calls = {}, {}
         try:
-            for number in (one for one in numbers if one not in finished):  # one is trained while the next one is proposed
-                proposals[number] = _proposal(study, number, earlier)
+            missing = [number for number in numbers if number not in finished]
+            for number in missing:  # workers train a trial while the next one is proposed
+                proposals[number] = _propose(study, number, earlier)
                 calls[_submit(study, number, proposals[number], limits, executor)] = number
         finally:
             for call in as_completed(calls):
-                trial = _judge(study, calls[call], proposals[calls[call]], call)
+                trial = _finished_trial(study, calls[call], proposals[calls[call]], call)
                 record.add(trial)
                 finished[trial.number] = trial
                 on_trial(trial)
@@ -112,30 +115,29 @@ def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: C
 
 
 def select_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the best validation metric; among equals the lower validation loss, then the earlier one."""
+    """Return the trial with the best validation metric; ties go to the lower validation loss, then to the earlier trial."""
     complete = [trial for trial in trials if trial.state == "complete"]
     if not complete:
         reasons = "; ".join(sorted({trial.reason for trial in trials}))
-        raise NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}", _typical(trials))
+        raise NoTrialCompleted(f"none of {len(trials)} trials completed: {reasons}", _representative_failure(trials))
     return max(complete, key=lambda trial: (trial.value or 0.0, -min(trial.losses), -trial.number))
 
 
-def _typical(trials: Sequence[Trial]) -> Trial:
-    """Return the last trial of the commonest kind of failure; among equally common ones, the kind that came first."""
+def _representative_failure(trials: Sequence[Trial]) -> Trial:
+    """Return the last trial with the most common kind of failure; ties go to the kind that occurred first."""
     failed = [trial for trial in trials if trial.state == "failed"] or trials
-    ((commonest, _),) = Counter(trial.failure for trial in failed).most_common(1)
-    return [trial for trial in failed if trial.failure == commonest][-1]
+    ((most_common, _),) = Counter(trial.failure for trial in failed).most_common(1)
+    return [trial for trial in failed if trial.failure == most_common][-1]
 
 
-def _check_failures(trials: Iterable[Trial], most: int) -> None:
-    """Raise StudyGivenUp if so many trials, which are sorted by number, failed in a row, whoever trained them and when."""
+def _check_failures(trials: Iterable[Trial], limit: int) -> None:
+    """Raise StudyGivenUp if `limit` trials, sorted by number, failed in a row."""
     failed = 0
     for trial in trials:
         failed = failed + 1 if trial.state == "failed" else 0
-        if failed == most:
+        if failed == limit:
             raise StudyGivenUp(
-                f"{most} trials in a row failed (--max-failures), the last one: {trial.reason}; raise --max-failures to go on "
-                "where it stopped",
+                f"{limit} trials in a row failed; raise --max-failures to resume. Last failure: {trial.reason}",
                 trial,
             )
 
@@ -143,7 +145,7 @@ def _check_failures(trials: Iterable[Trial], most: int) -> None:
 def _submit(
     study: Study, number: int, params: Mapping[str, Value], limits: Sequence[float], executor: Executor
 ) -> Future[BatchResult[TrialResult]]:
-    """Have a trial trained, in smaller batches if memory is short; one whose features cannot be had fails like any other."""
+    """Submit a trial, to be retried in smaller batches on out-of-memory; if its features are not available, the trial fails."""
     try:
         job = study.job_of(params)
     except Exception as error:
@@ -155,19 +157,19 @@ def _submit(
     )
 
 
-def _proposal(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, Value]:
+def _propose(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, Value]:
     params = dict(study.engine.propose(number, earlier))
     searched = {name: parameter for name, parameter in study.space.items() if is_searched(parameter, params)}
-    inside = all(name in params and is_inside(parameter, params[name]) for name, parameter in searched.items())
-    if not inside or params.keys() != searched.keys():
-        raise PluginError(f"the engine proposed {params} for trial {number}, which is not inside the space {dict(study.space)}")
+    in_space = all(name in params and is_inside(parameter, params[name]) for name, parameter in searched.items())
+    if not in_space or params.keys() != searched.keys():
+        raise PluginError(f"the engine proposed {params} for trial {number}, which is outside the space {dict(study.space)}")
     return params
 
 
-def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[BatchResult[TrialResult]]) -> Trial:
-    """Turn what a worker sent back, or why it did not, into a trial with its threshold and its value."""
+def _finished_trial(study: Study, number: int, params: Mapping[str, Value], call: Future[BatchResult[TrialResult]]) -> Trial:
+    """Return a trial with its threshold and its value from a worker's result, or with its failure reason."""
     try:
-        fitted = call.result()
+        batch_result = call.result()
     except DiskFull:
         raise
     except Exception as error:
@@ -179,14 +181,14 @@ def _judge(study: Study, number: int, params: Mapping[str, Value], call: Future[
             reason=failure_reason(error),
             log=failure_log(error),
         )
-    result = fitted.value
+    result = batch_result.value
     trained = Trial(
         number=number,
         params=params,
         state="pruned",
         losses=result.losses,
         seconds=result.seconds,
-        batch_size=None if fitted.batch == study.job.configuration.batch_size else fitted.batch,
+        batch_size=None if batch_result.batch == study.job.configuration.batch_size else batch_result.batch,
     )
     if result.pruned:
         return trained

@@ -1,4 +1,4 @@
-"""What holds for an augmentation: films stay films, nothing happens outside training, and the seed decides what is drawn."""
+"""Checks of augmentations: shape and range are kept, inference is the identity, and the seed decides the draws."""
 
 from __future__ import annotations
 
@@ -7,128 +7,131 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.models.features.extraction import as_augmentation
-from cxrbench.testing.check import NotCheckable, checks_of, require
-from cxrbench.testing.images import films
+from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.images import grey_images
+from cxrbench.testing.outcome import NotCheckable, require
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from cxrbench.testing.images import Floats
     from cxrbench.testing.subject import Subject
 
-    Floats = NDArray[np.float32]
-
-SIZE, COUNT = 48, 8
-SHAPE = (SIZE, SIZE, 1)
-SEED, OTHER_SEED = 7, 11
+AUGMENTED_COUNT, AUGMENTED_SIZE = 8, 48
+AUGMENTED_SHAPE = (AUGMENTED_SIZE, AUGMENTED_SIZE, 1)
+OTHER_SEED = 11
 OVERSHOOT = 64
-"""How far beyond 0..255 noise and brightness may go; the harness cuts it off."""
+"""How far noise and brightness may leave 0..255; the harness clips it."""
 CONTRAST_SHARE = 0.05
 
 
-def build(subject: Subject) -> Any:
-    """Return the augmentation."""
-    return subject.once("built", lambda: _make(subject, SEED))
+def built_augmentation(subject: Subject) -> Any:
+    """Return the augmentation, built once."""
+    return subject.once("built", lambda: _build_augmentation(subject, CHECK_SEED))
 
 
-def _make(subject: Subject, seed: int) -> Any:
-    return subject.part.build(input_shape=SHAPE, seed=seed)
+def _build_augmentation(subject: Subject, seed: int) -> Any:
+    return subject.part.build(input_shape=AUGMENTED_SHAPE, seed=seed)
 
 
-def _draw(subject: Subject, seed: int, calls: int = 1) -> list[Floats]:
-    """Return what a new augmentation makes of the same films at one call after another."""
-    augment = as_augmentation(subject.build(f"new {seed}", lambda: _make(subject, seed)), (COUNT, *SHAPE))
+def _augment(subject: Subject, seed: int, calls: int = 1) -> list[Floats]:
+    """Build a new augmentation and return its output for the same images, once per call."""
+    new = subject.once_or_skip(f"new {seed}", lambda: _build_augmentation(subject, seed))
+    augment = as_augmentation(new, (AUGMENTED_COUNT, *AUGMENTED_SHAPE))
     subject.made.pop(f"new {seed}")  # the next one starts from its seed again
-    return [np.asarray(augment(films(COUNT, SIZE)), dtype=np.float32) for _ in range(calls)]
+    return [np.asarray(augment(_original_images()), dtype=np.float32) for _ in range(calls)]
 
 
-def _drawn(subject: Subject) -> list[Floats]:
-    drawn: list[Floats] = subject.once("drawn", lambda: _draw(subject, SEED, calls=2))
-    return drawn
+def _original_images() -> Floats:
+    return grey_images(AUGMENTED_COUNT, AUGMENTED_SIZE)
 
 
-def _shape(subject: Subject) -> None:
-    shape = _drawn(subject)[0].shape
-    require(shape == (COUNT, *SHAPE), f"it turned shape {(COUNT, *SHAPE)} into {shape}")
+def _augmented_twice(subject: Subject) -> list[Floats]:
+    augmented: list[Floats] = subject.once("augmented", lambda: _augment(subject, CHECK_SEED, calls=2))
+    return augmented
 
 
-def _pixel_range(subject: Subject) -> None:
-    drawn, original = _drawn(subject)[0], films(COUNT, SIZE)
-    require(np.isfinite(drawn).all(), "it makes pixels that are infinite or no numbers")
-    low, high = float(drawn.min()), float(drawn.max())
-    require(low >= -OVERSHOOT and high <= 255 + OVERSHOOT, f"films in 0..255 came back in {low:.0f}..{high:.0f}")
-    share = float(drawn.std() / original.std())
+def _check_shape(subject: Subject) -> None:
+    expected, shape = (AUGMENTED_COUNT, *AUGMENTED_SHAPE), _augmented_twice(subject)[0].shape
+    require(shape == expected, f"it turned shape {expected} into {shape}")
+
+
+def _check_augmented_range(subject: Subject) -> None:
+    augmented, original = _augmented_twice(subject)[0], _original_images()
+    require(np.isfinite(augmented).all(), "its output has infinite or NaN pixels")
+    low, high = float(augmented.min()), float(augmented.max())
+    require(low >= -OVERSHOOT and high <= 255 + OVERSHOOT, f"it turned images in 0..255 into {low:.0f}..{high:.0f}")
+    share = float(augmented.std() / original.std())
     require(
-        share > CONTRAST_SHARE, f"films in 0..255 came back in {low:.2f}..{high:.2f}: {share:.1%} of their contrast is left"
+        share > CONTRAST_SHARE, f"it turned images in 0..255 into {low:.2f}..{high:.2f}, with {share:.1%} of their contrast"
     )
 
 
-def _identity(subject: Subject) -> None:
-    images = films(COUNT, SIZE)
-    after = np.asarray(build_or_skip(subject)(images, training=False), dtype=np.float32)
-    require(after.shape == images.shape, f"outside training it turned shape {images.shape} into {after.shape}")
-    worst = float(np.abs(after - images).max())
-    require(worst < 1e-2, f"outside training (training=False) it changes pixels by up to {worst:.1f}")
+def _check_identity_at_inference(subject: Subject) -> None:
+    images = _original_images()
+    augmentation = subject.once_or_skip("built or not", lambda: built_augmentation(subject))
+    after = np.asarray(augmentation(images, training=False), dtype=np.float32)
+    require(after.shape == images.shape, f"with training=False it turned shape {images.shape} into {after.shape}")
+    largest = float(np.abs(after - images).max())
+    require(largest < 1e-2, f"with training=False it changes pixels by up to {largest:.1f}")
 
 
-def build_or_skip(subject: Subject) -> Any:
-    """Return the augmentation, or skip the check that needs it."""
-    return subject.build("built or not", lambda: build(subject))
+def _check_seeded_augmentation(subject: Subject) -> None:
+    first, again = _augmented_twice(subject), _augment(subject, CHECK_SEED, calls=2)
+    require(_are_equal(first, again), f"built twice with seed {CHECK_SEED}, it returns different images")
 
 
-def _seeded(subject: Subject) -> None:
-    one, other = _drawn(subject), _draw(subject, SEED, calls=2)
-    require(
-        all(np.array_equal(before, after) for before, after in zip(one, other, strict=True)),
-        f"built twice with seed {SEED}, it draws other films",
-    )
+def _check_other_seed(subject: Subject) -> None:
+    _skip_without_draws(subject)
+    first, other = _augmented_twice(subject), _augment(subject, OTHER_SEED, calls=2)
+    require(not _are_equal(first, other), f"seeds {CHECK_SEED} and {OTHER_SEED} return the same images")
 
 
-def _other_seed(subject: Subject) -> None:
-    _skip_if_it_draws_nothing(subject)
-    one, other = _drawn(subject), _draw(subject, OTHER_SEED, calls=2)
-    same = all(np.array_equal(before, after) for before, after in zip(one, other, strict=True))
-    require(not same, f"seeds {SEED} and {OTHER_SEED} draw the very same films")
+def _are_equal(first: list[Floats], other: list[Floats]) -> bool:
+    return all(np.array_equal(before, after) for before, after in zip(first, other, strict=True))
 
 
-def _anew(subject: Subject) -> None:
-    _skip_if_it_draws_nothing(subject)
-    first, second = _drawn(subject)
-    require(not np.array_equal(first, second), "it draws the same for every batch")
+def _check_drawn_anew(subject: Subject) -> None:
+    _skip_without_draws(subject)
+    first, second = _augmented_twice(subject)
+    require(not np.array_equal(first, second), "it returns the same images for every batch")
 
 
-def _skip_if_it_draws_nothing(subject: Subject) -> None:
+def _skip_without_draws(subject: Subject) -> None:
     if subject.part.spec.views == 0:
-        raise NotCheckable("it declares views=0: it draws nothing")
+        raise NotCheckable("it declares views=0 and draws nothing")
 
 
-_check = checks_of("augmentation")
+augmentation_check = checks_of("augmentation")
 
 
-CHECKS = (
-    _check("shape", _shape, "every view must fit the same backbone", "crop and resize back, or fill what comes into view"),
-    _check(
-        "pixel-range",
-        _pixel_range,
-        "backbones scale 0..255 themselves",
-        "return pixels in 0..255, whatever is used inside; give Keras' layers value_range=(0, 255)",
+AUGMENTATION_CHECKS = (
+    augmentation_check(
+        "shape", _check_shape, "every view must fit the same backbone", "crop and resize back, or fill the empty border"
     ),
-    _check(
+    augmentation_check(
+        "pixel-range",
+        _check_augmented_range,
+        "backbones scale 0..255 themselves",
+        "return pixels in 0..255; give Keras' layers value_range=(0, 255)",
+    ),
+    augmentation_check(
         "identity-at-inference",
-        _identity,
-        "validation and test films must not be altered",
+        _check_identity_at_inference,
+        "validation and test images must stay unchanged",
         "take an argument training and return the images unchanged if it is False",
     ),
-    _check(
+    augmentation_check(
         "seeded",
-        _seeded,
+        _check_seeded_augmentation,
         "the same command must give the same row, in any process",
         "draw from the argument seed alone: keras.layers.RandomRotation(..., seed=seed), numpy.random.default_rng(seed)",
     ),
-    _check("other-seed", _other_seed, "each view of a film has a seed of its own", "use the argument seed, and not a constant"),
-    _check(
+    augmentation_check(
+        "other-seed", _check_other_seed, "each view of an image has its own seed", "use the argument seed instead of a constant"
+    ),
+    augmentation_check(
         "drawn-anew",
-        _anew,
+        _check_drawn_anew,
         "one augmentation draws for many batches",
-        "make the generator once, when the augmentation is built; in a Keras layer use keras.random, for NumPy draws only once",
+        "create the generator once, when the augmentation is built; in Keras layers use keras.random, not NumPy",
     ),
 )

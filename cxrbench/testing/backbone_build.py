@@ -1,4 +1,4 @@
-"""Build a backbone as the harness does, and show it the probes that the checks of backbones look at."""
+"""Build a backbone as the harness does, and extract features of the probe images that its checks compare."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from cxrbench.data.source import downloads_folder
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
 from cxrbench.models.features.extraction import as_features, is_model_of_keras
 from cxrbench.models.weights import get_weights, weights_option
-from cxrbench.testing.check import NotCheckable, require
-from cxrbench.testing.images import films, patterns
-from cxrbench.testing.surroundings import Traces, watched
+from cxrbench.testing.check import CHECK_SEED
+from cxrbench.testing.images import grey_images, unit_images
+from cxrbench.testing.outcome import NotCheckable, require
+from cxrbench.testing.surroundings import Traces, recorded_traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from cxrbench.testing.images import Floats
     from cxrbench.testing.subject import Subject
 
-    Floats = NDArray[np.float32]
-
-SIZES = (64, 96, 128, 224)
-"""The smallest that a backbone accepts is used."""
-CHANNELS = 3
-SEED = 7
-FILMS = 3
-SAME = 1e-3
-"""By how much of their length features of the same image may differ: another batch may round otherwise."""
-SCALES = (1.0, 1 / 255, 255.0, 1 / 2, 2.0, 1 / 510, 2 / 255)
-BANDS = 4
-FLAT = 4
-BATCH = FILMS * (len(SCALES) + BANDS) + FLAT
+BACKBONE_SIZES = (64, 96, 128, 224)
+"""Image sizes to try; the smallest that the backbone accepts is used."""
+RGB_CHANNELS = 3
+SCENES = 3
+"""Images with a pattern; the probes show each at every scale and in every grey band."""
+FEATURE_ROUNDING = 1e-3
+"""Largest difference, relative to their length, of features of the same image: rounding depends on the batch."""
+PIXEL_SCALES = (1.0, 1 / 255, 255.0, 1 / 2, 2.0, 1 / 510, 2 / 255)
+GREY_BANDS = 4
+FLAT_IMAGES = 4
+PROBE_COUNT = SCENES * (len(PIXEL_SCALES) + GREY_BANDS) + FLAT_IMAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """A backbone and what it made of the probes.
+class BuiltBackbone:
+    """A backbone, ready to extract features.
 
     Attributes:
         function: what the factory returned.
-        extract: the same as the harness calls it: float32 ``[BATCH, size, size, 1]`` to features.
-        traces: what building it left behind.
+        extract: the function as the harness calls it: float32 ``[PROBE_COUNT, size, size, 1]`` to features.
+        size: height and width of its images, in pixels.
+        weights: the weights that it was built with.
+        traces: changes to the process made by building it.
     """
 
     function: Any
@@ -56,112 +56,116 @@ class Built:
     traces: Traces
 
 
-def first(subject: Subject) -> Built:
+def built_backbone(subject: Subject) -> BuiltBackbone:
     """Return the subject's backbone, built once."""
-    built: Built = subject.once("first", lambda: _build(subject, start=1))
+    built: BuiltBackbone = subject.once("first", lambda: _build_backbone(subject, global_seed=1))
     return built
 
 
-def second(subject: Subject) -> Built:
-    """Return the same built again, the process's own random numbers being others, and not compiled."""
-    built: Built = subject.build("second", lambda: _build(subject, start=2))
+def rebuilt_backbone(subject: Subject) -> BuiltBackbone:
+    """Return the backbone, built a second time with other global random numbers and not compiled."""
+    built: BuiltBackbone = subject.once_or_skip("second", lambda: _build_backbone(subject, global_seed=2))
     return built
 
 
-def direct(function: Any, grey: Floats) -> Floats:
-    """Return the features of a few films without compiling anything."""
-    images = np.repeat(grey, CHANNELS, axis=-1)
-    found = function(images, training=False) if is_model_of_keras(function) else function(images)
-    return np.asarray(found, dtype=np.float32)
+def uncompiled_features(function: Any, grey: Floats) -> Floats:
+    """Return the features of a few grey images, float32 ``[n, D]``, without compiling the function."""
+    images = np.repeat(grey, RGB_CHANNELS, axis=-1)
+    features = function(images, training=False) if is_model_of_keras(function) else function(images)
+    return np.asarray(features, dtype=np.float32)
 
 
-def features(subject: Subject) -> Floats:
-    """Return what the backbone makes of the probes, float32 ``[BATCH, D]``; skip the check if that is no such array."""
-    found: Floats = subject.build("features", lambda: _shown(subject))
-    return found
+def probe_features(subject: Subject) -> Floats:
+    """Return the features of the probes, float32 ``[PROBE_COUNT, D]``; skip the check if there are none."""
+    features: Floats = subject.once_or_skip("features", lambda: _extract_probe_features(subject))
+    return features
 
 
-def _shown(subject: Subject) -> Floats:
-    built = first(subject)
-    found = np.asarray(built.extract(probes(built.size)))
-    if found.ndim != 2 or len(found) != BATCH or found.dtype.kind != "f":
-        raise NotCheckable("it returns no rows of features: see the check rows")
-    if not np.isfinite(found[:FILMS]).all():
+def _extract_probe_features(subject: Subject) -> Floats:
+    built = built_backbone(subject)
+    features = np.asarray(built.extract(probe_images(built.size)))
+    if features.ndim != 2 or len(features) != PROBE_COUNT or features.dtype.kind != "f":
+        raise NotCheckable("it does not return one row of features per image: see the check rows")
+    if not np.isfinite(features[:SCENES]).all():
         raise NotCheckable("its features are not finite: see the check finite")
-    return found.astype(np.float32)
+    return features.astype(np.float32)
 
 
-def built_or_skip(subject: Subject) -> Built:
-    """Return the subject's backbone, or skip the check that needs it."""
-    built: Built = subject.build("first build", lambda: first(subject))
+def built_backbone_or_skip(subject: Subject) -> BuiltBackbone:
+    """Return the subject's backbone; skip the check if it cannot be built."""
+    built: BuiltBackbone = subject.once_or_skip("first build", lambda: built_backbone(subject))
     return built
 
 
-def difference(one: Floats, other: Floats) -> float:
-    """Return by how much of their length rows differ, at most; more than everything if there are other shapes."""
-    if one.shape != other.shape or not np.isfinite(other).all():
+def relative_difference(features: Floats, other: Floats) -> float:
+    """Return the largest difference of rows, relative to their length; infinite if shapes differ or `other` is not finite."""
+    if features.shape != other.shape or not np.isfinite(other).all():
         return float("inf")
-    length = np.linalg.norm(one, axis=1)
-    return float((np.linalg.norm(one - other, axis=1) / np.maximum(length, 1e-20)).max())
+    length = np.linalg.norm(features, axis=1)
+    return float((np.linalg.norm(features - other, axis=1) / np.maximum(length, 1e-20)).max())
 
 
-def probes(size: int) -> Floats:
-    """Return a batch: 3 films at each scale, in each quarter of the greys, and a black, white, grey and half white one."""
-    whole = films(FILMS, size)
-    step = 256 // BANDS
-    bands = [np.rint(step * band + (step - 1) * patterns(FILMS, size)) for band in range(BANDS)]
-    flat = np.zeros((FLAT, size, size, 1), dtype=np.float32)
+def probe_images(size: int) -> Floats:
+    """Return float32 ``[PROBE_COUNT, size, size, 1]``: each scene at each scale and grey band, then four flat images.
+
+    The flat images are black, white, grey and half white.
+    """
+    scenes = grey_images(SCENES, size)
+    step = 256 // GREY_BANDS
+    bands = [np.rint(step * band + (step - 1) * unit_images(SCENES, size)) for band in range(GREY_BANDS)]
+    flat = np.zeros((FLAT_IMAGES, size, size, 1), dtype=np.float32)
     flat[1], flat[2], flat[3, :, size // 2 :] = 255, 128, 255
-    return np.concatenate([*(whole * np.float32(scale) for scale in SCALES), *bands, flat])
+    return np.concatenate([*(scenes * np.float32(scale) for scale in PIXEL_SCALES), *bands, flat])
 
 
-def at_scale(found: Floats, scale: float) -> Floats:
-    """Return the rows of the films at one of the scales."""
-    start = FILMS * SCALES.index(scale)
-    return found[start : start + FILMS]
+def features_at_scale(features: Floats, scale: float) -> Floats:
+    """Return the rows of the scenes at one pixel scale."""
+    start = SCENES * PIXEL_SCALES.index(scale)
+    return features[start : start + SCENES]
 
 
-def in_band(found: Floats, band: int) -> Floats:
-    """Return the rows of the films in one quarter of the greys."""
-    start = FILMS * (len(SCALES) + band)
-    return found[start : start + FILMS]
+def features_in_band(features: Floats, band: int) -> Floats:
+    """Return the rows of the scenes in one quarter of the grey range."""
+    start = SCENES * (len(PIXEL_SCALES) + band)
+    return features[start : start + SCENES]
 
 
-def _build(subject: Subject, start: int) -> Built:
-    weights, problem = _weights(subject)
+def _build_backbone(subject: Subject, global_seed: int) -> BuiltBackbone:
+    weights, problem = _available_weights(subject)
     try:
-        return _built(subject, weights, start)
+        return _build_smallest(subject, weights, global_seed)
     except CxrbenchError as error:
         if problem:
             raise NotCheckable(f"{problem}; and without weights: {error}") from None
         raise
 
 
-def _built(subject: Subject, weights: str, start: int) -> Built:
-    """Build it for the smallest images that it accepts."""
-    for size in SIZES:
+def _build_smallest(subject: Subject, weights: str, global_seed: int) -> BuiltBackbone:
+    """Build the backbone for the smallest image size that it accepts."""
+    for size in BACKBONE_SIZES:
         try:
-            with watched(start) as traces:
-                function = subject.part.build(input_shape=(size, size, CHANNELS), weights=weights, seed=SEED)
+            with recorded_traces(global_seed) as traces:
+                function = subject.part.build(input_shape=(size, size, RGB_CHANNELS), weights=weights, seed=CHECK_SEED)
         except ConfigError:
-            if size == SIZES[-1]:
+            if size == BACKBONE_SIZES[-1]:
                 raise
         else:
             break
-    require(callable(function), f"the factory returned {type(function).__name__}, which cannot be called")
-    extract = as_features(function, (BATCH, size, size, 1)) if start == 1 else partial(direct, function)
-    return Built(function=function, extract=extract, size=size, weights=weights, traces=traces)
+    require(callable(function), f"the factory returned {type(function).__name__}, which is not callable")
+    compiled = global_seed == 1
+    extract = as_features(function, (PROBE_COUNT, size, size, 1)) if compiled else partial(uncompiled_features, function)
+    return BuiltBackbone(function=function, extract=extract, size=size, weights=weights, traces=traces)
 
 
-def _weights(subject: Subject) -> tuple[str, str]:
-    """Return the weights that are on the machine, or `none` and why; raise NotCheckable where the user named others."""
-    named = dict(subject.part.component.options).get("weights")
+def _available_weights(subject: Subject) -> tuple[str, str]:
+    """Return the weights on this machine, or `none` and the reason; raise NotCheckable if the user's choice is missing."""
+    chosen = dict(subject.part.component.options).get("weights")
     if not subject.part.spec.weights:
         return weights_option(subject.part), ""
     downloader = Downloader(folder=downloads_folder(), offline=True, say=lambda _: None)
     try:
-        return get_weights(subject.part, (SIZES[-1], SIZES[-1], CHANNELS), downloader).name, ""
+        return get_weights(subject.part, (BACKBONE_SIZES[-1], BACKBONE_SIZES[-1], RGB_CHANNELS), downloader).name, ""
     except Unavailable as error:
-        if named:
+        if chosen:
             raise NotCheckable(str(error)) from None
         return "none", str(error)

@@ -1,4 +1,4 @@
-"""What holds for a backbone: finite rows, each from its own image, over the whole range of greys, and no traces left."""
+"""Checks of backbones: finite rows that depend on their own image only, over the whole grey range."""
 
 from __future__ import annotations
 
@@ -6,196 +6,205 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.testing import backbone_models
 from cxrbench.testing.backbone_build import (
-    BANDS,
-    BATCH,
-    FILMS,
-    SAME,
-    SCALES,
-    at_scale,
-    built_or_skip,
-    difference,
-    direct,
-    features,
-    first,
-    in_band,
-    probes,
-    second,
+    FEATURE_ROUNDING,
+    GREY_BANDS,
+    PIXEL_SCALES,
+    PROBE_COUNT,
+    SCENES,
+    built_backbone,
+    built_backbone_or_skip,
+    features_at_scale,
+    features_in_band,
+    probe_features,
+    probe_images,
+    rebuilt_backbone,
+    relative_difference,
+    uncompiled_features,
 )
-from cxrbench.testing.check import NotCheckable, checks_of, require
-from cxrbench.testing.images import films
+from cxrbench.testing.backbone_models import NETWORK_CHECKS
+from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.images import grey_images
+from cxrbench.testing.outcome import NotCheckable, require
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from cxrbench.testing.images import Floats
     from cxrbench.testing.subject import Subject
 
-    Floats = NDArray[np.float32]
-
-TOLD_APART = 1e-5
+MIN_SENSITIVITY = 1e-5
 RANGE_SHARE = 0.1
-"""Within 0..255 films must differ by at least this share of what they differ by at another scale."""
+"""Smallest sensitivity to images in 0..255, as a share of the sensitivity at another scale."""
 BAND_SHARE = 0.01
-TURN = 0.1
+MIN_ROTATION = 0.1
 
 
-def _rows(subject: Subject) -> None:
-    built = built_or_skip(subject)
-    found = np.asarray(built.extract(probes(built.size)))
+def _check_rows(subject: Subject) -> None:
+    built = built_backbone_or_skip(subject)
+    features = np.asarray(built.extract(probe_images(built.size)))
     require(
-        found.ndim == 2 and len(found) == BATCH and found.shape[1] > 0,
-        f"{BATCH} images of {built.size} pixels gave shape {found.shape}; expected ({BATCH}, number of features)",
+        features.ndim == 2 and len(features) == PROBE_COUNT and features.shape[1] > 0,
+        f"{PROBE_COUNT} images of {built.size} pixels gave shape {features.shape}, not ({PROBE_COUNT}, number of features)",
     )
-    require(found.dtype.kind == "f", f"the features are {found.dtype}, not floating point numbers")
+    require(features.dtype.kind == "f", f"the features are {features.dtype}; expected floating point numbers")
 
 
-def _finite(subject: Subject) -> None:
-    built = built_or_skip(subject)
-    found = np.asarray(built.extract(probes(built.size)))
-    within = np.concatenate([found[:FILMS], found[FILMS * len(SCALES) :]])
+def _check_finite(subject: Subject) -> None:
+    built = built_backbone_or_skip(subject)
+    features = np.asarray(built.extract(probe_images(built.size)))
+    in_range = np.concatenate([features[:SCENES], features[SCENES * len(PIXEL_SCALES) :]])
     require(
-        np.isfinite(within).all(),
-        f"{(~np.isfinite(within)).any(axis=-1).sum()} of {len(within)} images gave features that are infinite or no numbers",
-    )
-
-
-def _batch_neighbours(subject: Subject) -> None:
-    """Put the same films at the other end of a batch, among white ones."""
-    alone = _repeated(subject)
-    built = first(subject)
-    batch = np.full((BATCH, built.size, built.size, 1), 255, dtype=np.float32)
-    batch[-FILMS:] = films(FILMS, built.size)
-    moved = np.asarray(built.extract(batch))[-FILMS:]
-    require(
-        difference(alone, moved) < SAME,
-        f"the same image has other features in another batch: they differ by {difference(alone, moved):.0%} of their length",
+        np.isfinite(in_range).all(),
+        f"{(~np.isfinite(in_range)).any(axis=-1).sum()} of {len(in_range)} images gave infinite or NaN features",
     )
 
 
-def _repeatable(subject: Subject) -> None:
+def _check_batch_neighbours(subject: Subject) -> None:
+    """Compare the same images at the start of the probes and at the end of a batch of white images."""
+    before = _repeatable_features(subject)
+    built = built_backbone(subject)
+    batch = np.full((PROBE_COUNT, built.size, built.size, 1), 255, dtype=np.float32)
+    batch[-SCENES:] = grey_images(SCENES, built.size)
+    moved = np.asarray(built.extract(batch))[-SCENES:]
+    difference = relative_difference(before, moved)
+    require(
+        difference < FEATURE_ROUNDING,
+        f"in another batch, features of the same image differ by {difference:.0%} of their length",
+    )
+
+
+def _check_repeatable(subject: Subject) -> None:
     change = _change_between_calls(subject)
-    require(change < SAME, f"called twice, it gives features that differ by {change:.0%} of their length")
+    require(change < FEATURE_ROUNDING, f"called twice, it returns features that differ by {change:.0%} of their length")
 
 
 def _change_between_calls(subject: Subject) -> float:
-    before, built = features(subject)[:FILMS], first(subject)
-    return difference(before, np.asarray(built.extract(probes(built.size)))[:FILMS])
+    before, built = probe_features(subject)[:SCENES], built_backbone(subject)
+    return relative_difference(before, np.asarray(built.extract(probe_images(built.size)))[:SCENES])
 
 
-def _repeated(subject: Subject) -> Floats:
-    """Return the features of the films; skip the check where a second call gives others."""
-    if not _change_between_calls(subject) < SAME:
-        raise NotCheckable("it gives other features at every call: see the check repeatable")
-    return features(subject)[:FILMS]
+def _repeatable_features(subject: Subject) -> Floats:
+    """Return the features of the scenes; skip the check if a second call returns different ones."""
+    if not _change_between_calls(subject) < FEATURE_ROUNDING:
+        raise NotCheckable("its features change between calls: see the check repeatable")
+    return probe_features(subject)[:SCENES]
 
 
-def _seeded(subject: Subject) -> None:
-    before, built = _repeated(subject), second(subject)
-    again = direct(built.function, probes(built.size))[:FILMS]
+def _check_seeded_backbone(subject: Subject) -> None:
+    before, built = _repeatable_features(subject), rebuilt_backbone(subject)
+    again = uncompiled_features(built.function, probe_images(built.size))[:SCENES]
+    difference = relative_difference(before, again)
     require(
-        difference(before, again) < SAME,
-        f"built twice with seed 7, it gives features that differ by {difference(before, again):.0%} of their length",
+        difference < FEATURE_ROUNDING,
+        f"built twice with seed {CHECK_SEED}, it returns features that differ by {difference:.0%} of their length",
     )
 
 
-def _tells_apart(subject: Subject) -> None:
-    apart = _sensitivity(features(subject)[:FILMS])
-    require(apart > TOLD_APART, "four very different films have the same features")
+def _check_tells_apart(subject: Subject) -> None:
+    sensitivity = _sensitivity(probe_features(subject)[:SCENES])
+    require(sensitivity > MIN_SENSITIVITY, f"{SCENES} very different images have the same features")
 
 
-def _range(subject: Subject) -> None:
-    """Show the same films in 0..1, in 0..255 and far beyond: it must see most in 0..255, and turn there.
+def _check_pixel_range(subject: Subject) -> None:
+    """Compare the same images in 0..1, in 0..255 and far beyond.
 
-    A network sees little in films that its scaling squeezes together, and little where it saturates. And the direction of its
-    features turns most with contrast where its biases were made for: far below they outweigh the pixels, far above the reverse.
+    Sensitivity must be high in 0..255: a network hardly distinguishes images that its preprocessing compresses, or at which it
+    saturates. The direction of its features must change most with contrast in 0..255, the range that its biases fit: far below,
+    the biases outweigh the pixels; far above, the pixels outweigh the biases.
     """
-    found = features(subject)
-    right, small, large = (_sensitivity(at_scale(found, scale)) for scale in (1.0, 1 / 255, 255.0))
+    features = probe_features(subject)
+    expected, small, large = (_sensitivity(features_at_scale(features, scale)) for scale in (1.0, 1 / 255, 255.0))
     require(
-        not right < RANGE_SHARE * small,
-        f"films in 0..255 differ {_share(right, small)} as much as the same films in 0..1: it seems to expect 0..1",
+        not expected < RANGE_SHARE * small,
+        f"images in 0..255 differ {_percent(expected, small)} as much as the same images in 0..1: it seems to expect 0..1",
     )
     require(
-        not right < RANGE_SHARE * large,
-        f"films in 0..255 differ {_share(right, large)} as much as the same films times 255: it seems to scale pixels twice",
+        not expected < RANGE_SHARE * large,
+        f"images in 0..255 differ {_percent(expected, large)} as much as the same images times 255: "
+        "it seems to scale pixels twice",
     )
-    turn_small, turn_right = _turn(found, 1 / 510, 2 / 255), _turn(found, 1 / 2, 2.0)
+    in_unit_range, in_full_range = _rotation(features, 1 / 510, 2 / 255), _rotation(features, 1 / 2, 2.0)
     require(
-        not turn_small > max(turn_right, TURN),
-        f"contrast turns features more in 0..1 ({turn_small:.2f}) than in 0..255 ({turn_right:.2f}): it seems to expect 0..1",
+        not in_unit_range > max(in_full_range, MIN_ROTATION),
+        f"contrast rotates features more in 0..1 ({in_unit_range:.2f}) than in 0..255 ({in_full_range:.2f}): "
+        "it seems to expect 0..1",
     )
 
 
-def _every_grey(subject: Subject) -> None:
-    """Show films that use a quarter of the greys only."""
-    apart = [_spread(in_band(features(subject), band)) for band in range(BANDS)]
-    step = 256 // BANDS
-    blind = [f"{step * band}..{step * band + step - 1}" for band in range(BANDS) if apart[band] < BAND_SHARE * max(apart)]
-    require(not blind, f"it hardly sees differences between greys in {' and '.join(blind)}: something is cut off")
+def _check_every_grey(subject: Subject) -> None:
+    """Compare images that use one quarter of the grey range only."""
+    distances = [_mean_distance(features_in_band(probe_features(subject), band)) for band in range(GREY_BANDS)]
+    step, least = 256 // GREY_BANDS, BAND_SHARE * max(distances)
+    blind = [f"{step * band}..{step * band + step - 1}" for band in range(GREY_BANDS) if distances[band] < least]
+    require(not blind, f"its features hardly depend on greys in {' and '.join(blind)}: pixels seem to be clipped")
 
 
-def _spread(rows: Floats) -> float:
-    """Return the mean distance of rows from one another."""
+def _mean_distance(rows: Floats) -> float:
+    """Return the mean distance between rows."""
     distances = np.linalg.norm(rows[:, None].astype(np.float64) - rows[None], axis=-1)
     return float(distances[np.triu_indices(len(rows), 1)].mean())
 
 
 def _sensitivity(rows: Floats) -> float:
-    """Return the mean distance of rows in parts of their mean length."""
+    """Return the mean distance between rows, relative to their mean length."""
     length = float(np.linalg.norm(rows.astype(np.float64), axis=1).mean())
-    return _spread(rows) / length if length else 0.0
+    return _mean_distance(rows) / length if length else 0.0
 
 
-def _turn(found: Floats, low: float, high: float) -> float:
-    """Return how far apart the directions of the same films' features are at two scales."""
+def _rotation(features: Floats, low: float, high: float) -> float:
+    """Return the mean distance between the unit vectors of the same scenes' features at two pixel scales."""
     ends = []
     for scale in (low, high):
-        rows = at_scale(found, scale).astype(np.float64)
+        rows = features_at_scale(features, scale).astype(np.float64)
         ends.append(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-20))
     return float(np.linalg.norm(ends[0] - ends[1], axis=1).mean())
 
 
-def _share(part: float, whole: float) -> str:
+def _percent(part: float, whole: float) -> str:
     return f"{part / whole if whole else 0:.1%}"
 
 
-_check = checks_of("backbone")
+backbone_check = checks_of("backbone")
 
 
-CHECKS = (
-    _check("rows", _rows, "a head is trained on one row of numbers per image", "pool or flatten to float32 [batch, features]"),
-    _check("finite", _finite, "one NaN spoils every trial", "look for divisions by zero and logarithms of black"),
-    _check(
+BACKBONE_CHECKS = (
+    backbone_check(
+        "rows", _check_rows, "a head is trained on one row of features per image", "pool or flatten to [batch, features]"
+    ),
+    backbone_check(
+        "finite", _check_finite, "a single NaN fails every trial", "look for divisions by zero and logarithms of zero"
+    ),
+    backbone_check(
         "batch-neighbours",
-        _batch_neighbours,
-        "an image's features must not depend on which images happen to be beside it",
-        "normalise within each image or with stored statistics, never over the batch; call layers with training=False",
+        _check_batch_neighbours,
+        "an image's features must not depend on other images of the batch",
+        "normalise within each image or with stored statistics, not over the batch; call layers with training=False",
     ),
-    _check(
+    backbone_check(
         "repeatable",
-        _repeatable,
-        "features are computed once and stored: they must not be one draw of many",
-        "leave dropout and noise inactive: no training=True inside the model",
+        _check_repeatable,
+        "features are computed once and cached, so they must not be random",
+        "disable dropout and noise: no training=True inside the model",
     ),
-    _check(
+    backbone_check(
         "seeded",
-        _seeded,
+        _check_seeded_backbone,
         "the same command must give the same row, in any process",
         "draw every random weight from the argument seed: keras.initializers.HeNormal(seed), numpy.random.default_rng(seed)",
     ),
-    _check("tells-apart", _tells_apart, "features that never change hold no information", "check that the images are used"),
-    _check(
+    backbone_check(
+        "tells-apart", _check_tells_apart, "features that never change hold no information", "check that the images are used"
+    ),
+    backbone_check(
         "pixel-range",
-        _range,
-        "pixels arrive in 0..255, and the backbone's own preprocessing must be the only one",
-        "scale 0..255 once, inside the model, to what the network was trained on; many keras.applications do so themselves",
+        _check_pixel_range,
+        "the harness passes pixels in 0..255; only the backbone preprocesses them",
+        "scale 0..255 once, inside the model, to what the network was trained on; many keras.applications do so already",
     ),
-    _check(
+    backbone_check(
         "every-grey",
-        _every_grey,
-        "dark lungs and bright bones both tell something",
-        "look for clipping, for uint8 arithmetic, and for a scaling that expects a smaller range",
+        _check_every_grey,
+        "dark lungs and bright bones both matter",
+        "look for clipping, uint8 arithmetic and a scaling that expects a smaller range",
     ),
-    *backbone_models.CHECKS,
+    *NETWORK_CHECKS,
 )

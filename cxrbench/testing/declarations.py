@@ -1,4 +1,4 @@
-"""What holds for a plugin of any kind: it loads, stays light, can be written down, and says what it needs."""
+"""Checks of plugins of any kind: loading, imports, the declaration, the factory and its requirements."""
 
 from __future__ import annotations
 
@@ -14,155 +14,157 @@ from cxrbench.config.component import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED
-from cxrbench.testing.check import Check, ContractBroken, NotCheckable, require
-from cxrbench.testing.subject import one_line
+from cxrbench.testing.check import Check, checks_of
+from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
+from cxrbench.testing.subject import error_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cxrbench.testing.subject import Subject
 
-HEAVY = (
+HEAVY_PACKAGES = (
     *("tensorflow", "keras", "keras_tuner", "torch", "jax", "optuna", "sklearn"),
     *("skimage", "imblearn", "pandas", "scipy", "numpy", "PIL"),
 )
-"""What computes: importing any of these to answer `cxrbench plugins list` costs a tenth of a second to ten seconds."""
-IMPORT_SECONDS = 60
-VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([<>=!~;@].*)?")
+"""Packages that must not be imported to list plugins: each takes a tenth of a second to ten seconds."""
+IMPORT_TIMEOUT_SECONDS = 60
+VARIADIC_KINDS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+REQUIREMENT_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([<>=!~;@].*)?")
 
 
-def _loads(subject: Subject) -> None:
+def _check_loads(subject: Subject) -> None:
     require(not subject.plugin.blocked, f"plugin {subject.plugin.name} is blocked (--without, CXRBENCH_BLOCK)")
     require(not subject.plugin.problem, subject.plugin.problem)
 
 
-def _light_import(subject: Subject) -> None:
-    """Import the plugin's module in a Python of its own and look at what came along."""
+def _check_light_import(subject: Subject) -> None:
+    """Import the plugin's module in a new Python process and list the heavy packages that it imported."""
     file = subject.plugin.file
     load = (
         f"from pathlib import Path; from cxrbench.plugin.references import load_file; load_file(Path({str(file)!r}))"
         if file
         else f"import importlib; importlib.import_module({subject.module!r})"
     )
-    code = f"import sys; sys.path[:0] = {sys.path!r}; {load}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; {load}; print(*[name for name in {HEAVY_PACKAGES} if name in sys.modules])"
+    )
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_SECONDS)
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    require(done.returncode == 0, f"importing {subject.module} in a fresh Python fails: {last}")
-    found = done.stdout.split("\n")[-2].split()
-    require(not found, f"importing {subject.module} imports {', '.join(found)}, too")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_TIMEOUT_SECONDS)
+    error = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    require(done.returncode == 0, f"importing {subject.module} in a new Python process fails: {error}")
+    heavy = done.stdout.split("\n")[-2].split()
+    require(not heavy, f"importing {subject.module} also imports {', '.join(heavy)}")
 
 
-def _name(subject: Subject) -> None:
+def _check_name(subject: Subject) -> None:
     name = subject.part.spec.name
     require(KEBAB_CASE.fullmatch(name), f"{name!r} is not kebab-case")
-    require(name not in RESERVED, f"{name!r} means every {subject.kind} on the command line")
+    require(name not in RESERVED, f"{name!r} is reserved: on the command line it means every {subject.kind}")
 
 
-def _json(subject: Subject) -> None:
+def _check_declaration_json(subject: Subject) -> None:
     spec = subject.part.spec
     for field in fields(spec):
-        _require_writable(field.name, getattr(spec, field.name))
+        _require_json_value(field.name, getattr(spec, field.name))
     try:
-        text = json.dumps(_plain(spec), allow_nan=False)
+        text = json.dumps(_json_value(spec), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ContractBroken(f"the declaration cannot be written as JSON: {error}") from None
-    require(_restored(type(spec), json.loads(text)) == spec, "the declaration read back from JSON is another one")
+    require(_restored(type(spec), json.loads(text)) == spec, "the declaration changes when it is written to JSON and read back")
 
 
-def _require_writable(name: str, value: Any) -> None:
-    """Refuse what a declaration cannot hold: anything but scalars, tuples of them, and parameters by name."""
+def _require_json_value(name: str, value: Any) -> None:
+    """Require a value that a declaration may hold: a scalar, or a tuple, dict or dataclass of scalars."""
     if value is None or isinstance(value, bool | int | float | str):
         return
     if is_dataclass(value):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple) else None
-    require(inner is not None, f"{name} holds {value!r}, which is no bool, int, float, str, nor a tuple or dict of them")
+    require(inner is not None, f"{name} contains {value!r}; expected bool, int, float, str, or a tuple or dict of them")
     for key, part in inner or ():
-        _require_writable(f"{name}[{key!r}]", part)
+        _require_json_value(f"{name}[{key!r}]", part)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _json_value(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
-        return {key: [type(part).__name__, _plain(part)] if is_dataclass(part) else part for key, part in value.items()}
+        return {key: [type(part).__name__, _json_value(part)] if is_dataclass(part) else part for key, part in value.items()}
     return value
 
 
-def _restored(kind: type[Any], content: Mapping[str, Any]) -> Any:
-    """Make a record again from what JSON made of it."""
-    given = {name: _value(part) for name, part in content.items()}
-    return kind(**given)
+def _restored(kind: type[Any], fields_from_json: Mapping[str, Any]) -> Any:
+    """Return the dataclass that was written to JSON."""
+    return kind(**{name: _restored_value(part) for name, part in fields_from_json.items()})
 
 
-def _value(part: Any) -> Any:
+def _restored_value(part: Any) -> Any:
     if isinstance(part, list):
-        return tuple(_value(inner) for inner in part)
+        return tuple(_restored_value(inner) for inner in part)
     if isinstance(part, dict):
-        return {name: _parameter(inner) for name, inner in part.items()}
+        return {name: _restored_parameter(inner) for name, inner in part.items()}
     return part
 
 
-def _parameter(part: Any) -> Any:
+def _restored_parameter(part: Any) -> Any:
     return _restored(getattr(specs, part[0]), part[1]) if isinstance(part, list) else part
 
 
-def _factory(subject: Subject) -> None:
-    """Hold the harness's call against the factory's signature, without calling it."""
+def _check_factory(subject: Subject) -> None:
+    """Compare the factory's signature with the harness's call, without calling it."""
     part = subject.part
     try:
         factory = part.resolve(part.spec.factory)
     except Exception as error:
         if missing := _missing_package(subject, error):
             raise NotCheckable(f"{missing} is not installed") from None
-        raise ContractBroken(f"factory {part.spec.factory!r}: {one_line(error)}") from None
-    require(callable(factory), f"factory {part.spec.factory!r} is {factory!r}, which cannot be called")
-    given = dict.fromkeys([*_given(subject), *part.arguments])
+        raise ContractBroken(f"factory {part.spec.factory!r}: {error_line(error)}") from None
+    require(callable(factory), f"factory {part.spec.factory!r} is {factory!r}, which is not callable")
+    given = dict.fromkeys([*_harness_arguments(subject), *part.arguments])
     positional = {"dataset": [None], "imbalance": [None]}.get(subject.kind, [])
     try:
         bound = inspect.signature(factory).bind_partial(*positional, **given)
     except TypeError as error:
-        raise ContractBroken(f"factory {part.spec.factory!r} cannot be called as the harness calls it: {error}") from None
-    asked = [name for name, parameter in bound.signature.parameters.items() if _is_asked(parameter, bound.arguments)]
-    if asked:
-        written = ",".join(f"{name}=..." for name in asked)
-        raise NotCheckable(f"it must be told more: cxrbench plugins check {part.component.name}:{written}")
+        raise ContractBroken(f"factory {part.spec.factory!r} does not accept the harness's arguments: {error}") from None
+    required = [name for name, parameter in bound.signature.parameters.items() if _is_missing(parameter, bound.arguments)]
+    if required:
+        options = ",".join(f"{name}=..." for name in required)
+        raise NotCheckable(f"it needs options: cxrbench plugins check {part.component.name}:{options}")
 
 
-def _given(subject: Subject) -> list[str]:
-    """Return the arguments that the harness gives by name."""
+def _harness_arguments(subject: Subject) -> list[str]:
+    """Return the names of the keyword arguments that the harness passes."""
     names = set(subject.part.spec.FILLED) - {"fold"}
     space = getattr(subject.part.spec, "space", None)
     weights = {"weights"} if subject.kind == "backbone" else set()
     return sorted(names | weights | set(space if isinstance(space, dict) else ()))
 
 
-def _is_asked(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
-    """Return whether a factory insists on an argument that nobody gave."""
+def _is_missing(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
+    """Return whether a parameter of the factory is required and not given."""
     optional = parameter.default is not inspect.Parameter.empty
-    return not optional and parameter.name not in given and parameter.kind not in VARIADIC
+    return not optional and parameter.name not in given and parameter.kind not in VARIADIC_KINDS
 
 
-def _requirements(subject: Subject, build: Callable[[Subject], Any]) -> None:
-    """Have a missing package explained: declared in `requires`, and named with its pip command."""
-    strange = [text for text in subject.part.spec.requires if not REQUIREMENT.fullmatch(text)]
-    require(not strange, f"requires names {strange}, which pip cannot install")
+def _check_requirements(subject: Subject, build: Callable[[Subject], Any]) -> None:
+    """Require that a missing package is declared in `requires` and that its error has a pip command."""
+    invalid = [text for text in subject.part.spec.requires if not REQUIREMENT_PATTERN.fullmatch(text)]
+    require(not invalid, f"invalid requirements for pip: {invalid}")
     try:
         build(subject)
     except MissingRequirement as error:
-        require("pip install" in str(error), f"the error for a missing package names no pip command: {error}")
+        require("pip install" in str(error), f"the error for a missing package has no pip command: {error}")
     except (Exception, SystemExit) as error:
         missing = _missing_package(subject, error)
-        require(not missing, f"it needs {missing}, which is not installed and which `requires` does not name")
+        require(not missing, f"it needs {missing}, which is not installed and not declared in `requires`")
 
 
-def _builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
+def _check_builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
     try:
-        _factory(subject)
+        _check_factory(subject)
     except ContractBroken:
-        raise NotCheckable("there is no factory to call: see the check factory") from None
+        raise NotCheckable("its factory cannot be called: see the check factory") from None
     try:
         check_options(subject.part)
         build(subject)
@@ -172,78 +174,74 @@ def _builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
         raise NotCheckable(str(error)) from None
     except ConfigError as error:
         if subject.part.component.options:
-            raise ContractBroken(f"the factory refuses these options: {error}") from None
-        raise NotCheckable(f"as it is called here, it refuses: {error}") from None
+            raise ContractBroken(f"the factory rejects these options: {error}") from None
+        raise NotCheckable(f"without options, the factory raises: {error}") from None
     except (Exception, SystemExit) as error:
         if missing := _missing_package(subject, error):
             raise NotCheckable(f"{missing} is not installed") from None
-        raise ContractBroken(f"the factory raised {one_line(error)}") from None
+        raise ContractBroken(f"the factory raised {error_line(error)}") from None
 
 
 def _missing_package(subject: Subject, error: BaseException) -> str:
-    """Return what an error, or one behind it, did not find: a module that is not the factory's own."""
-    own = subject.part.spec.factory.partition(":")[0].partition(".")[0]
-    behind: BaseException | None = error
-    while behind is not None:
-        if isinstance(behind, ModuleNotFoundError) and behind.name and behind.name.partition(".")[0] != own:
-            return behind.name
-        behind = behind.__cause__ or behind.__context__
+    """Return the module that an error or its cause reports as missing, unless it is the factory's own package."""
+    own_package = subject.part.spec.factory.partition(":")[0].partition(".")[0]
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ModuleNotFoundError) and cause.name and cause.name.partition(".")[0] != own_package:
+            return cause.name
+        cause = cause.__cause__ or cause.__context__
     return ""
 
 
-LOADS = Check(
-    name="loads",
-    kind="any",
-    reason="a plugin that cannot be imported, or whose hooks fail, declares nothing",
-    remedy="repair what the message names; python -c 'import MODULE' shows the whole traceback",
-    function=_loads,
+common_check = checks_of("any")
+
+
+LOADS_CHECK = common_check(
+    "loads",
+    _check_loads,
+    "a plugin that cannot be imported, or whose hooks fail, declares nothing",
+    "fix the error in the message; python -c 'import MODULE' shows the whole traceback",
 )
 
 
 def checks_of_any(build: Callable[[Subject], Any]) -> tuple[Check, ...]:
-    """Return the checks of all kinds; `build` makes a subject's object as the harness does."""
+    """Return the checks of every kind; `build` calls a subject's factory as the harness does."""
     return (
-        LOADS,
-        Check(
-            name="light-import",
-            kind="any",
-            reason="listing plugins must not take seconds: everybody pays for the slowest",
-            remedy="move the imports into the functions that need them",
-            function=_light_import,
+        LOADS_CHECK,
+        common_check(
+            "light-import",
+            _check_light_import,
+            "listing plugins must be fast, and it imports every plugin",
+            "move the imports into the functions that need them",
         ),
-        Check(
-            name="name",
-            kind="any",
-            reason="users write the name on the command line",
-            remedy="use a-z, 0-9 and single hyphens, and no reserved word",
-            function=_name,
+        common_check(
+            "name",
+            _check_name,
+            "users write the name on the command line",
+            "use a-z, 0-9 and single hyphens, and no reserved word",
         ),
-        Check(
-            name="declaration-json",
-            kind="any",
-            reason="declarations are written into results and cache keys",
-            remedy="declare bool, int, float, str and the records of cxrbench.plugin only",
-            function=_json,
+        common_check(
+            "declaration-json",
+            _check_declaration_json,
+            "declarations are written to results and cache keys",
+            "declare only bool, int, float, str and the dataclasses of cxrbench.plugin",
         ),
-        Check(
-            name="factory",
-            kind="any",
-            reason="the harness imports the factory when a run needs it, and calls it with fixed arguments",
-            remedy="write factory=f'{__name__}:function', take the arguments of the contract and give all others a default",
-            function=_factory,
+        common_check(
+            "factory",
+            _check_factory,
+            "the harness imports the factory when a run needs it, and calls it with fixed arguments",
+            "write factory=f'{__name__}:function', accept the arguments of the contract and give all others a default",
         ),
-        Check(
-            name="requirements",
-            kind="any",
-            reason="a missing package must be a sentence with a pip command, not a traceback",
-            remedy="name the package in the declaration: requires=('package',)",
-            function=lambda subject: _requirements(subject, build),
+        common_check(
+            "requirements",
+            lambda subject: _check_requirements(subject, build),
+            "a missing package must give one message with a pip command, not a traceback",
+            "declare the package: requires=('package',)",
         ),
-        Check(
-            name="builds",
-            kind="any",
-            reason="what cannot be built cannot take part",
-            remedy="call the factory yourself with the arguments of the contract, and repair what it raises",
-            function=lambda subject: _builds(subject, build),
+        common_check(
+            "builds",
+            lambda subject: _check_builds(subject, build),
+            "a run can use only what can be built",
+            "call the factory yourself with the arguments of the contract, and fix the error that it raises",
         ),
     )

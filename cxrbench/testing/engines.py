@@ -1,4 +1,4 @@
-"""What holds for an engine: proposals inside the space, as a pure function of seed, number and finished trials."""
+"""Checks of engines: proposals inside the space, as a pure function of seed, number and finished trials."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
 from cxrbench.search.study import search_space
-from cxrbench.testing.check import ContractBroken, checks_of, require
-from cxrbench.testing.subject import one_line
-from cxrbench.testing.surroundings import seeded
+from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.outcome import ContractBroken, require
+from cxrbench.testing.subject import error_line
+from cxrbench.testing.surroundings import global_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,47 +21,47 @@ if TYPE_CHECKING:
     from cxrbench.plugin.specs import Parameter, Space, Value
     from cxrbench.testing.subject import Subject
 
-SEED = 7
-GENERATION, GENERATIONS = 4, 3
-OWN: Space = {
+GENERATION_SIZE = 4
+TRIAL_COUNT = 3 * GENERATION_SIZE
+STRATEGY_SPACE: Space = {
     "neighbours": Int(low=1, high=9, step=2),
     "fraction": Float(low=0.25, high=1.0, step=0.25),
     "kind": Choice(options=("a", "b")),
     "share": Float(low=0, high=1, when=(("kind", ("b",)),)),
 }
-"""What a strategy might let the search set."""
+"""Parameters that an imbalance strategy might add to the search."""
 
 
-def build(subject: Subject) -> Any:
-    """Return an engine for the widest space that it takes."""
-    engine, _ = subject.once("engine", lambda: _make(subject))
+def built_engine(subject: Subject) -> Any:
+    """Return an engine for the largest space that it accepts, built once."""
+    engine, _ = subject.once("engine", lambda: _engine_and_space(subject))
     return engine
 
 
-def _make(subject: Subject) -> tuple[Any, Space]:
-    """Ask for the parameters of a strategy, too; an engine may refuse those in words."""
-    wide = search_space("search", OWN)
+def _engine_and_space(subject: Subject) -> tuple[Any, Space]:
+    """Build the engine with a strategy's parameters, or without them if it raises a CxrbenchError."""
+    large = search_space("search", STRATEGY_SPACE)
     try:
-        return subject.part.build(space=wide, seed=SEED), wide
+        return subject.part.build(space=large, seed=CHECK_SEED), large
     except CxrbenchError:
-        narrow = search_space("search", {})
-        return subject.part.build(space=narrow, seed=SEED), narrow
+        small = search_space("search", {})
+        return subject.part.build(space=small, seed=CHECK_SEED), small
 
 
-def _engine(subject: Subject) -> tuple[Any, Space]:
-    """Return an engine that has proposed nothing yet."""
-    engine, space = subject.build("fresh", lambda: _make(subject))
+def _new_engine(subject: Subject) -> tuple[Any, Space]:
+    """Return an engine that has proposed nothing yet, and its space."""
+    engine, space = subject.once_or_skip("fresh", lambda: _engine_and_space(subject))
     subject.made.pop("fresh")
     return engine, space
 
 
 def finished_trials(count: int, space: Space, states: Sequence[str] = ("complete",)) -> list[Trial]:
-    """Return invented trials inside a space, their states in turn."""
+    """Return `count` simulated trials inside a space; their states cycle through `states`."""
     generator = np.random.default_rng(0)
     return [
         Trial(
             number=number,
-            params={**_drawn_params(space, generator), "threshold": 0.4},
+            params={**_random_params(space, generator), "threshold": 0.4},
             state=states[number % len(states)],  # type: ignore[arg-type]  # one of the three
             value=0.5 + 0.02 * number if states[number % len(states)] == "complete" else None,
             losses=() if states[number % len(states)] == "failed" else (0.7, 0.6 - 0.01 * number),
@@ -70,15 +71,15 @@ def finished_trials(count: int, space: Space, states: Sequence[str] = ("complete
     ]
 
 
-def _drawn_params(space: Space, generator: np.random.Generator) -> dict[str, Value]:
+def _random_params(space: Space, generator: np.random.Generator) -> dict[str, Value]:
     params: dict[str, Value] = {}
     for name, parameter in space.items():
         if is_searched(parameter, params):
-            params[name] = _drawn(parameter, generator)
+            params[name] = _random_value(parameter, generator)
     return params
 
 
-def _drawn(parameter: Parameter, generator: np.random.Generator) -> Value:
+def _random_value(parameter: Parameter, generator: np.random.Generator) -> Value:
     if isinstance(parameter, Choice):
         return parameter.options[int(generator.integers(len(parameter.options)))]
     if isinstance(parameter, Int):
@@ -89,16 +90,18 @@ def _drawn(parameter: Parameter, generator: np.random.Generator) -> Value:
 
 
 def _proposals(engine: Any, space: Space, states: Sequence[str] = ("complete",)) -> list[tuple[int, Mapping[str, Value]]]:
-    """Ask as a study does: the trials of a generation one by one, each with all earlier generations finished."""
-    trials = finished_trials(GENERATION * GENERATIONS, space, states)
-    return [
-        (number, engine.propose(number, trials[: number // GENERATION * GENERATION]))
-        for number in range(GENERATION * GENERATIONS)
-    ]
+    """Return the proposals of a study: each trial is proposed from the finished trials of all earlier generations."""
+    trials = finished_trials(TRIAL_COUNT, space, states)
+    return [(number, engine.propose(number, _earlier(trials, number))) for number in range(TRIAL_COUNT)]
 
 
-def _inside_space(subject: Subject) -> None:
-    engine, space = _engine(subject)
+def _earlier(trials: Sequence[Trial], number: int) -> list[Trial]:
+    """Return the trials of the generations before that of trial `number`."""
+    return list(trials[: number // GENERATION_SIZE * GENERATION_SIZE])
+
+
+def _check_inside_space(subject: Subject) -> None:
+    engine, space = _new_engine(subject)
     for number, params in _proposals(engine, space):
         _require_inside(number, params, space)
 
@@ -107,88 +110,89 @@ def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> N
     searched = {name: parameter for name, parameter in space.items() if is_searched(parameter, params)}
     require(
         set(params) == set(searched),
-        f"trial {number}: it proposed {', '.join(sorted(params))}; searched are {', '.join(sorted(searched))}",
+        f"trial {number}: it proposed {', '.join(sorted(params))}; expected {', '.join(sorted(searched))}",
     )
     outside = [f"{name}={params[name]!r}" for name, parameter in searched.items() if not is_inside(parameter, params[name])]
     require(not outside, f"trial {number}: {', '.join(outside)} is outside the space")
 
 
-def _pure(subject: Subject) -> None:
-    """Ask three times: forwards, backwards with a new engine, and once more; the process's random numbers differ."""
-    forwards, space = _engine(subject)
-    with seeded(1):
-        expected = dict(_proposals(forwards, space))
-    backwards, _ = _engine(subject)
-    trials = finished_trials(GENERATION * GENERATIONS, space)
-    with seeded(2):
-        for number in reversed(range(GENERATION * GENERATIONS)):
-            earlier = trials[: number // GENERATION * GENERATION]
-            for engine, who in (
-                (backwards, "a new engine, asked in another order,"),
-                (forwards, "the same engine, asked again,"),
-            ):
-                found = engine.propose(number, list(earlier))
+def _check_pure(subject: Subject) -> None:
+    """Compare proposals in order with two others in reverse order: of a new engine and of the same engine.
+
+    The global random numbers differ.
+    """
+    same_engine, space = _new_engine(subject)
+    with global_seed(1):
+        expected = dict(_proposals(same_engine, space))
+    new_engine, _ = _new_engine(subject)
+    trials = finished_trials(TRIAL_COUNT, space)
+    with global_seed(2):
+        for number in reversed(range(TRIAL_COUNT)):
+            for engine, calls in ((new_engine, "a new engine, called in another order,"), (same_engine, "a second call")):
+                params = dict(engine.propose(number, _earlier(trials, number)))
                 require(
-                    dict(found) == dict(expected[number]),
-                    f"{who} proposed {dict(found)} for trial {number} and not {dict(expected[number])}",
+                    params == dict(expected[number]),
+                    f"{calls} proposed {params} for trial {number} instead of {dict(expected[number])}",
                 )
 
 
-def _trials_untouched(subject: Subject) -> None:
-    engine, space = _engine(subject)
-    trials = finished_trials(GENERATION, space)
+def _check_trials_untouched(subject: Subject) -> None:
+    engine, space = _new_engine(subject)
+    trials = finished_trials(GENERATION_SIZE, space)
     before = repr(trials)
-    engine.propose(GENERATION, trials)
-    require(repr(trials) == before, "it altered the finished trials that it was given")
+    engine.propose(GENERATION_SIZE, trials)
+    require(repr(trials) == before, "it changed the list of finished trials or a trial in it")
 
 
-def _without_values(subject: Subject, states: Sequence[str], what: str) -> None:
-    engine, space = _engine(subject)
+def _require_proposals(subject: Subject, states: Sequence[str], trials: str) -> None:
+    engine, space = _new_engine(subject)
     try:
-        found = _proposals(engine, space, states)
+        proposals = _proposals(engine, space, states)
     except Exception as error:
-        raise ContractBroken(f"with {what} among the finished it raises {one_line(error)}") from None
-    for number, params in found:
+        raise ContractBroken(f"with {trials}, it raises {error_line(error)}") from None
+    for number, params in proposals:
         _require_inside(number, params, space)
 
 
-def _failed(subject: Subject) -> None:
-    _without_values(subject, ("failed", "complete"), "failed trials")
-    _without_values(subject, ("failed",), "failed trials alone")
+def _check_failed_trials(subject: Subject) -> None:
+    _require_proposals(subject, ("failed", "complete"), "failed trials")
+    _require_proposals(subject, ("failed",), "failed trials only")
 
 
-def _pruned(subject: Subject) -> None:
-    _without_values(subject, ("pruned", "complete"), "pruned trials")
-    _without_values(subject, ("pruned",), "pruned trials alone")
+def _check_pruned_trials(subject: Subject) -> None:
+    _require_proposals(subject, ("pruned", "complete"), "pruned trials")
+    _require_proposals(subject, ("pruned",), "pruned trials only")
 
 
-_check = checks_of("engine")
+engine_check = checks_of("engine")
 
 
-CHECKS = (
-    _check(
+ENGINE_CHECKS = (
+    engine_check(
         "inside-space",
-        _inside_space,
+        _check_inside_space,
         "every recipe must be searched in the same space",
-        "propose Python's own int, float or str for every parameter and no other, within low..high or among options",
+        "propose a Python int, float or str for exactly the searched parameters, within low..high or among the options",
     ),
-    _check(
+    engine_check(
         "pure",
-        _pure,
-        "a study that is resumed, or has more workers, must propose the same trials",
-        "keep nothing between calls; draw from numpy.random.default_rng([seed, number])",
+        _check_pure,
+        "a study must propose the same trials when it is resumed or has more workers",
+        "keep no state between calls; draw from numpy.random.default_rng([seed, number])",
     ),
-    _check("trials-untouched", _trials_untouched, "finished trials are a record", "copy the list before you sort or change it"),
-    _check(
+    engine_check(
+        "trials-untouched", _check_trials_untouched, "finished trials are a record", "copy the list before you sort it"
+    ),
+    engine_check(
         "failed-trials",
-        _failed,
-        "trials fail, and the study goes on",
-        "expect trial.value to be None unless trial.state is 'complete'; propose something if no trial is",
+        _check_failed_trials,
+        "a study continues after failed trials",
+        "expect trial.value to be None unless trial.state is 'complete'; propose parameters even if no trial is complete",
     ),
-    _check(
+    engine_check(
         "pruned-trials",
-        _pruned,
-        "trials are given up early under --pruning",
-        "expect trial.value to be None unless trial.state is 'complete'; trial.losses holds what there is",
+        _check_pruned_trials,
+        "--pruning stops trials early",
+        "expect trial.value to be None unless trial.state is 'complete'; trial.losses holds the epochs so far",
     ),
 )

@@ -1,4 +1,4 @@
-"""Drawn test films: smooth shapes with grain over the whole range, without any dataset."""
+"""Draw test images: smooth shapes, edges and noise over the whole grey range."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-COARSE = 9
+COARSE_CELLS = 9
 
 
-def patterns(count: int, size: int, seed: int = 0) -> Floats:
-    """Return float32 ``[count, size, size, 1]`` in 0..1, each film reaching both ends: shades, edges and grain."""
+def unit_images(count: int, size: int, seed: int = 0) -> Floats:
+    """Return images, float32 ``[count, size, size, 1]`` in 0..1; each contains both 0 and 1."""
     generator = np.random.default_rng(seed)
-    smooth = _enlarged(generator.random((count, COARSE, COARSE)), size)
-    edges = generator.integers(0, 2, (count, COARSE, COARSE)).repeat(-(-size // COARSE), axis=1)
-    edges = edges.repeat(-(-size // COARSE), axis=2)[:, :size, :size]
-    film = smooth + 0.3 * edges + 0.1 * generator.random((count, size, size))
-    low, high = film.min(axis=(1, 2), keepdims=True), film.max(axis=(1, 2), keepdims=True)
-    return np.asarray(((film - low) / (high - low))[..., None], dtype=np.float32)
+    smooth = _enlarged(generator.random((count, COARSE_CELLS, COARSE_CELLS)), size)
+    edges = generator.integers(0, 2, (count, COARSE_CELLS, COARSE_CELLS)).repeat(-(-size // COARSE_CELLS), axis=1)
+    edges = edges.repeat(-(-size // COARSE_CELLS), axis=2)[:, :size, :size]
+    images = smooth + 0.3 * edges + 0.1 * generator.random((count, size, size))
+    low, high = images.min(axis=(1, 2), keepdims=True), images.max(axis=(1, 2), keepdims=True)
+    return np.asarray(((images - low) / (high - low))[..., None], dtype=np.float32)
 
 
-def films(count: int, size: int, seed: int = 0) -> Floats:
-    """Return whole grey levels, float32 ``[count, size, size, 1]`` in 0..255."""
-    return np.rint(255 * patterns(count, size, seed))
+def grey_images(count: int, size: int, seed: int = 0) -> Floats:
+    """Return images of whole grey levels, float32 ``[count, size, size, 1]`` in 0..255."""
+    return np.rint(255 * unit_images(count, size, seed))
 
 
 def _enlarged(coarse: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Interpolate ``[n, c, c]`` linearly to ``[n, size, size]``."""
-    places = np.linspace(0, coarse.shape[1] - 1, size)
-    low = np.minimum(places.astype(np.int64), coarse.shape[1] - 2)
-    share = places - low
+    positions = np.linspace(0, coarse.shape[1] - 1, size)
+    low = np.minimum(positions.astype(np.int64), coarse.shape[1] - 2)
+    share = positions - low
     rows = coarse[:, low] * (1 - share)[:, None] + coarse[:, low + 1] * share[:, None]
     enlarged: NDArray[np.float64] = rows[:, :, low] * (1 - share) + rows[:, :, low + 1] * share
     return enlarged

@@ -1,12 +1,12 @@
-"""The checks as tests of pytest."""
+"""Run checks as pytest tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.testing.check import ContractBroken
-from cxrbench.testing.run import PlannedCheck, plan
+from cxrbench.testing.outcome import ContractBroken
+from cxrbench.testing.run import PlannedCheck, plan_checks
 from cxrbench.testing.subject import subjects_of
 
 if TYPE_CHECKING:
@@ -16,18 +16,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Conformance:
-    """One check as a test calls it."""
+    """One check, as a pytest test calls it."""
 
     planned: PlannedCheck
 
+    @property
+    def name(self) -> str:
+        """The id of the test: kind, component and check."""
+        subject = self.planned.subject
+        return f"{subject.kind}-{str(subject).partition(' ')[2]}-{self.planned.check.name}"
+
     def __call__(self) -> None:
-        """Pass, fail with what was wrong and the remedy, or tell pytest why the check is skipped or expected to fail."""
+        """Run the check; raise ContractBroken if it fails, and mark it in pytest if it is skipped or fails as expected."""
         import pytest
 
         result = self.planned.run()
         if result.state == "failed":
             check = result.check
-            raise ContractBroken(f"{result.subject}: {result.message}\n  why: {check.reason}\n  remedy: {check.remedy}")
+            raise ContractBroken(f"{result.subject}: {result.message}\n  reason: {check.reason}\n  remedy: {check.remedy}")
         if result.state == "skipped":
             pytest.skip(result.message)
         if result.state == "expected":
@@ -35,7 +41,7 @@ class Conformance:
 
 
 def parametrize_with_checks(*what: str | Path, kind: str = "", expected_failures: Mapping[str, str] | None = None) -> Any:
-    """Return a decorator that makes a test of every check of the named components, plugins or files.
+    """Return a decorator that runs a test once for every check of the given components, plugins or files.
 
     Usage::
 
@@ -45,14 +51,13 @@ def parametrize_with_checks(*what: str | Path, kind: str = "", expected_failures
 
     Args:
         what: `name`, `name:key=value`, a plugin's name, or the path of a one-file plugin.
-        kind: for a name that components of several kinds have.
-        expected_failures: why a check is expected to fail, by its name; strict: one that passes fails the test.
+        kind: the kind, if components of several kinds have the name.
+        expected_failures: reasons by check name; strict: an expected failure that passes fails the test.
 
     Raises:
-        UnknownName: there is no such component or plugin.
+        UnknownName: no component or plugin has that name.
     """
     import pytest
 
-    planned = [one for text in what for one in plan(subjects_of(text, kind), expected_failures)]
-    ids = [f"{one.subject.kind}-{str(one.subject).partition(' ')[2]}-{one.check.name}" for one in planned]
-    return pytest.mark.parametrize("check", [Conformance(one) for one in planned], ids=ids)
+    tests = [Conformance(check) for text in what for check in plan_checks(subjects_of(text, kind), expected_failures)]
+    return pytest.mark.parametrize("check", tests, ids=[test.name for test in tests])

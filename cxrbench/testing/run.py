@@ -1,4 +1,4 @@
-"""Hold components against the checks of their kind; what the command, pytest and our own suite have in common."""
+"""Run the checks of a component's kind; shared by the command, pytest and our own tests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, unknown_name
-from cxrbench.testing import augmentations, backbone_build, backbones, datasets, engines, imbalances
-from cxrbench.testing.check import Check, CheckResult, ContractBroken, NotCheckable
-from cxrbench.testing.declarations import LOADS, checks_of_any
-from cxrbench.testing.subject import one_line, subjects_of
+from cxrbench.testing.augmentations import AUGMENTATION_CHECKS, built_augmentation
+from cxrbench.testing.backbone_build import built_backbone
+from cxrbench.testing.backbones import BACKBONE_CHECKS
+from cxrbench.testing.check import Check, CheckResult
+from cxrbench.testing.datasets import DATASET_CHECKS, listed_images
+from cxrbench.testing.declarations import LOADS_CHECK, checks_of_any
+from cxrbench.testing.engines import ENGINE_CHECKS, built_engine
+from cxrbench.testing.imbalances import IMBALANCE_CHECKS, first_decision
+from cxrbench.testing.outcome import ContractBroken, NotCheckable
+from cxrbench.testing.subject import error_line, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCheck:
-    """A check and what it will be held against.
+    """A check and its subject.
 
     Attributes:
-        expected: why it is expected to fail; empty if it is not.
+        expected: the reason why it is expected to fail; empty if it is expected to pass.
     """
 
     check: Check
@@ -34,48 +40,48 @@ class PlannedCheck:
         return f"{self.subject}: {self.check.name}"
 
     def run(self) -> CheckResult:
-        """Carry it out; nothing but an interrupt comes out as an exception."""
+        """Run the check; return every outcome as a result, and raise for an interrupt only."""
         result = CheckResult(check=self.check, subject=str(self.subject), state="passed")
         try:
             self.check.function(self.subject)
         except NotCheckable as reason:
             return replace(result, state="skipped", message=str(reason))
         except (Exception, SystemExit) as error:
-            said = str(error) if isinstance(error, ContractBroken) else f"the plugin raised {one_line(error)}"
-            return replace(result, state="expected" if self.expected else "failed", message=self.expected or said)
+            problem = str(error) if isinstance(error, ContractBroken) else f"the plugin raised {error_line(error)}"
+            return replace(result, state="expected" if self.expected else "failed", message=self.expected or problem)
         if self.expected:
-            message = f"passes, but was expected to fail ({self.expected}): take it off expected_failures"
+            message = f"it passes, but was expected to fail ({self.expected}): remove it from expected_failures"
             return replace(result, state="failed", message=message)
         return result
 
 
 def checks_for(kind: str) -> tuple[Check, ...]:
-    """Return the checks that hold for a kind: those of any kind, then its own; `plugin` stands for one that does not load."""
+    """Return the checks of a kind: those of any kind, then its own; kind `plugin` is a plugin that could not be loaded."""
     match kind:
         case "plugin":
-            return (LOADS,)
+            return (LOADS_CHECK,)
         case "dataset":
-            return (*checks_of_any(datasets.build), *datasets.CHECKS)
+            return (*checks_of_any(listed_images), *DATASET_CHECKS)
         case "backbone":
-            return (*checks_of_any(backbone_build.first), *backbones.CHECKS)
+            return (*checks_of_any(built_backbone), *BACKBONE_CHECKS)
         case "augmentation":
-            return (*checks_of_any(augmentations.build), *augmentations.CHECKS)
+            return (*checks_of_any(built_augmentation), *AUGMENTATION_CHECKS)
         case "imbalance":
-            return (*checks_of_any(imbalances.build), *imbalances.CHECKS)
+            return (*checks_of_any(first_decision), *IMBALANCE_CHECKS)
         case "engine":
-            return (*checks_of_any(engines.build), *engines.CHECKS)
+            return (*checks_of_any(built_engine), *ENGINE_CHECKS)
     raise unknown_name("kind", kind, ("dataset", "backbone", "augmentation", "imbalance", "engine"))
 
 
-def plan(subjects: Iterable[Subject], expected_failures: Mapping[str, str] | None = None) -> list[PlannedCheck]:
+def plan_checks(subjects: Iterable[Subject], expected_failures: Mapping[str, str] | None = None) -> list[PlannedCheck]:
     """Return every check of every subject, in order.
 
     Args:
         subjects: from `subjects_of`.
-        expected_failures: why a check is expected to fail, by its name; one that passes then counts as failed.
+        expected_failures: reasons by check name; an expected failure that passes counts as failed.
 
     Raises:
-        ConfigError: an expected failure of a check that there is not, or without a reason.
+        ConfigError: an expected failure names an unknown check or gives no reason.
     """
     expected = dict(expected_failures or {})
     planned = [
@@ -83,18 +89,18 @@ def plan(subjects: Iterable[Subject], expected_failures: Mapping[str, str] | Non
         for subject in subjects
         for check in checks_for(subject.kind)
     ]
-    if unknown := expected.keys() - {one.check.name for one in planned}:
-        raise ConfigError(f"expected_failures names {', '.join(sorted(unknown))}, which is no check of this kind")
+    if unknown := expected.keys() - {planned_check.check.name for planned_check in planned}:
+        raise ConfigError(f"expected_failures: unknown check of this kind: {', '.join(sorted(unknown))}")
     if empty := [name for name, reason in expected.items() if not reason.strip()]:
-        raise ConfigError(f"expected_failures gives no reason for {', '.join(sorted(empty))}")
+        raise ConfigError(f"expected_failures: the reason is missing for {', '.join(sorted(empty))}")
     return planned
 
 
 def run_checks(what: str | Path, *, kind: str = "", expected_failures: Mapping[str, str] | None = None) -> list[CheckResult]:
-    """Check a component (`name` or `name:key=value`), a plugin by name, or a Python file; return what came of each check.
+    """Run every check of a component (`name` or `name:key=value`), a plugin or a Python file; return the results.
 
     Raises:
-        UnknownName: there is no such component or plugin.
-        ConfigError: there is no such file, or `expected_failures` cannot be meant.
+        UnknownName: no component or plugin has that name.
+        ConfigError: the file does not exist, or `expected_failures` is invalid.
     """
-    return [one.run() for one in plan(subjects_of(what, kind), expected_failures)]
+    return [check.run() for check in plan_checks(subjects_of(what, kind), expected_failures)]

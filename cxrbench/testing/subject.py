@@ -1,4 +1,4 @@
-"""What is held against the rules: one component of a plugin, built when the first check needs it and kept for the others."""
+"""The subject of checks: one component of a plugin, built when the first check needs it and kept for the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cxrbench.config.component import bind, check_options, parse_component
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import module_name_of
-from cxrbench.testing.check import NotCheckable
+from cxrbench.testing.outcome import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +25,15 @@ class Subject:
     """One component.
 
     Attributes:
-        kind: ``plugin`` for one that could not be loaded.
-        part: None for a plugin that could not be loaded.
-        made: what earlier checks have made, or how that failed.
+        kind: its kind; ``plugin`` if the plugin could not be loaded.
+        plugin: the plugin that declares it.
+        part: the component with its declaration; None if the plugin could not be loaded.
+        made: results and errors of earlier checks, by name.
     """
 
     kind: str
     plugin: Plugin
-    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # no check but `loads` is run without one
+    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # only the check `loads` runs without one
     made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -40,7 +41,7 @@ class Subject:
 
     @property
     def module(self) -> str:
-        """The module that the plugin is, as Python imports it."""
+        """The import name of the plugin's module."""
         if self.plugin.file:
             return module_name_of(self.plugin.file)
         from importlib.metadata import entry_points
@@ -48,98 +49,98 @@ class Subject:
         return next(iter(entry_points(group="cxrbench", name=self.plugin.name))).module
 
     def once(self, what: str, make: Callable[[], Any]) -> Any:
-        """Make something at the first call; return it, or raise what it raised, at every call."""
+        """Call `make` the first time; return its result, or raise its error, every time."""
         if what not in self.made:
             try:
                 self.made[what] = (make(), None)
-            except (Exception, SystemExit) as error:  # a plugin that ends the process ends its own call
+            except (Exception, SystemExit) as error:  # sys.exit() in a plugin counts as its error
                 self.made[what] = (None, error)
-        found, problem = self.made[what]
+        result, problem = self.made[what]
         if problem is not None:
             raise problem
-        return found
+        return result
 
-    def build(self, what: str, make: Callable[[], Any]) -> Any:
-        """Make something as `once` does; raise NotCheckable where it cannot be made, which the check `builds` is about."""
+    def once_or_skip(self, what: str, make: Callable[[], Any]) -> Any:
+        """Call `make` as `once` does; raise NotCheckable if it fails, because the check `builds` reports that."""
         try:
             return self.once(what, make)
         except NotCheckable:
             raise
         except (Exception, SystemExit):
-            raise NotCheckable("cannot be built: see the check builds") from None
+            raise NotCheckable("it cannot be built: see the check builds") from None
 
 
 def find_subjects(what: str | Path, host: Host, kind: str = "") -> list[Subject]:
-    """Return the components that a name, a component string, a plugin's name or a Python file means.
+    """Return the components named by a component string, a plugin's name or a Python file.
 
     Args:
-        what: the file must be among those that the host was loaded with.
+        what: the name or path; a file must be one that the host was loaded with.
         host: all plugins.
-        kind: leaves out the other kinds.
+        kind: return this kind only.
 
     Raises:
-        ConfigError: there is no such name, or it has no such option.
-        PluginError: two plugins claim the name.
+        ConfigError: the name or an option is unknown.
+        PluginError: two plugins declare the name.
     """
     if is_file(what):
-        found = _of_plugin(_loaded_from(Path(what), host), kind)
+        subjects = _subjects_of_plugin(_plugin_of_file(Path(what), host), kind)
     else:
-        found = _named(str(what), host, kind) or _of_plugins_called(str(what), host, kind)
-    if found:
-        return found
+        subjects = _subjects_named(str(what), host, kind) or _subjects_of_plugins_named(str(what), host, kind)
+    if subjects:
+        return subjects
     kinds = [of_kind for of_kind in KINDS if kind in {"", kind_name(of_kind)}]
     known = {declaration.spec.name for of_kind in kinds for declaration in host.declarations(of_kind)}
     raise host.unknown(kind or "component", str(what), known)
 
 
 def subjects_of(what: str | Path, kind: str = "") -> list[Subject]:
-    """Load the plugins, and the file if one is meant; return the components as `find_subjects` does."""
+    """Load all plugins (and the file, if `what` is one) and return the components as `find_subjects` does."""
     return find_subjects(what, load_host([Path(what)] if is_file(what) else ()), kind)
 
 
 def is_file(what: str | Path) -> bool:
-    """Return whether a one-file plugin is meant."""
+    """Return whether `what` is the path of a one-file plugin."""
     return isinstance(what, Path) or what.endswith(".py")
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error as a line for a person."""
+def error_line(error: BaseException) -> str:
+    """Return an error's type and message in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _loaded_from(file: Path, host: Host) -> Plugin:
+def _plugin_of_file(file: Path, host: Host) -> Plugin:
     path = file.expanduser().resolve()
     return next(plugin for plugin in host.plugins if plugin.file == path)
 
 
-def _of_plugins_called(text: str, host: Host, kind: str) -> list[Subject]:
-    called = [plugin for plugin in host.plugins if text in {plugin.name, plugin.distribution}]
-    return [subject for plugin in called for subject in _of_plugin(plugin, kind)]
+def _subjects_of_plugins_named(text: str, host: Host, kind: str) -> list[Subject]:
+    plugins = [plugin for plugin in host.plugins if text in {plugin.name, plugin.distribution}]
+    return [subject for plugin in plugins for subject in _subjects_of_plugin(plugin, kind)]
 
 
-def _of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
+def _subjects_of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
     if plugin.problem or plugin.blocked:
         return [Subject(kind="plugin", plugin=plugin)]
     declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
-    return [_subject(found.spec.name, found) for found in declared if kind in {"", found.kind}]
+    return [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
 
 
-def _named(text: str, host: Host, kind: str) -> list[Subject]:
+def _subjects_named(text: str, host: Host, kind: str) -> list[Subject]:
     name = parse_component(text).name
     declared: list[Declaration[Any]] = []
     for of_kind in KINDS:
         if kind in {"", kind_name(of_kind)}:
-            with suppress(ConfigError):  # not of this kind
+            with suppress(ConfigError):  # no component of this kind has the name
                 declared.append(host.find(of_kind, name))
     return [_with_options(text, declaration) for declaration in declared]
 
 
 def _with_options(text: str, declaration: Declaration[Any]) -> Subject:
-    """Refuse options that there are not: those are the user's mistake, not the plugin's."""
+    """Return the subject; raise UnknownName for an unknown option, which is the user's mistake and not the plugin's."""
     subject = _subject(text, declaration)
     if subject.part.component.options:
-        with suppress(PluginError, MissingRequirement):  # which the checks will say
+        with suppress(PluginError, MissingRequirement):  # the checks report these
             check_options(subject.part)
     return subject
 

@@ -1,4 +1,4 @@
-"""What a plugin must leave as it found it: the process's random numbers and Keras' settings."""
+"""Record and restore the process-wide state that a plugin must not change: random numbers and Keras' settings."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """What was found after something had run.
+    """The process-wide state after a block.
 
     Attributes:
-        random: the state of each global source of random numbers, by its name.
-        settings: Keras' settings that are no longer what they were, each with both values.
+        random: the state of each global random number generator, by name.
+        settings: changed settings of Keras, each with its value before and after.
     """
 
     random: dict[str, str] = field(default_factory=dict)
@@ -27,11 +27,11 @@ class Traces:
 
 
 @contextmanager
-def seeded(start: int) -> Iterator[None]:
-    """Seed the global random numbers with `start`, and put them back when the block ends."""
+def global_seed(seed: int) -> Iterator[None]:
+    """Seed the global random number generators for the block, and restore their states when it ends."""
     states = random.getstate(), np.random.get_state()
-    random.seed(start)
-    np.random.seed(start)
+    random.seed(seed)
+    np.random.seed(seed)
     try:
         yield
     finally:
@@ -40,22 +40,22 @@ def seeded(start: int) -> Iterator[None]:
 
 
 @contextmanager
-def watched(start: int) -> Iterator[Traces]:
-    """Seed the global random numbers with `start`, fill in the traces when the block ends, and put everything back."""
-    traces, before = Traces(), _settings()
-    with seeded(start):
+def recorded_traces(seed: int) -> Iterator[Traces]:
+    """Seed the global random number generators for the block; when it ends, fill in the traces and restore everything."""
+    traces, before = Traces(), _keras_settings()
+    with global_seed(seed):
         try:
             yield traces
         finally:
             traces.random.update({"random": repr(random.getstate()), "numpy.random": repr(_numpy_state())})
-            after = _settings()
+            after = _keras_settings()
             traces.settings.update({name: (before[name], after[name]) for name in before if before[name] != after[name]})
-            _restore(before)
+            _restore_keras_settings(before)
 
 
-def reseeded(one: Traces, other: Traces) -> list[str]:
-    """Return the global sources that two blocks with different starts left in the same state: somebody seeded them."""
-    return [name for name, state in one.random.items() if other.random[name] == state]
+def reseeded_generators(first: Traces, second: Traces) -> list[str]:
+    """Return the global generators with equal states after two blocks with different seeds: the block seeded them."""
+    return [name for name, state in first.random.items() if second.random[name] == state]
 
 
 def _numpy_state() -> tuple[Any, ...]:
@@ -63,7 +63,7 @@ def _numpy_state() -> tuple[Any, ...]:
     return np.asarray(keys).tobytes(), position, *rest
 
 
-def _settings() -> dict[str, str]:
+def _keras_settings() -> dict[str, str]:
     import keras
 
     return {
@@ -74,7 +74,7 @@ def _settings() -> dict[str, str]:
     }
 
 
-def _restore(settings: dict[str, str]) -> None:
+def _restore_keras_settings(settings: dict[str, str]) -> None:
     import keras
 
     keras.config.set_dtype_policy(settings["dtype policy"])

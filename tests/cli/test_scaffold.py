@@ -1,4 +1,4 @@
-"""`cxrbench plugins new`: what it writes installs, is listed, keeps the rules and takes part in a run at once."""
+"""`cxrbench plugins new`: a new plugin installs, is listed, passes the checks and works in a run."""
 
 import json
 import os
@@ -26,13 +26,13 @@ run --data phantom:images=420,size=64 --image-size 64 --augmentation none --imba
 def command(folder, *arguments, **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
     surroundings = {**clean, "CXRBENCH_HOME": str(folder / "home"), **environment}
-    called = [SCRIPT, *map(str, arguments)]
-    return subprocess.run(called, cwd=folder, env=surroundings, capture_output=True, text=True, check=False, timeout=200)
+    arguments = [SCRIPT, *map(str, arguments)]
+    return subprocess.run(arguments, cwd=folder, env=surroundings, capture_output=True, text=True, check=False, timeout=200)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Write a distribution of every kind, install all with pip into a folder of their own; return it and the environment."""
+    """Create a package of every kind and install them with pip in a new folder; return it and the environment."""
     folder = tmp_path_factory.mktemp("new")
     names = {"backbone": "squeezenet", **{kind: f"my-{kind}" for kind in KINDS[1:]}}
     for kind, name in names.items():
@@ -45,13 +45,13 @@ def installed(tmp_path_factory):
     return folder, {"PYTHONPATH": str(folder / "site")}
 
 
-def test_every_distribution_is_listed_at_once(installed):
+def test_every_new_package_is_listed(installed):
     folder, environment = installed
     done = command(folder, "plugins", "list", "--json", **environment)
-    found = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
+    listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
     for kind in KINDS:
         name = "squeezenet" if kind == "backbone" else f"my-{kind}"
-        plugin = found[f"cxrbench-{name}"]
+        plugin = listed[f"cxrbench-{name}"]
         assert (plugin["distribution"], plugin["version"], plugin["status"]) == (f"cxrbench-{name}", "0.1.0", "ok")
         assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == [(kind, name)]
 
@@ -77,7 +77,7 @@ def test_a_new_backbone_gives_a_complete_row(installed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_single_file_keeps_the_rules(kind, tmp_path, tensorflow_ready):
+def test_a_single_file_passes_the_checks(kind, tmp_path, tensorflow_ready):
     (file,) = write_one_file(Draft(name="in-one-file", kind=kind), tmp_path, load_host())
     assert file == tmp_path / "cxrbench_in_one_file.py"
     states = {result.check.name: result.state for result in run_checks(file)}
@@ -86,7 +86,7 @@ def test_a_single_file_keeps_the_rules(kind, tmp_path, tensorflow_ready):
 
 
 @pytest.mark.parametrize("license_name", ["Apache-2.0", "MIT", "BSD-3-Clause"])
-def test_the_licence_is_declared_and_its_text_is_there(license_name, tmp_path):
+def test_the_licence_is_declared_and_included(license_name, tmp_path):
     draft = Draft(name="licensed", kind="imbalance", license=license_name)
     write_distribution(draft, tmp_path, load_host())
     folder = tmp_path / "cxrbench-licensed"
@@ -98,7 +98,7 @@ def test_the_licence_is_declared_and_its_text_is_there(license_name, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_has_no_long_lines_and_compiles(kind, tmp_path):
+def test_new_files_compile_and_have_no_long_lines(kind, tmp_path):
     write_distribution(Draft(name="tidy", kind=kind), tmp_path, load_host())
     for path in tmp_path.rglob("*.py"):
         assert max(map(len, path.read_text().splitlines())) <= 128
@@ -110,20 +110,20 @@ def test_what_is_written_has_no_long_lines_and_compiles(kind, tmp_path):
     [
         ("My_Net", "backbone", "'My_Net' is not kebab-case"),
         ("", "backbone", "is not kebab-case"),
-        ("all", "engine", "means every engine"),
+        ("all", "engine", "is reserved: on the command line it means every engine"),
         ("texture", "backbone", "backbone 'texture' is taken: cxrbench declares it"),
         ("smote", "imbalance", "imbalance 'smote' is taken"),
-        ("backbones", "dataset", "the module cxrbench_backbones is installed already"),
+        ("backbones", "dataset", "the module cxrbench_backbones is already installed"),
     ],
 )
-def test_a_name_that_cannot_be_used_is_refused(name, kind, message, tmp_path):
+def test_an_invalid_or_taken_name_is_an_error(name, kind, message, tmp_path):
     for write in (write_distribution, write_one_file):
         with pytest.raises(ConfigError, match=message):
             write(Draft(name=name, kind=kind), tmp_path, load_host())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_another_kind_has_is_free(tmp_path):
+def test_a_name_of_another_kind_is_free(tmp_path):
     assert write_one_file(Draft(name="texture", kind="imbalance"), tmp_path, load_host())
 
 
@@ -136,14 +136,14 @@ def test_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "cxrbench-mine" / "README.md").read_text() == before
 
 
-def test_files_go_to_stdout_and_what_to_do_next_to_stderr(tmp_path):
+def test_files_go_to_stdout_and_next_steps_to_stderr(tmp_path):
     done = command(tmp_path, "plugins", "new", "mine", "--kind", "backbone", "--one-file", "--out", "drafts")
     assert done.stdout == "drafts/cxrbench_mine.py\n"
     assert "next: cxrbench plugins check drafts/cxrbench_mine.py" in done.stderr
     assert (tmp_path / "drafts" / "cxrbench_mine.py").is_file()
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+def test_an_unwritable_folder_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("")
     done = command(tmp_path, "plugins", "new", "mine", "--kind", "backbone", "--out", "file")
     assert done.returncode == 2

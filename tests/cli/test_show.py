@@ -53,8 +53,7 @@ def test_a_recipe_whose_trials_fail_in_a_row_ends_with_all_that_is_known(place):
     entry = place.entries()[GIVEN_UP]
     assert (entry["status"], entry["failure"]) == ("failed", "oom")
     assert entry["reason"] == (
-        "3 trials in a row failed (--max-failures), the last one: MemoryError: no room for another film; raise --max-failures "
-        "to go on where it stopped"
+        "3 trials in a row failed; raise --max-failures to resume. Last failure: MemoryError: no room for another film"
     )
     assert entry["failed_params"].keys() == {"learning_rate", "dropout", "appetite"}
     assert list(entry["begun"].values()) == [{"failed": 6}]  # all of the first generation

@@ -120,8 +120,8 @@ def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed,
 
 
 @pytest.mark.long
-def test_a_database_that_stays_away_ends_the_run_without_failed_rows(here, place, postgresql, monkeypatch):
-    monkeypatch.setattr(database, "PATIENCE", 1)
+def test_an_unavailable_database_ends_the_run_without_failed_rows(here, place, postgresql, monkeypatch):
+    monkeypatch.setattr(database, "RETRY_SECONDS", 1)
     url = postgresql.create("away")
     command = (*TINY, "--trials", 100, "--workers", 0, "--storage", url)
 
@@ -138,9 +138,9 @@ def test_a_database_that_stays_away_ends_the_run_without_failed_rows(here, place
         stopping.join()
         postgresql.control("start")
     assert ended.returncode == 130
-    assert ended.stderr.count("does not answer and is asked again for 1 s") == 1
+    assert ended.stderr.count("does not answer; retrying for 1 s") == 1
     assert re.search(
-        r"error: the database \S+ stays away: .* the same command goes on from there", " ".join(ended.stderr.split())
+        r"error: the database \S+ is unavailable: .* run the same command again to resume", " ".join(ended.stderr.split())
     )
     assert place.entries() == {}
     assert count(url) >= 3
@@ -171,6 +171,6 @@ def test_no_file_holds_the_password(small_place, undisturbed, postgresql):
 def test_a_database_that_is_not_there_is_a_setting_that_cannot_be_meant(here, place):
     result = here(*TINY, "--storage", "postgresql://films:s3cret@127.0.0.1:1/x")
     assert result.returncode == 2
-    assert "--storage postgresql://films:***@127.0.0.1:1/x: cannot be used" in " ".join(result.stderr.split())
+    assert "--storage postgresql://films:***@127.0.0.1:1/x: cannot open the database" in " ".join(result.stderr.split())
     assert "s3cret" not in result.stderr
     assert not list(place.folder.glob("leaderboard/*"))

@@ -1,8 +1,9 @@
-"""A tiny recipe whose features are on disk, and the engine that searches it."""
+"""Fixtures: a tiny recipe with features on disk, and a function that searches it."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def delicate(fold, *, seed, strength, breaks_above=0.6):
 
 @pytest.fixture
 def delicate(tmp_path):
-    """Return a strategy that fails where its searched parameter is above a limit."""
+    """Return a strategy that fails if its searched parameter is above a limit."""
     file = tmp_path / "delicate.py"
     file.write_text(PLUGIN, encoding="utf-8")
     host = load_host([file])
@@ -52,7 +53,7 @@ def delicate(tmp_path):
 
 @pytest.fixture
 def view(tmp_path, monkeypatch):
-    """Put features on disk that tell the classes apart, but not perfectly."""
+    """Write features to disk that separate the classes, but not perfectly."""
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path))
     features = np.random.default_rng(7).normal(size=(ROWS, WIDTH)).astype(np.float32)
     features[::2, 0] += 1.5
@@ -63,7 +64,7 @@ def view(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_study(host, view, tmp_path):
-    """Return a study of the tiny recipe, with another engine, strategy or policy if asked for."""
+    """Return a function that makes a study of the tiny recipe."""
     names = itertools.count()
     labels = (np.arange(ROWS) % 2 == 0).astype(np.int64)
 
@@ -86,6 +87,7 @@ def make_study(host, view, tmp_path):
             job_of=lambda params: job,
             space=space,
             engine=engine or optuna.build(space=space, seed=seed),
+            trials=1,
             generation=generation,
             policy=policy,
             metric=metric,
@@ -98,12 +100,13 @@ def make_study(host, view, tmp_path):
 
 @pytest.fixture
 def search(tmp_path, tensorflow_ready):
-    """Run a study with its record on disk; return the trials and the numbers in the order they were finished in."""
+    """Return a function that runs a study: its trials, and their numbers in the order in which they finished."""
 
     def run(study, trials, *, record="record", executor=None):
         order = []
         opened = StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space)
-        found = run_study(study, opened, trials, executor or InProcessExecutor(), lambda trial: order.append(trial.number))
+        wanted = replace(study, trials=trials)
+        found = run_study(wanted, opened, executor or InProcessExecutor(), lambda trial: order.append(trial.number))
         return found, order
 
     return run

@@ -1,4 +1,4 @@
-"""Studies in databases that need no server, and what is said of a URL that leads nowhere."""
+"""Studies in databases without a server, and the errors for URLs that cannot be opened."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def url(tmp_path):
 
 @pytest.fixture
 def opened(url):
-    with open_database(url, pytest.fail) as found:
-        yield found
+    with open_database(url, pytest.fail) as database_of_url:
+        yield database_of_url
 
 
 def test_trials_come_back_exactly_from_a_database(opened, url):
@@ -59,7 +59,7 @@ def test_studies_share_a_database_and_optunas_tools_read_them(opened, url):
     assert [(one.value, one.user_attrs["number"]) for one in study.trials] == [(2 / 3, 0)]
 
 
-def test_of_two_trials_with_one_number_the_earlier_counts_and_unfinished_ones_do_not(opened, url):
+def test_the_first_of_two_trials_with_one_number_counts(opened, url):
     written = StudyRecord(opened, "texture 0123", SPACE)
     written.add(trial(0, value=0.5))
     written.add(trial(0, value=0.9))
@@ -67,7 +67,7 @@ def test_of_two_trials_with_one_number_the_earlier_counts_and_unfinished_ones_do
     assert [one.value for one in StudyRecord(opened, "texture 0123", SPACE).finished()] == [0.5]
 
 
-def test_threads_write_at_once(opened):
+def test_threads_can_write_at_the_same_time(opened):
     def write(name):
         written = StudyRecord(opened, name, SPACE)
         for number in range(5):
@@ -81,7 +81,7 @@ def test_threads_write_at_once(opened):
     assert [len(StudyRecord(opened, name, SPACE).finished()) for name in sorted(opened.names())] == [5] * 4
 
 
-def test_processes_make_the_tables_at_once(url):
+def test_processes_can_create_the_tables_at_the_same_time(url):
     program = "import sys; from cxrbench.search.database import open_database\nwith open_database(sys.argv[1], print): pass"
     processes = [subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
@@ -91,21 +91,21 @@ def test_processes_make_the_tables_at_once(url):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nonsense:s3cret", r"^--storage: not the URL of a database, like postgresql://"),
-        ("", "not the URL of a database"),
-        ("postgresql://ann:s3cret@host:port/x", "not the URL of a database"),
-        ("redis://ann:s3cret@localhost/0", r"^--storage redis://ann:\*\*\*@localhost/0: no kind of database"),
+        ("nonsense:s3cret", r"^--storage: invalid database URL; expected postgresql://"),
+        ("", "invalid database URL"),
+        ("postgresql://ann:s3cret@host:port/x", "invalid database URL"),
+        ("redis://ann:s3cret@localhost/0", r"^--storage redis://ann:\*\*\*@localhost/0: SQLAlchemy does not support this"),
         (
             "mysql://ann:s3cret@localhost/x",
             r"mysql://ann:\*\*\*@localhost/x: the driver of mysql is not installed: pip install",
         ),
         ("postgresql+pg8000://ann:s3cret@localhost/x", r"pip install 'cxrbench\[postgresql\]', instead of postgresql\+pg8000"),
-        ("sqlite://", "a database in memory keeps nothing"),
-        ("sqlite:///:memory:", "a database in memory keeps nothing"),
-        ("sqlite:////no/such/folder/x.db", "cannot be used: unable to open database file; is it running"),
+        ("sqlite://", "an in-memory database is lost"),
+        ("sqlite:///:memory:", "an in-memory database is lost"),
+        ("sqlite:////no/such/folder/x.db", "cannot open the database: unable to open database file. Check that"),
     ],
 )
-def test_what_cannot_be_opened_is_said_without_the_password(url, said):
+def test_an_open_error_hides_the_password(url, said):
     with pytest.raises(ConfigError, match=said) as caught, open_database(url, pytest.fail):
         pass
     assert "s3cret" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_passwords_in_the_query_are_hidden_too(query):
     assert "s3cret" not in str(caught.value)
 
 
-def test_tables_of_another_optuna_are_named_with_its_own_remedy(url):
+def test_tables_of_another_optuna_version_show_its_remedy(url):
     with open_database(url, pytest.fail):
         pass
     engine = sqlalchemy.create_engine(url)
@@ -133,26 +133,26 @@ def test_tables_of_another_optuna_are_named_with_its_own_remedy(url):
         pass
 
 
-def test_a_database_that_stays_away_ends_the_run_and_says_so_once(url, monkeypatch):
-    monkeypatch.setattr(database, "PATIENCE", 0.5)
-    told = []
-    with open_database(url, told.append) as opened:
+def test_an_unavailable_database_ends_the_run_with_one_warning(url, monkeypatch):
+    monkeypatch.setattr(database, "RETRY_SECONDS", 0.5)
+    warnings = []
+    with open_database(url, warnings.append) as opened:
         written = StudyRecord(opened, "texture 0123", SPACE)
         written.add(trial(0))
         with opened.storage.engine.begin() as connection:
             connection.execute(sqlalchemy.text("DROP TABLE trials"))
         with pytest.raises(
-            StorageLost, match=r"sqlite:///.* stays away: no such table: trials.*the same command goes on"
+            StorageLost, match=r"sqlite:///.* is unavailable: no such table: trials.*run the same command again"
         ) as caught:
             written.finished()
         with pytest.raises(StorageLost):
             written.finished()
     assert caught.value.exit_code == 130
-    (line,) = told
-    assert "does not answer and is asked again for" in line
+    (line,) = warnings
+    assert "does not answer; retrying for" in line
 
 
-def test_what_is_not_the_databases_fault_is_not_asked_again(opened):
+def test_an_error_outside_the_database_is_not_retried(opened):
     calls = []
 
     def call():
@@ -160,5 +160,5 @@ def test_what_is_not_the_databases_fault_is_not_asked_again(opened):
         raise KeyError("mine")
 
     with pytest.raises(KeyError):
-        opened.insist(call)
+        opened.retry(call)
     assert calls == [1]

@@ -1,4 +1,4 @@
-"""Studies in a real PostgreSQL server, which is also taken away."""
+"""Studies in a real PostgreSQL server, which is also stopped and restarted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def url(postgresql, request):
     return postgresql.create(request.node.name[:60])
 
 
-def test_trials_come_back_exactly_in_another_process_of_the_database(url):
+def test_trials_are_read_back_exactly(url):
     failed = trial(
         1, state="failed", value=None, losses=(), params={"learning_rate": 1e-3}, reason='no "room" \0 ☃', log=("a", "b")
     )
@@ -46,7 +46,7 @@ def test_trials_come_back_exactly_in_another_process_of_the_database(url):
     study._storage._backend.engine.dispose()
 
 
-def test_nothing_is_lost_or_told_when_the_server_was_restarted_between_two_trials(postgresql, url):
+def test_a_restart_between_two_trials_loses_nothing(postgresql, url):
     with open_database(url, pytest.fail) as opened:
         written = StudyRecord(opened, "texture 0123", SPACE)
         for number in range(3):
@@ -55,9 +55,9 @@ def test_nothing_is_lost_or_told_when_the_server_was_restarted_between_two_trial
         assert [one.number for one in written.finished()] == [0, 1, 2]
 
 
-def test_a_server_that_comes_back_late_is_waited_for(postgresql, url):
-    told = []
-    with open_database(url, told.append) as opened:
+def test_calls_are_retried_until_the_server_is_back(postgresql, url):
+    warnings = []
+    with open_database(url, warnings.append) as opened:
         written = StudyRecord(opened, "texture 0123", SPACE)
         written.add(trial(0))
         postgresql.control("stop", "-m", "immediate")
@@ -65,28 +65,28 @@ def test_a_server_that_comes_back_late_is_waited_for(postgresql, url):
         adding.start()
         try:
             until = time.monotonic() + 60
-            while not told and time.monotonic() < until:
+            while not warnings and time.monotonic() < until:
                 time.sleep(0.05)
         finally:
             postgresql.control("start")
         adding.join(timeout=60)
         assert [one.number for one in written.finished()] == [0, 1]
-    (line,) = told
-    assert "does not answer and is asked again" in line
+    (line,) = warnings
+    assert "does not answer; retrying" in line
     assert postgresql.password not in line
 
 
-def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_finished(postgresql, url, monkeypatch):
-    monkeypatch.setattr(database, "PATIENCE", 1)
+def test_an_unavailable_server_ends_the_run_and_keeps_trials(postgresql, url, monkeypatch):
+    monkeypatch.setattr(database, "RETRY_SECONDS", 1)
     with open_database(url, lambda line: None) as opened:
         written = StudyRecord(opened, "texture 0123", SPACE)
         written.add(trial(0))
         postgresql.control("stop", "-m", "immediate")
         try:
-            with pytest.raises(StorageLost, match=r"postgresql://films:\*\*\*@127\.0\.0\.1:\d+/.* stays away"):
+            with pytest.raises(StorageLost, match=r"postgresql://films:\*\*\*@127\.0\.0\.1:\d+/.* is unavailable"):
                 written.add(trial(1))
             start = time.monotonic()
-            with pytest.raises(ConfigError, match=r"cannot be used: .*refused"), open_database(url, pytest.fail):
+            with pytest.raises(ConfigError, match=r"cannot open the database: .*refused"), open_database(url, pytest.fail):
                 pass
             assert time.monotonic() - start < 5
         finally:
@@ -98,7 +98,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_finished(postgr
 @pytest.mark.parametrize(
     ("name", "password", "said"), [("postgres", "wr0ng", "password authentication failed"), ("nowhere", None, "does not exist")]
 )
-def test_who_may_not_in_is_told_why_without_the_password(postgresql, name, password, said):
+def test_a_refused_login_hides_the_password(postgresql, name, password, said):
     given = {"password": password} if password else {}
     with pytest.raises(ConfigError, match=said) as caught, open_database(postgresql.url(name, **given), pytest.fail):
         pass

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.plugin import Trial
-from cxrbench.search.pruning import ENOUGH, cut_offs
+from cxrbench.search.pruning import MIN_EARLIER_TRIALS, cut_offs
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 
@@ -23,11 +23,11 @@ def straight(count, epochs=4):
     return [trial(number, *([float(number)] * epochs)) for number in range(count)]
 
 
-def test_nothing_is_given_up_before_there_is_enough_to_compare_with():
-    assert cut_offs("median", straight(ENOUGH - 1), 4) == ()
-    assert cut_offs("median", straight(ENOUGH), 4) == ((ENOUGH - 1) / 2,) * 3
+def test_nothing_is_pruned_before_enough_earlier_trials():
+    assert cut_offs("median", straight(MIN_EARLIER_TRIALS - 1), 4) == ()
+    assert cut_offs("median", straight(MIN_EARLIER_TRIALS), 4) == ((MIN_EARLIER_TRIALS - 1) / 2,) * 3
     failed = [Trial(number=number, params={}, state="failed", reason="no") for number in range(50)]
-    assert cut_offs("median", [*straight(ENOUGH - 1), *failed], 4) == ()
+    assert cut_offs("median", [*straight(MIN_EARLIER_TRIALS - 1), *failed], 4) == ()
 
 
 def test_without_pruning_there_are_no_cut_offs():
@@ -41,7 +41,7 @@ def test_the_median_is_taken_of_the_best_so_far():
     assert cut_offs("median", down, 4) == (9.0, 6.0, 0.5)
 
 
-def test_a_trial_that_stopped_early_keeps_its_best_and_a_pruned_one_counts_as_far_as_it_came():
+def test_early_stopped_trials_keep_their_best_but_pruned_do_not():
     early = [trial(number, 2.0) for number in range(6)]
     pruned = [trial(number, 8.0, state="pruned") for number in range(6)]
     at_first, later = cut_offs("median", [*early, *pruned], 3)
@@ -49,24 +49,26 @@ def test_a_trial_that_stopped_early_keeps_its_best_and_a_pruned_one_counts_as_fa
     assert later == 2.0
 
 
-def test_halving_decides_at_its_rungs_and_lets_a_quarter_go_on():
+def test_halving_keeps_the_best_quarter_at_each_rung():
     limits = cut_offs("halving", straight(41, epochs=17), 17)
     assert [epoch for epoch, limit in enumerate(limits) if math.isfinite(limit)] == [0, 3, 15]
     assert limits[3] == 10.0
     assert sum(number <= limits[3] for number in range(41)) / 41 == pytest.approx(0.25, abs=0.02)
 
 
-@given(st.lists(st.lists(st.floats(0, 10), min_size=1, max_size=6), min_size=ENOUGH, max_size=30), st.integers(1, 8))
+@given(
+    st.lists(st.lists(st.floats(0, 10), min_size=1, max_size=6), min_size=MIN_EARLIER_TRIALS, max_size=30), st.integers(1, 8)
+)
 def test_the_best_trial_is_never_below_a_cut_off(curves, epochs):
     earlier = [trial(number, *losses) for number, losses in enumerate(curves)]
     for policy in ("median", "halving"):
         limits = cut_offs(policy, earlier, epochs)
-        assert len(limits) == epochs - 1  # who came to the last epoch is not given up
+        assert len(limits) == epochs - 1  # a trial at the last epoch is not pruned
         for epoch, limit in enumerate(limits):
             assert min(min(losses[: epoch + 1]) for losses in curves) <= limit
 
 
-def test_a_study_gives_trials_up_without_changing_the_others(make_study, search):
+def test_pruning_does_not_change_the_other_trials(make_study, search):
     study = make_study()
     study = replace(study, job=replace(study.job, configuration=replace(study.job.configuration, epochs=4, patience=4)))
     everything, _ = search(study, 40, record="without")
@@ -74,8 +76,8 @@ def test_a_study_gives_trials_up_without_changing_the_others(make_study, search)
     pruned = [found for found in some if found.state == "pruned"]
     assert pruned
     assert all(found.value is None and 0 < len(found.losses) <= 4 for found in pruned)
-    assert all(found.state == "complete" for found in some[:ENOUGH])
-    for number in range(ENOUGH):  # the same proposals until the first trial was given up
+    assert all(found.state == "complete" for found in some[:MIN_EARLIER_TRIALS])
+    for number in range(MIN_EARLIER_TRIALS):  # the same proposals until the first trial is pruned
         assert replace(some[number], seconds=0) == replace(everything[number], seconds=0)
     for found in pruned:
         earlier = [one for one in some if one.number < found.number - found.number % study.generation]
@@ -94,7 +96,7 @@ def test_a_pruned_study_is_resumed_to_the_same_trials(make_study, search):
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
-def test_every_sampler_goes_on_after_pruned_trials(host, sampler):
+def test_every_sampler_proposes_after_pruned_trials(host, sampler):
     from cxrbench.config.component import bind, parse_component
     from cxrbench.plugin.specs import Engine
     from cxrbench.search.study import search_space

@@ -61,7 +61,7 @@ def record(path, space=SPACE):
     return StudyRecord(path, "mobilenet+none+smote:k_neighbors=3", space)
 
 
-def test_trials_come_back_exactly_and_sorted_by_number(path):
+def test_trials_are_read_back_exactly_and_sorted_by_number(path):
     written = record(path)
     written.add(COMPLETE)
     written.add(FAILED)
@@ -93,7 +93,7 @@ def test_optunas_own_tools_read_the_record(path):
     assert study.best_params == COMPLETE.params
 
 
-def test_optuna_knows_the_space_and_a_chosen_threshold_as_a_single_point(path):
+def test_a_chosen_threshold_is_recorded_as_a_single_point(path):
     record(path).add(COMPLETE)
     (trial,) = by_optuna(path).get_trials()
     assert trial.distributions == {
@@ -132,7 +132,7 @@ def test_values_keep_their_types(path):
     }
 
 
-def test_a_generous_study_is_in_one_readable_file(path):
+def test_a_study_is_one_readable_file(path):
     written = record(path)
     for number in range(30):
         written.add(Trial(number=number, params=PARAMS, state="failed", reason=f"reason {number}"))
@@ -147,7 +147,7 @@ def trial(number, **given):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Return the bytes of a journal of three trials, the last of which has signs of more than one byte."""
+    """Return the bytes of a journal of three trials, the last of which has multi-byte characters."""
     path = tmp_path_factory.mktemp("whole") / "tiny.journal"
     written = record(path)
     for number, reason in enumerate(("one", "two", "three ☃ \\ \n lines")):
@@ -156,20 +156,20 @@ def whole(tmp_path_factory):
 
 
 @given(st.data())
-def test_a_journal_that_was_cut_off_anywhere_loses_what_was_cut_and_goes_on(whole, tmp_path_factory, data):
+def test_a_journal_cut_anywhere_loses_only_what_was_cut(whole, tmp_path_factory, data):
     kept = data.draw(st.integers(0, len(whole)))
     path = tmp_path_factory.mktemp("cut") / "tiny.journal"
     path.write_bytes(whole[:kept])
-    there = sum(b'"op_code":4,' in line for line in whole[:kept].splitlines(keepends=True) if line.endswith(b"\n"))
+    complete = sum(b'"op_code":4,' in line for line in whole[:kept].splitlines(keepends=True) if line.endswith(b"\n"))
     opened = record(path)
-    assert [one.number for one in opened.finished()] == list(range(there))
-    for number in range(there, 3):
+    assert [one.number for one in opened.finished()] == list(range(complete))
+    for number in range(complete, 3):
         opened.add(trial(number))
     assert [one.number for one in record(path).finished()] == [0, 1, 2]
     assert len(by_optuna(path).get_trials()) == 3
 
 
-def test_every_place_in_the_last_line_may_be_the_end(whole, path):
+def test_an_unfinished_last_line_is_cut_off(whole, path):
     begin = whole.rstrip(b"\n").rfind(b"\n") + 1
     path.parent.mkdir()
     for kept in range(begin, len(whole)):
@@ -178,7 +178,7 @@ def test_every_place_in_the_last_line_may_be_the_end(whole, path):
         assert path.read_bytes() == whole[:begin]
 
 
-def test_whoever_writes_next_cuts_off_the_half_line_of_another_process(path):
+def test_the_next_writer_cuts_an_unfinished_line_off(path):
     ours, theirs = record(path), record(path)
     ours.add(trial(0))
     with path.open("ab") as file:
@@ -193,16 +193,16 @@ def test_whoever_writes_next_cuts_off_the_half_line_of_another_process(path):
     "line", [b"{half\n", b"\0\0\0\0\n", b"null\n", b"7\n", b"{}\n", b"\n", b'{"op_code":99,"worker_id":"x"}\n']
 )
 @pytest.mark.parametrize("where", ["last", "in the middle"])
-def test_a_journal_that_is_damaged_is_named_with_what_to_do(path, whole, line, where):
+def test_a_damaged_journal_is_an_error_with_a_remedy(path, whole, line, where):
     path.parent.mkdir()
     *before, last = whole.splitlines(keepends=True)
     path.write_bytes(b"".join([*before, line, last] if where == "in the middle" else [*before, last, line]))
-    with pytest.raises(StudyDamaged, match=r"tiny\.journal is damaged.* Move it away, and its trials are searched anew"):
+    with pytest.raises(StudyDamaged, match=r"tiny\.journal is damaged.* Move the file away to repeat its trials"):
         record(path)
-    assert line in path.read_bytes()  # for whoever wants to mend it
+    assert line in path.read_bytes()  # the file is kept for repair
 
 
-def test_a_lock_dies_with_the_process_that_held_it(path):
+def test_a_lock_is_released_when_its_process_dies(path):
     record(path).add(trial(0))
     program = (
         "import sys, time; from pathlib import Path; from cxrbench.search.journal import SystemLock;"
@@ -222,7 +222,7 @@ def test_a_lock_dies_with_the_process_that_held_it(path):
     assert [one.number for one in record(path).finished()] == [0, 1]
 
 
-def test_processes_that_write_at_once_lose_nothing(path):
+def test_concurrent_processes_lose_no_trial(path):
     program = (
         "import sys; from pathlib import Path;"
         "from cxrbench.plugin import Trial; from cxrbench.search.record import StudyRecord;"
@@ -234,7 +234,7 @@ def test_processes_that_write_at_once_lose_nothing(path):
     assert [one.number for one in record(path).finished()] == list(range(80))
 
 
-def test_of_two_trials_with_one_number_the_earlier_counts(path):
+def test_the_first_of_two_trials_with_one_number_counts(path):
     first, second = record(path), record(path)
     first.add(trial(0, reason="first"))
     first.add(trial(1))
@@ -242,7 +242,7 @@ def test_of_two_trials_with_one_number_the_earlier_counts(path):
     assert [(one.number, one.reason) for one in record(path).finished()] == [(0, "first"), (1, "reason 1")]
 
 
-def test_what_others_put_into_a_study_is_none_of_our_trials(path):
+def test_trials_added_with_optunas_tools_are_ignored(path):
     record(path).add(trial(0))
     study = by_optuna(path)
     study.ask()  # still running
@@ -250,14 +250,14 @@ def test_what_others_put_into_a_study_is_none_of_our_trials(path):
     assert [one.number for one in record(path).finished()] == [0]
 
 
-def test_attributes_that_another_version_wrote_or_did_not_write_are_no_matter(path):
+def test_unknown_and_missing_attributes_are_accepted(path):
     record(path)
     attributes = {"number": 3, "weather": "fine"}
     by_optuna(path).add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attributes))
     assert record(path).finished() == [Trial(number=3, params={}, state="complete", value=0.5)]
 
 
-def test_a_record_that_is_opened_again_is_not_written_to(path):
+def test_reopening_a_record_does_not_write_to_it(path):
     about = {"recipe": "mobilenet+none+smote:k_neighbors=3", "fold": 0}
     StudyRecord(path, about["recipe"], SPACE, about).add(trial(0))
     before = path.read_bytes()
@@ -268,7 +268,7 @@ def test_a_record_that_is_opened_again_is_not_written_to(path):
     assert by_optuna(path).user_attrs == {**about, "protocol": "p-100"}
 
 
-def test_two_thousand_trials_take_no_longer_at_the_end_than_at_the_beginning(path):
+def test_adding_a_trial_takes_constant_time(path):
     written, seconds = record(path), []
     for first in range(0, 2000, 400):
         start = time.process_time()

@@ -1,4 +1,4 @@
-"""Our own plugins are held against the very rules that everybody's are."""
+"""Our own plugins pass the same checks as third-party plugins."""
 
 import os
 from pathlib import Path
@@ -15,8 +15,8 @@ LARGE = {
     *("chexnet", "convnext-tiny", "densenet121", "efficientnetb0", "efficientnetv2b0", "inceptionv3"),
     *("mobilenet", "mobilenetv2", "mobilenetv3-large", "nasnetmobile", "resnet50", "resnet50v2", "vgg16", "vgg19", "xception"),
 }
-"""Each takes five seconds to a minute. The default run checks two of their kind: mobilenet:alpha=0.25, whose pixels are scaled
-before the network, and mobilenetv3-small, which scales them itself; CXRBENCH_TEST_EVERY_BACKBONE=1 checks all."""
+"""Each takes five seconds to a minute. The default run checks two pretrained networks: mobilenet:alpha=0.25, whose pixels are
+scaled before the network, and mobilenetv3-small, which scales them itself. CXRBENCH_TEST_EVERY_BACKBONE=1 checks all."""
 EVERY = bool(os.environ.get("CXRBENCH_TEST_EVERY_BACKBONE"))
 NEED_A_SOURCE = {"folder", "manifest", "medmnist"}
 
@@ -57,22 +57,22 @@ def test_dataset(check):
 
 @pytest.fixture
 def sources(tmp_path):
-    """Return a source for each dataset that needs one: the same eight films in three layouts."""
-    films = np.random.default_rng(0).integers(0, 256, (8, 28, 28), dtype=np.uint8)
+    """Return a source for each dataset that needs one: the same eight images in three layouts."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28), dtype=np.uint8)
     rows = []
-    for number, film in enumerate(films):
-        kind = "PNEUMONIA" if number % 2 else "NORMAL"
-        path = tmp_path / "tree" / kind / f"film{number}.png"
+    for number, image in enumerate(images):
+        class_name = "PNEUMONIA" if number % 2 else "NORMAL"
+        path = tmp_path / "tree" / class_name / f"image{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(film).save(path)
+        Image.fromarray(image).save(path)
         rows.append(f"{path.relative_to(tmp_path)},{number % 2},patient-{number // 2}")
-    (tmp_path / "films.csv").write_text("\n".join(["path,label,patient", *rows]))
+    (tmp_path / "images.csv").write_text("\n".join(["path,label,patient", *rows]))
     labels = (np.arange(8) % 2).reshape(-1, 1).astype(np.uint8)
     arrays = {
-        f"{part}_{what}": array for part in ("train", "val", "test") for what, array in (("images", films), ("labels", labels))
+        f"{part}_{what}": array for part in ("train", "val", "test") for what, array in (("images", images), ("labels", labels))
     }
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
-    return {"folder": tmp_path / "tree", "manifest": tmp_path / "films.csv", "medmnist": tmp_path / "pneumoniamnist.npz"}
+    return {"folder": tmp_path / "tree", "manifest": tmp_path / "images.csv", "medmnist": tmp_path / "pneumoniamnist.npz"}
 
 
 @pytest.mark.parametrize("name", sorted(NEED_A_SOURCE))
@@ -81,7 +81,7 @@ def test_dataset_with_a_source(name, sources):
     assert [(result.check.name, result.message) for result in results if result.state not in {"passed"}] == []
 
 
-def test_a_model_that_a_user_saved(tmp_path):
+def test_a_saved_keras_model(tmp_path):
     import keras
 
     layers = keras.layers
@@ -92,23 +92,23 @@ def test_a_model_that_a_user_saved(tmp_path):
     assert [result.check.name for result in results if result.state != "passed"] == ["own-space"]
 
 
-def test_every_plugin_of_ours_is_checked_here():
+def test_every_plugin_of_this_package_is_checked_here():
     ours = {declaration.spec.name for kind in KINDS for declaration in load_host().declarations(kind)}
     checked = {name.partition(":")[0] for name in (*BACKBONES, *(name for names in SMALL.values() for name in names))}
     assert ours == checked | (LARGE - {"mobilenet"} if not EVERY else set())
 
 
-def test_the_films_of_the_checks_reach_both_ends_of_the_range():
-    from cxrbench.testing.images import films
+def test_grey_images_span_the_whole_grey_range():
+    from cxrbench.testing.images import grey_images
 
-    drawn = films(4, 64)
+    drawn = grey_images(4, 64)
     assert (drawn.min(axis=(1, 2, 3)) == 0).all()
     assert (drawn.max(axis=(1, 2, 3)) == 255).all()
     assert drawn.shape == (4, 64, 64, 1)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3-small"])
-def test_feeding_0_to_1_to_a_network_that_scales_itself_is_found(name):
+def test_scaling_pixels_twice_is_detected(name):
     results = {
         result.check.name: result for result in run_checks(f"{name}:preprocessing=rescale,weights=none", kind="backbone")
     }
@@ -116,7 +116,7 @@ def test_feeding_0_to_1_to_a_network_that_scales_itself_is_found(name):
     assert "scale pixels twice" in results["pixel-range"].message
 
 
-def test_a_pretrained_network_without_its_preprocessing_is_found(tmp_path, monkeypatch):
+def test_missing_preprocessing_is_detected(tmp_path, monkeypatch):
     weights = Path(__file__).parents[3] / "shared" / "keras_home" / "models" / "mobilenet_2_5_224_tf_no_top.h5"
     if not weights.is_file():
         pytest.skip(f"no weights at {weights}")

@@ -1,4 +1,4 @@
-"""The three ways to the checks: from Python, as tests of pytest, and from the command line."""
+"""The three ways to run checks: from Python, as pytest tests, and from the command line."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from cxrbench.errors import ConfigError, UnknownName
 from cxrbench.testing import ContractBroken, parametrize_with_checks, run_checks
 from cxrbench.testing.parametrize import Conformance
-from cxrbench.testing.run import plan
+from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import subjects_of
 
 MUTANTS = Path(__file__).parent / "mutants"
@@ -36,98 +36,99 @@ def states(results):
     return {result.check.name: result.state for result in results}
 
 
-def test_a_name_of_two_kinds_means_both_unless_the_kind_is_said():
+def test_a_name_of_two_kinds_means_both_unless_a_kind_is_given():
     assert {result.subject for result in run_checks("none")} == {"augmentation none", "imbalance none"}
     assert {result.subject for result in run_checks("none", kind="imbalance")} == {"imbalance none"}
 
 
-def test_the_name_of_a_plugin_means_all_that_it_declares():
+def test_the_name_of_a_plugin_means_all_its_components():
     found = {str(subject) for subject in subjects_of("cxrbench-imbalances")}
     assert {"imbalance smote", "imbalance focal"} <= found
     assert all(subject.startswith("imbalance ") for subject in found)
 
 
-def test_options_are_part_of_what_is_checked():
+def test_options_are_passed_to_the_checked_component():
     assert states(run_checks("smote:k_neighbors=3"))["builds"] == "passed"
     with pytest.raises(UnknownName, match="did you mean k_neighbors"):
         run_checks("smote:k_neighbours=3")
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(UnknownName, match="unknown imbalance 'smot': did you mean smote"):
         run_checks("smot", kind="imbalance")
 
 
-def test_an_expected_failure_is_no_failure():
+def test_an_expected_failure_does_not_count_as_failed():
     file = MUTANTS / "imbalance_needs_many.py"
-    results = run_checks(file, expected_failures={"few-rows": "nobody trains on two films"})
+    results = run_checks(file, expected_failures={"few-rows": "nobody trains on two images"})
     assert states(results)["few-rows"] == "expected"
     assert "failed" not in states(results).values()
 
 
-def test_an_expected_failure_that_passes_is_a_failure():
+def test_an_expected_failure_that_passes_counts_as_failed():
     results = {result.check.name: result for result in run_checks("focal", expected_failures={"weights": "it has none"})}
     assert results["weights"].state == "failed"
     assert "was expected to fail (it has none)" in results["weights"].message
 
 
 @pytest.mark.parametrize(
-    ("expected", "message"), [({"colour": "red"}, "no check of this kind"), ({"weights": " "}, "no reason")]
+    ("expected", "message"),
+    [({"colour": "red"}, "unknown check of this kind: colour"), ({"weights": " "}, "the reason is missing for weights")],
 )
-def test_an_expected_failure_needs_a_check_and_a_reason(expected, message):
+def test_an_expected_failure_needs_a_known_check_and_a_reason(expected, message):
     with pytest.raises(ConfigError, match=message):
         run_checks("focal", expected_failures=expected)
 
 
 def conformance(what, name, **options):
-    (found,) = [one for one in plan(subjects_of(what), options) if one.check.name == name]
-    return Conformance(found)
+    (planned,) = [planned for planned in plan_checks(subjects_of(what), options) if planned.check.name == name]
+    return Conformance(planned)
 
 
-def test_a_failed_check_fails_a_test_with_the_reason_and_the_remedy():
+def test_a_failed_check_fails_a_test_with_its_remedy():
     with pytest.raises(ContractBroken) as caught:
         conformance(MUTANTS / "imbalance_needs_many.py", "few-rows")()
-    assert "with 2 rows of the rarer class it raises IndexError" in str(caught.value)
+    assert "with 2 rows of the rarer class, it raises IndexError" in str(caught.value)
     assert "remedy: raise cxrbench.plugin.ConfigError" in str(caught.value)
 
 
-def test_a_check_that_cannot_be_made_skips_a_test_with_the_reason():
-    with pytest.raises(pytest.skip.Exception, match="it invents no rows"):
+def test_a_skipped_check_skips_a_test_with_its_reason():
+    with pytest.raises(pytest.skip.Exception, match="it makes no synthetic rows"):
         conformance("focal", "synthetic")()
 
 
-def test_an_expected_failure_is_an_expected_failure_of_the_test():
-    with pytest.raises(pytest.xfail.Exception, match="nobody trains on two films"):
-        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows", **{"few-rows": "nobody trains on two films"})()
+def test_an_expected_failure_marks_a_test_as_xfail():
+    with pytest.raises(pytest.xfail.Exception, match="nobody trains on two images"):
+        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows", **{"few-rows": "nobody trains on two images"})()
 
 
 @parametrize_with_checks(PLUGINS / "good.py", "focal")
-def test_the_decorator_makes_a_test_of_every_check(check):
+def test_the_decorator_makes_one_test_for_each_check(check):
     check()
 
 
-def test_the_names_of_the_tests_say_what_is_checked():
+def test_test_ids_name_the_component_and_the_check():
     mark = parametrize_with_checks("focal").mark
     assert "imbalance-focal-minority-kept" in mark.kwargs["ids"]
 
 
 @pytest.mark.parametrize("what", ["no_such_thing", "no/such/file.py"])
-def test_the_command_ends_with_2_for_what_there_is_not(what, check):
+def test_the_command_exits_with_2_for_an_unknown_name(what, check):
     done = check(what)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert what in done.stderr
 
 
-def test_the_command_ends_with_0_and_a_table_if_all_is_well(check):
+def test_the_command_exits_with_0_and_a_table_on_success(check):
     done = check("focal")
     assert done.returncode == 0, done.stderr
     assert "minority-kept" in done.stdout
     assert done.stderr.splitlines()[-1] == "17 checks: 14 passed, 3 skipped"
-    assert "it invents no rows" in done.stdout
+    assert "it makes no synthetic rows" in done.stdout
 
 
-def test_the_command_ends_with_1_and_says_what_was_wrong_and_what_to_do(check):
+def test_the_command_exits_with_1_and_a_remedy_on_failure(check):
     done = check(MUTANTS / "imbalance_needs_many.py")
     assert done.returncode == 1
     text = " ".join(done.stdout.split())
@@ -148,7 +149,7 @@ def test_the_command_prints_json(check):
     assert found["remedy"]
 
 
-def test_what_a_plugin_prints_does_not_spoil_the_output(check, tmp_path):
+def test_output_of_a_plugin_is_not_shown(check, tmp_path):
     file = tmp_path / "noisy.py"
     shutil.copy(MUTANTS.parents[1] / "plugins" / "good.py", file)
     file.write_text(file.read_text().replace("    return lambda", "    print('LOUD')\n    return lambda"))
@@ -158,6 +159,6 @@ def test_what_a_plugin_prints_does_not_spoil_the_output(check, tmp_path):
     assert "LOUD" not in done.stdout + done.stderr
 
 
-def test_the_checks_need_no_pytest():
+def test_checks_do_not_import_pytest():
     code = "import sys; from cxrbench.testing import run_checks; run_checks('focal'); sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

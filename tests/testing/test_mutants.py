@@ -1,4 +1,4 @@
-"""Each file in mutants/ breaks exactly the one rule that its first line names, and exactly that check says so."""
+"""Each file in mutants/ breaks one rule, named in its first line, and exactly that check fails."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def rule_of(mutant):
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.stem for mutant in MUTANTS])
-def test_exactly_the_broken_rule_is_reported(mutant):
+def test_only_the_broken_rule_is_reported(mutant):
     results = run_checks(mutant)
     assert {result.check.name: result.message for result in results if result.state == "failed"}.keys() == {rule_of(mutant)}
     (failed,) = [result for result in results if result.state == "failed"]
@@ -35,7 +35,7 @@ def test_every_check_has_a_mutant_of_its_own(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_check_says_why_it_is_there_and_what_to_do(kind):
+def test_every_check_has_a_reason_and_a_remedy(kind):
     checks = checks_for(kind)
     names = [check.name for check in checks]
     assert len(names) == len(set(names))

@@ -1,1 +1,1 @@
-"""Write a plugin to start from."""
+"""Create a new plugin from a template."""

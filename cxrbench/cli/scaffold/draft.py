@@ -1,4 +1,4 @@
-"""Write a new plugin: a distribution that installs, is listed and passes the checks at once, or a single file."""
+"""Create a new plugin that passes all checks: an installable package or a single file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import KEBAB_CASE, KINDS, RESERVED, kind_name
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cxrbench.cli.scaffold.choices import KindName, LicenseName
     from cxrbench.plugin.host import Host
 
-KindName = Literal["backbone", "augmentation", "imbalance", "dataset", "engine"]
-LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]
-SAMPLE = {"ann_1_1": 3, "ann_1_2": 5, "bob_0_1": 7, "cleo_0_1": 11}
-"""The films of a new dataset's sample, and the step between the greys of each."""
+SAMPLE_IMAGES = {"ann_1_1": 3, "ann_1_2": 5, "bob_0_1": 7, "cleo_0_1": 11}
+"""The sample images of a new dataset by name, each with the step between its grey levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A plugin that is to be written: ``cxrbench-<name>``, module ``cxrbench_<name>``."""
+    """A new plugin: package ``cxrbench-<name>``, module ``cxrbench_<name>``."""
 
     name: str
     kind: KindName
@@ -35,38 +34,42 @@ class Draft:
 
     @property
     def distribution(self) -> str:
-        """The name of the package, as pip knows it."""
+        """The name of the package for pip."""
         return f"cxrbench-{self.name}"
 
     @property
     def module(self) -> str:
-        """The name of the module, as Python knows it."""
+        """The import name of the module."""
         return self.distribution.replace("-", "_")
 
     @property
     def example(self) -> str:
-        """The component as the README checks it."""
+        """The component that the plugin's README checks."""
         return f"{self.name}:source=sample" if self.kind == "dataset" else self.name
 
     @property
     def command(self) -> str:
-        """A command that shows the plugin at work."""
+        """A command that uses the plugin."""
         if self.kind == "dataset":
             return f"cxrbench data inspect {self.example}"
-        beside = "" if self.kind == "backbone" else " --backbone random-convnet"
-        return f"cxrbench run --{self.kind} {self.name}{beside} --data phantom --trials 5"
+        backbone = "" if self.kind == "backbone" else " --backbone random-convnet"
+        return f"cxrbench run --{self.kind} {self.name}{backbone} --data phantom --trials 5"
 
     def next_steps(self, folder: Path, one_file: bool) -> list[str]:
-        """Return the commands that try it, from the folder that one is in."""
+        """Return the commands that try the plugin, to be run in the current folder."""
         if one_file:
             file = folder / f"{self.module}.py"
             return [f"next: cxrbench plugins check {file}", f"      {self.command} --plugin {file}"]
-        move = f"cd {folder / self.distribution}"
-        return [f"next: {move} && pip install .", f"      cxrbench plugins check {self.example}", f"      {self.command}"]
+        change_folder = f"cd {folder / self.distribution}"
+        return [
+            f"next: {change_folder} && pip install .",
+            f"      cxrbench plugins check {self.example}",
+            f"      {self.command}",
+        ]
 
     @property
-    def words(self) -> Mapping[str, str]:
-        """What the templates are filled with."""
+    def substitutions(self) -> Mapping[str, str]:
+        """Values for the placeholders of the templates."""
         article = "an" if self.kind[0] in "aei" else "a"
         return {
             "name": self.name,
@@ -83,72 +86,74 @@ class Draft:
 
 
 def write_distribution(draft: Draft, folder: Path, host: Host) -> list[Path]:
-    """Write a distribution in a new folder below `folder`; return its files.
+    """Write a package to a new folder in `folder`; return its files.
 
     Raises:
-        ConfigError: the name cannot be used or is taken, or the folder exists.
+        ConfigError: the name is invalid or taken, or the folder exists.
     """
-    _check(draft, host)
+    _check_name_is_free(draft, host)
     target = folder / draft.distribution
     _refuse_to_overwrite(target)
     contents = {
-        "pyproject.toml": _filled("pyproject.toml", draft),
-        "README.md": _filled("README.md", draft),
-        "LICENSE": _filled(f"LICENSE-{draft.license}", draft),
-        f"{draft.module}.py": _filled(f"{draft.kind}.py", draft),
-        f"test_{draft.module}.py": _filled("test_dataset.py" if draft.kind == "dataset" else "test_module.py", draft),
-        **(_sample() if draft.kind == "dataset" else {}),
+        "pyproject.toml": _filled_template("pyproject.toml", draft),
+        "README.md": _filled_template("README.md", draft),
+        "LICENSE": _filled_template(f"LICENSE-{draft.license}", draft),
+        f"{draft.module}.py": _filled_template(f"{draft.kind}.py", draft),
+        f"test_{draft.module}.py": _filled_template("test_dataset.py" if draft.kind == "dataset" else "test_module.py", draft),
+        **(_sample_files() if draft.kind == "dataset" else {}),
     }
-    return [_write(target / name, text) for name, text in contents.items()]
+    return [_write_file(target / name, text) for name, text in contents.items()]
 
 
 def write_one_file(draft: Draft, folder: Path, host: Host) -> list[Path]:
-    """Write a module for ``--plugin FILE``; return it.
+    """Write a single file for ``--plugin FILE``; return its path.
 
     Raises:
-        ConfigError: the name cannot be used or is taken, or the file exists.
+        ConfigError: the name is invalid or taken, or the file exists.
     """
-    _check(draft, host)
+    _check_name_is_free(draft, host)
     target = folder / f"{draft.module}.py"
     _refuse_to_overwrite(target)
-    return [_write(target, _filled(f"{draft.kind}.py", draft))]
+    return [_write_file(target, _filled_template(f"{draft.kind}.py", draft))]
 
 
-def _check(draft: Draft, host: Host) -> None:
+def _check_name_is_free(draft: Draft, host: Host) -> None:
     if not KEBAB_CASE.fullmatch(draft.name):
-        raise ConfigError(f"{draft.name!r} is not kebab-case: write a-z, 0-9 and single hyphens, such as my-{draft.kind}")
+        raise ConfigError(f"{draft.name!r} is not kebab-case: use a-z, 0-9 and single hyphens, such as my-{draft.kind}")
     if draft.name in RESERVED:
-        raise ConfigError(f"{draft.name!r} means every {draft.kind} on the command line: choose another name")
+        raise ConfigError(f"{draft.name!r} is reserved: on the command line it means every {draft.kind}. Choose another name")
     kind = next(kind for kind in KINDS if kind_name(kind) == draft.kind)
     for declaration in host.declarations(kind):
         if declaration.spec.name == draft.name:
             owner = declaration.plugin.distribution or declaration.plugin.name
-            raise ConfigError(f"{draft.kind} {draft.name!r} is taken: {owner} declares it; choose another name")
+            raise ConfigError(f"{draft.kind} {draft.name!r} is taken: {owner} declares it. Choose another name")
     if importlib.util.find_spec(draft.module):
-        raise ConfigError(f"the module {draft.module} is installed already: choose another name than {draft.name!r}")
+        raise ConfigError(f"the module {draft.module} is already installed: choose another name than {draft.name!r}")
 
 
 def _refuse_to_overwrite(target: Path) -> None:
     if target.exists():
-        raise ConfigError(f"{target} exists: remove it, choose another name, or another folder with --out")
+        raise ConfigError(f"{target} exists: remove it, or choose another name or --out folder")
 
 
-def _filled(template: str, draft: Draft) -> str:
+def _filled_template(template: str, draft: Draft) -> str:
     text = (files("cxrbench.cli.scaffold") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
-    return Template(text).substitute(draft.words)
+    return Template(text).substitute(draft.substitutions)
 
 
-def _sample() -> dict[str, str]:
-    """Return four tiny films, as text that image programs read."""
+def _sample_files() -> dict[str, str]:
+    """Return four tiny images as PGM text, by file name."""
     text = (files("cxrbench.cli.scaffold") / "templates" / "sample.pgm.txt").read_text(encoding="utf-8")
-    rows = {name: [[str((step * (8 * y + x)) % 256) for x in range(8)] for y in range(8)] for name, step in SAMPLE.items()}
+    rows = {
+        name: [[str((step * (8 * y + x)) % 256) for x in range(8)] for y in range(8)] for name, step in SAMPLE_IMAGES.items()
+    }
     pixels = {name: "\n".join(" ".join(row) for row in grid) for name, grid in rows.items()}
     return {f"sample/{name}.pgm": Template(text).substitute(pixels=grid) for name, grid in pixels.items()}
 
 
-def _write(path: Path, text: str) -> Path:
+def _write_file(path: Path, text: str) -> Path:
     try:
         write_text(path, text)
     except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}; choose another folder with --out") from None
+        raise ConfigError(f"cannot write {path}: {error.strerror}. Choose another folder with --out") from None
     return path

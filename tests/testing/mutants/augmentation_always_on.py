@@ -1,4 +1,4 @@
-"""Breaks `identity-at-inference`: does not care whether it is training."""
+"""Breaks `identity-at-inference`: ignores the argument training."""
 
 from cxrbench.plugin import Augmentation, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `saves`: foreign code that is not loaded again."""
+"""Breaks `saves`: a Lambda layer, which Keras refuses to load."""
 
 from cxrbench.plugin import Backbone, hookimpl
 

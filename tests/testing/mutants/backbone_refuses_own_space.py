@@ -1,4 +1,4 @@
-"""Breaks `own-space`: declares what it cannot build."""
+"""Breaks `own-space`: rejects a part of its declared space."""
 
 from cxrbench.plugin import Backbone, Int, hookimpl
 

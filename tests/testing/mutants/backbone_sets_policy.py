@@ -1,4 +1,4 @@
-"""Breaks `no-traces`: half precision for everybody."""
+"""Breaks `no-traces`: sets half precision for the whole process."""
 
 from cxrbench.plugin import Backbone, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `gradients`: a wall before the features."""
+"""Breaks `gradients`: stops the gradient before the features."""
 
 from cxrbench.plugin import Backbone, hookimpl
 

@@ -17,5 +17,5 @@ def read(key):
     import numpy as np
 
     if not key.isdigit():
-        raise DataError(f"there is no film {key!r}")
+        raise DataError(f"there is no image {key!r}")
     return np.random.default_rng(int(key)).integers(0, 256, (32, 32), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Breaks `unreadable`: a black film for one that does not exist."""
+"""Breaks `unreadable`: a black image for one that does not exist."""
 
 from cxrbench.plugin import ConfigError, Dataset, Images, Record, hookimpl
 
@@ -10,7 +10,7 @@ def register_datasets():
 
 def load(source):
     if source is not None:
-        raise ConfigError(f"mutant draws its films and has no source, but got {source}")
+        raise ConfigError(f"mutant draws its images and has no source, but got {source}")
     records = [Record(key=f"{number:02d}", label=number % 2, patient=f"p{number // 2}") for number in range(12)]
     return Images(name="mutant", records=records, read=read)
 

@@ -1,4 +1,4 @@
-"""Breaks `deterministic`: another order at every look."""
+"""Breaks `deterministic`: another order every time."""
 
 import random
 
@@ -12,7 +12,7 @@ def register_datasets():
 
 def load(source):
     if source is not None:
-        raise ConfigError(f"mutant draws its films and has no source, but got {source}")
+        raise ConfigError(f"mutant draws its images and has no source, but got {source}")
     records = [
         Record(key=f"{number:02d}", label=number % 2, patient=f"p{number // 2}") for number in random.sample(range(12), 12)
     ]
@@ -23,5 +23,5 @@ def read(key):
     import numpy as np
 
     if not key.isdigit():
-        raise DataError(f"there is no film {key!r}")
+        raise DataError(f"there is no image {key!r}")
     return np.random.default_rng(int(key)).integers(0, 256, (32, 32), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Breaks `pure`: remembers how often it was asked."""
+"""Breaks `pure`: counts its calls."""
 
 from cxrbench.plugin import ConfigError, Engine, hookimpl
 
@@ -16,14 +16,14 @@ def build(*, space, seed):
 
 class Mutant:
     def __init__(self, space, seed):
-        self.space, self.seed, self.asked = space, seed, 0
+        self.space, self.seed, self.calls = space, seed, 0
 
     def draw(self, *seed):
         import numpy as np
 
         generator = np.random.default_rng([self.seed, *seed])
-        return {name: float(generator.uniform(one.low, one.high)) for name, one in self.space.items()}
+        return {name: float(generator.uniform(parameter.low, parameter.high)) for name, parameter in self.space.items()}
 
     def propose(self, number, finished):
-        self.asked += 1
-        return self.draw(self.asked)
+        self.calls += 1
+        return self.draw(self.calls)

@@ -1,4 +1,4 @@
-"""Breaks `pruned-trials`: takes every trial that did not fail for a complete one."""
+"""Breaks `pruned-trials`: treats every trial that did not fail as complete."""
 
 from cxrbench.plugin import ConfigError, Engine, hookimpl
 
@@ -16,13 +16,13 @@ def build(*, space, seed):
 
 class Mutant:
     def __init__(self, space, seed):
-        self.space, self.seed, self.asked = space, seed, 0
+        self.space, self.seed = space, seed
 
     def draw(self, *seed):
         import numpy as np
 
         generator = np.random.default_rng([self.seed, *seed])
-        return {name: float(generator.uniform(one.low, one.high)) for name, one in self.space.items()}
+        return {name: float(generator.uniform(parameter.low, parameter.high)) for name, parameter in self.space.items()}
 
     def propose(self, number, finished):
         values = [trial.value for trial in finished if trial.state != "failed"]

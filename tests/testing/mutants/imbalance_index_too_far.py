@@ -1,4 +1,4 @@
-"""Breaks `indices-in-range`: one row more than there are."""
+"""Breaks `indices-in-range`: an index after the last row."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `synthetic`: the mean of no rows."""
+"""Breaks `synthetic`: synthetic rows of NaN."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `few-rows`: an index error instead of a sentence."""
+"""Breaks `few-rows`: an IndexError instead of a ConfigError."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

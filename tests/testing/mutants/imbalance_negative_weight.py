@@ -1,4 +1,4 @@
-"""Breaks `weights`: a row that is to be unlearned."""
+"""Breaks `weights`: a negative weight."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `own-space`: declares what it cannot do."""
+"""Breaks `own-space`: rejects a part of its declared space."""
 
 from cxrbench.plugin import Balance, Float, Imbalance, hookimpl
 

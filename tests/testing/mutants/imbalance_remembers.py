@@ -1,4 +1,4 @@
-"""Breaks `from-the-fold`: invents rows from the first fold that it ever saw."""
+"""Breaks `from-the-fold`: makes rows from the first fold that it received."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

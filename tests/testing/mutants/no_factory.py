@@ -1,4 +1,4 @@
-"""Breaks `factory`: a function of another name."""
+"""Breaks `factory`: the factory does not exist."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks `factory`: it does not take what the harness gives."""
+"""Breaks `factory`: does not accept the argument seed."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

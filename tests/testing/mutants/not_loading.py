@@ -1,4 +1,4 @@
-"""Breaks `loads`: a hook that there is not."""
+"""Breaks `loads`: an unknown hook."""
 
 from cxrbench.plugin import hookimpl
 

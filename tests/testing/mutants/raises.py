@@ -1,4 +1,4 @@
-"""Breaks `builds`: an error of its own."""
+"""Breaks `builds`: raises a KeyError."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

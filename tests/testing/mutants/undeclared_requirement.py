@@ -1,4 +1,4 @@
-"""Breaks `requirements`: a package that nobody was told of."""
+"""Breaks `requirements`: imports a package that it does not declare."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 

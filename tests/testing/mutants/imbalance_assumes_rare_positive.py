@@ -1,4 +1,4 @@
-"""Breaks `minority-kept`: takes pneumonia for the rarer class."""
+"""Breaks `minority-kept`: assumes that the positive class is the rarer one."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 
