@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from cxrbench.errors import DiskFull
 from cxrbench.execution.failures import OutOfMemory, RemoteError, failure_kind, failure_reason, is_exhaustion, memory_exceeded
 from cxrbench.execution.worker_output import captured_output
-from cxrbench.storage.files import FULL
+from cxrbench.storage.files import DISK_FULL_ERRNOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,7 +153,7 @@ def _said(asked: WorkerCall[T]) -> T:
 
 def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
     """Return an exception that the parent can read without importing what it is from, of the kind that it is."""
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return DiskFull(str(error))
     if memory and (isinstance(error, MemoryError) or is_exhaustion(error)):
         return memory_exceeded(memory)

@@ -205,7 +205,7 @@ def test_an_entry_of_another_kind_is_refused_by_file_and_field(make_entry, tmp_p
 def test_a_broken_entry_is_refused_by_file(tmp_path, content):
     path = tmp_path / "vgg16.json"
     path.write_bytes(content)
-    with pytest.raises(CxrbenchError, match=r"vgg16\.json is no entry"):
+    with pytest.raises(CxrbenchError, match=r"vgg16\.json is not a valid entry"):
         read_entry(path)
 
 
@@ -293,7 +293,7 @@ def test_a_folder_without_boards_says_how_to_make_one(tmp_path):
 @pytest.mark.parametrize("content", ["{}", "{", '{"schema_version": 7}'])
 def test_a_broken_protocol_is_refused_by_file(tmp_path, content):
     (tmp_path / "protocol.json").write_text(content, encoding="utf-8")
-    with pytest.raises(CxrbenchError, match=r"protocol\.json is no protocol of this version"):
+    with pytest.raises(CxrbenchError, match=r"protocol\.json is not a valid protocol of this version"):
         read_board(tmp_path)
 
 

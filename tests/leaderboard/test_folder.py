@@ -94,7 +94,9 @@ def test_a_broken_external_result_is_named(folder, finish, score_external):
     score_external(finish())
     path = folder.external("elsewhere", RECIPE)
     path.write_text("{}", encoding="utf-8")
-    with pytest.raises(CxrbenchError, match=r"elsewhere/texture\+none\+none\.json is no external result of this version"):
+    with pytest.raises(
+        CxrbenchError, match=r"elsewhere/texture\+none\+none\.json is not a valid external result of this version"
+    ):
         folder.close()
 
 
@@ -102,7 +104,7 @@ def test_a_broken_entry_is_named(folder, finish):
     finish()
     (path,) = (folder.path / "entries").iterdir()
     path.write_text("{", encoding="utf-8")
-    with pytest.raises(CxrbenchError, match=r"texture\+none\+none\.json is no entry"):
+    with pytest.raises(CxrbenchError, match=r"texture\+none\+none\.json is not a valid entry"):
         folder.finished(RECIPE, STUDY)
 
 
