@@ -126,7 +126,7 @@ def test_an_exception_in_the_block_ends_the_workers_at_once():
 
 
 def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", 2**28)
+    monkeypatch.setattr("cxrbench.execution.process_pool.LARGEST_GROWTH_BYTES", 2**28)
     with open_executor(1) as executor:
         first = executor.submit(os.getpid).result(60)
         assert executor.submit(os.getpid).result(60) == first
@@ -153,7 +153,7 @@ def test_a_call_that_exits_costs_itself_only(workers):
 
 
 def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", -1)  # every call replaces the workers
+    monkeypatch.setattr("cxrbench.execution.process_pool.LARGEST_GROWTH_BYTES", -1)  # every call replaces the workers
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         executor.submit(os.getpid).result(60)
         executor.submit(time.sleep, 600)
@@ -262,7 +262,7 @@ def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, 
 
 
 def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST_OUTPUT", 1000)
+    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST_OUTPUT_BYTES", 1000)
     endless = limited.submit(exec, "while True: print('more')")
     assert failure_reason(endless.exception(60)) == "took longer than 3 s (--timeout)"
     assert set(failure_log(endless.exception())[1:]) <= {"more"}
@@ -290,7 +290,7 @@ def test_this_process_keeps_no_limits_and_says_so(limits):
 def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     reason = failure_reason(limited.submit(exec, crash).exception(60))
-    assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"
+    assert reason == "the worker process died (SIGSEGV): it may have used more than 4 GB (--max-memory)"
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])

@@ -83,14 +83,14 @@ def test_a_plugin_that_this_api_serves_is_well(asking, requires):
 @pytest.mark.parametrize("requires", [">=2", "<1", "==0.9.*"])
 def test_an_unmet_requirement_is_a_problem_with_its_remedy_and_no_hook_is_called(asking, requires):
     plugin = asking(f"requires_api = {requires!r}")
-    assert f"it needs plugin API {requires} and this cxrbench has {API_VERSION}" in plugin.problem
+    assert f"it needs plugin API {requires}, but this cxrbench has {API_VERSION}" in plugin.problem
     assert "pip install --upgrade cxrbench" in plugin.problem
     assert plugin.declares == plugin.hooks == ()
 
 
 @pytest.mark.parametrize("requires", ["'one'", "1", "(1, 2)", "'>=x'"])
 def test_a_requirement_that_names_no_versions_is_a_problem(asking, requires):
-    assert "names no versions: write it like" in asking(f"requires_api = {requires}").problem
+    assert "is not a valid version specifier: write it like" in asking(f"requires_api = {requires}").problem
 
 
 def test_a_requirement_is_checked_before_any_hook_is_called(tmp_path):

@@ -122,7 +122,7 @@ def test_a_file_that_is_no_python_is_a_problem_and_no_crash(tmp_path):
     (tmp_path / "notes.txt").write_text("dear diary")
     (tmp_path / "notes.py").write_text("dear diary")
     text, source = load_host([tmp_path / "notes.txt", tmp_path / "notes.py"]).plugins[-2:]
-    assert "one-file plugin ends in .py" in text.problem
+    assert "name of a one-file plugin ends in .py" in text.problem
     assert source.problem.startswith("SyntaxError: ")
 
 
