@@ -151,7 +151,7 @@ def _load_entry_point(
 def _load_one_file(manager: PluginManager, file: Path, blocked: frozenset[str]) -> Plugin:
     path = file.expanduser().resolve()
     if not path.is_file():
-        raise ConfigError(f"--plugin {file}: there is no such file")
+        raise ConfigError(f"--plugin {file}: file not found")
     plugin = Plugin(name=str(file), file=path)
     if plugin.name in blocked or path.stem in blocked:
         return replace(plugin, blocked=True)
