@@ -1,4 +1,4 @@
-"""The errors that a person is meant to read; each carries the exit code it ends a command with."""
+"""Errors whose messages are shown to the user. Each class has the exit code of the command that it ends."""
 
 from __future__ import annotations
 
@@ -10,74 +10,74 @@ if TYPE_CHECKING:
 
 
 class CxrbenchError(Exception):
-    """What was wrong, which value, and what to do, in words for the person who ran the command."""
+    """Base class. The message says what is wrong, with the value, and what to do."""
 
     exit_code: ClassVar[int] = 2
 
 
 class ConfigError(CxrbenchError):
-    """A setting, a component or an option that cannot be meant."""
+    """A setting, component or option is invalid."""
 
 
 class UnknownName(ConfigError):
-    """A name that no plugin has registered, or an option that a component does not have."""
+    """No plugin registered this name, or the component has no such option."""
 
 
 class PluginError(CxrbenchError):
-    """A plugin that could not be loaded, or that broke its contract."""
+    """A plugin cannot be loaded, or it broke its contract."""
 
 
 class MissingRequirement(CxrbenchError):
-    """A package that an optional part needs and that is not installed."""
+    """An optional feature needs a package that is not installed."""
 
 
 class DataError(CxrbenchError):
-    """Images or labels that no fair comparison can be made with."""
+    """The images or labels do not allow a fair comparison."""
 
     exit_code: ClassVar[int] = 3
 
 
 class Unavailable(CxrbenchError):
-    """Something that is not on this machine and cannot be fetched now (weights, a download)."""
+    """A file (weights, a download) is not on this machine and cannot be fetched now."""
 
 
 class DiskFull(CxrbenchError):
-    """A file system without room for what must be written; what was written before is whole."""
+    """The file system has no room for a file. Files written earlier are complete."""
 
     exit_code: ClassVar[int] = 1
 
 
 class NothingFinished(CxrbenchError):
-    """A run without a single complete entry."""
+    """The run has no complete entry."""
 
     exit_code: ClassVar[int] = 4
 
 
 class Interrupted(CxrbenchError):
-    """A run that the user stopped."""
+    """The user stopped the run."""
 
     exit_code: ClassVar[int] = 130
 
 
 class StorageLost(CxrbenchError):
-    """A database of studies that does not come back: the run ends, and what was finished is kept."""
+    """The database of studies does not answer any more. The run ends and keeps finished results."""
 
     exit_code: ClassVar[int] = 130
 
 
 class StudyDamaged(CxrbenchError):
-    """The record of a study that nobody can read any more."""
+    """The record of a study cannot be read."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
-    """Return the error that names the nearest of the `known` names, or all of them."""
+    """Return an error that suggests the closest of the `known` names, or lists them all."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+    matches = get_close_matches(name, names, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(matches)}?" if matches else f"known: {', '.join(names) or 'none'}"
     return UnknownName(f"unknown {kind} {name!r}: {hint}")
 
 
 def missing_requirement(who: str, packages: Iterable[str]) -> MissingRequirement:
-    """Return the error that says how to install `packages`."""
+    """Return an error that says how to install the `packages` that `who` needs."""
     names = " ".join(packages)
     return MissingRequirement(f"{who} needs {names}, which is not installed: pip install {names}")

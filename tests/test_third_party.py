@@ -1,4 +1,4 @@
-"""A plugin by somebody else, installed with pip, and one-file plugins take part in a real run beside the first-party ones."""
+"""A third-party plugin, installed with pip, and one-file plugins in a real run with first-party ones."""
 
 import json
 import os
@@ -21,7 +21,7 @@ METRICS = ("auc", "f1", "accuracy", "recall", "precision", "validation")
 
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory):
-    """Install the distribution with pip into a folder of its own; return the environment that sees it."""
+    """Install the distribution with pip into its own folder; return an environment that includes it."""
     folder = tmp_path_factory.mktemp("third_party")
     shutil.copytree(PLUGINS / "third_party", folder / "source")
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -33,7 +33,7 @@ def surroundings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(surroundings, tmp_path_factory):
-    """Run the command with the third party's plugin, a one-file plugin and an observer that always breaks."""
+    """Run the command with the third-party plugin, a one-file plugin and a callback that always raises."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("good", "raising_observer", "broken_import"):
         shutil.copy(PLUGINS / f"{name}.py", folder)
@@ -55,7 +55,7 @@ def test_an_installed_plugin_is_listed_with_its_distribution_and_version(surroun
     assert [spec["name"] for spec in found["declares"]] == ["quadrants"]
 
 
-def test_the_run_goes_well_although_an_observer_and_an_unused_plugin_are_broken(finished):
+def test_the_run_succeeds_despite_a_broken_callback_and_plugin(finished):
     assert finished.returncode == 0, finished.stderr
     assert "Traceback" not in finished.stderr
 
@@ -68,15 +68,15 @@ def test_every_backbone_has_a_complete_ranked_row(backbone, rows):
     assert all(0 <= row[metric] <= 1 for metric in METRICS)
 
 
-def test_the_three_are_ranked_by_the_metric_of_the_search_under_one_protocol(rows):
+def test_the_rows_are_ranked_by_the_search_metric_in_one_protocol(rows):
     ordered = sorted(rows.values(), key=lambda row: row["rank"])
     assert [row["auc"] for row in ordered] == sorted((row["auc"] for row in ordered), reverse=True)
     assert ordered[0]["rank"] == 1
     assert len({row["protocol"] for row in ordered}) == 1
     assert [row["kind"] for row in ordered].count("recipe") == 3
-    assert len(ordered) == 4  # and the majority class
+    assert len(ordered) == 4  # the fourth is the baseline
 
 
-def test_the_broken_observer_is_reported_once(finished):
+def test_the_broken_callback_is_reported_once(finished):
     lines = [line for line in finished.stderr.splitlines() if "raising_observer.py failed in on_entry: ValueError" in line]
-    assert len(lines) == 1  # though there were three entries to hear of
+    assert len(lines) == 1  # although it was called for three entries

@@ -1,4 +1,4 @@
-"""Where shards and trials are computed: in worker processes, or in this one."""
+"""Executors: they compute shards and trials in worker processes or in this process."""
 
 from __future__ import annotations
 
@@ -24,61 +24,63 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """Computes calls of module-level functions with picklable arguments; the seam for a cluster."""
+    """Compute calls of module-level functions with picklable arguments. A cluster scheduler can implement this, too."""
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
-        """Return at once; the future holds what the call returned or raised. One that has not begun can be cancelled."""
+        """Queue a call and return its future at once. A call that has not started can be cancelled."""
         ...
 
     def stop(self) -> None:
-        """End what is being computed, at once; whoever waits for it gets a KeyboardInterrupt."""
+        """End all calls at once. Their futures raise KeyboardInterrupt."""
         ...
 
 
 class InProcessExecutor:
-    """Computes each call at once, in the calling thread."""
+    """Compute each call immediately in the calling thread."""
 
     def __init__(self) -> None:
-        """Ask for the one thread that workers have, as long as TensorFlow still listens."""
+        """Limit libraries to one thread, as in workers. TensorFlow reads this setting only when it is imported."""
         if "tensorflow" not in sys.modules:
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
         self._stopped = False
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
-        """Call `function` and return a finished future."""
+        """Call `function` and return a finished future; raise KeyboardInterrupt after `stop`."""
         if self._stopped:
             raise KeyboardInterrupt
         future: Future[T] = Future()
         try:
-            with reporting_full_disk(Path(tempfile.gettempdir())):  # what is written elsewhere names its own folder
+            with reporting_full_disk(Path(tempfile.gettempdir())):  # writers to other folders report those themselves
                 future.set_result(function(*arguments, **keywords))
         except Exception as error:
             future.set_exception(error)
         return future
 
     def close(self) -> None:
-        """Do nothing; every call is over."""
+        """Do nothing: all calls have finished."""
 
     def stop(self) -> None:
-        """Refuse further calls with a KeyboardInterrupt."""
+        """Make further calls raise KeyboardInterrupt."""
         self._stopped = True
 
 
 def refuse_inside_worker() -> None:
-    """Raise ConfigError if this process is a worker that imports the user's script, which would start a run within the run."""
+    """Raise ConfigError if this process is a worker that imports the user's script. It would start a run within the run."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise ConfigError("cxrbench.run was called while a worker imports your script: put it under if __name__ == '__main__':")
+        raise ConfigError(
+            "your script calls cxrbench.run when a worker imports it: put the call under if __name__ == '__main__':"
+        )
 
 
 @contextmanager
 def open_executor(workers: int, limits: Limits = NO_LIMITS) -> Iterator[Executor]:
-    """Yield an executor of `workers` processes, or of this process if 0; an exception inside ends the workers at once.
+    """Yield an executor with `workers` processes, or this process if 0. An exception in the block ends the workers at once.
 
     Raises:
-        ConfigError: limits for this process, which nobody could end.
+        ConfigError: limits are set but there are no worker processes.
     """
     if not workers and limits != NO_LIMITS:
-        raise ConfigError("--timeout and --max-memory need processes that can be ended: give --workers 1 or more, not 0")
+        raise ConfigError("--timeout and --max-memory need worker processes: pass --workers 1 or more, not 0")
     executor = WorkerPool(workers, limits) if workers else InProcessExecutor()
     try:
         yield executor

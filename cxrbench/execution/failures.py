@@ -1,4 +1,4 @@
-"""Why a call failed: in words for a row of the leaderboard, and as one kind of a closed list."""
+"""Failures of calls: their kind, from a closed list, and their reason, one line for the leaderboard."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=BaseException)
 
-CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if hasattr(signal, "SIGBUS") else [])})
-REQUESTS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
-"""How systems and people ask a process to end: one that shuts down asks every process."""
+CRASH_SIGNALS = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if hasattr(signal, "SIGBUS") else [])})
+TERMINATION_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
+"""Signals that ask a process to end. A system that shuts down sends them to every process."""
 
 
 class WorkerLost(CxrbenchError):
-    """A call whose worker died, or that took more time or memory than it may."""
+    """The worker of a call died, or the call exceeded its time or memory limit."""
 
 
 class CallTimeout(WorkerLost):
-    """A call that had to be ended."""
+    """A call exceeded its time limit."""
 
 
 class OutOfMemory(WorkerLost):
-    """A call that needed, or may have needed, more memory than its worker had left."""
+    """A call ran out of memory, or probably did."""
 
 
 class WorkerTerminated(WorkerLost):
-    """A call whose worker somebody asked to end, which says nothing of the call."""
+    """The worker of a call was asked to end. The call itself is not the cause."""
 
 
 class NotFinite(CxrbenchError):
-    """Numbers that are infinite or no numbers where a result needs finite ones."""
+    """A result contains NaN or infinity."""
 
 
 class RemoteError(CxrbenchError):
-    """What a worker raised, where that itself cannot travel to this process."""
+    """An exception of a worker that cannot be pickled, as its reason and failure kind."""
 
     def __init__(self, reason: str, failure: Failure) -> None:
-        """Keep in one line why the call failed, and of what kind that was."""
+        """Store the failure reason, one line, and the failure kind."""
         super().__init__(reason)
         self.failure = failure
 
@@ -54,10 +54,10 @@ class RemoteError(CxrbenchError):
 
 
 class TrialsFailed(CxrbenchError):
-    """The end of a study that has no result, on account of its trials."""
+    """A study has no result because its trials failed."""
 
     def __init__(self, reason: str, trial: Trial) -> None:
-        """Keep the trial that stands for those that failed; what it printed becomes the error's notes."""
+        """Store one of the failed trials; its log becomes the notes of this error."""
         super().__init__(reason)
         self.trial = trial
         with_log(self, trial.log)
@@ -76,64 +76,68 @@ FAILURE_KINDS: tuple[tuple[type[BaseException], Failure], ...] = (
 
 
 def failure_kind(error: BaseException) -> Failure:
-    """Return what sort of failure an error is; a study's end is what its trials were, a plugin's fault whatever is unknown."""
-    error = _unwrapped(error)
+    """Return the kind of a failure.
+
+    The failure of a study has the kind of its trials. An error of unknown type is a plugin error. A CxrbenchError of no
+    special type has the kind of its cause.
+    """
+    error = _unwrap_staging_error(error)
     if isinstance(error, RemoteError):
         return error.failure
     if isinstance(error, TrialsFailed):
         return error.trial.failure or "plugin_error"
-    if is_exhaustion(error):
+    if is_resource_exhausted(error):
         return "oom"
-    for known, kind in FAILURE_KINDS:
-        if isinstance(error, known):
+    for error_type, kind in FAILURE_KINDS:
+        if isinstance(error, error_type):
             return kind
     return failure_kind(error.__cause__) if isinstance(error, CxrbenchError) and error.__cause__ else "plugin_error"
 
 
-def is_exhaustion(error: BaseException) -> bool:
-    """Return whether TensorFlow or JAX, which are not imported to find out, say that a computation got no memory."""
+def is_resource_exhausted(error: BaseException) -> bool:
+    """Return whether this is an out-of-memory error of TensorFlow or JAX. It compares names, to import neither."""
     name = type(error).__name__
     return name == "ResourceExhaustedError" or (name.endswith("RuntimeError") and str(error).startswith("RESOURCE_EXHAUSTED"))
 
 
-def _unwrapped(error: BaseException) -> BaseException:
-    """Return what an error was raised for; TensorFlow makes another one of what is raised while it traces."""
+def _unwrap_staging_error(error: BaseException) -> BaseException:
+    """Return the original error if TensorFlow wrapped it while it traced a function."""
     while type(error).__name__ == "StagingError" and error.__context__:
         error = error.__context__
     return error
 
 
 def timed_out(seconds: float) -> CallTimeout:
-    """Return the failure of a call that had to be ended."""
+    """Return the failure of a call that took longer than `seconds`."""
     return CallTimeout(f"took longer than {seconds:g} s (--timeout)")
 
 
 def memory_exceeded(memory: int) -> OutOfMemory:
-    """Return the failure of a call that asked for more than `memory` bytes."""
+    """Return the failure of a call that needed more than `memory` bytes."""
     return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
 def worker_crashed(exit_code: int | None, memory: int | None) -> WorkerLost:
-    """Return the failure of a call whose worker ended; native code that gets no memory seldom says so."""
-    if memory is None or exit_code is None or -exit_code not in CRASHES:
+    """Return the failure of a call whose worker ended. Under a memory limit, a crash of native code counts as out of memory."""
+    if memory is None or exit_code is None or -exit_code not in CRASH_SIGNALS:
         return worker_died(exit_code)
-    return OutOfMemory(f"{worker_died(exit_code)}, maybe because it may use {memory / 1e9:.3g} GB (--max-memory)")
+    return OutOfMemory(f"{worker_died(exit_code)}: it may have used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
 def worker_died(exit_code: int | None) -> WorkerLost:
-    """Return the failure of a call whose worker ended; None if nobody saw how."""
+    """Return the failure of a call whose worker ended with an exit code, or None if that is unknown."""
     if exit_code is None:
-        return WorkerLost("the worker process worker_died")
-    if exit_code == signal.SIGTERM:  # pebble's workers clean up when they are asked to end, and leave with its number
+        return WorkerLost("the worker process died")
+    if exit_code == signal.SIGTERM:  # pebble's workers catch SIGTERM and exit with its number
         exit_code = -exit_code
     names = {-number.value: number.name for number in signal.Signals}
-    how = WorkerTerminated if -exit_code in REQUESTS else WorkerLost
-    return how(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
+    error_type = WorkerTerminated if -exit_code in TERMINATION_SIGNALS else WorkerLost
+    return error_type(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
 
 
 def failure_reason(error: BaseException) -> str:
-    """Return in one line why a call failed, fit to be read by anybody."""
-    error = _unwrapped(error)
+    """Return the failure reason in one line, without paths of this machine and safe to show."""
+    error = _unwrap_staging_error(error)
     text: Any = without_paths(str(error)).strip().splitlines()
     if isinstance(error, WorkerLost | RemoteError):
         return as_line(text[0])
@@ -141,16 +145,16 @@ def failure_reason(error: BaseException) -> str:
 
 
 def with_log(error: E, lines: Iterable[str]) -> E:
-    """Return the error, with what was printed before it as its notes."""
+    """Add the output of the failed call to the error's notes; return the error."""
     for line in lines:
         error.add_note(line)
     return error
 
 
 def failure_log(error: BaseException) -> tuple[str, ...]:
-    """Return the last lines that the failed call printed: the notes of the exception, or of the one that it came from.
+    """Return the last lines that the failed call printed: the notes of the error, or else of its cause.
 
-    Like its reason they are fit to be read by anybody: a traceback tells where things lie on this machine.
+    They are safe to show and have no paths of this machine.
     """
     notes = getattr(error, "__notes__", ()) or getattr(error.__cause__, "__notes__", ())
     return tuple(map(as_line, all_without_paths(map(str, notes))))

@@ -1,4 +1,4 @@
-"""Worker processes that compute calls, and what becomes of a call whose worker dies or breaks a limit."""
+"""A pool of worker processes. It handles workers that die, grow, or exceed a limit."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-GROWTH = 2**31
-"""Bytes that a worker may grow by: more than any backbone needs, less than hurts."""
+LARGEST_GROWTH_BYTES = 2**31
+"""A worker that has grown by more is replaced. No backbone needs as much."""
 DEFAULT_TIMEOUT = 6 * 3600
-"""Seconds that a call may take unless the user sets a limit: no shard and no trial needs that long."""
+"""Time limit of a call in seconds if the user sets none. No shard or trial needs that long."""
 POLL_SECONDS = 0.25
-"""Seconds between two looks at the workers."""
+"""Seconds between two checks of the workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a call may cost, as far as the user said.
+    """Limits that the user set; None for no limit.
 
     Attributes:
-        timeout: seconds of one shard or trial.
-        memory: bytes of one worker.
+        timeout: time limit of one shard or trial, in seconds.
+        memory: memory limit of one worker, in bytes.
     """
 
     timeout: float | None = None
@@ -60,29 +60,29 @@ NO_LIMITS = Limits()
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _PendingCall:
-    """A call on its way: what is asked, what its caller waits for, and what the pool promised."""
+    """A call that is not finished, with the future of its caller and the future of the pool."""
 
-    asked: WorkerCall[Any]
+    request: WorkerCall[Any]
     future: Future[Any]
     pool: ProcessPool | None = None
-    computed: Future[WorkerResult[Any]] | None = None
-    repeated: bool = False
-    lost: int | None = None  # the process that was computing it, when that is gone
+    pool_future: Future[WorkerResult[Any]] | None = None
+    was_retried: bool = False
+    dead_process: int | None = None  # the process that computed the call and has ended
 
-    def begin(self) -> bool:
-        """Return whether it is still wanted; from now on it cannot be cancelled."""
+    def start(self) -> bool:
+        """Return False if the call was cancelled; otherwise it cannot be cancelled any more."""
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
 
-class _RememberedProcesses:
-    """A multiprocessing context that spawns, for TensorFlow does not survive a fork, and knows whom it has started."""
+class _TrackingContext:
+    """A multiprocessing context that keeps the processes it starts. It spawns them, because TensorFlow cannot be forked."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._started: list[BaseProcess] = []
 
     def Process(self, *arguments: Any, **keywords: Any) -> BaseProcess:
-        """Make a process and remember it."""
+        """Create a process and keep it."""
         process = self._context.Process(*arguments, **keywords)
         self._started.append(process)
         return process
@@ -91,27 +91,26 @@ class _RememberedProcesses:
         return getattr(self._context, name)
 
     def exit_code(self, process: int | None) -> int | None:
-        """Return how a process ended, if it is one of these and that is known."""
-        return next((one.exitcode for one in self._started if one.pid == process), None)
+        """Return the exit code of a process, or None if it is unknown."""
+        return next((started.exitcode for started in self._started if started.pid == process), None)
 
-    def kill(self) -> None:
-        """End all that are still alive."""
+    def kill_all(self) -> None:
+        """Kill the processes that are still alive."""
         for process in self._started:
-            with suppress(ValueError):  # closed, so ended
+            with suppress(ValueError):  # the process object is closed: it has ended
                 if process.pid and process.is_alive():
                     process.kill()
                     process.join()
 
 
 class WorkerPool:
-    """Computes calls in processes of one thread each, so that results do not depend on how many there are.
+    """Compute calls in processes of one thread each, so that results do not depend on the number of processes.
 
-    A worker that dies or that breaks a limit costs the one call it was working on. When one has grown, all are replaced
-    between two calls.
+    If a worker dies or exceeds a limit, only its current call fails. If a worker grows too large, all are replaced.
     """
 
     def __init__(self, workers: int, limits: Limits = NO_LIMITS) -> None:
-        """Start `workers` processes, which import Keras while the caller prepares the first call."""
+        """Start `workers` processes. They import Keras while the caller prepares the first call."""
         self._workers = workers
         self._timeout = limits.timeout or DEFAULT_TIMEOUT
         self._memory = limits.memory
@@ -119,22 +118,22 @@ class WorkerPool:
         self._numbers = count()
         self._queue: deque[_PendingCall] = deque()
         self._running: dict[int, _PendingCall] = {}
-        self._has_worked = False  # a pool whose processes never came up is not worth another one
-        self._memory_at_first: dict[int, int] = {}
-        self._known: set[int] = set()  # processes that have answered a call
-        self._retiring: list[tuple[ProcessPool, Thread]] = []
+        self._has_started = False  # if the processes never started, a new pool would not help
+        self._first_memory: dict[int, int] = {}
+        self._used_processes: set[int] = set()  # processes that have finished a call
+        self._old_pools: list[tuple[ProcessPool, Thread]] = []
         self._stopped = False
-        self._context = _RememberedProcesses()
-        self._ended = Event()
+        self._context = _TrackingContext()
+        self._stop_watching = Event()
         self._folder = PoolFolder()
-        self._pool = self._start()
-        self._watcher = Thread(target=self._look_after, daemon=True)
+        self._pool = self._start_pool()
+        self._watcher = Thread(target=self._watch_processes, daemon=True)
         self._watcher.start()
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
-        """Queue a call."""
+        """Queue a call; raise KeyboardInterrupt after `stop`."""
         future: Future[T] = Future()
-        asked = WorkerCall(
+        request = WorkerCall(
             number=next(self._numbers),
             outputs=self._folder.calls,
             memory=self._memory,
@@ -145,25 +144,25 @@ class WorkerPool:
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
-            self._queue.append(_PendingCall(asked=asked, future=future))
-            self._feed()
+            self._queue.append(_PendingCall(request=request, future=future))
+            self._schedule_queued()
         return future
 
     def close(self) -> None:
-        """End the processes after the queued calls."""
+        """Finish the queued calls, then end the processes."""
         with self._lock:
             unfinished = [call.future for call in (*self._running.values(), *self._queue)]
         wait(unfinished)
         self._end_processes()
 
     def stop(self) -> None:
-        """End the processes at once; whoever waits for a call gets a KeyboardInterrupt."""
+        """End the processes at once. The futures of unfinished calls raise KeyboardInterrupt."""
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
-            wanted = [call for call in self._queue if call.begin()]
-            unfinished = [call.future for call in (*self._running.values(), *wanted)]
+            queued = [call for call in self._queue if call.start()]
+            unfinished = [call.future for call in (*self._running.values(), *queued)]
             self._queue.clear()
         self._end_processes()
         with self._lock:
@@ -174,141 +173,141 @@ class WorkerPool:
     def _end_processes(self) -> None:
         with self._lock:
             self._stopped = True
-        self._ended.set()
-        for pool in (self._pool, *(pool for pool, _ in self._retiring)):
+        self._stop_watching.set()
+        for pool in (self._pool, *(pool for pool, _ in self._old_pools)):
             pool.stop()
         self._pool.join()
-        for _, ending in self._retiring:
-            ending.join()
+        for _, joining in self._old_pools:
+            joining.join()
         self._watcher.join()
-        self._context.kill()  # who came up while a pool was being stopped would miss its locks, and say so at length
+        self._context.kill_all()  # a process that started while the pool stopped would print a long traceback
         self._folder.remove()
 
-    def _start(self) -> ProcessPool:
+    def _start_pool(self) -> ProcessPool:
         from pebble import ProcessPool
 
         context: Any = self._context
-        given = (self._folder.scratch, self._memory)
-        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=given, context=context)
-        pool.schedule(import_keras).add_done_callback(partial(self._has_come_up, pool))  # a pool starts with its first call
+        arguments = (self._folder.scratch, self._memory)
+        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=arguments, context=context)
+        pool.schedule(import_keras).add_done_callback(partial(self._on_started, pool))  # the first call starts the processes
         return pool
 
-    def _has_come_up(self, pool: ProcessPool, imported: Future[None]) -> None:
+    def _on_started(self, pool: ProcessPool, imported: Future[None]) -> None:
         with self._lock:
             if pool is self._pool and not imported.cancelled() and not imported.exception():
-                self._has_worked = True
+                self._has_started = True
 
-    def _feed(self) -> None:
-        """Give the pool as many calls as its workers can have at hand; the others can still go to other processes."""
+    def _schedule_queued(self) -> None:
+        """Schedule two calls for each worker. The others stay queued, so that they can go to a replacement pool."""
         while self._queue and len(self._running) < 2 * self._workers:
             call = self._queue.popleft()
-            if not call.begin():
+            if not call.start():
                 continue
-            self._running[call.asked.number] = call
+            self._running[call.request.number] = call
             try:
                 call.pool = self._pool
-                call.computed = self._pool.schedule(run_call, args=(call.asked,), timeout=self._timeout)
-            except RuntimeError as error:  # pebble gives a pool up when a process would not start, or died between two calls
-                del self._running[call.asked.number]
-                if self._has_worked and self._renew():
+                call.pool_future = self._pool.schedule(run_call, args=(call.request,), timeout=self._timeout)
+            except RuntimeError as error:  # pebble closes a pool if a process does not start, or dies between two calls
+                del self._running[call.request.number]
+                if self._has_started and self._start_new_pool():
                     self._queue.appendleft(call)
                 else:
-                    call.future.set_exception(WorkerLost(f"the pool of worker processes did not start: {error}"))
+                    call.future.set_exception(WorkerLost(f"the worker pool did not start: {error}"))
             else:
-                call.computed.add_done_callback(partial(self._pass_on, call))
+                call.pool_future.add_done_callback(partial(self._on_call_done, call))
 
-    def _pass_on(self, call: _PendingCall, computed: Future[WorkerResult[Any]]) -> None:
+    def _on_call_done(self, call: _PendingCall, pool_future: Future[WorkerResult[Any]]) -> None:
         with self._lock:
-            self._running.pop(call.asked.number, None)
-            printed = take_output(call.asked.outputs, call.asked.number)
-            returned, error, process = self._outcome(call, computed, begun=printed is not None)
+            self._running.pop(call.request.number, None)
+            output = take_output(call.request.outputs, call.request.number)
+            result, error, process = self._outcome(call, pool_future, has_started=output is not None)
             if not self._stopped:
-                again = self._deserves_another(call, process, error)
-                if again:
-                    call.repeated = True
+                retry = self._should_retry(call, process, error)
+                if retry:
+                    call.was_retried = True
                     self._queue.appendleft(call)
-                elif returned:
-                    self._watch(returned)
-                self._feed()
-                if again:
+                elif result:
+                    self._replace_if_grown(result)
+                self._schedule_queued()
+                if retry:
                     return
             if call.future.done():
                 return
-            if error is None and returned:
-                call.future.set_result(returned.value)
-            elif error:  # a pool that is stopped says that it is broken
-                call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, printed or ()))
+            if error is None and result:
+                call.future.set_result(result.value)
+            elif error:  # the error of a stopped pool only says that the pool is broken
+                call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, output or ()))
 
     def _outcome(
-        self, call: _PendingCall, computed: Future[WorkerResult[Any]], *, begun: bool
+        self, call: _PendingCall, pool_future: Future[WorkerResult[Any]], *, has_started: bool
     ) -> tuple[WorkerResult[Any] | None, BaseException | None, int | None]:
-        """Return what a worker answered, why the call failed if it did, and which process computed it if that is known."""
+        """Return the worker's result, the failure of the call, and the ID of the process, each None if there is none."""
         from pebble import ProcessExpired
 
-        if computed.cancelled():
-            return None, worker_crashed(self._context.exit_code(call.lost), self._memory), call.lost
-        match computed.exception():
+        if pool_future.cancelled():
+            return None, worker_crashed(self._context.exit_code(call.dead_process), self._memory), call.dead_process
+        match pool_future.exception():
             case None:
-                return (returned := computed.result()), returned.error, returned.process
+                return (result := pool_future.result()), result.error, result.process
             case TimeoutError():
                 return None, timed_out(self._timeout), None
             case ProcessExpired() as expired:
                 return None, worker_crashed(expired.exitcode, self._memory), expired.pid
-            case BrokenProcessPool() if begun:
+            case BrokenProcessPool() if has_started:
                 return None, worker_died(None), None
             case error:
                 return None, error, None
 
-    def _deserves_another(self, call: _PendingCall, process: int | None, error: BaseException | None) -> bool:
-        """Return whether a call failed for the sake of others.
+    def _should_retry(self, call: _PendingCall, process: int | None, error: BaseException | None) -> bool:
+        """Return whether a call failed for the first time and is not the cause itself.
 
-        Its pool broke before it began, other calls used its worker up, or somebody asked that process to end.
+        Its pool broke before it started, earlier calls used the memory of its worker, or the process was asked to end.
         """
-        if call.repeated:
+        if call.was_retried:
             return False
-        if isinstance(error, OutOfMemory) and process in self._known:
-            return call.pool is not self._pool or self._replace()
+        if isinstance(error, OutOfMemory) and process in self._used_processes:
+            return call.pool is not self._pool or self._replace_processes()
         return isinstance(error, BrokenProcessPool | WorkerTerminated)
 
-    def _watch(self, returned: WorkerResult[Any]) -> None:
-        """Replace the processes if this one has grown since its first call."""
-        growth = GROWTH if self._memory is None else min(GROWTH, self._memory // 4)
-        self._known.add(returned.process)
-        if returned.memory - self._memory_at_first.setdefault(returned.process, returned.memory) > growth:
-            self._replace()
+    def _replace_if_grown(self, result: WorkerResult[Any]) -> None:
+        """Replace the processes if the memory of this one has grown too much since its first call."""
+        limit = LARGEST_GROWTH_BYTES if self._memory is None else min(LARGEST_GROWTH_BYTES, self._memory // 4)
+        self._used_processes.add(result.process)
+        if result.memory - self._first_memory.setdefault(result.process, result.memory) > limit:
+            self._replace_processes()
 
-    def _replace(self) -> bool:
-        """Start other processes for the calls to come; the old ones finish what they have. Return whether that went well."""
+    def _replace_processes(self) -> bool:
+        """Start new processes for later calls; the old ones finish their calls. Return whether the new ones started."""
         old = self._pool
-        if not self._renew():
+        if not self._start_new_pool():
             return False
         old.close()
-        ending = Thread(target=old.join, daemon=True)
-        ending.start()
-        self._retiring.append((old, ending))
+        joining = Thread(target=old.join, daemon=True)
+        joining.start()
+        self._old_pools.append((old, joining))
         return True
 
-    def _renew(self) -> bool:
-        self._memory_at_first.clear()
+    def _start_new_pool(self) -> bool:
+        self._first_memory.clear()
         try:
-            self._pool = self._start()
+            self._pool = self._start_pool()
         except (OSError, RuntimeError):
             return False
-        self._has_worked = False
+        self._has_started = False
         return True
 
-    def _look_after(self) -> None:
-        """End calls whose process is gone, which pebble does not notice if it left with exit code 0."""
-        folder, missing = self._folder.calls, set[int]()
-        while not self._ended.wait(POLL_SECONDS):
+    def _watch_processes(self) -> None:
+        """Cancel calls whose process has ended. Pebble does not notice a process that ends with exit code 0."""
+        folder, dead_before = self._folder.calls, set[int]()
+        while not self._stop_watching.wait(POLL_SECONDS):
             shorten_outputs(folder)
-            begun = processes_of_calls(folder)
+            processes = processes_of_calls(folder)
             alive = {process.pid for process in multiprocessing.active_children()}
-            gone = {number for number, process in begun.items() if process not in alive}
+            dead = {number for number, process in processes.items() if process not in alive}
             with self._lock:
-                lost = [self._running[number] for number in gone & missing & self._running.keys()]
+                lost = [self._running[number] for number in dead & dead_before & self._running.keys()]
             for call in lost:
-                call.lost = begun[call.asked.number]
-                if call.computed:
-                    call.computed.cancel()
-            missing = gone
+                call.dead_process = processes[call.request.number]
+                if call.pool_future:
+                    call.pool_future.cancel()
+            dead_before = dead

@@ -1,4 +1,4 @@
-"""How a run tells what it does: lines and counts, drawn by whoever listens."""
+"""The interface through which a run reports its progress. The command line and `SilentProgress` implement it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Hears what a run does; called from several threads."""
+    """Receives messages and step counts of a run. Several threads call it."""
 
     def say(self, line: str) -> None:
-        """Hear one line of talk."""
+        """Receive a message of one line."""
         ...
 
     def warn(self, line: str) -> None:
-        """Hear something that a user should know."""
+        """Receive a warning of one line."""
         ...
 
     def begin(self, stage: str, total: int) -> None:
-        """Hear that a stage of `total` steps begins."""
+        """Called when a stage of `total` steps starts."""
         ...
 
     def advance(self, stage: str, steps: int = 1) -> None:
-        """Hear that a stage has come further."""
+        """Called when `steps` steps of a stage are finished."""
         ...
 
     def skip(self, stage: str, steps: int) -> None:
-        """Hear that a stage has so many steps less."""
+        """Called when `steps` steps of a stage turn out to be already done; they no longer count."""
         ...
 
 
 class SilentProgress:
-    """Hears, and does nothing; for calls from Python."""
+    """Ignores all progress; for calls from Python."""
 
     def say(self, line: str) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""What happens inside a worker process: how it starts, what it may use, and how it answers one call."""
+"""Code that runs inside a worker process: start, resource limits, and running a call."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
-from cxrbench.execution.failures import OutOfMemory, RemoteError, failure_kind, failure_reason, is_exhaustion, memory_exceeded
+from cxrbench.execution.failures import (
+    OutOfMemory,
+    RemoteError,
+    failure_kind,
+    failure_reason,
+    is_resource_exhausted,
+    memory_exceeded,
+)
 from cxrbench.execution.worker_output import captured_output
-from cxrbench.storage.files import FULL
+from cxrbench.storage.files import DISK_FULL_ERRNOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PARENT_POLL_SECONDS = 0.5
-"""Seconds between two looks at whether the parent is still there."""
+"""Seconds between two checks that the parent is alive."""
 THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
@@ -42,7 +49,7 @@ THREAD_VARIABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerResult(Generic[T]):
-    """What a call returned or raised, and how many bytes of memory the worker has since."""
+    """The return value or the exception of a call, the worker's process ID, and its memory in bytes after the call."""
 
     value: T | None = None
     error: Exception | None = None
@@ -52,12 +59,12 @@ class WorkerResult(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCall(Generic[T]):
-    """One call as it travels to a worker.
+    """A call as it is sent to a worker.
 
     Attributes:
-        number: tells the calls of a run apart.
-        outputs: folder for what is printed meanwhile.
-        memory: bytes that the worker may use; None for any number.
+        number: unique within the run.
+        outputs: folder for the printed output of calls.
+        memory: memory limit of the worker in bytes, or None.
     """
 
     number: int
@@ -69,32 +76,32 @@ class WorkerCall(Generic[T]):
 
 
 def start_worker(scratch: Path, memory: int | None = None) -> None:
-    """Give the process one thread, a folder for temporary files and no more memory than it may use, and import Keras.
+    """Set up a worker: one thread, a folder for temporary files, a memory limit in bytes; then import Keras.
 
-    Ctrl-C is left to the parent. The process ends with its parent, even if that is killed and can tell nobody.
+    The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed.
     """
     from threadpoolctl import threadpool_limits
 
     if parent := multiprocessing.parent_process():
-        Thread(target=_end_with, args=(parent,), daemon=True).start()
+        Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-    threadpool_limits(1)  # of what a user's script, which workers import, has loaded before
+    threadpool_limits(1)  # for libraries that the user's script, which workers import, has already loaded
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what is printed must survive the process
-    with suppress(Exception):  # a call that needs it will say what is wrong
+        sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies
+    with suppress(Exception):  # the first call that needs Keras raises this again
         import_keras()
     if memory and memory_can_be_limited():
-        _limit_memory(memory)
+        _set_memory_limit(memory)
 
 
-def _end_with(parent: BaseProcess) -> None:
-    """End this process when its parent is gone: when it has become another one's child, or the parent's pipe is closed.
+def _exit_with_parent(parent: BaseProcess) -> None:
+    """Exit when the parent has ended: this process has another parent, or the parent's pipe is closed.
 
-    Asking Linux for a signal (PR_SET_PDEATHSIG) will not do: it comes when the thread ends that started the worker.
+    Linux's PR_SET_PDEATHSIG does not work here: its signal comes when the thread ends that started the worker.
     """
     while os.getppid() == parent.pid and parent.is_alive():
         time.sleep(PARENT_POLL_SECONDS)
@@ -102,25 +109,25 @@ def _end_with(parent: BaseProcess) -> None:
 
 
 def memory_can_be_limited() -> bool:
-    """Return whether this system holds a process to a limit."""
+    """Return whether this system can limit the memory of a process."""
     return sys.platform == "linux"
 
 
-def _limit_memory(memory: int) -> None:
-    """Make allocations fail that would bring this process above a number of bytes.
+def _set_memory_limit(memory: int) -> None:
+    """Limit the memory of this process to a number of bytes. Larger allocations fail.
 
-    RLIMIT_DATA counts private writable memory. RLIMIT_AS counts mapped libraries and reserved ranges, too: three times of
-    what a worker with a ResNet50 uses.
+    The limit is RLIMIT_DATA, which counts private writable memory. RLIMIT_AS also counts mapped libraries and reserved
+    ranges: three times the memory that a worker with a ResNet50 uses.
     """
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    limit = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def anonymous_memory() -> int:
-    """Return how many bytes of memory are this process's own, without mapped files; 0 where the system does not tell."""
+    """Return the memory of this process in bytes, without mapped files, or 0 if the system does not report it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -129,60 +136,59 @@ def anonymous_memory() -> int:
     return int(words[0]) * 1024 if words else 0
 
 
-def run_call(asked: WorkerCall[T]) -> WorkerResult[T]:
-    """Compute a call; what it prints goes to its file, and what it raises is made fit for the way back to the parent."""
+def run_call(call: WorkerCall[T]) -> WorkerResult[T]:
+    """Run a call, capture its output in its file, and return its value or an exception that can be pickled."""
     import_keras()
     value, error = None, None
     try:
-        with captured_output(asked.outputs, asked.number):
-            value = _said(asked)
-    except (Exception, SystemExit) as raised:  # a plugin ends its own call, not the run
-        error = _fit_to_travel(raised, asked.memory)
+        with captured_output(call.outputs, call.number):
+            value = _run_and_print_traceback(call)
+    except (Exception, SystemExit) as raised:  # a plugin that exits ends its own call, not the run
+        error = _as_sendable(raised, call.memory)
     return WorkerResult(value=value, error=error, process=os.getpid(), memory=anonymous_memory())
 
 
-def _said(asked: WorkerCall[T]) -> T:
-    """Return what a call returns; what it raises is printed before it is raised."""
+def _run_and_print_traceback(call: WorkerCall[T]) -> T:
     try:
-        return asked.function(*asked.arguments, **asked.keywords)
+        return call.function(*call.arguments, **call.keywords)
     except (Exception, SystemExit):
-        with suppress(OSError):  # of a disk that has no room for that either
+        with suppress(OSError):  # the disk may be full
             traceback.print_exc()
         raise
 
 
-def _fit_to_travel(error: Exception | SystemExit, memory: int | None) -> Exception:
-    """Return an exception that the parent can read without importing what it is from, of the kind that it is."""
-    if isinstance(error, OSError) and error.errno in FULL:
+def _as_sendable(error: Exception | SystemExit, memory: int | None) -> Exception:
+    """Return an exception of the same failure kind that the parent can unpickle without importing plugins."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return DiskFull(str(error))
-    if memory and (isinstance(error, MemoryError) or is_exhaustion(error)):
+    if memory and (isinstance(error, MemoryError) or is_resource_exhausted(error)):
         return memory_exceeded(memory)
-    if is_exhaustion(error):
+    if is_resource_exhausted(error):
         return OutOfMemory(failure_reason(error))
     if isinstance(error, SystemExit):
         return RemoteError(failure_reason(error), failure_kind(error))
-    try:  # its own bytes a moment later; besides, pebble's pipe between own processes is all that is ever unpickled
-        arrived = pickle.loads(pickle.dumps(error))
+    try:  # safe: these bytes were just pickled here (elsewhere only pebble unpickles, from its pipe between our processes)
+        copy = pickle.loads(pickle.dumps(error))
     except Exception:
-        arrived = None  # its parts cannot be sent, or not be put together again
-    same = type(arrived) is type(error) and failure_kind(arrived) == failure_kind(error)  # what it came from stays behind
-    return error if same else RemoteError(failure_reason(error), failure_kind(error))
+        copy = None
+    is_same = type(copy) is type(error) and failure_kind(copy) == failure_kind(error)  # pickling drops the cause
+    return error if is_same else RemoteError(failure_reason(error), failure_kind(error))
 
 
 @cache
 def import_keras() -> None:
-    """Import Keras; what TensorFlow says of itself on the way comes before its log level counts, and goes nowhere."""
-    with _native_stderr_closed():
+    """Import Keras without the messages that TensorFlow prints before its log level applies."""
+    with _silenced_native_stderr():
         import keras  # noqa: F401
 
 
 @contextmanager
-def _native_stderr_closed() -> Iterator[None]:
-    kept = os.dup(2)
+def _silenced_native_stderr() -> Iterator[None]:
+    stderr_copy = os.dup(2)
     try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with Path(os.devnull).open("wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
             yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)

@@ -1,4 +1,4 @@
-"""What is printed while a worker computes a call: a file for each call, whose last lines stay with a failure."""
+"""The printed output of calls: one file for each call. Its last lines are stored with a failure."""
 
 from __future__ import annotations
 
@@ -17,94 +17,94 @@ from cxrbench.storage.locks import is_unlocked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PREFIX = "cxrbench-workers-"
-LOCK = "pool.lock"
-LINES = 50
-LONGEST_LINE = 400
-LARGEST_OUTPUT = 2**22
-"""Bytes of a file that is emptied, so that a call that prints for ever fills no disk."""
+POOL_FOLDER_PREFIX = "cxrbench-workers-"
+POOL_LOCK = "pool.lock"
+LOG_LINES = 50
+LONGEST_LOG_LINE = 400
+LARGEST_OUTPUT_BYTES = 2**22
+"""Larger output files are emptied, so that a call that prints endlessly does not fill the disk."""
 
 
 class PoolFolder:
-    """A temporary folder of one pool of workers, with a lock in it that tells whether the pool still lives.
+    """A temporary folder of a worker pool. The pool holds a lock file in it as long as it exists.
 
     Attributes:
-        calls: for what is printed during calls.
-        scratch: where workers put temporary files, which those that are killed leave.
+        calls: folder for the output of calls.
+        scratch: folder for temporary files of workers. Killed workers leave files there.
     """
 
     def __init__(self) -> None:
-        """Make the folder."""
-        self._path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        """Create the folder and hold its lock."""
+        self._path = Path(tempfile.mkdtemp(prefix=POOL_FOLDER_PREFIX))
         self.calls, self.scratch = self._path / "calls", self._path / "scratch"
         self.calls.mkdir()
         self.scratch.mkdir()
-        self._lock = FileLock(self._path / LOCK, thread_local=False)
+        self._lock = FileLock(self._path / POOL_LOCK, thread_local=False)
         self._lock.acquire(timeout=0)
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the folder and everything in it."""
         self._lock.release()
         shutil.rmtree(self._path, ignore_errors=True)
 
 
 def abandoned_folders() -> list[Path]:
     """Return the folders of pools whose process was killed."""
-    found = []
-    for lock in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")):
-        with suppress(OSError):  # another user's, or removed in this moment
-            found += [lock.parent] if is_unlocked(lock) else []
-    return found
+    folders = []
+    for lock in sorted(Path(tempfile.gettempdir()).glob(f"{POOL_FOLDER_PREFIX}*/{POOL_LOCK}")):
+        with suppress(OSError):  # it belongs to another user, or was just removed
+            folders += [lock.parent] if is_unlocked(lock) else []
+    return folders
 
 
 @contextmanager
 def captured_output(folder: Path, number: int) -> Iterator[None]:
-    """Send what this process prints, native code included, to the file of call `number`, which tells of its process, too."""
-    descriptor = os.open(_file(folder, number, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    _flush()
-    before = os.dup(1), os.dup(2)
+    """Redirect the output of this process, native code included, to the file of call `number`. The name has the process ID."""
+    descriptor = os.open(_output_file(folder, number, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    _flush_streams()
+    originals = os.dup(1), os.dup(2)
     try:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         yield
     finally:
-        _flush()
-        for kept, stream in zip(before, (1, 2), strict=True):
-            os.dup2(kept, stream)
-            os.close(kept)
+        _flush_streams()
+        for original, stream in zip(originals, (1, 2), strict=True):
+            os.dup2(original, stream)
+            os.close(original)
         os.close(descriptor)
 
 
 def processes_of_calls(folder: Path) -> dict[int, int]:
-    """Return which process computes each call that has begun."""
+    """Return the process ID of each call that has started, by call number."""
     return {int(number): int(process) for number, _, process in (path.name.partition("-") for path in folder.iterdir())}
 
 
 def take_output(folder: Path, number: int) -> tuple[str, ...] | None:
-    """Return the last lines that a call printed, and forget it; None if it never began."""
-    found = sorted(folder.glob(f"{number}-*"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    """Return the last lines that a call printed and delete its files. Return None if the call never started."""
+    files = sorted(folder.glob(f"{number}-*"), key=lambda path: path.stat().st_mtime)
+    if not files:
         return None
-    text = found[-1].read_bytes()[-LINES * LONGEST_LINE :].decode("utf-8", errors="replace")
-    for path in found:
-        with suppress(OSError):  # Windows keeps a file that a dying process has open
+    text = files[-1].read_bytes()[-LOG_LINES * LONGEST_LOG_LINE :].decode("utf-8", errors="replace")
+    for path in files:
+        with suppress(OSError):  # Windows cannot delete a file that a dying process has open
             path.unlink()
-    return tuple(line[:LONGEST_LINE] for line in text.splitlines() if line.strip())[-LINES:]
+    return tuple(line[:LONGEST_LOG_LINE] for line in text.splitlines() if line.strip())[-LOG_LINES:]
 
 
 def shorten_outputs(folder: Path) -> None:
-    """Empty the files that have grown too large."""
+    """Empty the output files that are too large."""
     for path in folder.iterdir():
-        with suppress(OSError):  # its call may end meanwhile
-            if path.stat().st_size > LARGEST_OUTPUT:
+        with suppress(OSError):  # the call may have just ended
+            if path.stat().st_size > LARGEST_OUTPUT_BYTES:
                 os.truncate(path, 0)
 
 
-def _file(folder: Path, number: int, process: int) -> Path:
+def _output_file(folder: Path, number: int, process: int) -> Path:
     return folder / f"{number}-{process}"
 
 
-def _flush() -> None:
+def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # closed, or None
             stream.flush()

@@ -1,4 +1,4 @@
-"""All that a plugin author ever meets: declarations, contracts, the hook marker and the errors."""
+"""The plugin API: everything that a plugin imports (declarations, contracts, the hook marker and the errors)."""
 
 from cxrbench.errors import (
     ConfigError,

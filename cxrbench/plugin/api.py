@@ -1,4 +1,4 @@
-"""Which version of the plugin API this is, and whether it is the one that a plugin asks for."""
+"""The version of the plugin API, and the check of the version that a plugin requires."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from typing import Any
 from cxrbench.errors import PluginError
 
 API_VERSION = "1.0"
-"""Grows with every addition; the first number with every change that could break a plugin."""
-REQUIRES = "requires_api"
+"""Every addition raises the second number. A change that could break a plugin raises the first."""
+REQUIRES_ATTRIBUTE = "requires_api"
 
 
 def check_api(module: Any, distribution: str = "") -> None:
-    """Hold what a plugin module says in `requires_api`, such as ``">=1,<2"``, against this API.
+    """Check the API version that a plugin module requires in `requires_api`, such as ``">=1,<2"``.
+
+    Args:
+        module: the plugin; it may have no such attribute.
+        distribution: the distribution of the plugin, or an empty string for a one-file plugin.
 
     Raises:
-        PluginError: it asks for another version, or what it says is no specifier of versions (PEP 440).
+        PluginError: the plugin requires another version, or `requires_api` is not a version specifier (PEP 440).
     """
-    wanted = getattr(module, REQUIRES, None)
-    if wanted is None:
+    required = getattr(module, REQUIRES_ATTRIBUTE, None)
+    if required is None:
         return
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # no other plugin needs it
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # needed only here; keeps start-up light
 
     try:
-        met = SpecifierSet(wanted).contains(API_VERSION)
+        is_met = SpecifierSet(required).contains(API_VERSION)
     except (InvalidSpecifier, TypeError, AttributeError):
-        raise PluginError(f'{REQUIRES} = {wanted!r} names no versions: write it like ">=1,<2"') from None
-    if not met:
-        older = f"pip install --upgrade cxrbench {distribution}".strip()
-        remedy = older if distribution else f"{older}, or get this file anew from its author"
-        raise PluginError(f"it needs plugin API {wanted} and this cxrbench has {API_VERSION}: {remedy}")
+        raise PluginError(
+            f'{REQUIRES_ATTRIBUTE} = {required!r} is not a valid version specifier: write it like ">=1,<2"'
+        ) from None
+    if not is_met:
+        upgrade = f"pip install --upgrade cxrbench {distribution}".strip()
+        remedy = upgrade if distribution else f"{upgrade}, or ask its author for a newer file"
+        raise PluginError(f"it needs plugin API {required}, but this cxrbench has {API_VERSION}: {remedy}")

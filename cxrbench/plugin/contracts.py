@@ -1,4 +1,4 @@
-"""What the factories of a plugin receive and must return."""
+"""The arguments and return values of plugin factories."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ClassNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One image of a dataset: what is known of it besides its pixels.
+    """The metadata of one image.
 
     Attributes:
-        key: unique within the dataset, relative and stable (a relative path, say).
-        label: 1 for the positive class (pneumonia, usually), 0 for the negative one.
-        patient: whose image it is; `key` itself where nobody knows.
-        split: the part of the source's own split that it belongs to, if the source has one.
-        view, age, sex, site, source: what is known besides, as text; `source` is the collection that an image was taken from.
+        key: unique within the dataset and the same on every machine, such as a relative path.
+        label: 1 for the positive class, 0 for the negative class.
+        patient: the patient's ID, or `key` if it is unknown.
+        split: the part of the source's own split, or None if it has none.
+        view, age, sex, site, source: further metadata as text; `source` is the collection that the image comes from.
     """
 
     key: str
@@ -53,15 +53,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """What a dataset factory returns.
+    """The return value of a dataset factory.
 
     Attributes:
         name: a short name for folders and tables.
-        records: one per image, in a stable order.
-        read: picklable; the image of a key as a file, as the bytes of an encoded file, or as pixels
+        records: one record per image, always in the same order.
+        read: a picklable function from a key to its image: a path, the bytes of an encoded file, or pixels
             (uint8 ``[H, W]`` grey or ``[H, W, 3]``). The harness decodes, resizes and caches.
-        warnings: what a user should know about these images.
-        class_names: what labels 0 and 1 are called.
+        warnings: warnings about these images for the user.
+        class_names: the names of labels 0 and 1.
     """
 
     name: str
@@ -73,14 +73,14 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file that can be fetched: checked while it comes, moved into place only when whole.
+    """A file that the harness can download. It verifies the checksum before it moves the file into place.
 
     Attributes:
-        url: where it is, ``https:...``; ``file:...`` for one that the user brings, which must be there already.
-        file_name: what it is called on disk.
-        digest: ``"md5:..."`` or ``"sha256:..."``; empty where the publisher gives none: it is fetched in one piece, then, and
-            its SHA-256 is told.
-        folder: where it belongs; None for the harness's own folder of downloads.
+        url: ``https:...``, or ``file:...`` for a file that the user provides and that must exist.
+        file_name: name of the file on disk.
+        digest: ``"md5:..."`` or ``"sha256:..."``. If the publisher gives none, leave it empty: the download then cannot be
+            resumed, and its SHA-256 is reported.
+        folder: folder of the file, or None for the harness's download folder.
     """
 
     url: str
@@ -92,9 +92,9 @@ class Download:
 class ImageFunction(Protocol):
     """A backbone or an augmentation: a headless `keras.Model`, a `keras.Layer`, or any callable.
 
-    A backbone maps float32 ``[B, H, W, 3]`` in 0..255 to float32 ``[B, D]``, each row from its own image alone, and carries its
-    own preprocessing. An augmentation maps float32 ``[B, H, W, 1]`` in 0..255 to the same shape and range; it is called with
-    ``training=True``.
+    A backbone maps float32 ``[B, H, W, 3]`` in 0..255 to float32 ``[B, D]``. Each row depends on its own image only. It does
+    its own preprocessing. An augmentation maps float32 ``[B, H, W, 1]`` in 0..255 to the same shape and range. It is called
+    with ``training=True``.
     """
 
     def __call__(self, images: NDArray[np.float32], /) -> NDArray[np.float32]:
@@ -104,11 +104,11 @@ class ImageFunction(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """The training rows that an imbalance strategy gets: copies, and nothing else.
+    """Copies of the training rows, for an imbalance strategy.
 
     Attributes:
         labels: int ``[n]``, 0 or 1.
-        features: float32 ``[n, D]`` of the clean views; None unless the spec says ``needs_features``.
+        features: float32 ``[n, D]`` of the images without augmentation; None unless the spec sets ``needs_features``.
     """
 
     labels: NDArray[np.int64]
@@ -129,13 +129,13 @@ class Focal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What an imbalance strategy decides; the harness applies it to the training fold.
+    """The decision of an imbalance strategy. The harness applies it to the training fold.
 
     Attributes:
-        indices: int ``[m]``, the rows of the fold to train on, repeated at will; None for all of them once.
-        synthetic: (float32 ``[s, D]``, int ``[s]``), rows to train on besides, made from the fold's own rows.
-        sample_weight: float ``[m + s]``, for the indices and then the synthetic rows; None for ones.
-        loss: the training loss, from this closed list.
+        indices: int ``[m]``, the rows of the fold to train on, with repetition allowed; None for every row once.
+        synthetic: (float32 ``[s, D]``, int ``[s]``), additional features and labels, made from the rows of the fold.
+        sample_weight: float ``[m + s]``, weights of the indexed rows and then the synthetic rows; None for weights of 1.
+        loss: the training loss.
     """
 
     indices: NDArray[np.int64] | None = None
@@ -146,25 +146,25 @@ class Balance:
 
 State = Literal["complete", "pruned", "failed"]
 Failure = Literal["oom", "nan", "timeout", "plugin_error", "data_error", "killed", "unavailable"]
-"""What went wrong, from this closed list: memory, numbers that are not finite, time, a plugin's own fault, unfit data, a worker
-that died, something that cannot be had."""
+"""Kinds of failures, in this order: out of memory, result not finite, time limit exceeded, error in a plugin, unusable data,
+worker died, file not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One finished trial: what was tried and what came of it.
+    """One finished trial.
 
     Attributes:
-        number: its place in the study, from 0.
+        number: number of the trial in its study, from 0.
         params: every searched parameter and the threshold.
-        state: complete; or pruned, that is given up at a cut-off of earlier trials; or failed, with a `reason`.
-        value: the metric of the protocol on the validation fold at the best epoch; None unless it is complete.
-        losses: validation cross-entropy per epoch trained.
+        state: complete; pruned at a cut-off from earlier trials; or failed.
+        value: the protocol's metric on the validation fold at the best epoch; None unless the trial is complete.
+        losses: validation cross-entropy of each epoch.
         seconds: wall time of the training.
-        failure: if it failed, what sort of failure that was.
-        reason: if it failed, why, in one line.
-        log: if it failed, the last lines of what was printed meanwhile.
-        batch_size: rows per optimizer step, where memory allowed fewer than the protocol says.
+        failure: kind of the failure, or None.
+        reason: failure reason in one line, or an empty string.
+        log: the last lines that a failed trial printed.
+        batch_size: rows per optimizer step if the protocol's batch size did not fit in memory; else None.
     """
 
     number: int
@@ -180,12 +180,15 @@ class Trial:
 
 
 class Proposer(Protocol):
-    """What an engine factory returns."""
+    """The return value of an engine factory."""
 
     def propose(self, number: int, finished: Sequence[Trial]) -> Mapping[str, Value]:
-        """Return a value inside the space for every parameter of trial `number` whose conditions hold.
+        """Return the parameters of trial `number`: a valid value for each parameter whose conditions hold.
 
-        Must be a pure function: the same seed, number and finished trials give the same proposal, in any process. `finished`
-        holds the trials of all earlier generations, sorted by number; only complete ones have a value.
+        This must be a pure function: the same seed, number and finished trials give the same result in any process.
+
+        Args:
+            number: number of the trial.
+            finished: trials of all earlier generations, sorted by number. Only complete trials have a value.
         """
         ...

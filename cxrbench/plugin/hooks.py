@@ -1,10 +1,10 @@
-"""The pluggy hook specifications: all that a plugin can implement.
+"""The hooks that a plugin can implement, as pluggy specifications.
 
-``register_*`` hooks take no arguments and return declarations. ``on_*`` hooks are told what happens: their answer is
-ignored, they may name any subset of the arguments, and an exception in one is reported, never fatal.
+``register_*`` hooks take no arguments and return declarations. ``on_*`` hooks are callbacks. They may name any subset of the
+arguments. Their return value is ignored. An exception in a callback is reported and does not stop the run.
 
-Arguments are only ever added. A hook or an argument that will go says so for a whole major version of the API first, through
-pluggy's `warn_on_impl` and `warn_on_impl_args`; ``cxrbench plugins list`` shows that to whoever uses it.
+Within a major version of the API, arguments are only added. A hook or argument that will be removed is deprecated for one
+major version first, with pluggy's `warn_on_impl` or `warn_on_impl_args`. ``cxrbench plugins list`` shows the deprecation.
 """
 
 from __future__ import annotations
@@ -27,49 +27,49 @@ hookimpl = HookimplMarker(PROJECT)
 
 @hookspec
 def register_datasets() -> Iterable[Dataset]:
-    """Declare sources of labelled images."""
+    """Declare datasets: sources of labelled images."""
     return ()
 
 
 @hookspec
 def register_backbones() -> Iterable[Backbone]:
-    """Declare functions from images to feature vectors."""
+    """Declare backbones: functions from images to feature vectors."""
     return ()
 
 
 @hookspec
 def register_augmentations() -> Iterable[Augmentation]:
-    """Declare random transforms of training images."""
+    """Declare augmentations: random transforms of training images."""
     return ()
 
 
 @hookspec
 def register_imbalances() -> Iterable[Imbalance]:
-    """Declare strategies against class imbalance."""
+    """Declare imbalance strategies."""
     return ()
 
 
 @hookspec
 def register_engines() -> Iterable[Engine]:
-    """Declare who can propose trials."""
+    """Declare search engines, which propose trials."""
     return ()
 
 
 @hookspec
 def on_run_start(protocol: Any, recipes: Sequence[Any]) -> None:
-    """Hear that the recipes are about to run under the protocol."""
+    """Called when the run starts, before the first recipe: the protocol, and every recipe that will run."""
 
 
 @hookspec
 def on_trial_end(recipe: Any, trial: Trial) -> None:
-    """Hear that a trial has finished, complete or failed."""
+    """Called when a trial has finished: it is complete, pruned or failed."""
 
 
 @hookspec
 def on_entry(entry: Any) -> None:
-    """Hear that an entry has been written."""
+    """Called when an entry has been written."""
 
 
 @hookspec
 def on_run_end(board: Any) -> None:
-    """Hear that the run is over and how the board stands."""
+    """Called when the run has ended, with the leaderboard."""

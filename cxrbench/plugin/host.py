@@ -1,4 +1,4 @@
-"""Find plugins, load each in isolation, and look up what they declare."""
+"""Find plugins, load each one in isolation, and look up their declarations."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 KINDS: tuple[type[specs.Spec], ...] = (specs.Dataset, specs.Backbone, specs.Augmentation, specs.Imbalance, specs.Engine)
 Spec_co = TypeVar("Spec_co", bound=specs.Spec, covariant=True)
-GROUP = hooks.PROJECT
+ENTRY_POINT_GROUP = hooks.PROJECT
 RESERVED = frozenset({"all"})
-"""Names that mean something else where users write names."""
+"""Names that a component must not have, because they have a meaning on the command line."""
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def kind_name(kind: type[specs.Spec]) -> str:
-    """Return the word for a kind of declaration: dataset, backbone, augmentation, imbalance or engine."""
+    """Return the name of a kind of declaration: dataset, backbone, augmentation, imbalance or engine."""
     return kind.__name__.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One plugin as it was found: loaded, blocked or broken.
+    """A plugin that was found: loaded, blocked or broken.
 
     Attributes:
         name: the entry point's name, or the path of a one-file plugin.
-        distribution: who ships it, as pip knows it; empty for a file.
-        problem: why none or not all of its declarations can be used; empty if all is well.
-        notes: what its author should know though it works: hooks and arguments that will be gone.
+        distribution: the distribution that contains it, or an empty string for a one-file plugin.
+        problem: the reason why some or all of its declarations cannot be used, or an empty string.
+        notes: deprecations of hooks and arguments that it uses.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration(Generic[Spec_co]):
-    """A spec together with the plugin that made it."""
+    """A spec and the plugin that declares it."""
 
     kind: str
     spec: Spec_co
@@ -67,58 +67,63 @@ class Declaration(Generic[Spec_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """All plugins that were found, and the way to what they declare."""
+    """All plugins that were found. It looks up their declarations and calls their callbacks."""
 
     plugins: tuple[Plugin, ...]
     manager: PluginManager = field(repr=False)
-    complained: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
+    reported: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
 
     def declarations(self, kind: type[Spec_co]) -> list[Declaration[Spec_co]]:
-        """Return what is declared of a kind, sorted by name."""
-        found = [
+        """Return all declarations of a kind, sorted by name."""
+        declarations = [
             Declaration(kind=kind_name(kind), spec=spec, plugin=plugin)
             for plugin in self.plugins
             for spec in plugin.declares
             if isinstance(spec, kind)
         ]
-        return sorted(found, key=lambda declaration: declaration.spec.name)
+        return sorted(declarations, key=lambda declaration: declaration.spec.name)
 
     def find(self, kind: type[Spec_co], name: str) -> Declaration[Spec_co]:
-        """Return the one declaration of that name; raise UnknownName, or PluginError if two plugins claim it."""
-        everything = self.declarations(kind)
-        found = [declaration for declaration in everything if declaration.spec.name == name]
-        if len(found) > 1:
-            owners = " and ".join(declaration.plugin.name for declaration in found)
+        """Return the declaration with this name.
+
+        Raises:
+            ConfigError: no plugin declares the name; an UnknownName unless a broken plugin may have declared it.
+            PluginError: two plugins declare the name.
+        """
+        declarations = self.declarations(kind)
+        matches = [declaration for declaration in declarations if declaration.spec.name == name]
+        if len(matches) > 1:
+            owners = " and ".join(declaration.plugin.name for declaration in matches)
             raise PluginError(f"{kind_name(kind)} {name!r} is declared by {owners}: block one with --without NAME")
-        if found:
-            return found[0]
-        raise self.unknown(kind_name(kind), name, {declaration.spec.name for declaration in everything})
+        if matches:
+            return matches[0]
+        raise self.unknown(kind_name(kind), name, {declaration.spec.name for declaration in declarations})
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> ConfigError:
-        """Return the error that names the nearest of what is known, and the plugins that may have brought what is missing."""
+        """Return the error for an unknown name. It suggests similar names and lists plugins that could not be loaded."""
         error = unknown_name(what, name, known)
         broken = [f"plugin {plugin.name} could not be loaded: {plugin.problem}" for plugin in self.plugins if plugin.problem]
         return ConfigError("; ".join([str(error), *broken])) if broken else error
 
     def notify(self, event: str, report: Callable[[str], None], /, **arguments: Any) -> None:
-        """Tell every observer of `event`, each on its own; its first exception goes to `report` as a line."""
+        """Call every callback of `event`. The first exception of a callback goes to `report` as one line."""
         for implementation in getattr(self.manager.hook, event).get_hookimpls():
             try:
                 implementation.function(**{name: arguments[name] for name in implementation.argnames})
             except (Exception, SystemExit) as error:
-                who = (implementation.plugin_name, event)
-                if who not in self.complained:
-                    self.complained.add(who)
-                    report(f"plugin {who[0]} failed in {event}: {type(error).__name__}: {error}")
+                source = (implementation.plugin_name, event)
+                if source not in self.reported:
+                    self.reported.add(source)
+                    report(f"plugin {source[0]} failed in {event}: {type(error).__name__}: {error}")
 
 
 def load_host(files: Sequence[Path] = (), without: Iterable[str] = ()) -> Host:
-    """Load the entry points of group `cxrbench` and then one-file plugins; block the names in `without` before import."""
+    """Load the entry points of the group `cxrbench`, then one-file plugins. Names in `without` are blocked before import."""
     manager = PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     blocked = frozenset(without)
     plugins: list[Plugin] = []
-    for entry_point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+    for entry_point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
         plugins.append(_load_entry_point(manager, entry_point, blocked, plugins))
     for file in {path.expanduser().resolve(): path for path in files}.values():
         plugins.append(_load_one_file(manager, file, blocked))
@@ -139,14 +144,14 @@ def _load_entry_point(
     twin = next((other for other in earlier if other.name == entry_point.name), None)
     if twin:
         owners = f"{twin.distribution} and {plugin.distribution}"
-        return replace(plugin, problem=f"two distributions bring a plugin of this name: {owners}; uninstall one")
+        return replace(plugin, problem=f"two distributions have a plugin of this name: {owners}; uninstall one")
     return _register(manager, plugin, entry_point.load)
 
 
 def _load_one_file(manager: PluginManager, file: Path, blocked: frozenset[str]) -> Plugin:
     path = file.expanduser().resolve()
     if not path.is_file():
-        raise ConfigError(f"--plugin {file}: there is no such file")
+        raise ConfigError(f"--plugin {file}: file not found")
     plugin = Plugin(name=str(file), file=path)
     if plugin.name in blocked or path.stem in blocked:
         return replace(plugin, blocked=True)
@@ -154,7 +159,7 @@ def _load_one_file(manager: PluginManager, file: Path, blocked: frozenset[str]) 
 
 
 def _register(manager: PluginManager, plugin: Plugin, load: Callable[[], ModuleType]) -> Plugin:
-    """Import, register and question one plugin; whatever goes wrong stays in its `problem`."""
+    """Import and register a plugin and collect its declarations. An error is stored in its `problem`."""
     module = None
     try:
         module = load()
@@ -169,30 +174,30 @@ def _register(manager: PluginManager, plugin: Plugin, load: Callable[[], ModuleT
 
 
 def _register_module(manager: PluginManager, plugin: Plugin, module: ModuleType) -> tuple[str, ...]:
-    """Register a module and return what pluggy says of hooks and arguments that the specifications call deprecated."""
-    with warnings.catch_warnings(record=True) as heard:
+    """Register a module and return pluggy's warnings about deprecated hooks and arguments."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         manager.register(module, name=plugin.name)
     manager.check_pending()
-    return tuple(dict.fromkeys(str(warning.message) for warning in heard))
+    return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 def _declarations(manager: PluginManager, plugin_name: str) -> tuple[specs.Spec, ...]:
-    found: list[specs.Spec] = []
+    declared: list[specs.Spec] = []
     for kind in KINDS:
         for implementation in getattr(manager.hook, f"register_{kind_name(kind)}s").get_hookimpls():
             if implementation.plugin_name == plugin_name:
-                found += [_checked(spec, kind) for spec in implementation.function()]
-    return tuple(found)
+                declared += [_checked_spec(spec, kind) for spec in implementation.function()]
+    return tuple(declared)
 
 
-def _checked(spec: Any, kind: type[specs.Spec]) -> specs.Spec:
+def _checked_spec(spec: Any, kind: type[specs.Spec]) -> specs.Spec:
     if type(spec) is not kind:
-        raise PluginError(f"register_{kind_name(kind)}s returned {spec!r}, which is no {kind.__name__}")
+        raise PluginError(f"register_{kind_name(kind)}s returned {spec!r}, which is not a valid {kind.__name__}")
     if not isinstance(spec.name, str) or not KEBAB_CASE.fullmatch(spec.name):
         raise PluginError(f"{kind_name(kind)} name {spec.name!r} is not kebab-case (a-z, 0-9 and single hyphens)")
     if not isinstance(spec.factory, str) or ":" not in spec.factory:
-        raise PluginError(f"{spec.name}: factory must be an import string 'module:attribute', not {spec.factory!r}")
+        raise PluginError(f"{spec.name}: factory must be an import string 'module:attribute', but is {spec.factory!r}")
     return spec
 
 
@@ -201,14 +206,14 @@ def _mark_duplicates(plugins: Sequence[Plugin]) -> list[Plugin]:
     for plugin in plugins:
         for spec in plugin.declares:
             owners.setdefault((kind_name(type(spec)), spec.name), []).append(plugin.name)
-    clashes = {claim: names for claim, names in owners.items() if len(names) > 1}
-    return [_with_clashes(plugin, clashes) for plugin in plugins]
+    duplicates = {declared: names for declared, names in owners.items() if len(names) > 1}
+    return [_with_duplicates(plugin, duplicates) for plugin in plugins]
 
 
-def _with_clashes(plugin: Plugin, clashes: dict[tuple[str, str], list[str]]) -> Plugin:
-    mine = [
+def _with_duplicates(plugin: Plugin, duplicates: dict[tuple[str, str], list[str]]) -> Plugin:
+    problems = [
         f"{kind} {name!r} is declared by {' and '.join(owners)}"
-        for (kind, name), owners in clashes.items()
+        for (kind, name), owners in duplicates.items()
         if plugin.name in owners
     ]
-    return replace(plugin, problem="; ".join(mine)) if mine else plugin
+    return replace(plugin, problem="; ".join(problems)) if problems else plugin

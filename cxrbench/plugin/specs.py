@@ -1,7 +1,7 @@
-"""What a plugin declares: frozen records that can be listed, compared and written down without importing anything.
+"""The declarations of plugins: frozen records that can be listed and compared without importing the plugin's dependencies.
 
-A factory (and every other code a declaration points to) is an import string ``"package.module:attribute"``, resolved only when
-a run needs it.
+A factory, like any code that a declaration refers to, is an import string ``"package.module:attribute"``. It is resolved only
+when a run needs it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-ROUNDING = 1e-6
-"""Of a step: how far a value may lie beside it."""
+STEP_TOLERANCE = 1e-6
+"""Allowed distance of a value from the nearest step, as a fraction of the step."""
 Value = bool | int | float | str
-"""What an option or a searched parameter may be: the scalars of TOML."""
+"""Types of options and searched parameters: the scalars of TOML."""
 
 
 Condition = tuple[str, tuple[Value, ...]]
-"""The name of another parameter and the values of it under which something counts."""
+"""The name of another parameter, and those of its values for which the condition holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Float:
-    """A searched real number in ``low..high``, on a log scale if `log`, or in steps from `low` if there is a `step`.
+    """A searched real number in ``low..high``, on a log scale if `log`, or in steps from `low` if `step` is set.
 
-    `when` holds the conditions, all of them, under which it is searched at all.
+    It is searched only when all conditions in `when` hold.
     """
 
     low: float
@@ -36,7 +36,7 @@ class Float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int:
-    """A searched whole number in ``low..high``, both included, in steps from `low`; log and `when` as in `Float`."""
+    """A searched integer in ``low..high``, both included, in steps from `low`. `log` and `when` are as in `Float`."""
 
     low: int
     high: int
@@ -47,7 +47,7 @@ class Int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A searched choice between `options`; `when` as in `Float`."""
+    """A searched choice between `options`. `when` is as in `Float`."""
 
     options: tuple[Value, ...]
     when: tuple[Condition, ...] = ()
@@ -55,39 +55,40 @@ class Choice:
 
 Parameter = Float | Int | Choice
 Space = Mapping[str, Parameter]
-"""Searched parameters by name, each after those that its conditions name."""
+"""Searched parameters by name. A parameter comes after those that its conditions name."""
 
 
 def is_searched(parameter: Parameter, params: Mapping[str, Value]) -> bool:
-    """Return whether all conditions of a parameter hold for the values of the ones before it."""
+    """Return whether all conditions of a parameter hold for the values of earlier parameters."""
     return all(name in params and params[name] in values for name, values in parameter.when)
 
 
 def is_inside(parameter: Parameter, value: Value) -> bool:
-    """Return whether a value is one of a parameter's: of its type, within its bounds, on a step."""
+    """Return whether a value is valid for a parameter: of its type, within its bounds, and on a step."""
     if isinstance(parameter, Choice):
         return any(value == option and type(value) is type(option) for option in parameter.options)
     kind = int if isinstance(parameter, Int) else (int, float)
     if not isinstance(value, kind) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
         return False
     steps = (value - parameter.low) / parameter.step if parameter.step else 0.0
-    return abs(steps - round(steps)) < ROUNDING
+    return abs(steps - round(steps)) < STEP_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What every declaration has.
+    """The fields that every declaration has.
 
     Attributes:
-        name: kebab-case, unique within its kind; what users write.
-        factory: ``"module:attribute"`` of the callable that does the work; contracts.py says what it must return. Its keyword
-            parameters, with their annotations and defaults, are the options that users may set.
+        name: the name that users write; kebab-case, unique within its kind.
+        factory: ``"module:attribute"`` of the factory. contracts.py defines what it returns. Its keyword parameters, with
+            their annotations and defaults, are the options that users may set.
         summary: one line for ``cxrbench plugins list``.
-        requires: packages that pip must have installed, beyond those that cxrbench itself needs.
-        fixed: arguments of the factory that the declaration sets and users cannot.
-        points_to: options whose values are import strings; the source of the package that they name counts as the plugin's own.
-        FILLED: arguments of the factory that the harness sets and users cannot.
-        KEPT: options that users may set and that stay with the harness.
+        requires: packages that must be installed in addition to the dependencies of cxrbench.
+        fixed: arguments of the factory that the declaration sets and users cannot set.
+        points_to: options whose values are import strings. The source of the package that they name counts as part of the
+            plugin.
+        FILLED: arguments of the factory that the harness sets and users cannot set.
+        KEPT: options that users may set and that the harness handles itself.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset()
@@ -106,10 +107,11 @@ class Dataset(Spec):
     """Images with labels, patients and the source's own split: ``factory(source, **options) -> Images``.
 
     Attributes:
-        claims: ``"module:attribute"`` of a cheap test ``(path) -> bool`` whether a bare path is of this kind.
-        download: ``"module:attribute"`` of ``(**options) -> Download`` for a source that can be fetched when none is given.
-        layout: what a source looks like on disk, in a few words, for the error that nothing claimed a path.
-        notice: a line to be printed with every table made from these images.
+        claims: ``"module:attribute"`` of a fast function ``(path) -> bool`` that returns whether this dataset can read the
+            path.
+        download: ``"module:attribute"`` of ``(**options) -> Download``, used when the user gives no source.
+        layout: the expected files in a few words. The error for a path that no dataset can read shows it.
+        notice: a line that is printed with every table made from these images.
     """
 
     KEPT: ClassVar[frozenset[str]] = frozenset({"source"})
@@ -125,11 +127,11 @@ class Backbone(Spec):
     """Images to feature vectors: ``factory(*, input_shape, weights, seed, **options) -> callable``.
 
     Attributes:
-        weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, which says where the
-            pretrained weights lie and where they come from. Empty for a backbone that has none.
-        control: whether this backbone must NOT do well; controls run once in every run.
-        space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters of the
-            backbone that the search sets and that arrive as options; features are extracted for each setting that is tried.
+        weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, the file of the
+            pretrained weights. Empty for a backbone without pretrained weights.
+        control: whether this backbone is a control, which must NOT do well. Controls run once in every run.
+        space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters that the
+            search sets and the factory receives as options. Features are extracted for each setting that is tried.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
@@ -145,7 +147,7 @@ class Augmentation(Spec):
     """Random transforms of training images: ``factory(*, input_shape, seed, **options) -> callable``.
 
     Attributes:
-        views: how many augmented views of every image are drawn, unless the user says ``name:views=8``; 0 for none.
+        views: number of augmented views of each image. Users can change it with ``name:views=8``; 0 means no augmentation.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
@@ -159,8 +161,8 @@ class Imbalance(Spec):
     """A strategy against class imbalance: ``factory(fold, *, seed, **options) -> Balance``.
 
     Attributes:
-        needs_features: whether ``fold.features`` must be filled in; otherwise it is None and costs nothing.
-        space: further parameters of the strategy that the search sets; they arrive as options.
+        needs_features: whether the factory needs ``fold.features``; if not, it is None.
+        space: parameters that the search sets and the factory receives as options.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"fold", "seed"})
@@ -171,6 +173,6 @@ class Imbalance(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine(Spec):
-    """Who proposes the next trial: ``factory(*, space, seed, **options) -> Proposer``."""
+    """A search engine, which proposes trials: ``factory(*, space, seed, **options) -> Proposer``."""
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"space", "seed"})

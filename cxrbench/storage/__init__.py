@@ -1,1 +1,1 @@
-"""Files, locks, the cache, arrays in shards, checked JSON records and text that is safe to show."""
+"""Files, locks, the cache, sharded arrays, checked JSON records and text that is safe to show."""

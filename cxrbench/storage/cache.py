@@ -1,4 +1,4 @@
-"""The cache of decoded images and features: what lies there, who uses it, and what goes when it is full."""
+"""The cache of decoded images and features: list it, claim folders while they are used, and remove old ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 CACHE_KINDS = ("images", "features")
-"""What a run keeps and can make again."""
+"""Folders of the cache. Their contents can be recomputed."""
 GIGABYTE = 10**9
 SET_ASIDE = ".removing-"
+"""Prefix of a folder that is being removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class CacheItem:
 
     Attributes:
         size: bytes on disk.
-        used: when a run last asked for it, in seconds since the epoch.
-        in_use: whether a running process may read it.
+        used: when a run last claimed it, in seconds since the epoch.
+        in_use: whether a running process has claimed it.
     """
 
     folder: Path
@@ -43,109 +44,108 @@ class CacheItem:
 
 @contextmanager
 def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
-    """Yield a function that claims folders of the cache until the block ends, or until the process does, however it ends.
+    """Yield a function that claims folders of the cache until the block ends or the process dies.
 
-    A claimed folder exists, counts as used now, and is removed by nobody.
+    Claiming creates the folder and marks it as used now. A claimed folder is never removed.
     """
     name, claimed = uuid.uuid4().hex, set[str]()
-    folder = home() / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder / f"{name}.json"
+    claims = home() / "claims"
+    claims.mkdir(parents=True, exist_ok=True)
+    claim_file = claims / f"{name}.json"
 
     def claim(folders: Iterable[Path]) -> None:
-        with _one_at_a_time():
-            for one in folders:
-                one.mkdir(parents=True, exist_ok=True)
-                os.utime(one)
-                claimed.add(one.relative_to(home()).as_posix())
-            write_json(note, sorted(claimed))
+        with _cache_lock():
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+                os.utime(folder)
+                claimed.add(folder.relative_to(home()).as_posix())
+            write_json(claim_file, sorted(claimed))
 
-    with wait_for_lock(_lock_of(note)):
+    with wait_for_lock(_claim_lock(claim_file)):
         try:
             yield claim
         finally:
-            with _one_at_a_time():
-                note.unlink(missing_ok=True)
+            with _cache_lock():
+                claim_file.unlink(missing_ok=True)
 
 
 def cache_items() -> list[CacheItem]:
-    """Return what lies in the cache, the longest unused first."""
-    with _one_at_a_time():
-        return _items()
+    """Return the items of the cache, least recently used first."""
+    with _cache_lock():
+        return _list_items()
 
 
 def trim_cache(limit: float) -> int:
-    """Remove the longest unused until at most `limit` bytes remain, but nothing that is in use; return how many remain."""
-    with _one_at_a_time():
-        found = _items()
-        size = sum(item.size for item in found)
-        gone: list[CacheItem] = []
-        for item in found:
+    """Remove the least recently used items that are not in use until at most `limit` bytes remain; return the bytes left."""
+    with _cache_lock():
+        items = _list_items()
+        size = sum(item.size for item in items)
+        removed: list[CacheItem] = []
+        for item in items:
             if size > limit and not item.in_use:
-                gone.append(item)
+                removed.append(item)
                 size -= item.size
-        _set_aside(gone)
-    _remove_set_aside()
+        _set_aside(removed)
+    _delete_set_aside()
     return size
 
 
 def clear_cache() -> list[CacheItem]:
-    """Remove all that is not in use; return it."""
-    with _one_at_a_time():
-        gone = [item for item in _items() if not item.in_use]
-        _set_aside(gone)
-    _remove_set_aside()
-    return gone
+    """Remove every item that is not in use; return the removed items."""
+    with _cache_lock():
+        removed = [item for item in _list_items() if not item.in_use]
+        _set_aside(removed)
+    _delete_set_aside()
+    return removed
 
 
-def _items() -> list[CacheItem]:
-    in_use = _claimed()
-    found = []
+def _list_items() -> list[CacheItem]:
+    claimed = _claimed_folders()
+    items = []
     for kind in CACHE_KINDS:
         for folder in filter(Path.is_dir, (home() / kind).glob("[!.]*")):
-            status = folder.stat()
-            claimed = f"{kind}/{folder.name}" in in_use
-            found.append(CacheItem(folder=folder, kind=kind, size=_size(folder), used=status.st_mtime, in_use=claimed))
-    return sorted(found, key=lambda item: item.used)
+            used, in_use = folder.stat().st_mtime, f"{kind}/{folder.name}" in claimed
+            items.append(CacheItem(folder=folder, kind=kind, size=_bytes_on_disk(folder), used=used, in_use=in_use))
+    return sorted(items, key=lambda item: item.used)
 
 
-def _size(folder: Path) -> int:
-    """Return the bytes that the files of a folder take on disk; files of shards have holes until they are whole."""
+def _bytes_on_disk(folder: Path) -> int:
+    """Return the bytes that the files of a folder take on disk. Arrays are sparse files until all shards are written."""
     size = 0
     for entry in os.scandir(folder):
-        with suppress(FileNotFoundError):  # a temporary file that has just taken its name
+        with suppress(FileNotFoundError):  # a temporary file that was just renamed
             status = entry.stat(follow_symlinks=False)
             size += status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
     return size
 
 
-def _set_aside(gone: Iterable[CacheItem]) -> None:
-    """Move folders out of everybody's sight, which is done at once."""
-    for item in gone:
+def _set_aside(items: Iterable[CacheItem]) -> None:
+    """Rename folders so that no process finds them. This is fast, so the cache lock is held only briefly."""
+    for item in items:
         item.folder.rename(home() / f"{SET_ASIDE}{uuid.uuid4().hex}")
 
 
-def _remove_set_aside() -> None:
-    """Remove what this process or one that did not come to its end has set aside."""
+def _delete_set_aside() -> None:
+    """Delete the folders that this process, or an earlier one that was killed, has set aside."""
     for folder in home().glob(f"{SET_ASIDE}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _claimed() -> set[str]:
-    """Return what running processes have claimed, and forget the claims of those that ended."""
+def _claimed_folders() -> set[str]:
+    """Return the folders that running processes have claimed. Delete the claims of dead processes."""
     claimed: set[str] = set()
-    for note in (home() / "claims").glob("*.json"):
-        with try_lock(_lock_of(note)) as is_forsaken:
-            if is_forsaken:
-                note.unlink(missing_ok=True)
-            else:  # its owner removes it only while nobody looks
-                claimed |= set(json.loads(note.read_text(encoding="utf-8")))
+    for claim_file in (home() / "claims").glob("*.json"):
+        with try_lock(_claim_lock(claim_file)) as is_stale:
+            if is_stale:
+                claim_file.unlink(missing_ok=True)
+            else:  # its owner removes it under the cache lock, which this process holds
+                claimed |= set(json.loads(claim_file.read_text(encoding="utf-8")))
     return claimed
 
 
-def _lock_of(note: Path) -> Path:
-    return note.with_suffix(".lock")
+def _claim_lock(claim_file: Path) -> Path:
+    return claim_file.with_suffix(".lock")
 
 
-def _one_at_a_time() -> AbstractContextManager[None]:
+def _cache_lock() -> AbstractContextManager[None]:
     return wait_for_lock(home() / "cache.lock")

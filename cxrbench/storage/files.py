@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and name contents by their hash."""
+"""Write files atomically, and compute hashes and seeds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-"""What the system calls a full disk, and a used-up quota."""
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Error numbers of a full disk and of an exceeded quota."""
 
 
 def home() -> Path:
@@ -29,39 +29,39 @@ def home() -> Path:
 
 
 def check_writable(folder: Path, setting: str) -> None:
-    """Raise ConfigError if nothing can be written in a folder that a setting names; better before the work than after it."""
+    """Raise ConfigError if no file can be written to the folder of a setting; call it before long work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))  # a full disk may take a name, but nothing under it
+            file.write(bytes(4096))  # a full disk may still accept an empty file
     except OSError as error:
         raise ConfigError(f"{setting} {folder}: cannot write there: {error.strerror}") from None
 
 
 @contextmanager
 def reporting_full_disk(folder: Path) -> Iterator[None]:
-    """Raise DiskFull, which names the folder, where the system says that there is no room for what is written inside."""
+    """Turn an error of a full disk or quota into DiskFull, which names the folder."""
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL_ERRNOS:
             raise DiskFull(f"{folder}: {error.strerror}") from error
         raise
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its place when the block ends well, and is removed when it does not.
+    """Yield a temporary file that replaces `path` when the block ends. If the block raises, the file is deleted.
 
     Raises:
-        DiskFull: there is no room for it; what was at `path` before is still there.
+        DiskFull: there is no room for the file. The old file at `path` is unchanged.
     """
-    with reporting_full_disk(path.parent), _temporary(path) as file:
+    with reporting_full_disk(path.parent), _temporary_file(path) as file:
         yield file
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[BinaryIO]:
+def _temporary_file(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(name)
@@ -69,7 +69,7 @@ def _temporary(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # a name that outlives a power cut must not be that of an empty file
+            os.fsync(file.fileno())  # else a power cut after the rename may leave an empty file
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
@@ -78,27 +78,27 @@ def _temporary(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text atomically."""
     with atomic_write(path) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write readable JSON, whole or not at all."""
+    """Write indented JSON atomically; raise ValueError for NaN and infinity."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def digest(content: Any) -> str:
     """Return the SHA-256 of a JSON value in its canonical form, in hexadecimal."""
-    return hashlib.sha256(_canonical(content)).hexdigest()
+    return hashlib.sha256(_canonical_json(content)).hexdigest()
 
 
 def digest_each(contents: Iterable[Any]) -> str:
-    """Return the SHA-256 of a sequence of JSON values, of which only one at a time is in memory."""
-    summed = hashlib.sha256()
+    """Return the SHA-256 of a sequence of JSON values. Only one value at a time is in memory."""
+    sha256 = hashlib.sha256()
     for content in contents:
-        summed.update(_canonical(content) + b"\n")
-    return summed.hexdigest()
+        sha256.update(_canonical_json(content) + b"\n")
+    return sha256.hexdigest()
 
 
 def digest_file(path: Path) -> str:
@@ -107,10 +107,10 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _canonical(content: Any) -> bytes:
+def _canonical_json(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def seed_from(*parts: Any) -> int:
-    """Return a seed below 2**31 that depends on all the parts and on nothing else."""
+    """Return a seed in 0..2**31-1 that is a function of all parts."""
     return int(digest(list(parts))[:8], 16) % 2**31

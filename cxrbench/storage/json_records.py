@@ -1,4 +1,4 @@
-"""The door for files that others may have written: bounded, regular, where they belong, and strictly of their schema."""
+"""Read JSON files that others may have written: limited in size, inside their folder, and valid by their schema."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cxrbench.storage.schema import Schema
 
 
-LARGEST_JSON = 32 * 2**20
-"""Bytes: 20 folds of 100 seeds make 2 MB."""
+LARGEST_JSON_BYTES = 32 * 2**20
+"""An entry of 20 folds of 100 seeds has 2 MB."""
 LONGEST_REASON = 300
 
 
@@ -29,13 +29,13 @@ def read_record(path: Path, schema: Schema[M], *, within: Path) -> M:
 
     Args:
         path: the file.
-        schema: what it should be; an earlier version is migrated, and nothing else is converted to fit.
-        within: the folder that it must lie in, links followed.
+        schema: the kind of record, applied strictly. An earlier version is migrated; nothing else is converted.
+        within: the folder that must contain the file after links are followed.
 
     Raises:
-        CxrbenchError: naming the file and what is wrong with it.
+        CxrbenchError: the file is not valid. The message names the file and the problem.
     """
-    content = read_bounded(path, LARGEST_JSON, within=within)
+    content = read_bounded(path, LARGEST_JSON_BYTES, within=within)
     try:
         found = _strict_json(content)
         if isinstance(found, dict) and found.get("schema_version") != schema.version:
@@ -53,7 +53,7 @@ def read_record(path: Path, schema: Schema[M], *, within: Path) -> M:
 
 
 def read_bounded(path: Path, largest: int, *, within: Path) -> bytes:
-    """Return the bytes of a file; raise CxrbenchError if it is too large, no regular file, or outside of `within`."""
+    """Return the bytes of a file; raise CxrbenchError as `require_regular` does, or if it cannot be read."""
     require_regular(path, largest, within=within)
     try:
         with path.open("rb") as file:
@@ -63,21 +63,21 @@ def read_bounded(path: Path, largest: int, *, within: Path) -> bytes:
 
 
 def require_regular(path: Path, largest: int, *, within: Path) -> None:
-    """Raise CxrbenchError if a path is no file, one of more than `largest` bytes, or a link that leads out of `within`."""
+    """Raise CxrbenchError if a path is not a regular file, is a link to outside of `within`, or exceeds `largest` bytes."""
     try:
-        status, place = path.stat(), path.resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links is the latter
+        status, target = path.stat(), path.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
         raise CxrbenchError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if not place.is_relative_to(within.resolve()):
-        raise CxrbenchError(f"{path} is refused: it is a link that leads out of {within}")
+    if not target.is_relative_to(within.resolve()):
+        raise CxrbenchError(f"{path} is refused: it links to a file outside {within}")
     if not stat.S_ISREG(status.st_mode):
-        raise CxrbenchError(f"{path} is refused: it is no file")
+        raise CxrbenchError(f"{path} is refused: it is not a regular file")
     if status.st_size > largest:
-        raise CxrbenchError(f"{path} is refused: it has {status.st_size:,} bytes; at most {largest:,} are read")
+        raise CxrbenchError(f"{path} is refused: it has {status.st_size:,} bytes (limit: {largest:,})")
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first problem: where, and what."""
+    """Return the first problem of a validation, as ``field.path: message``."""
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
     reason = str(problem["msg"]).removeprefix("Value error, ")
@@ -86,16 +86,16 @@ def first_problem(error: ValidationError) -> str:
 
 def _strict_json(content: bytes) -> Any:
     """Parse JSON; refuse what parsers read differently: duplicate keys, invalid numbers, other encodings."""
-    return json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_number)
+    return json.loads(content.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant)
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _reject_duplicate_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return found
+        raise ValueError(f"duplicate key {next(key for key in keys if keys.count(key) > 1)!r}")
+    return mapping
 
 
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number")
+def _reject_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a number")

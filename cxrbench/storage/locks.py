@@ -1,4 +1,4 @@
-"""Locks of the operating system, one file each: they die with their holder, and leave no file behind."""
+"""Locks of the operating system, one file each. A lock ends with its holder; releasing it deletes the file."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock unless another process, or another thread of this one, does; yield whether it was free."""
-    lock, is_mine = _tried(path)
-    if not is_mine:
+    """Hold a lock if it is free; yield whether it was. Other threads of this process count as other holders."""
+    lock, is_held = _try_acquire(path)
+    if not is_held:
         yield False
         return
     try:
         yield True
     finally:
-        _free(lock, path)
+        _release(lock, path)
 
 
 @contextmanager
 def wait_for_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a lock, however long another holder takes; `on_wait` is called once if there is one."""
-    lock, is_mine = _tried(path)
-    if not is_mine:
+    """Hold a lock. If another holder has it, call `on_wait` once and wait without a time limit."""
+    lock, is_held = _try_acquire(path)
+    if not is_held:
         on_wait()
         lock.acquire()
     try:
         yield
     finally:
-        _free(lock, path)
+        _release(lock, path)
 
 
-def _tried(path: Path) -> tuple[FileLock, bool]:
-    """Return a lock, and whether it is held now, because nobody else held it; raise DiskFull if it finds no room."""
+def _try_acquire(path: Path) -> tuple[FileLock, bool]:
+    """Return a lock and whether it is now held; raise DiskFull if its file cannot be created."""
     lock = FileLock(path)
     with reporting_full_disk(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def _tried(path: Path) -> tuple[FileLock, bool]:
 
 
 def is_unlocked(path: Path) -> bool:
-    """Return whether nobody holds a lock that has a file."""
+    """Return whether nobody holds a lock whose file exists."""
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -63,8 +63,8 @@ def is_unlocked(path: Path) -> bool:
     return True
 
 
-def _free(lock: FileLock, path: Path) -> None:
-    """Remove the file while it is held: whoever waits for it finds it gone and begins with a new one."""
-    with suppress(OSError):  # Windows removes no file that is open
+def _release(lock: FileLock, path: Path) -> None:
+    """Delete the file, then release the lock. A waiting process sees that the file is gone and creates a new one."""
+    with suppress(OSError):  # Windows cannot delete an open file
         path.unlink()
     lock.release()

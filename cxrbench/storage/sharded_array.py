@@ -1,4 +1,4 @@
-"""Arrays on disk that are written shard by shard and mapped when read: decoded images and features."""
+"""Arrays on disk that are written shard by shard and read as memory maps: decoded images and features."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD_ROWS = 512
-"""Rows of a shard: so few that two workers share a data set of a few thousand images evenly."""
-READ_AT_ONCE = 2**20
+"""Rows of a shard: small enough that two workers share a dataset of a few thousand images evenly."""
+CHECKSUM_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardedArray:
-    """One file of rows, a mark for each shard that is whole in it, and an empty file that is named by the shape of a row.
+    """One file of rows, a mark file for each complete shard, and an empty file whose name is the shape of a row.
 
-    A mark holds the checksum of its shard and a note on it. Processes that write the same shard write the same bytes. No call
-    but `missing` and `damaged` takes longer when there are more rows.
+    A mark contains the checksum of its shard and a note. Processes that write the same shard write the same bytes. Only the
+    time of `missing` and `damaged` grows with the number of rows.
 
     Attributes:
-        folder: named by the hash of all that the content depends on.
-        rows: how many there are when all shards are written.
-        dtype: NumPy's name of the numbers' type.
+        folder: its name is the hash of everything that the rows depend on.
+        rows: number of rows when all shards are written.
+        dtype: NumPy's name of the element type.
     """
 
     folder: Path
@@ -49,71 +49,71 @@ class ShardedArray:
 
     @property
     def shards(self) -> int:
-        """How many there are."""
+        """Number of shards."""
         return -(-self.rows // SHARD_ROWS)
 
     def missing(self) -> list[int]:
         """Return the shards that are not on disk."""
-        present = set(_names_in(self.folder))
-        return [shard for shard in range(self.shards) if self._mark(shard).name not in present]
+        names = set(_names_in(self.folder))
+        return [shard for shard in range(self.shards) if self._mark_path(shard).name not in names]
 
     def damaged(self) -> list[int]:
-        """Read every shard that is on disk and return those that are not what was written; from now on they are missing."""
+        """Verify the checksum of every shard on disk; mark the damaged shards as missing and return them."""
         present = sorted(set(range(self.shards)).difference(self.missing()))
-        found = [shard for shard in present if not self._is_whole(shard)]
-        for shard in found:
-            self._mark(shard).unlink(missing_ok=True)
-        if found and found == present:  # maybe nothing is wrong but the shape
-            shutil.rmtree(self._shapes, ignore_errors=True)
-        return found
+        damaged = [shard for shard in present if not self._is_intact(shard)]
+        for shard in damaged:
+            self._mark_path(shard).unlink(missing_ok=True)
+        if damaged and damaged == present:  # the recorded shape itself may be wrong
+            shutil.rmtree(self._shape_folder, ignore_errors=True)
+        return damaged
 
     def notes(self) -> dict[int, Any]:
-        """Return what was noted on each shard that is on disk."""
+        """Return the note of each shard on disk."""
         present = sorted(set(range(self.shards)).difference(self.missing()))
         return {shard: json.loads(self._read_mark(shard)[1]) for shard in present}
 
     def bounds(self, shard: int) -> tuple[int, int]:
-        """Return the first row of a shard and the one after its last."""
+        """Return the first row of a shard, and one past its last row."""
         return shard * SHARD_ROWS, min((shard + 1) * SHARD_ROWS, self.rows)
 
     def locked(self, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
-        """Keep others that ask for it from writing any shard; `on_wait` is called if somebody else keeps them from it."""
+        """Hold the lock of the whole array; call `on_wait` once if another holder has it."""
         return wait_for_lock(self.folder / "array.lock", on_wait)
 
     @contextmanager
     def writing(self, shard: int) -> Iterator[bool]:
-        """Keep others that ask for it from writing a shard; yield whether it is missing, for one may just have written it."""
-        with wait_for_lock(self._mark(shard).with_suffix(".lock")):
-            yield not self._mark(shard).exists()
+        """Hold the lock of a shard; yield whether the shard is missing, as another process may have just written it."""
+        with wait_for_lock(self._mark_path(shard).with_suffix(".lock")):
+            yield not self._mark_path(shard).exists()
 
     def write(self, shard: int, blocks: Iterable[NDArray[Any]], note: Any = None) -> None:
-        """Put a shard on disk, whole or not at all.
+        """Write a shard; it counts as missing until it is complete.
 
         Args:
-            shard: which one.
-            blocks: of rows, one after the other.
-            note: a JSON value that is kept with the shard; looked at when all blocks are drawn.
+            shard: number of the shard.
+            blocks: arrays of consecutive rows.
+            note: a JSON value that is stored with the shard. It is serialized after the last block is drawn.
 
         Raises:
-            DiskFull: there is no room for it.
+            DiskFull: there is no room for the shard.
         """
         with reporting_full_disk(self.folder):
-            checksum = self._write(shard, blocks)
+            checksum = self._write_rows(shard, blocks)
         text = json.dumps(note)
-        write_text(self._mark(shard), f"{zlib.crc32(text.encode(), checksum):08x} {text}")
+        write_text(self._mark_path(shard), f"{zlib.crc32(text.encode(), checksum):08x} {text}")
 
-    def _write(self, shard: int, blocks: Iterable[NDArray[Any]]) -> int:
+    def _write_rows(self, shard: int, blocks: Iterable[NDArray[Any]]) -> int:
         """Write the rows of a shard and return their checksum."""
         start, stop = self.bounds(shard)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file.touch()
+        self._rows_path.touch()
         written = checksum = 0
-        with self._file.open("r+b") as file:  # other processes write their shards into the same file
+        with self._rows_path.open("r+b") as file:  # other processes write their shards into the same file
             for block in blocks:
                 rows = np.ascontiguousarray(block, dtype=self.dtype)
-                self._agree_on(rows.shape[1:])
+                self._record_row_shape(rows.shape[1:])
                 if written + len(rows) > stop - start:
-                    raise ValueError(f"shard {shard} of {self.folder} has {stop - start} rows, no more")
+                    raise ValueError(f"shard {shard} of {self.folder}: expected {stop - start} rows, got more")
                 file.seek((start + written) * int(np.prod(rows.shape[1:])) * rows.itemsize)
                 file.write(rows.data)
                 checksum = zlib.crc32(rows.data, checksum)
@@ -121,81 +121,81 @@ class ShardedArray:
             file.flush()
             os.fsync(file.fileno())
         if written != stop - start:
-            raise ValueError(f"shard {shard} of {self.folder} has {stop - start} rows, not {written}")
+            raise ValueError(f"shard {shard} of {self.folder}: expected {stop - start} rows, got {written}")
         return checksum
 
     def row_shape(self) -> tuple[int, ...]:
-        """Return the shape of a row; raise CxrbenchError if rows of different shapes were written."""
-        shapes = _names_in(self._shapes)
+        """Return the shape of a row; raise CxrbenchError if no rows, or rows of different shapes, were written."""
+        shapes = _names_in(self._shape_folder)
         if len(shapes) != 1 or not all(part.isdecimal() for part in shapes[0].split("x")):
             raise CxrbenchError(f"rows of different shapes: {' and '.join(sorted(shapes)) or 'none yet'}")
         return tuple(map(int, shapes[0].split("x")))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Return some rows that are on disk, though others may still be missing; mapped."""
+        """Return rows ``start..stop-1`` as a read-only memory map. Their shards must be on disk; others may be missing."""
         row_shape = self.row_shape()
         offset = start * int(np.prod(row_shape)) * np.dtype(self.dtype).itemsize
-        return np.memmap(self._file, dtype=self.dtype, mode="r", offset=offset, shape=(stop - start, *row_shape))
+        return np.memmap(self._rows_path, dtype=self.dtype, mode="r", offset=offset, shape=(stop - start, *row_shape))
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Return some rows of a whole array, in the order asked for."""
-        gathered: NDArray[Any] = _mapped(self)[rows]
+        """Return a copy of the given rows, in the given order. All shards must be on disk."""
+        gathered: NDArray[Any] = _map_array(self)[rows]
         return gathered
 
     @property
-    def _file(self) -> Path:
+    def _rows_path(self) -> Path:
         return self.folder / "rows.raw"
 
     @property
-    def _shapes(self) -> Path:
+    def _shape_folder(self) -> Path:
         return self.folder / "shape"
 
-    def _mark(self, shard: int) -> Path:
+    def _mark_path(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.done"
 
     def _read_mark(self, shard: int) -> tuple[str, str]:
-        checksum, _, note = self._mark(shard).read_text(encoding="utf-8").partition(" ")
+        checksum, _, note = self._mark_path(shard).read_text(encoding="utf-8").partition(" ")
         return checksum, note
 
-    def _is_whole(self, shard: int) -> bool:
+    def _is_intact(self, shard: int) -> bool:
         try:
             checksum, note = self._read_mark(shard)
             return checksum == f"{zlib.crc32(note.encode(), self._checksum(shard)):08x}"
-        except (OSError, ValueError, CxrbenchError):  # gone, no text, or nothing that says how long a row is
+        except (OSError, ValueError, CxrbenchError):  # a file is gone, the mark is not text, or the row shape is unknown
             return False
 
     def _checksum(self, shard: int) -> int:
-        """Return the checksum of a shard as it is on disk, read piece by piece."""
+        """Return the checksum of a shard's rows on disk."""
         start, stop = self.bounds(shard)
         row_bytes = int(np.prod(self.row_shape())) * np.dtype(self.dtype).itemsize
         left, checksum = (stop - start) * row_bytes, 0
-        with self._file.open("rb") as file:
+        with self._rows_path.open("rb") as file:
             file.seek(start * row_bytes)
-            while left and (piece := file.read(min(left, READ_AT_ONCE))):
-                checksum = zlib.crc32(piece, checksum)
-                left -= len(piece)
+            while left and (block := file.read(min(left, CHECKSUM_BLOCK_BYTES))):
+                checksum = zlib.crc32(block, checksum)
+                left -= len(block)
         return checksum
 
-    def _agree_on(self, row_shape: tuple[int, ...]) -> None:
-        """Say what shape a row has; raise CxrbenchError if another one was said before."""
+    def _record_row_shape(self, row_shape: tuple[int, ...]) -> None:
+        """Record the shape of a row; raise CxrbenchError if another shape was recorded before."""
         shape = "x".join(map(str, row_shape))
-        if said := _names_in(self._shapes):
-            if said != [shape]:
-                raise CxrbenchError(f"rows of different shapes: {' and '.join(sorted({shape, *said}))}")
+        if recorded := _names_in(self._shape_folder):
+            if recorded != [shape]:
+                raise CxrbenchError(f"rows of different shapes: {' and '.join(sorted({shape, *recorded}))}")
         else:
-            self._shapes.mkdir(exist_ok=True)
-            (self._shapes / shape).touch()
-            self.row_shape()
+            self._shape_folder.mkdir(exist_ok=True)
+            (self._shape_folder / shape).touch()
+            self.row_shape()  # raises if another process recorded another shape at the same time
 
 
 def _names_in(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208 - names alone are wanted
+        return os.listdir(folder)  # noqa: PTH208 - only the names are needed
     except FileNotFoundError:
         return []
 
 
 @lru_cache(maxsize=64)
-def _mapped(array: ShardedArray) -> NDArray[Any]:
-    """Map a whole array; as a plain view, because a memmap's own indexing is slow."""
+def _map_array(array: ShardedArray) -> NDArray[Any]:
+    """Map a whole array. Return a plain view, because indexing a memmap is slow."""
     return array.read(0, array.rows).view(np.ndarray)

@@ -1,4 +1,4 @@
-"""Which packages a result was made with."""
+"""The versions of the packages that results depend on."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
 NUMERICAL = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-image")
-"""Packages that features depend on."""
+"""Packages that features depend on. Their versions are part of the key of cached features."""
 
 
 def versions_of(*packages: str) -> dict[str, str]:
-    """Return the version of each of the packages that is installed."""
-    found = {}
+    """Return the versions of those packages that are installed."""
+    versions = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def all_versions() -> dict[str, str]:
-    """Return the versions that an entry keeps."""
+    """Return the versions that are stored with an entry."""
     return {
         "python": python_version(),
         **versions_of("cxrbench", *NUMERICAL, "optuna", "scikit-learn", "imbalanced-learn", "pillow"),

@@ -1,4 +1,4 @@
-"""What the tests of killed, crowded and starved runs share: a small run, and what it must come to."""
+"""Fixtures of the chaos tests: a small run and its expected result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = (
     *("--external", "ward=phantom:images=60,size=64,seed=5", "--offline"),
 )
 TRIALS, STUDIES = 5, 2 * 4
-"""Trials of a study; studies: two folds of four recipes."""
+"""Trials of a study. Studies: two folds of four recipes."""
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def small(long):
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What the small run comes to when nobody disturbs it, and what it takes: seconds, and bytes on disk."""
+    """The result of the undisturbed small run, its time in seconds, and its size on disk in bytes."""
 
     results: dict
     trials: dict
@@ -38,7 +38,7 @@ class Undisturbed:
 
 @pytest.fixture(scope="session")
 def undisturbed(small, place_at, tmp_path_factory):
-    """Run the small run undisturbed."""
+    """Run the small run without disturbance."""
     place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
     done = place.call(*small)
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def undisturbed(small, place_at, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def same_result(undisturbed):
-    """Return what asserts that a place has the results of the undisturbed run, and the budget of trials."""
+    """Return a function that asserts that a place has the results and trials of the undisturbed run."""
 
     def check(place):
         assert results_of(place) == undisturbed.results
@@ -59,13 +59,13 @@ def same_result(undisturbed):
 
 
 def results_of(place):
-    """Return all that a run wrote below its protocol's folder, less the seconds that it took."""
+    """Return the files of a run in its protocol's folder, without times."""
     folder = place.protocol_folder()
-    found = {}
+    results = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            found[path.relative_to(folder).as_posix()] = _without_seconds(path)
-    return found
+            results[path.relative_to(folder).as_posix()] = _without_seconds(path)
+    return results
 
 
 def _without_seconds(path):
@@ -78,12 +78,12 @@ def _without_seconds(path):
 
 
 def trials_of(place):
-    """Return the trials that each study has on record: number, parameters, value and losses, in the order of their numbers."""
-    found = {}
+    """Return the recorded trials of each study, sorted by number: number, parameters, value and losses."""
+    studies = {}
     for path in sorted((place.folder / "leaderboard" / "studies").glob("*.journal")):
         logs = [json.loads(line) for line in path.read_text().splitlines()]
         trials = [log for log in logs if log["op_code"] == 4]
-        found[path.name] = sorted(
+        studies[path.name] = sorted(
             (log["user_attrs"]["number"], log["params"], log["value"], log["user_attrs"]["losses"]) for log in trials
         )
-    return found
+    return studies

@@ -1,4 +1,4 @@
-"""Several processes that start the same command at once."""
+"""Several processes run the same command at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def start(place, command):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_eight_processes_share_the_work_and_end_with_one_board(place, small, same_result):
+def test_eight_processes_share_the_work_and_print_one_board(place, small, same_result):
     processes = [start(place, small) for _ in range(PROCESSES)]
     ended = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, ended
@@ -27,14 +27,14 @@ def test_eight_processes_share_the_work_and_end_with_one_board(place, small, sam
     same_result(place)
     said = "\n".join(talk for _, talk in ended)
     complete = [line.partition(": complete, ")[0] for line in said.splitlines() if ": complete, " in line]
-    assert sorted(complete) == sorted(place.entries())  # each entered once, by whichever process
+    assert sorted(complete) == sorted(place.entries())  # one process reports each entry as complete
     assert "entered by another process" in said
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_what_a_killed_process_held_is_taken_over_by_one_that_waits(place, small, same_result):
+def test_a_waiting_process_takes_over_the_work_of_a_killed_one(place, small, same_result):
     first = start(place, small)
     while not list(place.folder.glob("leaderboard/studies/*.journal")):
         assert first.poll() is None, first.communicate()

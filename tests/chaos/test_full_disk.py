@@ -1,4 +1,4 @@
-"""Runs on a file system that has no room for them."""
+"""Runs on a full file system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture
 def tight(place):
-    """Return a place on a file system of its own that has 50 MB, or skip."""
+    """Return a place on its own file system of 50 MB, or skip."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=50m", "tmpfs", place.folder], capture_output=True, text=True, check=False
     )
@@ -23,7 +23,7 @@ def tight(place):
 
 
 def fill(place, left):
-    """Take all the room but so many bytes; return the file that took it."""
+    """Fill the file system except for `left` bytes; return the file that fills it."""
     ballast = place.folder / "ballast"
     status = os.statvfs(place.folder)
     with ballast.open("wb") as file:
@@ -36,9 +36,7 @@ def fill(place, left):
 @pytest.mark.long
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.7, 0.8])
 @pytest.mark.parametrize("temporary", ["elsewhere", "there, too"])
-def test_a_full_disk_ends_a_run_with_one_message_and_it_goes_on_later(
-    tight, small, undisturbed, same_result, share, *, temporary
-):
+def test_a_full_disk_ends_a_run_with_one_message_and_it_resumes(tight, small, undisturbed, same_result, share, *, temporary):
     ballast = fill(tight, int(share * undisturbed.size))
     there = {} if temporary == "elsewhere" else {"TMPDIR": str(tight.folder)}
     check_message(tight.call(*small, **there))
@@ -49,7 +47,7 @@ def test_a_full_disk_ends_a_run_with_one_message_and_it_goes_on_later(
 
 
 @pytest.mark.long
-def test_a_run_that_needs_more_than_fifty_megabytes_goes_on_where_there_is_room(tight, small, place_at, tmp_path_factory):
+def test_a_run_that_needs_more_than_50_mb_resumes_on_a_larger_disk(tight, small, place_at, tmp_path_factory):
     large = (*small, "--image-size", "320", "--no-controls", "--trials", "2", "--folds", "1")
     check_message(tight.call(*large))
     subprocess.run(["mount", "-o", "remount,size=500m", tight.folder], check=True)
@@ -62,7 +60,7 @@ def test_a_run_that_needs_more_than_fifty_megabytes_goes_on_where_there_is_room(
 
 
 def check_message(ended):
-    """Assert that a run ended on account of a full disk, and said so once and in one line."""
+    """Assert that a run ended because the disk is full, with one message of one line."""
     assert ended.returncode in {1, 2}, ended
     assert "Traceback" not in ended.stderr
     (error,) = [line for line in ended.stderr.splitlines() if "No space left" in line]

@@ -1,6 +1,6 @@
-"""Runs that are killed at random moments and started again until they are done.
+"""Runs that are killed at random times and restarted until they finish.
 
-A kill strikes the whole process group, or the parent alone, whose workers are then on their own.
+A kill hits the whole process group, or only the parent, so that its workers are orphans.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def places(place_at, tmp_path):
 
 
 def is_killed(place, command, seconds, *, with_workers):
-    """Start a run, kill it after so many seconds, and return whether that was before its end."""
+    """Start a run and kill it after some seconds; return False if it finished before."""
     process = subprocess.Popen(
         **place.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
@@ -48,7 +48,7 @@ def is_killed(place, command, seconds, *, with_workers):
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
 @pytest.mark.timeout(3600)
-def test_runs_that_are_killed_again_and_again_come_to_the_same_end(places, small, undisturbed, same_result, long):
+def test_runs_that_are_killed_repeatedly_have_the_same_result(places, small, undisturbed, same_result, long):
     chance, kills = random.Random(SEED), 0
     while kills < (MANY if long else FEW):
         place = next(places)

@@ -84,4 +84,4 @@ def test_a_name_that_is_unknown_while_all_plugins_are_well_stops_the_run(place):
 def test_a_limit_without_workers_is_refused(place, limit):
     result = place.call(*RUN, "--workers", 0, *limit)
     assert result.returncode == 2
-    assert "--timeout and --max-memory need processes that can be ended: give --workers 1 or more" in result.stderr
+    assert "--timeout and --max-memory need worker processes: pass --workers 1 or more" in result.stderr

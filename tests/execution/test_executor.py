@@ -39,13 +39,13 @@ def is_alive(process):
     return True
 
 
-def test_results_come_back(executor):
+def test_results_are_returned(executor):
     calls = [executor.submit(operator.truediv, number, 4) for number in range(5)]
     assert [call.result(60) for call in calls] == [0, 0.25, 0.5, 0.75, 1]
     assert executor.submit(sorted, [1, 3, 2], reverse=True).result(60) == [3, 2, 1]
 
 
-def test_exceptions_come_back_and_cost_their_call_only(executor):
+def test_an_exception_fails_only_its_call(executor):
     calls = [executor.submit(operator.truediv, 1, divisor) for divisor in (2, 0, 4)]
     assert calls[0].result(60) == 0.5
     with pytest.raises(ZeroDivisionError, match="division by zero"):
@@ -54,21 +54,21 @@ def test_exceptions_come_back_and_cost_their_call_only(executor):
     assert failure_reason(calls[1].exception()) == "ZeroDivisionError: division by zero"
 
 
-def test_errors_for_people_come_back_as_what_they_are(executor):
+def test_cxrbench_errors_keep_their_type(executor):
     with pytest.raises(ConfigError, match="'gentle:' is no component"):
         executor.submit(parse_component, "gentle:").result(60)
 
 
-def test_an_exception_that_cannot_travel_costs_its_call_only(workers, tmp_path):
+def test_an_exception_that_cannot_be_pickled_fails_only_its_call(workers, tmp_path):
     plugin = tmp_path / "odd.py"
     plugin.write_text(
         "class Odd(Exception):\n    def __init__(self, what, why):\n        super().__init__(f'{what}: {why}')\n\n"
-        "raise Odd('the film', 'is upside down')\n"
+        "raise Odd('the image', 'is upside down')\n"
     )
     odd = workers.submit(Reference(text="odd:build", file=plugin).resolve)
-    with pytest.raises(CxrbenchError, match="Odd: the film: is upside down"):
+    with pytest.raises(CxrbenchError, match="Odd: the image: is upside down"):
         odd.result(60)
-    assert failure_reason(odd.exception()) == "Odd: the film: is upside down"
+    assert failure_reason(odd.exception()) == "Odd: the image: is upside down"
     assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
@@ -84,7 +84,7 @@ def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_parent(workers):
 
 
 SCRIPT = """
-import numpy  # a library with threads of its own, loaded before a worker can be told anything
+import numpy  # a library with its own threads, loaded before the worker is set up
 
 from threadpoolctl import threadpool_info
 from cxrbench.execution.executor import open_executor
@@ -95,7 +95,7 @@ if __name__ == "__main__":
 """
 
 
-def test_libraries_that_a_users_script_has_loaded_have_one_thread_too(tmp_path):
+def test_libraries_loaded_by_the_users_script_have_one_thread(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
     command = [sys.executable, str(tmp_path / "script.py")]
@@ -103,7 +103,7 @@ def test_libraries_that_a_users_script_has_loaded_have_one_thread_too(tmp_path):
     assert done.stdout == "{1}\n", done.stderr
 
 
-def test_a_worker_that_dies_costs_the_one_call_it_was_working_on(workers):
+def test_a_worker_that_dies_fails_only_its_current_call(workers):
     before = workers.submit(operator.truediv, 1, 2)
     fatal = workers.submit(os._exit, 3)
     after = [workers.submit(operator.truediv, number, 2) for number in range(3)]
@@ -125,8 +125,8 @@ def test_an_exception_in_the_block_ends_the_workers_at_once():
             call.result(5)
 
 
-def test_workers_that_have_grown_are_replaced_and_no_call_is_lost(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", 2**28)
+def test_workers_that_have_grown_are_replaced_without_losing_calls(monkeypatch):
+    monkeypatch.setattr("cxrbench.execution.process_pool.LARGEST_GROWTH_BYTES", 2**28)
     with open_executor(1) as executor:
         first = executor.submit(os.getpid).result(60)
         assert executor.submit(os.getpid).result(60) == first
@@ -146,14 +146,14 @@ def test_calls_go_on_after_an_idle_worker_was_killed():
         assert executor.submit(os.getpid).result(60) != worker
 
 
-def test_a_call_that_exits_costs_itself_only(workers):
+def test_a_call_that_exits_fails_only_itself(workers):
     with pytest.raises(CxrbenchError, match="please install x"):
         workers.submit(sys.exit, "please install x").result(60)
     assert workers.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
 def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.process_pool.GROWTH", -1)  # every call replaces the workers
+    monkeypatch.setattr("cxrbench.execution.process_pool.LARGEST_GROWTH_BYTES", -1)  # every call replaces the workers
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         executor.submit(os.getpid).result(60)
         executor.submit(time.sleep, 600)
@@ -166,7 +166,7 @@ def test_an_interrupt_ends_replaced_workers_too(monkeypatch):
         second.result(5)
 
 
-def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monkeypatch):
+def test_a_pool_that_cannot_start_fails_its_calls(monkeypatch):
     monkeypatch.setattr("cxrbench.execution.process_pool.start_worker", partial(os._exit, 7))
     executor = WorkerPool(1)
     calls = [executor.submit(os.getpid) for _ in range(5)]
@@ -174,7 +174,7 @@ def test_a_pool_that_cannot_start_costs_its_calls_and_nobody_waits_for_ever(monk
     executor.stop()
 
 
-def test_no_workers_are_this_process():
+def test_zero_workers_means_this_process():
     with open_executor(0) as executor:
         assert isinstance(executor, InProcessExecutor)
         assert executor.submit(os.getpid).result() == os.getpid()
@@ -182,7 +182,7 @@ def test_no_workers_are_this_process():
         raise ValueError("in the block")
 
 
-def test_ctrl_c_is_not_kept_in_a_future_of_this_process():
+def test_ctrl_c_is_raised_at_once_in_this_process():
     with pytest.raises(KeyboardInterrupt):
         InProcessExecutor().submit(signal.raise_signal, signal.SIGINT)
 
@@ -208,22 +208,22 @@ def limited():
 
 
 @pytest.mark.parametrize("hang", [(time.sleep, 600), (exec, "while True: pass"), (pow, 7, 10**9)])
-def test_a_call_that_takes_too_long_costs_itself_only(limited, hang):
+def test_a_call_that_takes_too_long_fails_only_itself(limited, hang):
     hanging, waiting = limited.submit(*hang), limited.submit(operator.truediv, 1, 2)
     assert failure_reason(hanging.exception(60)) == "took longer than 3 s (--timeout)"
     assert waiting.result(60) == 0.5
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
 @pytest.mark.parametrize("greedy", ["bytearray(8 * 10**9)", "import numpy; numpy.zeros(10**9)"])
-def test_a_call_that_asks_for_too_much_memory_costs_itself_only(limited, greedy):
+def test_a_call_that_needs_too_much_memory_fails_only_itself(limited, greedy):
     hungry, modest = limited.submit(exec, greedy), limited.submit(len, bytes(2**20))
     assert failure_reason(hungry.exception(60)) == "MemoryError: used more than 4 GB (--max-memory)"
     assert modest.result(60) == 2**20
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
-def test_memory_that_an_earlier_call_kept_costs_no_later_one(limited):
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
+def test_memory_kept_by_an_earlier_call_does_not_fail_a_later_one(limited):
     limited.submit(exec, "import builtins, numpy; builtins.kept = numpy.zeros(3 * 10**9, numpy.uint8)").result(60)
     later = limited.submit(exec, "import numpy; numpy.zeros(2 * 10**9, numpy.uint8)")
     assert later.exception(120) is None
@@ -236,13 +236,13 @@ def test_memory_that_an_earlier_call_kept_costs_no_later_one(limited):
         ("os.kill(os.getpid(), 9)", "the worker process died (SIGKILL)"),
     ],
 )
-def test_a_worker_that_leaves_without_a_word_is_noticed(workers, end, reason):
+def test_a_worker_that_exits_silently_is_noticed(workers, end, reason):
     fatal, after = workers.submit(exec, f"import os; {end}"), workers.submit(operator.truediv, 1, 2)
     assert failure_reason(fatal.exception(60)) == reason
     assert after.result(60) == 0.5
 
 
-def test_workers_that_die_again_and_again_end_nothing_but_their_calls():
+def test_workers_that_keep_dying_fail_only_their_calls():
     with open_executor(2) as executor:
         fatal = [executor.submit(os._exit, number % 2) for number in range(6)]
         good = [executor.submit(operator.truediv, number, 2) for number in range(6)]
@@ -250,28 +250,28 @@ def test_workers_that_die_again_and_again_end_nothing_but_their_calls():
         assert [call.result(120) for call in good] == [0, 0.5, 1, 1.5, 2, 2.5]
 
 
-def test_the_last_lines_of_a_failed_call_come_back_and_go_nowhere_else(workers, capfd):
-    said = "import os; [print('line', number) for number in range(80)]; os.write(2, b'native\\n')"
-    died = workers.submit(exec, f"{said}; os._exit(5)")
-    raised = workers.submit(exec, f"{said}; 1 / 0")
+def test_the_last_lines_of_a_failed_call_are_only_in_its_log(workers, capfd):
+    printing = "import os; [print('line', number) for number in range(80)]; os.write(2, b'native\\n')"
+    died = workers.submit(exec, f"{printing}; os._exit(5)")
+    raised = workers.submit(exec, f"{printing}; 1 / 0")
     assert failure_log(died.exception(60)) == (*(f"line {number}" for number in range(31, 80)), "native")
     assert failure_log(raised.exception(60))[-1] == "ZeroDivisionError: division by zero"
     assert "native" in failure_log(raised.exception(60))
-    assert workers.submit(exec, said).result(60) is None
+    assert workers.submit(exec, printing).result(60) is None
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_call_that_prints_for_ever_fills_no_disk(limited, monkeypatch):
-    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST_OUTPUT", 1000)
+def test_the_output_of_a_call_that_prints_endlessly_is_limited(limited, monkeypatch):
+    monkeypatch.setattr("cxrbench.execution.worker_output.LARGEST_OUTPUT_BYTES", 1000)
     endless = limited.submit(exec, "while True: print('more')")
     assert failure_reason(endless.exception(60)) == "took longer than 3 s (--timeout)"
     assert set(failure_log(endless.exception())[1:]) <= {"more"}
 
 
-def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
+def test_a_call_that_has_not_started_can_be_cancelled(workers, tmp_path):
     mark, go = tmp_path / "mark", tmp_path / "go"
-    until_told = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
-    running = [workers.submit(exec, until_told) for _ in range(2)]
+    until_go = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+    running = [workers.submit(exec, until_go) for _ in range(2)]
     waiting = [workers.submit(mark.write_text, "done") for _ in range(2)]
     assert [call.cancel() for call in waiting] == [True, True]
     assert not running[0].cancel()
@@ -282,32 +282,32 @@ def test_a_call_that_has_not_begun_can_be_cancelled(workers, tmp_path):
 
 
 @pytest.mark.parametrize("limits", [Limits(timeout=1), Limits(memory=10**9)])
-def test_this_process_keeps_no_limits_and_says_so(limits):
+def test_limits_without_workers_are_refused(limits):
     with pytest.raises(ConfigError, match=r"--timeout and --max-memory need .* --workers 1"), open_executor(0, limits):
         pass
 
 
-def test_a_crash_under_a_limit_says_that_memory_may_be_the_reason(limited):
+def test_a_crash_under_a_memory_limit_mentions_memory(limited):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     reason = failure_reason(limited.submit(exec, crash).exception(60))
-    assert reason == "the worker process died (SIGSEGV), maybe because it may use 4 GB (--max-memory)"
+    assert reason == "the worker process died (SIGSEGV): it may have used more than 4 GB (--max-memory)"
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_call_whose_worker_is_asked_to_end_is_computed_once_more(workers, tmp_path, number):
+def test_a_call_whose_worker_is_terminated_is_retried_once(workers, tmp_path, number):
     mark = tmp_path / "mark"
-    heed = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # which workers leave to the parent
-    ask = f"import os, signal; {heed}; os.kill(os.getpid(), signal.{number})"
-    first_time = f"import pathlib\nmark = pathlib.Path({str(mark)!r})\nif not mark.exists():\n    mark.touch()\n    {ask}"
+    default = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # workers ignore it
+    terminate = f"import os, signal; {default}; os.kill(os.getpid(), signal.{number})"
+    first_time = f"import pathlib\nmark = pathlib.Path({str(mark)!r})\nif not mark.exists():\n    mark.touch()\n    {terminate}"
     once, after = workers.submit(exec, first_time), workers.submit(operator.truediv, 1, 2)
     assert once.exception(60) is None
     assert mark.exists()
     assert after.result(60) == 0.5
 
 
-def test_a_call_whose_worker_is_asked_to_end_twice_is_a_failure(workers):
-    ask = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
-    error = workers.submit(exec, ask).exception(60)
+def test_a_call_whose_worker_is_terminated_twice_fails(workers):
+    terminate = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    error = workers.submit(exec, terminate).exception(60)
     assert (failure_reason(error), failure_kind(error)) == ("the worker process died (SIGTERM)", "killed")
 
 
@@ -338,7 +338,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
     finally:
         parent.kill()
         parent.wait()
-    while any(is_alive(int(mark.read_text())) for mark in marks):  # or the test's own time limit ends this
+    while any(is_alive(int(mark.read_text())) for mark in marks):  # the test's time limit ends this loop
         time.sleep(0.05)
 
 
@@ -350,7 +350,7 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
         ("type('XlaRuntimeError', (RuntimeError,), {})('RESOURCE_EXHAUSTED: out of memory')", "oom"),
         ("type('Full', (MemoryError,), {})('cannot be sent')", "oom"),
         ("NotFinite('a loss of nan')", "nan"),
-        ("DataError('no films')", "data_error"),
+        ("DataError('no images')", "data_error"),
         ("type('Unreadable', (DataError,), {})('cannot be sent')", "data_error"),
         ("Unavailable('no weights')", "unavailable"),
         ("OSError('a file of the plugin')", "plugin_error"),
@@ -358,21 +358,21 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path):
         ("SystemExit('please install x')", "plugin_error"),
     ],
 )
-def test_a_failure_keeps_its_kind_on_its_way_from_a_worker(workers, error, kind):
+def test_a_failure_from_a_worker_keeps_its_kind(workers, error, kind):
     code = (
         f"from cxrbench.execution.failures import NotFinite\nfrom cxrbench.errors import DataError, Unavailable\nraise {error}"
     )
     assert failure_kind(workers.submit(exec, code).exception(60)) == kind
 
 
-def test_a_failure_keeps_the_kind_of_what_it_came_from(workers):
+def test_a_failure_keeps_the_kind_of_its_cause(workers):
     code = "from cxrbench.errors import CxrbenchError\ntry:\n    raise MemoryError('full')\nexcept MemoryError as error:\n"
     error = workers.submit(exec, f"{code}    raise CxrbenchError('no features') from error").exception(60)
     assert (failure_kind(error), failure_reason(error)) == ("oom", "CxrbenchError: no features")
 
 
 @pytest.mark.long
-def test_what_ends_a_worker_has_its_kind(limited):
+def test_limits_and_deaths_have_their_failure_kinds(limited):
     assert failure_kind(limited.submit(time.sleep, 600).exception(60)) == "timeout"
     assert failure_kind(limited.submit(os._exit, 3).exception(60)) == "killed"
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""A call whose batch does not fit is computed again with half of it: in this process and in others."""
+"""A call that runs out of memory is retried with half the batch, in this process and in workers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cxrbench.execution.retry import BatchResult, submit_with_retry
 
 
 def call(executor, batch, fits):
-    """Run a call that gets no memory for more than `fits`; return its future and the batches that were asked for."""
-    asked = []
+    """Submit a call that runs out of memory above a batch of `fits`; return its future and the batches tried."""
+    tried = []
 
     def submit(size):
-        asked.append(size)
+        tried.append(size)
         return executor.submit(exec, f"if {size} > {fits}: raise MemoryError('{size} is too many')")
 
-    return submit_with_retry(submit, batch), asked
+    return submit_with_retry(submit, batch), tried
 
 
 @pytest.fixture(scope="module")
@@ -38,32 +38,32 @@ def executor(request):
     ("batch", "fits", "sizes"), [(32, 32, [32]), (32, 16, [32, 16]), (32, 15, [32, 16, 8]), (3, 1, [3, 1])]
 )
 def test_the_first_batch_that_fits_is_the_result(executor, batch, fits, sizes):
-    future, asked = call(executor, batch, fits)
+    future, tried = call(executor, batch, fits)
     assert future.result(60) == BatchResult(value=None, batch=sizes[-1])
-    assert asked == sizes
+    assert tried == sizes
 
 
 @pytest.mark.parametrize(("batch", "sizes"), [(32, [32, 16, 8]), (3, [3, 1]), (1, [1])])
-def test_what_never_fits_fails_with_its_last_attempt(executor, batch, sizes):
-    future, asked = call(executor, batch, 0)
+def test_a_call_that_never_fits_fails_with_its_last_attempt(executor, batch, sizes):
+    future, tried = call(executor, batch, 0)
     with pytest.raises(MemoryError, match=f"^{sizes[-1]} is too many"):
         future.result(60)
-    assert asked == sizes
+    assert tried == sizes
 
 
-def test_other_failures_are_not_attempted_again(executor):
-    asked = []
+def test_other_failures_are_not_retried(executor):
+    tried = []
 
     def submit(size):
-        asked.append(size)
+        tried.append(size)
         return executor.submit(exec, "1 / 0")
 
     with pytest.raises(ZeroDivisionError):
         submit_with_retry(submit, 32).result(60)
-    assert asked == [32]
+    assert tried == [32]
 
 
-def test_a_call_that_has_not_begun_can_be_cancelled_in_every_attempt():
+def test_a_call_can_be_cancelled_before_each_attempt_starts():
     attempts = []
 
     def submit(size):
@@ -82,7 +82,7 @@ def test_a_call_that_has_not_begun_can_be_cancelled_in_every_attempt():
     assert future.cancel()
 
 
-def test_whoever_waits_hears_of_an_executor_that_is_stopped(tmp_path):
+def test_stopping_the_executor_raises_in_the_future(tmp_path):
     begun = tmp_path / "begun"
     with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
         wait = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
@@ -94,7 +94,7 @@ def test_whoever_waits_hears_of_an_executor_that_is_stopped(tmp_path):
         future.result(5)
 
 
-def test_an_executor_that_is_stopped_between_two_attempts_is_heard_of():
+def test_stopping_the_executor_between_attempts_raises_in_the_future():
     first = Future()
 
     def submit(size):

@@ -1,4 +1,4 @@
-"""What the tests of the plugin hall need: the command line as a process, and distributions without pip."""
+"""Fixtures: the command line as a process, and distributions installed without pip."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def files():
 
 @pytest.fixture
 def cxrbench(tmp_path):
-    """Run the installed command in an empty folder, with further environment variables."""
+    """Return a function that runs the command in an empty folder, with additional environment variables."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
 
     def run(*arguments, **environment):
@@ -32,7 +32,7 @@ def cxrbench(tmp_path):
 
 @pytest.fixture
 def listed(cxrbench):
-    """Return what `cxrbench plugins list --json` says, by the names of the plugins; it must have gone well."""
+    """Return a function that runs `cxrbench plugins list --json` and returns the plugins with their names."""
 
     def read(*arguments, **environment):
         done = cxrbench("plugins", "list", "--json", *arguments, **environment)
@@ -44,7 +44,7 @@ def listed(cxrbench):
 
 @pytest.fixture
 def site(tmp_path):
-    """Return a folder for `sys.path` and a function that puts distributions there, as pip would leave them."""
+    """Return a function that installs a distribution as pip would, into a folder for `sys.path` that it returns."""
     folder = tmp_path / "site"
 
     def install(distribution, entry_points, modules):

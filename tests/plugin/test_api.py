@@ -1,4 +1,4 @@
-"""The plugin API: its version, what it promises to keep, and how deprecations reach authors."""
+"""The plugin API: its version, its stable signatures, and deprecations."""
 
 import inspect
 import types
@@ -19,7 +19,7 @@ V1 = {
     "on_entry": ("entry",),
     "on_run_end": ("board",),
 }
-"""The arguments of every hook of API 1.0. Nothing is ever taken out of this table while API_VERSION begins with 1."""
+"""The arguments of every hook of API 1.0. Never remove anything while API_VERSION starts with 1."""
 
 OBSERVER = """
 from cxrbench import Backbone, hookimpl
@@ -37,8 +37,8 @@ def on_entry(entry):
 
 
 @pytest.fixture
-def asking(tmp_path):
-    """Load a one-file plugin that says which API it needs, and return the plugin."""
+def load_plugin(tmp_path):
+    """Return a function that loads a one-file plugin with a `requires_api` and returns the plugin."""
 
     def load(requires=""):
         file = tmp_path / "asks.py"
@@ -49,14 +49,14 @@ def asking(tmp_path):
 
 
 @pytest.fixture
-def deprecating(monkeypatch):
-    """Have the host use hook specifications of which one, or an argument of one, is deprecated."""
+def deprecate(monkeypatch):
+    """Return a function that deprecates the hook `on_entry` or one of its arguments."""
 
     def change(**options):
         changed = types.SimpleNamespace(**vars(hooks))
 
         def on_entry(entry):
-            """Hear that an entry has been written."""
+            """Called when an entry has been written."""
 
         changed.on_entry = hooks.hookspec(**options)(on_entry)
         monkeypatch.setattr("cxrbench.plugin.host.hooks", changed)
@@ -65,7 +65,7 @@ def deprecating(monkeypatch):
 
 
 def test_hooks_of_the_first_api_keep_their_arguments():
-    specifications = {name: found for name, found in vars(hooks).items() if hasattr(found, f"{hooks.PROJECT}_spec")}
+    specifications = {name: hook for name, hook in vars(hooks).items() if hasattr(hook, f"{hooks.PROJECT}_spec")}
     assert V1.keys() <= specifications.keys()
     for name, arguments in V1.items():
         assert set(arguments) <= set(inspect.signature(specifications[name]).parameters)
@@ -74,23 +74,23 @@ def test_hooks_of_the_first_api_keep_their_arguments():
 @pytest.mark.parametrize(
     "requires", ["", "requires_api = None", "requires_api = '>=1,<2'", f"requires_api = '=={API_VERSION}'"]
 )
-def test_a_plugin_that_this_api_serves_is_well(asking, requires):
-    plugin = asking(requires and f"requires_api = {requires}")
+def test_a_met_requirement_is_no_problem(load_plugin, requires):
+    plugin = load_plugin(requires and f"requires_api = {requires}")
     assert (plugin.problem, plugin.notes) == ("", ())
     assert [spec.name for spec in plugin.declares] == ["asks"]
 
 
 @pytest.mark.parametrize("requires", [">=2", "<1", "==0.9.*"])
-def test_an_unmet_requirement_is_a_problem_with_its_remedy_and_no_hook_is_called(asking, requires):
-    plugin = asking(f"requires_api = {requires!r}")
-    assert f"it needs plugin API {requires} and this cxrbench has {API_VERSION}" in plugin.problem
+def test_an_unmet_requirement_is_a_problem_with_a_remedy(load_plugin, requires):
+    plugin = load_plugin(f"requires_api = {requires!r}")
+    assert f"it needs plugin API {requires}, but this cxrbench has {API_VERSION}" in plugin.problem
     assert "pip install --upgrade cxrbench" in plugin.problem
     assert plugin.declares == plugin.hooks == ()
 
 
 @pytest.mark.parametrize("requires", ["'one'", "1", "(1, 2)", "'>=x'"])
-def test_a_requirement_that_names_no_versions_is_a_problem(asking, requires):
-    assert "names no versions: write it like" in asking(f"requires_api = {requires}").problem
+def test_an_invalid_version_specifier_is_a_problem(load_plugin, requires):
+    assert "is not a valid version specifier: write it like" in load_plugin(f"requires_api = {requires}").problem
 
 
 def test_a_requirement_is_checked_before_any_hook_is_called(tmp_path):
@@ -116,16 +116,16 @@ def test_a_distribution_is_named_in_the_remedy(site, listed):
         {"warn_on_impl_args": {"entry": DeprecationWarning("on_entry goes with API 2: use on_row")}},
     ],
 )
-def test_what_is_deprecated_is_a_note_and_no_problem(deprecating, asking, options):
-    deprecating(**options)
-    plugin = asking()
+def test_a_deprecation_is_a_note_and_not_a_problem(deprecate, load_plugin, options):
+    deprecate(**options)
+    plugin = load_plugin()
     assert (plugin.problem, plugin.notes) == ("", ("on_entry goes with API 2: use on_row",))
     assert [spec.name for spec in plugin.declares] == ["asks"]
 
 
-def test_a_note_stands_beside_the_health_of_a_plugin(deprecating, asking, tmp_path, capsys):
-    deprecating(warn_on_impl=DeprecationWarning("on_entry goes with API 2"))
-    asking()
+def test_plugins_list_shows_notes(deprecate, load_plugin, tmp_path, capsys):
+    deprecate(warn_on_impl=DeprecationWarning("on_entry goes with API 2"))
+    load_plugin()
     from cxrbench.cli.plugins import list_plugins
 
     list_plugins(plugin=[tmp_path / "asks.py"])

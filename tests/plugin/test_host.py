@@ -1,4 +1,4 @@
-"""The host: good plugins are found, broken ones stay alone with their problem, names are looked up."""
+"""The host: it finds plugins, isolates broken ones and looks up names."""
 
 import pytest
 
@@ -21,7 +21,7 @@ BROKEN = {
 DECLARES = """
 from cxrbench import Backbone, hookimpl
 
-HEARD = []
+RECEIVED = []
 
 @hookimpl
 def register_backbones():
@@ -29,7 +29,7 @@ def register_backbones():
 
 @hookimpl
 def on_entry(entry):
-    HEARD.append(entry)
+    RECEIVED.append(entry)
 """
 
 
@@ -41,7 +41,7 @@ def problems(host):
     return {plugin.name: plugin.problem for plugin in host.plugins if plugin.problem}
 
 
-def test_the_first_party_plugins_are_all_well_and_each_kind_has_its_default():
+def test_first_party_plugins_load_and_each_kind_has_its_default():
     host = load_host()
     assert problems(host) == {}
     for kind, name in ((Dataset, "phantom"), (Augmentation, "none"), (Imbalance, "none"), (Engine, "optuna")):
@@ -50,7 +50,7 @@ def test_the_first_party_plugins_are_all_well_and_each_kind_has_its_default():
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_plugin_has_a_problem_and_declares_nothing_while_others_stay(name, files):
+def test_a_broken_plugin_has_a_problem_and_others_still_load(name, files):
     host = load_host([files(name), files("good")])
     broken, good = host.plugins[-2:]
     assert broken.problem.startswith(BROKEN[name])
@@ -60,7 +60,7 @@ def test_a_broken_plugin_has_a_problem_and_declares_nothing_while_others_stay(na
     assert {"coarse-pixels", "texture"} <= set(names(host, Backbone))
 
 
-def test_a_wrong_observer_argument_is_named_and_its_hook_is_not_called(files):
+def test_a_wrong_callback_argument_is_named_in_the_problem(files):
     host = load_host([files("wrong_argument")])
     lines = []
     assert "colour" in host.plugins[-1].problem or "on_entry" in host.plugins[-1].problem
@@ -80,19 +80,19 @@ def test_all_broken_plugins_together_are_listed_with_exit_code_0(files, listed):
     assert found["cxrbench-backbones"]["status"] == "ok"
 
 
-def test_a_plugin_that_calls_sys_exit_is_isolated_like_any_other(files, listed):
+def test_a_plugin_that_calls_sys_exit_is_isolated(files, listed):
     found = dict(listed("--plugin", files("exits"), "--plugin", files("good")))
     assert found[str(files("exits"))]["problem"].startswith("SystemExit")
     assert found[str(files("good"))]["status"] == "ok"
 
 
-def test_a_problem_is_printed_to_the_letter_in_the_table(files, cxrbench):
+def test_the_table_prints_a_problem_literally(files, cxrbench):
     done = cxrbench("plugins", "list", "--plugin", files("raising_register"))
     assert done.returncode == 0
     assert ":x:" in done.stdout
 
 
-def test_an_error_is_printed_to_the_letter(files, cxrbench):
+def test_an_error_is_printed_literally(files, cxrbench):
     done = cxrbench("run", "--backbone", "half-declared", "--offline", "--plugin", files("raising_register"))
     assert done.returncode == 2
     assert "the licence server :x: is away" in done.stderr
@@ -112,17 +112,17 @@ def test_the_table_shows_names_and_summaries(files, cxrbench):
 
 
 @pytest.mark.parametrize("command", [("plugins", "list"), ("run", "--offline"), ("data", "inspect", "phantom")])
-def test_a_plugin_file_that_is_not_there_is_a_usage_error(command, cxrbench):
+def test_a_missing_plugin_file_is_a_usage_error(command, cxrbench):
     done = cxrbench(*command, "--plugin", "nowhere/mine.py")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: --plugin nowhere/mine.py: there is no such file\n"
+    assert done.stderr == "error: --plugin nowhere/mine.py: file not found\n"
 
 
-def test_a_file_that_is_no_python_is_a_problem_and_no_crash(tmp_path):
+def test_a_file_that_is_not_python_is_a_problem(tmp_path):
     (tmp_path / "notes.txt").write_text("dear diary")
     (tmp_path / "notes.py").write_text("dear diary")
     text, source = load_host([tmp_path / "notes.txt", tmp_path / "notes.py"]).plugins[-2:]
-    assert "one-file plugin ends in .py" in text.problem
+    assert "name of a one-file plugin ends in .py" in text.problem
     assert source.problem.startswith("SyntaxError: ")
 
 
@@ -130,13 +130,13 @@ def test_the_same_file_given_twice_counts_once(tmp_path):
     file = tmp_path / "twice.py"
     file.write_text(DECLARES.format(name="seen-twice"))
     host = load_host([file, file])
-    host.notify("on_entry", pytest.fail, entry="told")
+    host.notify("on_entry", pytest.fail, entry="an entry")
     assert problems(host) == {}
     assert host.find(Backbone, "seen-twice").plugin.file == file
-    assert load_file(file).HEARD == ["told"]
+    assert load_file(file).RECEIVED == ["an entry"]
 
 
-def test_two_files_of_the_same_name_in_two_folders_do_not_mix(tmp_path):
+def test_files_of_the_same_name_in_two_folders_do_not_mix(tmp_path):
     paths = [tmp_path / folder / "mine.py" for folder in ("left", "right")]
     for path in paths:
         path.parent.mkdir()
@@ -146,7 +146,7 @@ def test_two_files_of_the_same_name_in_two_folders_do_not_mix(tmp_path):
     assert [host.find(Backbone, f"from-{side}").plugin.file for side in ("left", "right")] == paths
 
 
-def test_a_duplicate_name_cannot_be_found_and_the_error_names_both_owners_and_the_way_out(files):
+def test_a_duplicate_name_is_an_error_with_both_owners_and_a_remedy(files):
     host = load_host([files("duplicate")])
     with pytest.raises(PluginError) as caught:
         host.find(Backbone, "texture")
@@ -154,7 +154,7 @@ def test_a_duplicate_name_cannot_be_found_and_the_error_names_both_owners_and_th
         assert word in str(caught.value)
 
 
-def test_a_duplicate_name_leaves_all_other_names_of_both_plugins(files):
+def test_a_duplicate_name_does_not_affect_other_names(files):
     host = load_host([files("duplicate")])
     assert host.find(Backbone, "only-here").plugin.name == str(files("duplicate"))
     assert host.find(Backbone, "random-convnet").plugin.name == "cxrbench-backbones"
@@ -162,30 +162,30 @@ def test_a_duplicate_name_leaves_all_other_names_of_both_plugins(files):
 
 
 @pytest.mark.parametrize(("blocked", "owner"), [("duplicate", "cxrbench-backbones"), ("cxrbench-backbones", "duplicate")])
-def test_blocking_one_owner_of_a_duplicate_name_resolves_it(blocked, owner, files):
+def test_blocking_one_owner_resolves_a_duplicate_name(blocked, owner, files):
     host = load_host([files("duplicate")], without=[blocked])
     assert owner in host.find(Backbone, "texture").plugin.name
     assert problems(host) == {}
 
 
-def test_a_run_with_a_duplicate_name_ends_as_a_usage_error_without_a_traceback(files, cxrbench):
+def test_a_run_with_a_duplicate_name_is_a_usage_error(files, cxrbench):
     done = cxrbench("run", "--backbone", "texture", "--offline", "--plugin", files("duplicate"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: backbone 'texture' is declared by ")
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_ones():
+def test_the_error_for_an_unknown_name_suggests_similar_ones():
     with pytest.raises(UnknownName, match="unknown backbone 'textur': did you mean texture"):
         load_host().find(Backbone, "textur")
 
 
-def test_a_name_like_no_other_is_answered_with_all_of_its_kind():
+def test_the_error_for_a_name_like_no_other_lists_all():
     with pytest.raises(UnknownName, match="known: gentle, none, paper, strong"):
         load_host().find(Augmentation, "qqqq")
 
 
-def test_an_unknown_name_mentions_a_broken_plugin_that_may_have_brought_it(files):
+def test_the_error_for_an_unknown_name_lists_broken_plugins(files):
     with pytest.raises(ConfigError) as caught:
         load_host([files("broken_import")]).find(Backbone, "mine")
     assert "unknown backbone 'mine'" in str(caught.value)
@@ -194,7 +194,7 @@ def test_an_unknown_name_mentions_a_broken_plugin_that_may_have_brought_it(files
 
 
 @pytest.mark.parametrize("how", ["flag", "CXRBENCH_BLOCK", "CXRBENCH_WITHOUT"])
-def test_a_blocked_file_is_not_even_imported(how, files, listed, tmp_path):
+def test_a_blocked_file_is_not_imported(how, files, listed, tmp_path):
     mark, file = tmp_path / "mark", files("marks_import")
     said = {"environment": {}, "flags": ("--without", "marks_import")} if how == "flag" else None
     said = said or {"environment": {how: "other marks_import"}, "flags": ()}
@@ -205,7 +205,7 @@ def test_a_blocked_file_is_not_even_imported(how, files, listed, tmp_path):
     assert mark.exists()
 
 
-def test_a_blocked_entry_point_is_not_even_imported(site, listed, tmp_path):
+def test_a_blocked_entry_point_is_not_imported(site, listed, tmp_path):
     mark = tmp_path / "mark"
     folder = site("marker", {"marker": "marker_plugin"}, {"marker_plugin": f"open({str(mark)!r}, 'w').close()\n"})
     found = dict(listed("--without", "marker", PYTHONPATH=folder))["marker"]
@@ -215,20 +215,20 @@ def test_a_blocked_entry_point_is_not_even_imported(site, listed, tmp_path):
     assert mark.exists()
 
 
-def test_a_run_without_a_plugin_does_not_know_its_names(cxrbench):
+def test_names_of_a_blocked_plugin_are_unknown(cxrbench):
     done = cxrbench("run", "--backbone", "texture", "--offline", CXRBENCH_BLOCK="cxrbench-backbones")
     assert done.returncode == 2
     assert "unknown backbone 'texture'" in done.stderr
 
 
-def test_without_any_backbone_the_error_does_not_speak_of_weights(cxrbench):
+def test_without_any_backbone_the_error_does_not_mention_weights(cxrbench):
     done = cxrbench("run", "--no-controls", "--offline", "--without", "cxrbench-backbones")
     assert done.returncode == 2
     assert "backbone" in done.stderr
     assert "weights of  are" not in done.stderr
 
 
-def test_two_distributions_with_an_entry_point_of_one_name_are_both_named(site, listed):
+def test_the_problem_of_a_duplicate_entry_point_names_both_owners(site, listed):
     site("first-lab", {"lab": "first_lab"}, {"first_lab": DECLARES.format(name="first-net")})
     folder = site("second-lab", {"lab": "second_lab"}, {"second_lab": DECLARES.format(name="second-net")})
     twins = [plugin for name, plugin in listed(PYTHONPATH=folder) if name == "lab"]
@@ -237,15 +237,15 @@ def test_two_distributions_with_an_entry_point_of_one_name_are_both_named(site, 
     assert "first-lab and second-lab" in twins[1]["problem"]
 
 
-def test_a_module_that_two_entry_points_share_is_still_told_of_entries(site, monkeypatch):
+def test_a_module_shared_by_two_entry_points_is_notified_once(site, monkeypatch):
     folder = site("shared-lab", {"lab-a": "shared_lab", "lab-b": "shared_lab"}, {"shared_lab": DECLARES.format(name="shared")})
     monkeypatch.syspath_prepend(folder)
     host = load_host()
-    host.notify("on_entry", pytest.fail, entry="told")
+    host.notify("on_entry", pytest.fail, entry="an entry")
     import shared_lab
 
     assert host.find(Backbone, "shared").plugin.name == "lab-a"
-    assert shared_lab.HEARD == ["told"]
+    assert shared_lab.RECEIVED == ["an entry"]
 
 
 def test_a_broken_distribution_is_listed_with_its_version(site, listed):
@@ -256,26 +256,26 @@ def test_a_broken_distribution_is_listed_with_its_version(site, listed):
     assert found["cxrbench-engines"]["status"] == "ok"
 
 
-def test_observers_are_told_only_the_arguments_they_name(files):
+def test_callbacks_get_only_the_arguments_they_name(files):
     host = load_host([files("observer")])
-    heard = load_file(files("observer")).HEARD
-    heard.clear()
+    received = load_file(files("observer")).RECEIVED
+    received.clear()
     host.notify("on_trial_end", pytest.fail, recipe="a recipe", trial="a trial")
     host.notify("on_run_end", pytest.fail, board="a board")
-    assert heard == [("trial", "a trial"), ("run", None)]
+    assert received == [("trial", "a trial"), ("run", None)]
 
 
 @pytest.mark.parametrize("order", [("raising_observer", "observer"), ("observer", "raising_observer")])
-def test_an_observer_that_raises_becomes_a_line_and_the_others_are_still_told(order, files):
+def test_a_callback_that_raises_is_reported_and_others_are_called(order, files):
     host = load_host([files(name) for name in order])
-    heard, lines = load_file(files("observer")).HEARD, []
-    heard.clear()
+    received, lines = load_file(files("observer")).RECEIVED, []
+    received.clear()
     host.notify("on_entry", lines.append, entry="entry 3")
-    assert heard == [("entry", "entry 3")]
+    assert received == [("entry", "entry 3")]
     assert lines == [f"plugin {files('raising_observer')} failed in on_entry: ValueError: cannot post entry 3"]
 
 
-def test_an_observer_that_goes_on_raising_is_reported_once_for_each_event(tmp_path):
+def test_a_callback_that_keeps_raising_is_reported_once_per_event(tmp_path):
     file = tmp_path / "grumbling.py"
     file.write_text(
         "from cxrbench import hookimpl\n\nCALLS = []\n\n"
@@ -290,11 +290,11 @@ def test_an_observer_that_goes_on_raising_is_reported_once_for_each_event(tmp_pa
     assert load_file(file).CALLS == [0, 1, 2]
 
 
-def test_an_event_that_nobody_listens_to_is_no_error():
+def test_an_event_without_callbacks_is_no_error():
     load_host().notify("on_run_start", pytest.fail, protocol=None, recipes=())
 
 
 @pytest.mark.parametrize("error", [ConfigError, PluginError, UnknownName])
-def test_what_the_host_raises_ends_a_command_with_exit_code_2(error):
+def test_errors_of_the_host_have_exit_code_2(error):
     assert issubclass(error, CxrbenchError)
     assert error.exit_code == 2

@@ -1,4 +1,4 @@
-"""Import strings: resolved late, in any process, with an error that says what is not there."""
+"""Import strings: resolved late and in any process, with clear errors."""
 
 import hashlib
 import os
@@ -49,30 +49,30 @@ def test_a_one_file_plugin_may_declare_the_factory_of_another_package(files):
     assert embed(np.zeros((1, 64, 64, 3), dtype=np.float32)).shape == (1, 1002)
 
 
-def test_a_factory_that_its_file_does_not_have_is_named(files):
+def test_a_factory_missing_from_its_file_is_named_in_the_error(files):
     with pytest.raises(PluginError, match="has no attribute 'nowhere'"):
         part("not-in-file", files("missing_factory")).build(**GIVEN)
 
 
 @pytest.mark.parametrize("text", ["json", "json:", ":loads", "json:no_such_thing", "no_such_module:x", "no_such_package.sub:x"])
-def test_an_import_string_that_names_nothing_is_a_plugin_error_that_quotes_it(text):
+def test_an_unresolvable_import_string_is_quoted_in_the_error(text):
     with pytest.raises(PluginError) as caught:
         Reference(text=text).resolve()
     assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["no_such_module:x", "no_such_package.sub:x"])
-def test_a_module_that_is_not_there_has_no_source_and_does_not_stop_the_grid(text):
+def test_a_missing_module_has_an_empty_source_digest(text):
     assert Reference(text=text).source_digest() == ""
 
 
-def test_the_digest_of_a_one_file_plugin_is_that_of_its_file(files):
+def test_the_digest_of_a_one_file_plugin_is_its_files_digest(files):
     found = load_host([files("good")]).find(Backbone, "coarse-pixels")
     in_file = Reference(text=found.spec.factory, file=found.plugin.file)
     assert in_file.source_digest() == hashlib.sha256(files("good").read_bytes()).hexdigest()
 
 
-def test_the_digest_of_a_package_covers_all_its_modules_for_one_may_use_another(tmp_path):
+def test_the_digest_of_a_package_covers_all_its_modules(tmp_path):
     digests = []
     for content in ("scale = 1", "scale = 2"):
         package = tmp_path / content[-1] / "of_two_modules"
@@ -85,11 +85,11 @@ def test_the_digest_of_a_package_covers_all_its_modules_for_one_may_use_another(
         )
         environment = {**os.environ, "PYTHONPATH": str(package.parent)}
         digests.append(subprocess.check_output([sys.executable, "-c", command], env=environment, text=True).strip())
-    assert all(len(one) == 64 for one in digests)
+    assert all(len(digest) == 64 for digest in digests)
     assert digests[0] != digests[1]
 
 
-def test_changing_the_file_of_a_plugin_changes_the_identity_of_its_components(files, tmp_path):
+def test_changing_a_plugins_file_changes_its_components_identity(files, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(files("good").read_text())
     before = part("coarse-pixels", file).identity

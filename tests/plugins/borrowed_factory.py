@@ -1,4 +1,4 @@
-"""Offers another package's factory with an argument of its own."""
+"""Declares the factory of another package with a fixed argument."""
 
 from cxrbench import Backbone, hookimpl
 

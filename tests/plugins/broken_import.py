@@ -1,3 +1,3 @@
-"""Needs a module that nobody has."""
+"""Imports a module that does not exist."""
 
 import no_such_module_anywhere  # noqa: F401

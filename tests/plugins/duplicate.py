@@ -1,4 +1,4 @@
-"""Declares a name that the first-party backbones have, too, and one of its own."""
+"""Declares a name of the first-party backbones and a new name."""
 
 from cxrbench import Backbone, hookimpl
 

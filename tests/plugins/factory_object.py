@@ -1,4 +1,4 @@
-"""Gives the factory itself where its import string belongs."""
+"""Declares the factory itself instead of its import string."""
 
 from cxrbench import Backbone, hookimpl
 

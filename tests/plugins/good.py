@@ -1,4 +1,4 @@
-"""A whole plugin in one file: a backbone that sees every eighth pixel of every eighth row."""
+"""A one-file plugin: a backbone that returns every eighth pixel of every eighth row."""
 
 from cxrbench import Backbone, hookimpl
 

@@ -1,4 +1,4 @@
-"""Needs TensorFlow, but only when it is built."""
+"""Imports TensorFlow only in its factory."""
 
 from cxrbench import Backbone, hookimpl
 

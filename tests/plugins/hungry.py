@@ -1,4 +1,4 @@
-"""Gets no memory for more films at once than fit, in Keras or before it; and a strategy that never gets any."""
+"""Backbones that run out of memory above a batch size, in Keras or before it; and a strategy that always does."""
 
 import numpy as np
 

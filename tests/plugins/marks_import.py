@@ -1,4 +1,4 @@
-"""Leaves a mark when it is imported."""
+"""Creates a file when it is imported."""
 
 import os
 from pathlib import Path

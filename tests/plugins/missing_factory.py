@@ -1,4 +1,4 @@
-"""Points at factories that are not there."""
+"""Declares factories that do not exist."""
 
 from cxrbench import Backbone, hookimpl
 

@@ -1,4 +1,4 @@
-"""Means register_backbones."""
+"""Misspells register_backbones."""
 
 from cxrbench import Backbone, hookimpl
 

@@ -1,4 +1,4 @@
-"""Has a name that nobody can type twice the same way."""
+"""Declares a name that is not kebab-case."""
 
 from cxrbench import Backbone, hookimpl
 

@@ -1,20 +1,20 @@
-"""Hears of entries and trials, and writes down what it was told."""
+"""A plugin whose callbacks store their arguments."""
 
 from cxrbench import hookimpl
 
-HEARD = []
+RECEIVED = []
 
 
 @hookimpl
 def on_entry(entry):
-    HEARD.append(("entry", entry))
+    RECEIVED.append(("entry", entry))
 
 
 @hookimpl
 def on_trial_end(trial):
-    HEARD.append(("trial", trial))
+    RECEIVED.append(("trial", trial))
 
 
 @hookimpl
 def on_run_end():
-    HEARD.append(("run", None))
+    RECEIVED.append(("run", None))

@@ -1,4 +1,4 @@
-"""Breaks whenever it is told of an entry."""
+"""A plugin whose callback always raises."""
 
 from cxrbench import hookimpl
 

@@ -1,4 +1,4 @@
-"""Fails while it declares."""
+"""Raises in register_backbones."""
 
 from cxrbench import Backbone, hookimpl
 

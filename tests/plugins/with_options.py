@@ -1,4 +1,4 @@
-"""A backbone with one option of every type, one that needs a package, and one with an argument that users cannot set."""
+"""Backbones: with an option of every type, with a required package, and with an argument that users cannot set."""
 
 from typing import Literal
 

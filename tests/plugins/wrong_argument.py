@@ -1,4 +1,4 @@
-"""Asks for something that an observer is never told."""
+"""Its callback names an argument that the hook does not have."""
 
 from cxrbench import hookimpl
 

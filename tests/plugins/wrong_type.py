@@ -1,4 +1,4 @@
-"""Answers the question for backbones with something else."""
+"""Returns something else from register_backbones."""
 
 from cxrbench import Imbalance, hookimpl
 

@@ -33,21 +33,21 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def make(home):
-    """Put something into the cache that was used so many seconds ago."""
+    """Return a function that adds a cache item, last used `age` seconds ago."""
 
-    def item(name, *, age, blocks=1, kind="features"):
+    def make_item(name, *, age, blocks=1, kind="features"):
         folder = home / kind / name
         folder.mkdir(parents=True)
         (folder / "rows.raw").write_bytes(b"x" * BLOCK * blocks)
         os.utime(folder, (time.time() - age,) * 2)
         return folder
 
-    return item
+    return make_item
 
 
 @pytest.fixture
 def hold(home):
-    """Claim folders in another process, and return it."""
+    """Return a function that claims folders in another process and returns the process."""
     started = []
 
     def holder(*folders):
@@ -68,13 +68,13 @@ def names():
     return [item.folder.name for item in cache_items()]
 
 
-def test_items_are_listed_with_size_and_the_longest_unused_first(make):
+def test_items_have_sizes_and_least_recently_used_come_first(make):
     make("young", age=10, blocks=2)
     make("old", age=1000)
-    make("films", age=100, blocks=3, kind="images")
+    make("images", age=100, blocks=3, kind="images")
     assert [(item.folder.name, item.kind, item.size, item.in_use) for item in cache_items()] == [
         ("old", "features", BLOCK, False),
-        ("films", "images", 3 * BLOCK, False),
+        ("images", "images", 3 * BLOCK, False),
         ("young", "features", 2 * BLOCK, False),
     ]
 
@@ -84,7 +84,7 @@ def test_an_empty_cache_has_no_items(home):
     assert trim_cache(0) == 0
 
 
-def test_the_longest_unused_goes_first_and_no_more_than_needed(make):
+def test_trim_removes_least_recently_used_and_no_more_than_needed(make):
     for number, age in enumerate([40, 30, 20, 10]):
         make(f"item{number}", age=age)
     assert trim_cache(2 * BLOCK) == 2 * BLOCK
@@ -100,16 +100,16 @@ def test_a_claim_counts_as_use(make):
     assert names() == ["young", "old"]
 
 
-def test_a_claimed_folder_exists(home):
+def test_claiming_creates_the_folder(home):
     with claiming() as claim:
         claim([home / "features" / "new"])
         assert (home / "features" / "new").is_dir()
 
 
-def test_what_a_running_process_uses_stays_whatever_the_limit(make, hold):
+def test_folders_claimed_by_a_running_process_are_kept(make, hold):
     used, unused = make("used", age=1000), make("unused", age=1)
     holder = hold(used)
-    assert [item.in_use for item in cache_items()] == [False, True]  # claiming is using: it is the younger one now
+    assert [item.in_use for item in cache_items()] == [False, True]  # claiming counts as use
     assert trim_cache(0) == BLOCK
     assert used.is_dir()
     assert not unused.exists()
@@ -118,7 +118,7 @@ def test_what_a_running_process_uses_stays_whatever_the_limit(make, hold):
     assert [item.folder for item in clear_cache()] == [used]
 
 
-def test_a_process_that_was_killed_holds_nothing(make, hold, home):
+def test_claims_of_a_killed_process_end(make, hold, home):
     folder = make("used", age=5)
     holder = hold(folder)
     holder.send_signal(signal.SIGKILL)
@@ -128,7 +128,7 @@ def test_a_process_that_was_killed_holds_nothing(make, hold, home):
     assert list((home / "claims").iterdir()) == []
 
 
-def test_two_holders_of_the_same_folder_both_count(make, hold):
+def test_a_folder_is_kept_until_its_last_claim_ends(make, hold):
     folder = make("used", age=5)
     first, _second = hold(folder), hold(folder)
     first.communicate("")
@@ -136,16 +136,16 @@ def test_two_holders_of_the_same_folder_both_count(make, hold):
     assert folder.is_dir()
 
 
-def test_a_claim_grows(make, hold):
-    one, other = make("one", age=5), make("other", age=5)
+def test_a_process_can_claim_more_folders_later(make, hold):
+    first, second = make("first", age=5), make("second", age=5)
     with claiming() as claim:
-        claim([one])
-        claim([other])
+        claim([first])
+        claim([second])
         assert clear_cache() == []
-    assert {item.folder for item in clear_cache()} == {one, other}
+    assert {item.folder for item in clear_cache()} == {first, second}
 
 
-def test_what_is_no_folder_is_left_alone(make, home):
+def test_stray_files_are_left_alone(make, home):
     make("features", age=5)
     stray = home / "features" / "notes.txt"
     stray.write_text("mine")
@@ -154,15 +154,15 @@ def test_what_is_no_folder_is_left_alone(make, home):
     assert stray.read_text() == "mine"
 
 
-def test_leftovers_of_a_removal_that_was_killed_are_removed(home):
-    leftover = home / ".removing-1"
-    leftover.mkdir(parents=True)
-    (leftover / "rows.raw").write_bytes(b"x")
+def test_folders_of_an_interrupted_removal_are_deleted(home):
+    stale = home / ".removing-1"
+    stale.mkdir(parents=True)
+    (stale / "rows.raw").write_bytes(b"x")
     clear_cache()
-    assert not leftover.exists()
+    assert not stale.exists()
 
 
-def test_a_removed_array_stays_readable_for_who_has_mapped_it(make):
+def test_a_removed_array_stays_readable_while_mapped(make):
     import numpy as np
 
     mapped = np.memmap(make("mapped", age=5) / "rows.raw", dtype=np.uint8, mode="r")

@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("files")
 
 
-def test_home_is_where_the_environment_says(tmp_path, monkeypatch):
+def test_home_follows_the_environment_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "elsewhere"))
     assert home() == tmp_path / "elsewhere"
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -43,7 +43,7 @@ def test_home_is_where_the_environment_says(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("unset", [True, False])
-def test_home_is_the_platforms_cache_without_one(tmp_path, monkeypatch, unset):
+def test_home_defaults_to_the_platforms_cache(tmp_path, monkeypatch, unset):
     monkeypatch.setenv("CXRBENCH_HOME", "")
     if unset:
         monkeypatch.delenv("CXRBENCH_HOME")
@@ -53,15 +53,15 @@ def test_home_is_the_platforms_cache_without_one(tmp_path, monkeypatch, unset):
     assert "cxrbench" in home().parts
 
 
-def test_a_file_appears_with_the_folders_above_it(tmp_path):
+def test_missing_parent_folders_are_created(tmp_path):
     path = tmp_path / "a" / "b" / "c.bin"
     with atomic_write(path) as file:
-        file.write(b"films")
-    assert path.read_bytes() == b"films"
-    assert [found.name for found in path.parent.iterdir()] == ["c.bin"]
+        file.write(b"images")
+    assert path.read_bytes() == b"images"
+    assert [file.name for file in path.parent.iterdir()] == ["c.bin"]
 
 
-def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with atomic_write(path) as file:
@@ -72,7 +72,7 @@ def test_the_old_content_stays_until_the_new_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_block_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_an_exception_leaves_the_old_file_and_no_temporary_one(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(error), atomic_write(path) as file:  # noqa: PT012
@@ -82,7 +82,7 @@ def test_a_block_that_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_others_may_read_what_was_written(tmp_path):
+def test_written_files_are_readable_by_others(tmp_path):
     write_text(tmp_path / "a.txt", "x")
     assert (tmp_path / "a.txt").stat().st_mode & 0o444 == 0o444
 
@@ -96,13 +96,13 @@ def test_text_is_utf_8(folder, text):
 
 @settings(deadline=None)
 @given(JSON)
-def test_json_is_read_back_as_it_was(folder, content):
+def test_json_round_trips(folder, content):
     write_json(folder / "a.json", content)
     assert json.loads((folder / "a.json").read_text(encoding="utf-8")) == content
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_numbers_that_json_does_not_know_are_refused(tmp_path, number):
+def test_nan_and_infinity_are_refused(tmp_path, number):
     path = tmp_path / "a.json"
     write_json(path, {"auc": 0.5})
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -115,55 +115,55 @@ def test_numbers_that_json_does_not_know_are_refused(tmp_path, number):
 
 @settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON))
-def test_a_digest_does_not_depend_on_the_order_of_keys(content):
+def test_digest_does_not_depend_on_key_order(content):
     assert digest(content) == digest(dict(reversed(content.items())))
 
 
-def test_a_digest_stays_the_same_from_release_to_release():
+def test_digest_is_the_same_in_every_release():
     assert digest({"b": [1, 0.5, None], "a": "Köln"}) == "5544e4f023bdcf1b25110c95da7ec696f29c06973fbad10a57326374b3c95bb8"
 
 
 @pytest.mark.parametrize("other", [[1, "2"], ["1", 2], [12], [[1], 2], [1, 2, None], [2, 1], [1, 2.5], []])
-def test_other_content_has_another_digest(other):
+def test_different_content_has_a_different_digest(other):
     assert digest([1, 2]) != digest(other)
 
 
 @settings(deadline=None)
 @given(st.lists(JSON, max_size=5), st.lists(JSON, max_size=5))
-def test_the_digest_of_a_sequence_differs_where_the_sequence_does(one, other):
+def test_digest_each_differs_exactly_when_digest_does(one, other):
     assert digest_each(iter(one)) == digest_each(one)
     assert (digest_each(one) == digest_each(other)) == (digest(one) == digest(other))
 
 
 @pytest.mark.parametrize("other", [["ab", "c"], ["abc"], ["a", "b", "c"], ["bc", "a"], ["a", "bc", ""], [["a", "bc"]], []])
-def test_the_digest_of_a_sequence_depends_on_where_its_members_end(other):
+def test_digest_each_depends_on_element_boundaries(other):
     assert digest_each(["a", "bc"]) != digest_each(other)
 
 
-def test_a_file_is_named_by_its_bytes(tmp_path):
+def test_digest_file_hashes_the_bytes(tmp_path):
     Path(tmp_path / "a").write_bytes(b"abc")
     assert digest_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers() | st.text(), max_size=4))
-def test_a_seed_is_a_whole_number_that_every_library_takes(parts):
+def test_a_seed_is_a_31_bit_integer(parts):
     assert 0 <= seed_from(*parts) < 2**31
     assert seed_from(*parts) == seed_from(*parts)
 
 
-def test_seeds_depend_on_every_part():
+def test_a_seed_depends_on_every_part():
     seeds = {seed_from(seed, name, number) for seed in range(20) for name in ("test", "validation") for number in range(20)}
     assert len(seeds) == 800
 
 
-def test_a_folder_that_can_be_made_is_made_and_left_empty(tmp_path):
+def test_check_writable_creates_the_folder_and_leaves_it_empty(tmp_path):
     check_writable(tmp_path / "new" / "folder", "--out")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
     check_writable(tmp_path / "new" / "folder", "--out")
 
 
-def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
+def test_check_writable_refuses_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "taken").write_text("mine", encoding="utf-8")
     for out in (tmp_path / "taken", tmp_path / "taken" / "below"):
         with pytest.raises(ConfigError, match=f"--out {out}: cannot write there: "):
@@ -171,8 +171,8 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path):
     assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is forbidden to this user")
-def test_a_folder_without_permission_is_refused(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_check_writable_refuses_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(ConfigError, match="cannot write there: Permission denied"):
         check_writable(tmp_path, "--out")

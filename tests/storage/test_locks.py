@@ -1,4 +1,4 @@
-"""Locks that die with their holder and leave no file behind."""
+"""Locks end with their holder and leave no file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def holder(path):
     return process
 
 
-def test_a_lock_is_taken_once_and_free_again_afterwards(tmp_path):
+def test_a_lock_has_one_holder_and_is_free_after_release(tmp_path):
     path = tmp_path / "folder" / "one.lock"
     with try_lock(path) as first, try_lock(path) as second:
         assert (first, second) == (True, False)
@@ -38,11 +38,11 @@ def test_a_lock_is_taken_once_and_free_again_afterwards(tmp_path):
         assert again
 
 
-def test_what_another_process_holds_is_not_free_until_that_process_is_killed(tmp_path):
+def test_a_lock_of_another_process_is_free_once_it_is_killed(tmp_path):
     path, waits = tmp_path / "one.lock", []
     process = holder(path)
-    with try_lock(path) as mine:
-        assert not mine
+    with try_lock(path) as is_held:
+        assert not is_held
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(_wait, path, waits)
         while not waits:
@@ -59,31 +59,31 @@ def _wait(path, waits):
         return "held"
 
 
-def test_the_file_of_a_dead_holder_is_in_nobodys_way(tmp_path):
+def test_the_lock_file_of_a_dead_holder_does_not_block(tmp_path):
     path = tmp_path / "one.lock"
     process = holder(path)
     process.kill()
     process.communicate()
     assert path.exists()
     assert is_unlocked(path)
-    with try_lock(path) as mine:
-        assert mine
+    with try_lock(path) as is_held:
+        assert is_held
     assert not path.exists()
 
 
-def test_of_many_that_want_a_lock_at_once_one_has_it_at_a_time(tmp_path):
-    path, inside, most, all_there = tmp_path / "one.lock", [], [], Barrier(8)
+def test_only_one_of_many_threads_holds_the_lock_at_a_time(tmp_path):
+    path, inside, counts, start = tmp_path / "one.lock", [], [], Barrier(8)
 
     def enter():
-        all_there.wait()
+        start.wait()
         for _ in range(20):
             with wait_for_lock(path):
                 inside.append(1)
-                most.append(len(inside))
+                counts.append(len(inside))
                 inside.pop()
 
     with ThreadPoolExecutor(8) as pool:
         for call in [pool.submit(enter) for _ in range(8)]:
             call.result(timeout=120)
-    assert set(most) == {1}
-    assert len(most) == 160
+    assert set(counts) == {1}
+    assert len(counts) == 160

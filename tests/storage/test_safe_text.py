@@ -1,4 +1,4 @@
-"""Foreign text in every dress: what a terminal obeys, what Markdown, spreadsheets and JSON make of it, and where things lie."""
+"""Foreign text made safe: terminals, Markdown, spreadsheets, JSON, and paths of this machine."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ ANY = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\x9b\u202e\u200b\u
         ("two\nlines\r\tx", "two\nlines\\r\\tx"),
     ],
 )
-def test_what_a_terminal_obeys_or_hides_is_spelled_out(text, shown):
+def test_unsafe_characters_are_escaped(text, shown):
     assert as_text(text) == shown
 
 
-def test_nothing_that_is_not_printable_comes_through_and_twice_is_once():
+def test_only_printable_text_remains_and_escaping_is_idempotent():
     @given(ANY)
     def check(text):
         line = as_line(text)
-        assert all(sign.isprintable() or sign.isspace() for sign in line)
+        assert all(char.isprintable() or char.isspace() for char in line)
         assert "\n" not in line
         assert "\x1b" not in line
         assert as_line(line) == line
@@ -57,23 +57,23 @@ def test_nothing_that_is_not_printable_comes_through_and_twice_is_once():
     check()
 
 
-def test_a_line_is_of_bounded_length():
+def test_a_line_has_a_maximum_length():
     assert len(as_line("x" * 10**6)) == LONGEST_LINE
     assert as_line("x" * LONGEST_LINE) == "x" * LONGEST_LINE
 
 
-def test_json_loses_nothing_and_is_inert():
+def test_json_round_trips_and_contains_no_unsafe_characters():
     @given(ANY)
     def check(text):
         written = as_json({text: [text]})
-        assert all(sign.isprintable() or sign in "\n\u3000" or sign.isspace() for sign in written)
+        assert all(char.isprintable() or char in "\n\u3000" or char.isspace() for char in written)
         assert "\x1b" not in written
         assert json.loads(written) == {text: [text]}
 
     check()
 
 
-def test_markdown_shows_text_as_it_is():
+def test_markdown_shows_text_literally():
     renderer = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
     @given(ANY)
@@ -86,7 +86,7 @@ def test_markdown_shows_text_as_it_is():
     check()
 
 
-def test_a_spreadsheet_computes_nothing():
+def test_a_cell_is_never_a_formula():
     @given(ANY)
     def check(text):
         assert not as_cell(text).lstrip().startswith(("=", "+", "-", "@"))
@@ -98,8 +98,8 @@ def test_a_spreadsheet_computes_nothing():
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
-    """Return a home, a working folder below it, and a cache elsewhere."""
+def folders(tmp_path, monkeypatch):
+    """Make a home, a working folder inside it, and a cache; return their parent."""
     for name in ("home/me/work", "cache"):
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home/me"))
@@ -109,49 +109,49 @@ def places(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("where", "told"),
+    ("where", "shown"),
     [
-        ("home/me/work/films/a.png", "./films/a.png"),
+        ("home/me/work/images/a.png", "./images/a.png"),
         ("home/me/.keras/m.h5", "~/.keras/m.h5"),
         ("home/me", "~"),
         ("cache/images/0", "$CXRBENCH_HOME/images/0"),
     ],
 )
-def test_places_are_called_by_names(places, where, told):
-    assert without_paths(f"cannot read '{places / where}': gone") == f"cannot read '{told}': gone"
+def test_well_known_folders_are_replaced_by_names(folders, where, shown):
+    assert without_paths(f"cannot read '{folders / where}': gone") == f"cannot read '{shown}': gone"
 
 
-def test_a_folder_whose_name_only_begins_like_the_home_is_another_one(places):
-    told = without_paths(f"{places / 'home/menace/x'}")
-    assert str(places) not in told
-    assert told.endswith("/home/menace/x")
-    assert "~" not in told
+def test_a_folder_whose_name_starts_like_the_home_is_not_the_home(folders):
+    shown = without_paths(f"{folders / 'home/menace/x'}")
+    assert str(folders) not in shown
+    assert shown.endswith("/home/menace/x")
+    assert "~" not in shown
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
-        ('File "/srv/data/films/read.py", line 3, in read', 'File "\N{HORIZONTAL ELLIPSIS}/read.py", line 3, in read'),
-        ("C:\\Users\\me\\films\\a.png", "\N{HORIZONTAL ELLIPSIS}/a.png"),
-        ("fetch https://films.example/a/b.h5 yourself", "fetch https://films.example/a/b.h5 yourself"),
+        ('File "/srv/data/images/read.py", line 3, in read', 'File "\N{HORIZONTAL ELLIPSIS}/read.py", line 3, in read'),
+        ("C:\\Users\\me\\images\\a.png", "\N{HORIZONTAL ELLIPSIS}/a.png"),
+        ("fetch https://images.example/a/b.h5 yourself", "fetch https://images.example/a/b.h5 yourself"),
         ("3/4 of 1/2, and/or train/NORMAL/a.png", "3/4 of 1/2, and/or train/NORMAL/a.png"),
         ("~/.keras/models/m.h5", "~/.keras/models/m.h5"),
         ("(/a/b/c.py:3)", "(\N{HORIZONTAL ELLIPSIS}/c.py:3)"),
     ],
 )
-def test_of_other_absolute_paths_the_last_part_stays(text, told):
-    assert without_paths(text) == told
-    assert all_without_paths([told]) == (told,)
+def test_only_the_last_part_of_other_absolute_paths_stays(text, shown):
+    assert without_paths(text) == shown
+    assert all_without_paths([shown]) == (shown,)
 
 
-def test_a_traceback_tells_nobody_where_python_lies(places):
+def test_a_traceback_does_not_show_where_python_is_installed(folders):
     line = f'  File "{sys.prefix}/lib/python3/site-packages/keras/models.py", line 1'
     error = with_log(OSError(f"no such file: {Path.cwd() / 'a.png'}\x1b[2J"), [line, "\x1b[31mred"])
     assert failure_reason(error) == "OSError: no such file: ./a.png\\x1b[2J"
     assert failure_log(error) == ('  File "$PREFIX/lib/python3/site-packages/keras/models.py", line 1', "\\x1b[31mred")
 
 
-def test_a_folder_that_is_gone_does_not_matter(tmp_path, monkeypatch):
+def test_a_deleted_working_folder_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -59,13 +59,13 @@ array.write(0, blocks())
 
 @pytest.fixture
 def few(monkeypatch):
-    """Put few rows into a shard."""
+    """Use shards of few rows."""
     monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
 
 
 @pytest.fixture
 def fresh(tmp_path):
-    """Make arrays whose folders do not exist yet."""
+    """Return a function that makes arrays whose folders do not exist yet."""
     names = itertools.count()
     return lambda rows=ROWS, dtype="float32": ShardedArray(folder=tmp_path / f"array{next(names)}", rows=rows, dtype=dtype)
 
@@ -75,7 +75,7 @@ def rows_from(start, stop):
 
 
 def fill(array, values=None, shards=None, block=FEW):
-    """Write shards, all unless told otherwise, in blocks of so many rows."""
+    """Write the given shards, or all missing ones, in blocks of `block` rows."""
     values = rows_from(0, array.rows) if values is None else values
     for shard in array.missing() if shards is None else shards:
         start, stop = array.bounds(shard)
@@ -87,12 +87,12 @@ def content(array):
     return (array.folder / "rows.raw").read_bytes()
 
 
-def mark_of(array, shard):
+def mark_path(array, shard):
     (mark,) = array.folder.glob(f"{shard:05d}.*")
     return mark
 
 
-def breaking_off(blocks, error):
+def raising_after(blocks, error):
     yield from blocks
     raise error
 
@@ -106,7 +106,7 @@ def test_shards_cover_every_row_once(fresh, rows):
     assert all(stop - start == SHARD_ROWS for start, stop in bounds[:-1])
 
 
-def test_nothing_is_there_before_the_first_shard(fresh):
+def test_a_new_array_has_no_files(fresh):
     array = fresh(2 * SHARD_ROWS + 1)
     assert array.missing() == [0, 1, 2]
     assert not array.folder.exists()
@@ -115,17 +115,17 @@ def test_nothing_is_there_before_the_first_shard(fresh):
 
 
 @pytest.mark.usefixtures("few")
-def test_a_shard_is_no_longer_missing_when_it_is_written_and_again_when_its_mark_is_gone(fresh):
+def test_a_shard_is_missing_until_written_or_when_its_mark_is_gone(fresh):
     array = fresh()
     for shard, left in ((2, [0, 1, 3]), (0, [1, 3]), (3, [1]), (1, [])):
         fill(array, shards=[shard])
         assert array.missing() == left
-    mark_of(array, 1).unlink()
+    mark_path(array, 1).unlink()
     assert array.missing() == [1]
 
 
 @pytest.mark.usefixtures("few")
-def test_on_disk_are_the_plain_numbers_and_a_mark_for_each_shard(fresh):
+def test_the_folder_has_the_raw_rows_and_a_mark_for_each_shard(fresh):
     array = fill(fresh())
     assert content(array) == rows_from(0, ROWS).tobytes()
     others = [path for path in array.folder.rglob("*") if path.is_file() and path.name != "rows.raw"]
@@ -133,7 +133,7 @@ def test_on_disk_are_the_plain_numbers_and_a_mark_for_each_shard(fresh):
 
 
 @pytest.mark.usefixtures("few")
-def test_a_note_is_kept_with_each_shard_as_it_was_when_its_blocks_were_drawn(fresh):
+def test_the_note_is_stored_as_it_is_after_the_last_block(fresh):
     array, drawn = fresh(), []
 
     def blocks():
@@ -146,7 +146,7 @@ def test_a_note_is_kept_with_each_shard_as_it_was_when_its_blocks_were_drawn(fre
 
 
 @pytest.mark.usefixtures("few")
-def test_what_is_as_it_was_written_is_not_damaged(fresh):
+def test_unchanged_shards_are_not_damaged(fresh):
     assert fresh().damaged() == []
     assert fill(fresh(), shards=[1, 3]).damaged() == []
     assert fill(fresh()).damaged() == []
@@ -155,7 +155,7 @@ def test_what_is_as_it_was_written_is_not_damaged(fresh):
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("where", ["first byte", "any byte", "last byte"])
 @pytest.mark.parametrize("shard", range(4))
-def test_one_byte_that_changed_is_found_and_its_shard_alone_is_missing(fresh, shard, where):
+def test_one_changed_byte_makes_only_its_shard_missing(fresh, shard, where):
     array = fill(fresh())
     start, stop = (row * 8 for row in array.bounds(shard))
     position = {"first byte": start, "any byte": (start + stop) // 2, "last byte": stop - 1}[where]
@@ -169,7 +169,7 @@ def test_one_byte_that_changed_is_found_and_its_shard_alone_is_missing(fresh, sh
 
 
 @pytest.mark.usefixtures("few")
-def test_a_file_that_was_cut_off_or_removed_loses_what_was_there(fresh):
+def test_truncating_or_deleting_the_file_damages_its_shards(fresh):
     array = fill(fresh())
     (array.folder / "rows.raw").write_bytes(content(array)[: 7 * 8])
     assert array.damaged() == [1, 2, 3]
@@ -181,25 +181,25 @@ def test_a_file_that_was_cut_off_or_removed_loses_what_was_there(fresh):
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("mark", [b"", b"0", b"\xff\xfe", b"00000000 null", b"{}", b"deadbeef {]", b"x" * 10_000])
-def test_a_mark_that_says_something_else_is_damage_too(fresh, mark):
+def test_a_changed_mark_counts_as_damage(fresh, mark):
     array = fill(fresh())
-    mark_of(array, 2).write_bytes(mark)
+    mark_path(array, 2).write_bytes(mark)
     assert array.damaged() == [2]
     fill(array)
     assert array.damaged() == []
 
 
 @pytest.mark.usefixtures("few")
-def test_a_note_that_changed_is_damage_too(fresh):
+def test_a_changed_note_counts_as_damage(fresh):
     array = fill(fresh())
     array.write(1, [rows_from(5, 10)], note=["abc"])
-    mark_of(array, 1).write_text(mark_of(array, 1).read_text().replace("abc", "abd"))
+    mark_path(array, 1).write_text(mark_path(array, 1).read_text().replace("abc", "abd"))
     assert array.damaged() == [1]
 
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("shapes", [[], ["2", "3"], ["two"], ["3"], ["9999999999999"]])
-def test_without_the_right_shape_of_a_row_everything_is_damaged_and_made_again(fresh, shapes):
+def test_a_wrong_row_shape_damages_all_shards_which_are_rewritten(fresh, shapes):
     array = fill(fresh())
     (array.folder / "shape" / "2").unlink()
     for name in shapes:
@@ -210,13 +210,13 @@ def test_without_the_right_shape_of_a_row_everything_is_damaged_and_made_again(f
 
 
 @pytest.mark.usefixtures("few")
-def test_who_waits_for_a_shard_that_another_thread_writes_finds_it_written(fresh):
-    array, began, heard = fresh(), Event(), []
+def test_after_waiting_for_another_writer_the_shard_is_not_missing(fresh):
+    array, began, states = fresh(), Event(), []
 
     def wait():
         began.set()
         with array.writing(0) as is_missing:
-            heard.append(is_missing)
+            states.append(is_missing)
 
     with ThreadPoolExecutor(1) as pool:
         with array.writing(0) as is_missing:
@@ -224,16 +224,16 @@ def test_who_waits_for_a_shard_that_another_thread_writes_finds_it_written(fresh
             waiting = pool.submit(wait)
             began.wait()
             fill(array, shards=[0])
-            assert heard == []
+            assert states == []
         waiting.result(timeout=60)
-    assert heard == [False]
+    assert states == [False]
     with array.writing(1) as is_missing:
         assert is_missing
     assert not list(array.folder.glob("*.lock"))
 
 
 @pytest.mark.usefixtures("few")
-def test_numbers_of_another_type_and_order_in_memory_become_those_of_the_array(fresh):
+def test_rows_are_converted_to_the_arrays_dtype_and_order(fresh):
     array, values = fresh(3), np.asfortranarray(rows_from(0, 3).astype(np.float64))
     array.write(0, [values])
     assert content(array) == rows_from(0, 3).tobytes()
@@ -242,14 +242,14 @@ def test_numbers_of_another_type_and_order_in_memory_become_those_of_the_array(f
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-def test_the_order_in_which_shards_are_written_changes_no_byte(fresh, order):
+def test_the_order_of_writing_does_not_change_the_bytes(fresh, order):
     assert content(fill(fresh(), shards=order)) == rows_from(0, ROWS).tobytes()
 
 
 @pytest.mark.usefixtures("few")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_rows_in_any_blocks_and_order_come_back_as_they_were(fresh, data):
+def test_any_rows_in_any_blocks_and_order_round_trip(fresh, data):
     rows = data.draw(st.integers(1, 4 * FEW))
     dtype = data.draw(st.sampled_from(["uint8", "float32"]))
     row_shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
@@ -264,23 +264,23 @@ def test_any_rows_in_any_blocks_and_order_come_back_as_they_were(fresh, data):
     start, stop = sorted(data.draw(st.tuples(st.integers(0, rows - 1), st.integers(1, rows))))
     np.testing.assert_array_equal(array.read(start, max(stop, start + 1)), values[start : max(stop, start + 1)])
     wanted = np.array(data.draw(st.lists(st.integers(0, rows - 1), max_size=30)), dtype=np.int64)
-    found = array.gather(wanted)
-    assert (found.dtype, found.shape) == (np.dtype(dtype), (len(wanted), *row_shape))
-    np.testing.assert_array_equal(found, values[wanted])
+    gathered = array.gather(wanted)
+    assert (gathered.dtype, gathered.shape) == (np.dtype(dtype), (len(wanted), *row_shape))
+    np.testing.assert_array_equal(gathered, values[wanted])
 
 
-def test_films_of_several_real_shards_keep_their_shape_and_order(fresh):
+def test_images_in_full_size_shards_keep_their_shape_and_order(fresh):
     rows = SHARD_ROWS + 3
-    films = (np.arange(rows * 4 * 6) % 251).reshape(rows, 4, 6).astype(np.uint8)
-    array = fill(fresh(rows, "uint8"), films, shards=[1, 0], block=100)
+    images = (np.arange(rows * 4 * 6) % 251).reshape(rows, 4, 6).astype(np.uint8)
+    array = fill(fresh(rows, "uint8"), images, shards=[1, 0], block=100)
     assert array.row_shape() == (4, 6)
     wanted = np.array([rows - 1, 0, SHARD_ROWS, SHARD_ROWS - 1, 0])
-    np.testing.assert_array_equal(array.gather(wanted), films[wanted])
-    np.testing.assert_array_equal(array.read(SHARD_ROWS - 2, rows), films[SHARD_ROWS - 2 :])
+    np.testing.assert_array_equal(array.gather(wanted), images[wanted])
+    np.testing.assert_array_equal(array.read(SHARD_ROWS - 2, rows), images[SHARD_ROWS - 2 :])
 
 
 @pytest.mark.usefixtures("few")
-def test_rows_that_are_there_can_be_read_while_others_are_missing(fresh):
+def test_written_rows_can_be_read_while_others_are_missing(fresh):
     array = fill(fresh(), shards=[2])
     np.testing.assert_array_equal(array.read(*array.bounds(2)), rows_from(10, 15))
     np.testing.assert_array_equal(array.read(11, 13), rows_from(11, 13))
@@ -290,7 +290,7 @@ def test_rows_that_are_there_can_be_read_while_others_are_missing(fresh):
 
 
 @pytest.mark.usefixtures("few")
-def test_what_was_gathered_is_the_callers_own_and_what_was_read_cannot_be_changed(fresh):
+def test_gathered_rows_are_copies_and_read_rows_are_read_only(fresh):
     array = fill(fresh())
     array.gather(np.array([5, 6]))[:] = -1
     np.testing.assert_array_equal(array.gather(np.array([5, 6])), rows_from(5, 7))
@@ -300,10 +300,10 @@ def test_what_was_gathered_is_the_callers_own_and_what_was_read_cannot_be_change
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
-def test_a_write_that_breaks_off_leaves_its_shard_missing_and_the_others_as_they_were(fresh, error):
+def test_a_failed_write_leaves_its_shard_missing_and_others_intact(fresh, error):
     array = fill(fresh(), shards=[0, 2, 3])
     with pytest.raises(type(error)):
-        array.write(1, breaking_off([rows_from(5, 8)], error))
+        array.write(1, raising_after([rows_from(5, 8)], error))
     assert array.missing() == [1]
     for shard in (0, 2, 3):
         start, stop = array.bounds(shard)
@@ -312,50 +312,50 @@ def test_a_write_that_breaks_off_leaves_its_shard_missing_and_the_others_as_they
 
 
 @pytest.mark.usefixtures("few")
-def test_a_write_that_breaks_off_before_its_first_block_leaves_its_shard_missing(fresh):
+def test_a_write_that_fails_before_its_first_block_writes_nothing(fresh):
     array = fresh()
     with pytest.raises(OSError, match="gone"):
-        array.write(0, breaking_off([], OSError("gone")))
+        array.write(0, raising_after([], OSError("gone")))
     assert array.missing() == [0, 1, 2, 3]
     assert content(fill(array)) == rows_from(0, ROWS).tobytes()
 
 
 @pytest.mark.usefixtures("few")
-def test_a_second_write_that_breaks_off_leaves_the_shard_that_was_there(fresh):
+def test_a_failed_second_write_leaves_the_shard_on_disk(fresh):
     array = fill(fresh())
     with pytest.raises(OSError, match="gone"):
-        array.write(1, breaking_off([rows_from(5, 7)], OSError("gone")))
+        array.write(1, raising_after([rows_from(5, 7)], OSError("gone")))
     assert array.missing() == []
     assert content(array) == rows_from(0, ROWS).tobytes()
 
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(("shard", "rows"), [(0, 4), (1, 4), (3, 1), (3, 3), (3, 5), (0, 0)])
-def test_a_shard_with_a_wrong_number_of_rows_is_refused(fresh, shard, rows):
+def test_a_wrong_number_of_rows_is_refused(fresh, shard, rows):
     array = fresh()
     start, stop = array.bounds(shard)
-    with pytest.raises(ValueError, match=f"shard {shard} of .* has {stop - start} rows, (not {rows}|no more)"):
+    with pytest.raises(ValueError, match=f"shard {shard} of .*: expected {stop - start} rows, got ({rows}|more)"):
         array.write(shard, [rows_from(row, row + 1) for row in range(start, start + rows)])
     assert array.missing() == [0, 1, 2, 3]
     assert content(fill(array))[: rows_from(0, ROWS).nbytes] == rows_from(0, ROWS).tobytes()
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize(("one", "other"), [((2,), (3,)), ((3,), (2,)), ((4,), (40,)), ((2, 6), (6, 2)), ((3, 1), (3,))])
-def test_a_shard_whose_rows_have_another_shape_is_refused_and_harms_nobody(fresh, one, other):
+@pytest.mark.parametrize(("first", "second"), [((2,), (3,)), ((3,), (2,)), ((4,), (40,)), ((2, 6), (6, 2)), ((3, 1), (3,))])
+def test_rows_of_another_shape_are_refused_and_change_nothing(fresh, first, second):
     array = fresh(2 * FEW)
-    array.write(0, [np.zeros((FEW, *one), dtype=np.float32)])
-    assert array.row_shape() == one
-    words = "rows of different shapes: " + " and ".join(sorted("x".join(map(str, shape)) for shape in (one, other)))
-    with pytest.raises(CxrbenchError, match=words):
-        array.write(1, [np.zeros((FEW, *other), dtype=np.float32)])
+    array.write(0, [np.zeros((FEW, *first), dtype=np.float32)])
+    assert array.row_shape() == first
+    message = "rows of different shapes: " + " and ".join(sorted("x".join(map(str, shape)) for shape in (first, second)))
+    with pytest.raises(CxrbenchError, match=message):
+        array.write(1, [np.zeros((FEW, *second), dtype=np.float32)])
     assert array.missing() == [1]
-    array.write(1, [np.ones((FEW, *one), dtype=np.float32)])
-    assert array.gather(np.array([FEW, 0]))[:, *([0] * len(one))].tolist() == [1, 0]
+    array.write(1, [np.ones((FEW, *first), dtype=np.float32)])
+    assert array.gather(np.array([FEW, 0]))[:, *([0] * len(first))].tolist() == [1, 0]
 
 
 @pytest.mark.usefixtures("few")
-def test_a_block_of_another_shape_or_too_many_rows_never_reach_the_next_shard(fresh):
+def test_refused_blocks_never_reach_the_next_shard(fresh):
     array = fresh(2 * FEW)
     array.write(1, [np.ones((FEW, 2), dtype=np.float32)])
     for wrong in (
@@ -369,7 +369,7 @@ def test_a_block_of_another_shape_or_too_many_rows_never_reach_the_next_shard(fr
     assert array.read(FEW, 2 * FEW).tolist() == [[1, 1]] * FEW
 
 
-def test_processes_that_write_the_same_array_at_once_end_with_the_same_bytes(tmp_path, monkeypatch):
+def test_concurrent_writers_of_one_array_give_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", 64)
     values = np.random.default_rng(0).normal(size=(64 * 20 + 9, 50)).astype(np.float32)
     np.save(tmp_path / "values.npy", values)
@@ -382,7 +382,7 @@ def test_processes_that_write_the_same_array_at_once_end_with_the_same_bytes(tmp
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    while any(process.poll() is None for process in processes):  # what counts as written is right while others write
+    while any(process.poll() is None for process in processes):  # a shard that is not missing is correct while others write
         for shard in set(range(array.shards)).difference(array.missing()):
             start, stop = array.bounds(shard)
             np.testing.assert_array_equal(array.read(start, stop), values[start:stop])
@@ -393,7 +393,7 @@ def test_processes_that_write_the_same_array_at_once_end_with_the_same_bytes(tmp
     assert len([path for path in array.folder.iterdir() if path.is_file()]) == 1 + array.shards
 
 
-def test_a_process_that_dies_while_it_writes_leaves_its_shard_missing_for_the_next_one(tmp_path):
+def test_a_killed_writer_leaves_its_shard_missing(tmp_path):
     array = ShardedArray(folder=tmp_path / "array", rows=600, dtype="float32")
     values = np.full((600, 3000), 1, dtype=np.float32)
     fill(array, values, shards=[1])
