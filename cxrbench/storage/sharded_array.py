@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SHARD_ROWS = 512
 """Rows of a shard: small enough that two workers share a dataset of a few thousand images evenly."""
 CHECKSUM_BLOCK_BYTES = 2**20
+MARK_VERSION = 2
+"""Version of the marks: a checksum, and JSON with this number and the note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class ShardedArray:
     def notes(self) -> dict[int, Any]:
         """Return the note of each shard on disk."""
         present = sorted(set(range(self.shards)).difference(self.missing()))
-        return {shard: json.loads(self._read_mark(shard)[1]) for shard in present}
+        return {shard: _note_in(self._read_mark(shard)[1]) for shard in present}
 
     def bounds(self, shard: int) -> tuple[int, int]:
         """Return the first row of a shard, and one past its last row."""
@@ -99,7 +101,7 @@ class ShardedArray:
         """
         with reporting_full_disk(self.folder):
             checksum = self._write_rows(shard, blocks)
-        text = json.dumps(note)
+        text = json.dumps({"schema_version": MARK_VERSION, "note": note})
         write_text(self._mark_path(shard), f"{zlib.crc32(text.encode(), checksum):08x} {text}")
 
     def _write_rows(self, shard: int, blocks: Iterable[NDArray[Any]]) -> int:
@@ -154,13 +156,13 @@ class ShardedArray:
         return self.folder / f"{shard:05d}.done"
 
     def _read_mark(self, shard: int) -> tuple[str, str]:
-        checksum, _, note = self._mark_path(shard).read_text(encoding="utf-8").partition(" ")
-        return checksum, note
+        checksum, _, text = self._mark_path(shard).read_text(encoding="utf-8").partition(" ")
+        return checksum, text
 
     def _is_intact(self, shard: int) -> bool:
         try:
-            checksum, note = self._read_mark(shard)
-            return checksum == f"{zlib.crc32(note.encode(), self._checksum(shard)):08x}"
+            checksum, text = self._read_mark(shard)
+            return checksum == f"{zlib.crc32(text.encode(), self._checksum(shard)):08x}"
         except (OSError, ValueError, CxrbenchError):  # a file is gone, the mark is not text, or the row shape is unknown
             return False
 
@@ -186,6 +188,12 @@ class ShardedArray:
             self._shape_folder.mkdir(exist_ok=True)
             (self._shape_folder / shape).touch()
             self.row_shape()  # raises if another process recorded another shape at the same time
+
+
+def _note_in(text: str) -> Any:
+    """Return the note of a mark; version 1 of marks holds the note alone."""
+    content = json.loads(text)
+    return content["note"] if isinstance(content, dict) and "schema_version" in content else content
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
+from cxrbench.storage.sharded_array import MARK_VERSION, SHARD_ROWS, ShardedArray
 
 FEW = 5
 ROWS = 3 * FEW + 2
@@ -406,3 +407,14 @@ def test_a_killed_writer_leaves_its_shard_missing(tmp_path):
     fill(array, values)
     assert array.missing() == []
     assert content(array) == values.tobytes()
+
+
+RECORDS = Path(__file__).parents[1] / "records"
+
+
+@pytest.mark.parametrize("version", [1, MARK_VERSION])
+def test_arrays_that_earlier_versions_wrote_are_read(version):
+    array = ShardedArray(folder=RECORDS / f"array-{version}", rows=513, dtype="uint8")
+    assert (array.missing(), array.damaged()) == ([], [])
+    assert array.notes() == {0: ["cannot be read", ["jpeg", 40, 40, None]], 1: 32}
+    np.testing.assert_array_equal(array.gather(np.array([512, 0])), [[1024 % 251, 1025 % 251], [0, 1]])
