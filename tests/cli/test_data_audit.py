@@ -83,7 +83,7 @@ def test_a_mislabelled_twin_of_a_real_film(audited, thousand, place, real_films)
     shutil.copy(real_films[0], place.folder / "twin.jpeg")
     code, found, said = audited(thousand(("twin.jpeg", 1, "another", "train")))
     assert (code, found) == (3, [("two-labels", "conflict", 2)])
-    assert "2 images show films that are under both labels" in said
+    assert "2 images are copies of each other with different labels" in said
 
 
 def test_a_16_bit_negative_of_a_real_film(audited, thousand, place, real_films):
@@ -138,10 +138,10 @@ def test_a_person_sees_parts_rates_findings_and_a_verdict_and_then_why_it_stops(
     result = place.call("data", "audit", drawn, "--image-size", 32)
     assert result.returncode == 3
     words = " ".join(result.stdout.split())
-    assert "official images normal pneumonia patients" in words
+    assert "official images NORMAL PNEUMONIA patients" in words
     assert "site Basel 350 100%" in words
     assert "leak byte-identical 2" in words
-    assert "warning label-rate 2 site tells the label" in words
+    assert "warning label-rate 2 site predicts the label" in words
     assert "verdict: 2 findings: 2 byte-identical (leak), 2 label-rate (warning)" in words
     assert "error: films: 2 images on both sides of the split are the same file" in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr

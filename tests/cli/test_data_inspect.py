@@ -13,7 +13,7 @@ def test_phantoms_are_shown_with_their_parts_and_notice(place):
     assert [row[0] for row in rows] == ["train", "validation", "test"]
     assert sum(int(row[1]) for row in rows) == 420
     assert all(int(row[2]) + int(row[3]) == int(row[1]) for row in rows)
-    assert ["grouped", "images", "normal", "pneumonia", "patients"] in words
+    assert ["grouped", "images", "NORMAL", "PNEUMONIA", "patients"] in words
 
 
 def test_real_films_are_recognised_with_their_patients(place, shared_folder):

@@ -69,7 +69,7 @@ def images_of():
 
 
 @pytest.fixture
-def films_of(encode):
+def png_files(encode):
     """Make the given number of different PNG files, by key."""
 
     def make(count):

@@ -9,6 +9,7 @@ import pytest
 from cxrbench.data.audit.audit import Audit, audit
 from cxrbench.data.split import Split
 from cxrbench.errors import DataError
+from cxrbench.plugin import ClassNames
 
 
 @pytest.fixture
@@ -47,10 +48,20 @@ def refusal(*arguments, **options):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("label", "only", "missing"), [(1, "pneumonia", "normal"), (0, "normal", "pneumonia")])
+@pytest.mark.parametrize(("label", "only", "missing"), [(1, "PNEUMONIA", "NORMAL"), (0, "NORMAL", "PNEUMONIA")])
 def test_one_class_alone_is_refused(dataset_of, label, only, missing):
     words = refusal(dataset_of([(label, "p", None)] * 7))
-    assert f"all 7 images are {only}; images of {missing}" in words
+    assert f"all 7 images are {only}; {missing} images are needed" in words
+
+
+def test_messages_use_the_class_names_of_the_dataset(dataset_of, parts_with):
+    names = ClassNames(negative="clear", positive="effusion")
+    one_class = replace(dataset_of([(1, "p", None)] * 7), class_names=names)
+    assert "all 7 images are effusion; clear images are needed" in refusal(one_class)
+    dataset, split = parts_with(validation=(49, 9))
+    assert "(49 clear, 9 effusion)" in refusal(replace(dataset, class_names=names), split)
+    dataset, split = parts_with(test=(9, 0))
+    assert "clear and effusion are needed" in refusal(replace(dataset, class_names=names), split)
 
 
 def test_two_classes_and_no_skipped_file_are_clean(halves):
@@ -59,11 +70,11 @@ def test_two_classes_and_no_skipped_file_are_clean(halves):
 
 
 def test_skipped_files_are_counted_and_named(halves):
-    (finding,) = checked(*halves([("a.png", "is no image of a known format"), ("b.jpeg", "is truncated")])).findings
+    (finding,) = checked(*halves([("a.png", "is not an image of a known format"), ("b.jpeg", "is truncated")])).findings
     assert (finding.check, finding.severity, finding.count) == ("unreadable", "warning", 2)
     assert finding.examples == ("a.png", "b.jpeg")
     assert "2 of 242 files could not be read" in finding.message
-    assert "a.png is no image of a known format; b.jpeg is truncated" in finding.message
+    assert "a.png is not an image of a known format; b.jpeg is truncated" in finding.message
     assert "more" not in finding.message
 
 
@@ -84,7 +95,7 @@ def test_strict_makes_a_skipped_file_an_error(halves):
 )
 def test_a_validation_part_that_decides_nothing_is_refused(parts_with, validation, counted):
     words = refusal(*parts_with(validation=validation))
-    assert f"validation part has {counted} images ({validation[0]} normal, {validation[1]} pneumonia)" in words
+    assert f"validation set has {counted} images ({validation[0]} NORMAL, {validation[1]} PNEUMONIA)" in words
     assert "at least 50" in words
 
 
@@ -92,7 +103,7 @@ def test_a_validation_part_that_decides_nothing_is_refused(parts_with, validatio
 def test_fewer_than_50_of_a_class_to_validate_on_are_a_warning(parts_with, validation):
     (finding,) = checked(*parts_with(validation=validation)).findings
     assert (finding.check, finding.severity, finding.count) == ("small-validation", "warning", sum(validation))
-    assert f"{validation[0]} normal, {validation[1]} pneumonia" in finding.message
+    assert f"{validation[0]} NORMAL, {validation[1]} PNEUMONIA" in finding.message
     assert "uncertain" in finding.message
 
 
@@ -103,7 +114,7 @@ def test_50_of_either_class_to_validate_on_pass(parts_with):
 @pytest.mark.parametrize(("part", "word"), [("train", "training"), ("test", "test")])
 @pytest.mark.parametrize("counts", [(0, 40), (40, 0), (0, 0)])
 def test_another_part_without_both_classes_is_refused(parts_with, part, word, counts):
-    assert f"the {word} part has {sum(counts)} images of one class or none" in refusal(*parts_with(**{part: counts}))
+    assert f"the {sum(counts)} images of the {word} set do not cover both classes" in refusal(*parts_with(**{part: counts}))
 
 
 def test_of_several_folds_the_smallest_validation_part_is_found_once(halves):
@@ -125,7 +136,7 @@ def shared(dataset_of):
 
 def test_patients_on_both_sides_stop_with_their_number_examples_and_what_to_do(shared):
     words = refusal(*shared)
-    assert "5 images are of 2 patients with images on both sides of the split" in words
+    assert "5 images belong to 2 patients with images on both sides of the split" in words
     assert "(00000, 00150, 00200, 00100, 00201)" in words
     assert "--split grouped" in words
     assert "--allow-leak" in words

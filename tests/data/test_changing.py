@@ -23,9 +23,9 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def files(films_of, tmp_path):
+def files(png_files, tmp_path):
     """Write twelve films, that is three shards."""
-    contents = films_of(12)
+    contents = png_files(12)
     for key, content in contents.items():
         (tmp_path / key).write_bytes(content)
     return {key: tmp_path / key for key in contents}
@@ -91,13 +91,13 @@ def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, ima
     np.testing.assert_array_equal(again.pixels.array.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
 
 
-def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(films_of, images_of, decoding, load):
-    contents = films_of(12)
+def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(png_files, images_of, decoding, load):
+    contents = png_files(12)
     catalogue = catalogue_images(images_of(contents), decoding)
     whole = contents["6.png"]
     contents["6.png"] = EIO
     assert stopped(catalogue) == (
-        "6.png changed while the run was reading it (now: Input/output error): run again when nobody writes to it"
+        "6.png changed while the run was reading it (now: Input/output error): run again when no program writes to it"
     )
     contents["6.png"] = whole
     dataset = load(images_of(contents), decoding)
@@ -106,8 +106,8 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable
     np.testing.assert_array_equal(dataset.pixels.array.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
 
 
-def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(films_of, images_of, decoding, load):
-    contents = films_of(12)
+def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(png_files, images_of, decoding, load):
+    contents = png_files(12)
     whole, contents["6.png"] = contents["6.png"], EIO
     catalogue = catalogue_images(images_of(contents), decoding)
     contents["6.png"] = whole
@@ -115,8 +115,8 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_n
     assert load(images_of(contents), decoding).skipped == ()
 
 
-def test_another_trouble_is_another_content(films_of, images_of, decoding, load):
-    contents = films_of(3)
+def test_another_trouble_is_another_content(png_files, images_of, decoding, load):
+    contents = png_files(3)
     first = load(images_of(contents | {"1.png": EIO}), decoding)
     second = load(images_of(contents | {"1.png": OSError(40, "Too many levels of symbolic links")}), decoding)
     assert (first.skipped, second.skipped) == (

@@ -177,9 +177,9 @@ def test_an_empty_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [b"\0", b"Notes about the films.\n" * 50], ids=["one byte", "text"])
 def test_what_is_no_image_is_refused(content, tmp_path):
-    assert "is no image" in reason_for(content)
+    assert "is not an image" in reason_for(content)
     (tmp_path / "film.jpeg").write_bytes(content)
-    assert "is no image" in reason_for(tmp_path / "film.jpeg")
+    assert "is not an image" in reason_for(tmp_path / "film.jpeg")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

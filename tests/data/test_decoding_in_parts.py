@@ -20,9 +20,9 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def contents(films_of):
+def contents(png_files):
     """Return 18 films, that is five shards; the second and the last of the 18 cannot be read."""
-    return films_of(18) | {"1.png": b"not a film", "17.png": b""}
+    return png_files(18) | {"1.png": b"not a film", "17.png": b""}
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has
     assert list(again.pixels.unreadable()) == [1, 17]
     dataset = load_dataset(again)
     assert [key for key, _ in dataset.skipped] == ["1.png", "17.png"]
-    assert dict(dataset.skipped) == {"1.png": "is no image of a known format", "17.png": "is empty"}
+    assert dict(dataset.skipped) == {"1.png": "is not an image of a known format", "17.png": "is empty"}
     assert dataset.rows.tolist() == [0, *range(2, 17)]
     assert dataset == load(images_of(contents), decoding)
 

@@ -190,13 +190,13 @@ def test_palette_colours_are_looked_up(dicom):
 def test_what_is_no_single_film_says_so(dicom):
     film = np.zeros((SIDE, SIDE), dtype=np.uint16)
     assert reason_for(dicom(np.zeros((SIDE * 2, SIDE), np.uint16), Rows=SIDE, NumberOfFrames=2)) == (
-        "is DICOM with 2 frames: save the one that is meant by itself"
+        "is DICOM with 2 frames: save the right one as a single file"
     )
-    assert reason_for(dicom(film, PixelData=None)) == "is DICOM without an image, or cut off before it"
+    assert reason_for(dicom(film, PixelData=None)) == "is DICOM without an image, or truncated before it"
     assert reason_for(dicom(film, Rows=0)) == "is DICOM that claims to be 64 x 0 pixels"
     assert reason_for(dicom(film, Rows=65535, Columns=65535)).startswith("is too large: DICOM of 65,535 x 65,535 pixels")
     assert "neither grey nor" in reason_for(dicom(film, PhotometricInterpretation="HSV"))
-    assert "are not what its header says" in reason_for(dicom(film)[:-100])
+    assert "do not match its header" in reason_for(dicom(film)[:-100])
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_files_of_other_makers_are_read(name):
     if not path.is_file():
         pytest.skip("this release of pydicom does not bring the file")
     if not BUNDLED[name]:
-        assert reason_for(path) == "is DICOM without an image, or cut off before it"
+        assert reason_for(path) == "is DICOM without an image, or truncated before it"
     else:
         assert examine(path, size=SIDE, resize="stretch")[1].height == BUNDLED[name]
 
@@ -281,19 +281,19 @@ def test_without_the_package_the_reason_says_what_to_install(dicom, tmp_path):
     (tmp_path / "film.dcm").write_bytes(dicom(RAMP.astype(np.uint16)))
     command = [sys.executable, "-c", WITHOUT_PYDICOM, str(tmp_path / "film.dcm")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "is DICOM, for which a package is needed: pip install 'cxrbench[dicom]'\n"
+    assert done.stdout == "is DICOM, which needs a package: pip install 'cxrbench[dicom]'\n"
     assert done.stderr == ""
 
 
 def test_what_was_skipped_without_the_package_is_not_skipped_with_it_for_ever(
-    dicom, images_of, films_of, decoding, monkeypatch
+    dicom, images_of, png_files, decoding, monkeypatch
 ):
     def key(contents):
         return catalogue_images(images_of(contents), decoding).pixels.digest
 
-    films, mixed = films_of(3), films_of(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
+    films, mixed = png_files(3), png_files(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
     before = key(films), key(mixed)
-    monkeypatch.setattr("cxrbench.data.decoding.dicom.PACKAGES", ("no-such-package",))
+    monkeypatch.setattr("cxrbench.data.decoding.dicom.DICOM_PACKAGES", ("no-such-package",))
     after = key(films), key(mixed)
     assert after[0] == before[0]  # nothing else is decoded anew
     assert after[1] != before[1]

@@ -208,7 +208,7 @@ def test_every_file_is_read_or_refused_with_a_reason_and_nothing_else_happens(tm
 def test_whole_files_are_read_and_those_of_several_images_refused(whole):
     for name, content in whole.items():
         if name in SEVERAL:
-            with pytest.raises(DataError, match="the one that is meant"):
+            with pytest.raises(DataError, match="save the right one"):
                 decode(content, size=SIZE, resize="stretch")
         else:
             assert decode(content, size=SIZE, resize="stretch").std() > 5, name

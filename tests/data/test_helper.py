@@ -75,13 +75,13 @@ def test_as_many_threads_have_as_many_helpers_and_their_own_answers(encode):
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(levels, contents))
-    assert found == ["is no image of a known format" if row % 7 == 0 else row for row in range(200)]
+    assert found == ["is not an image of a known format" if row % 7 == 0 else row for row in range(200)]
     assert len(children()) <= 4
 
 
 def test_a_file_that_takes_too_long_is_given_up(encode, monkeypatch):
     content = encode(Image.new("L", (9000, 9000)), "TIFF", compression="tiff_lzw")
-    monkeypatch.setattr(helper, "PATIENCE", 0.01)
+    monkeypatch.setattr(helper, "DECODING_SECONDS", 0.01)
     with pytest.raises(DataError, match="takes more than 0 seconds"):
         grey(content)
     assert children() == []
@@ -113,7 +113,7 @@ except DataError as error:
 def test_a_file_that_needs_more_memory_than_there_is_is_refused(encode, tmp_path):
     (tmp_path / "film.tiff").write_bytes(encode(Image.new("RGB", (9000, 9000)), "TIFF", compression="tiff_lzw"))
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "film.tiff")]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "needs more memory than there is\n"
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "needs more memory than is available\n"
 
 
 KILLED = """
@@ -122,7 +122,7 @@ from pathlib import Path
 from cxrbench.data.decoding import helper
 from cxrbench.data.decoding.decode import decode
 decode(Path(sys.argv[1]), size=8, resize="stretch")
-process = helper._idle.get()
+process = helper._idle_helpers.get()
 print(process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -39,7 +39,7 @@ def test_no_pair_is_lost_between_blocks(films, monkeypatch):
     twice = np.concatenate([films, films[::-1]])
     whole = near_pairs(twice)
     assert len(whole) == 40
-    monkeypatch.setattr("cxrbench.data.audit.near.BLOCK", 7)
+    monkeypatch.setattr("cxrbench.data.audit.near.COMPARED_ROWS", 7)
     assert np.array_equal(near_pairs(twice), whole)
 
 

@@ -42,9 +42,9 @@ def test_films_of_one_kind_are_not_odd(odd_among, chests):
     ("change", "words"),
     [
         (lambda film: Image.fromarray(film.astype(np.uint16) * 16), "more than 8 bits"),
-        (lambda film: Image.fromarray(255 - film), "negatives"),
+        (lambda film: Image.fromarray(255 - film), "look inverted"),
         (lambda film: Image.fromarray(np.stack([film, film // 2, film // 3], axis=-1)), "in colour"),
-        (lambda film: Image.fromarray(film).resize((64, 31)), "a side of less than 32 pixels"),
+        (lambda film: Image.fromarray(film).resize((64, 31)), "one side has fewer than 32 pixels"),
         (lambda film: Image.fromarray(film).resize((64, 200)), "more than 3 times as long as wide"),
     ],
     ids=["16 bits", "negative", "colour", "tiny", "extreme"],

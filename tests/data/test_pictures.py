@@ -89,7 +89,7 @@ def test_cmyk_is_read_in_its_luma(encode, kind):
 def test_several_images_in_one_file_are_refused_with_their_number(kind, several):
     buffer, other = io.BytesIO(), Image.fromarray(255 - FILM)
     Image.fromarray(FILM).save(buffer, kind, save_all=True, append_images=[other])
-    assert reason_for(buffer.getvalue()) == f"holds {several} images: save the one that is meant by itself"
+    assert reason_for(buffer.getvalue()) == f"has {several} images: save the right one as a single file"
 
 
 def test_a_photograph_with_its_thumbnail_is_one_image():
@@ -102,11 +102,11 @@ def test_a_photograph_with_its_thumbnail_is_one_image():
 def test_pixels_that_are_no_numbers_are_refused(encode, value):
     film = FILM.astype(np.float32)
     film[3, 4] = value
-    assert reason_for(encode(film, "TIFF")) == "holds values that are no numbers"
+    assert reason_for(encode(film, "TIFF")) == "has values that are not finite numbers"
 
 
 def test_programs_that_draw_an_image_are_not_run(encode):
-    assert reason_for(encode(Image.fromarray(FILM), "EPS")) == "is no image of a known format"
+    assert reason_for(encode(Image.fromarray(FILM), "EPS")) == "is not an image of a known format"
 
 
 def test_no_words_of_a_header_are_in_a_reason():

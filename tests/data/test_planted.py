@@ -127,7 +127,7 @@ def test_a_negative_of_16_bits(findings, clean):
     assert {sixteen.check, negative.check} == {"odd-file"}
     assert sixteen.examples == negative.examples == (extra.key,)
     assert "1 of 1,001 files have more than 8 bits" in sixteen.message
-    assert "1 of 1,001 files look like negatives" in negative.message
+    assert "1 of 1,001 files look inverted" in negative.message
 
 
 def test_grouped_keeps_a_copy_with_its_film_and_says_so(findings, clean, pair):
@@ -141,7 +141,7 @@ def test_the_papers_split_permits_copies_but_no_film_under_two_labels(findings, 
     contents = {one.key: clean[0][film.key] for one in copies}
     (finding,) = told(findings(contents, copies, split_name="paper", allow_leak=False), but="small-validation")
     assert finding[:3] == ("byte-identical", "warning", 13)
-    with pytest.raises(DataError, match="2 images show films that are under both labels"):
+    with pytest.raises(DataError, match="2 images are copies of each other with different labels"):
         findings(
             {"copy.png": clean[0][film.key]},
             [replace(copy, label=1 - film.label)],

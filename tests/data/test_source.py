@@ -123,7 +123,7 @@ def test_a_folder_that_nobody_claims_is_an_error_that_lists_the_layouts(host, tm
 def test_a_path_that_does_not_exist_is_an_error(host, tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"absent.*: there is no such file or folder"):
+    with pytest.raises(ConfigError, match=r"absent.*: no such file or folder"):
         find_dataset(text, host)
 
 

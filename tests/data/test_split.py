@@ -179,7 +179,7 @@ def test_official_cuts_anew_where_the_source_has_a_patient_in_both_training_and_
 
 
 def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
-    with pytest.raises(ConfigError, match="handmade has no test part of its own; use --split grouped"):
+    with pytest.raises(ConfigError, match="handmade has no test set of its own; use --split grouped"):
         split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
 
 
@@ -268,13 +268,13 @@ def test_a_seed_decides_the_folds(dataset_of):
 
 
 def test_official_has_no_folds(dataset_of):
-    with pytest.raises(ConfigError, match=r"--folds 5: --split official has the one test part .* use --split grouped"):
+    with pytest.raises(ConfigError, match=r"--folds 5: --split official has one fixed test set; use --split grouped"):
         split_dataset(dataset_of([(0, "a", "train"), (1, "b", "test")]), "official", 0, 5)
 
 
 @pytest.mark.parametrize("folds", [0, -1, 4])
 def test_folds_that_cannot_be_filled_are_an_error_that_says_how_many_can(dataset_of, folds):
-    with pytest.raises(ConfigError, match=f"--folds {folds}: handmade has 3 groups of images; ask for 1 to 3 folds"):
+    with pytest.raises(ConfigError, match=f"--folds {folds}: handmade has 3 groups of images; expected 1 to 3 folds"):
         split_dataset(dataset_of([(0, "a", None), (1, "b", None), (1, "b", None), (0, "c", None)]), "grouped", 0, folds)
 
 

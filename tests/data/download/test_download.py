@@ -70,8 +70,8 @@ def test_a_file_is_fetched_whole(server, downloader, said, algorithm):
     assert path == downloader.path_of(download) == downloader.folder / "film.bin"
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None]
-    assert said[0] == f"fetching {server.url}"
-    without = f"film.bin: its publisher gives no checksum; what came has sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    assert said[0] == f"downloading {server.url}"
+    without = f"film.bin: the publisher gives no checksum; downloaded file has sha256:{hashlib.sha256(CONTENT).hexdigest()}"
     assert said[1:] == ([] if algorithm else [without])
     assert not path.with_name("film.bin.part").exists()
 
@@ -118,7 +118,7 @@ def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloade
     reason = reason_for(downloader, download_of(server.url))
     partial = downloader.folder / "film.bin.part"
     assert partial.read_bytes() == CONTENT[:200_000]
-    assert "broke off after 200000 of 300000 bytes" in reason
+    assert "broke after 200000 of 300000 bytes" in reason
     assert "run the same command again" in reason
     assert str(downloader.folder / "film.bin") in reason
     server.break_after = None
@@ -144,22 +144,22 @@ def test_a_refusal_is_told_with_the_remedy(server, downloader, status, words):
     server.status = status
     reason = reason_for(downloader, download_of(server.url))
     assert words in reason
-    assert f"fetch {server.url} yourself and put it at {downloader.folder / 'film.bin'}" in reason
+    assert f"download {server.url} yourself and save it as {downloader.folder / 'film.bin'}" in reason
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_a_file_that_is_not_what_its_digest_says_is_thrown_away(server, downloader, algorithm):
     server.content = CONTENT[:-1] + b"\0"
     reason = reason_for(downloader, download_of(server.url, algorithm=algorithm))
-    assert f"brought {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
-    assert f"not {algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}" in reason
-    assert "thrown away" in reason
+    assert f"got {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
+    assert f"expected {algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}" in reason
+    assert "the file was deleted" in reason
     assert not (downloader.folder / "film.bin.part").exists()
 
 
 def test_a_resumed_file_whose_beginning_is_wrong_is_thrown_away_and_then_fetched_anew(server, downloader):
     partial_of(downloader, bytes(1000))
-    assert "thrown away" in reason_for(downloader, download_of(server.url))
+    assert "the file was deleted" in reason_for(downloader, download_of(server.url))
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000-", None]
 
