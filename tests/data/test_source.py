@@ -75,7 +75,7 @@ def test_names_of_folders_are_told_in_one_line(host, tree):
     (odd / "CO\u202eVID").mkdir()
     images = read_images(find_dataset(str(odd), host), no_fetch)
     assert images.name == "wa\\nrd \\xff"
-    assert "left out, being neither a class nor a part: CO\\u202eVID" in images.warnings
+    assert "ignored folders that are neither a class nor train, val or test: CO\\u202eVID" in images.warnings
 
 
 def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
@@ -111,7 +111,7 @@ def test_a_folder_that_nobody_claims_is_an_error_that_lists_the_layouts(host, tm
         find_dataset(str(tmp_path / "cats"), host)
     assert caught.value.exit_code == 3
     for words in (
-        "folder: a folder that holds NORMAL/",
+        "folder: a folder with NORMAL/",
         "manifest: a .csv file",
         "medmnist: a file",
         "notes: a file that ends",

@@ -121,7 +121,9 @@ def test_folders_that_link_back_are_named_and_not_gone_into_again(tree):
     (tree / "NORMAL" / "again").symlink_to(tree / "NORMAL")
     (tree / "NORMAL" / "ring").symlink_to(tree / "NORMAL" / "ring")
     images = load_folder(str(tree))
-    assert "left out, being links to folders that are listed already: NORMAL/again, NORMAL/deeper/up/NORMAL" in images.warnings
+    assert (
+        "ignored folders that link to folders that are already listed: NORMAL/again, NORMAL/deeper/up/NORMAL" in images.warnings
+    )
     new = {record.key for record in images.records} - {*before}
     assert new == {"NORMAL/ring"} | {f"NORMAL/deeper/up/{key}" for key in before if key.startswith("PNEUMONIA")}
 
@@ -147,7 +149,7 @@ def test_a_folder_that_is_linked_twice_is_listed_once_and_said(tree, tmp_path):
         (tree / "NORMAL" / name).symlink_to(tmp_path / "elsewhere")
     images = load_folder(str(tree))
     assert sum(record.label == 0 for record in images.records) == 20
-    assert "left out, being links to folders that are listed already: NORMAL/b" in images.warnings
+    assert "ignored folders that link to folders that are already listed: NORMAL/b" in images.warnings
 
 
 def test_odd_names_are_keys_and_are_escaped_for_people(tree, skipped, load, decoding, png_files):

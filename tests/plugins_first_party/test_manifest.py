@@ -124,19 +124,22 @@ def test_keys_do_not_depend_on_where_the_data_is_mounted(paths, mount):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,label,patient", "a.png,2,p"], r"study.csv, line 2: label '2' is none of 0, 1, normal and pneumonia"),
-        (["path,label", "a.png,"], r"line 2: label '' is none of"),
-        (["path,label,split", "a.png,1,train", "", "b.png,1,dev"], r"line 4: split 'dev' is none of train, val, test"),
-        (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is listed before, at .*study.csv, line 2"),
+        (
+            ["path,label,patient", "a.png,2,p"],
+            r"study.csv, line 2: label '2' is not valid: write 0 or normal, or 1 or pneumonia",
+        ),
+        (["path,label", "a.png,"], r"line 2: label '' is not valid"),
+        (["path,label,split", "a.png,1,train", "", "b.png,1,dev"], r"line 4: split 'dev' is not valid: write train, val, test"),
+        (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is already listed at .*study.csv, line 2"),
         (["path,label", ",1"], r"line 2: the path is empty"),
-        (["file,label", "a.png,1"], r"line 1: no column path among 'file', 'label'.*header path,label\["),
-        (["path;label", "a.png;1"], r"no column path and label among 'path;label'.*commas between"),
-        (["path,label,label", "a.png,1,1"], r"column label is there twice"),
+        (["file,label", "a.png,1"], r"line 1: column path is missing \(found: 'file', 'label'\).*header path,label\["),
+        (["path;label", "a.png;1"], r"column path and label is missing \(found: 'path;label'\).*commas between"),
+        (["path,label,label", "a.png,1,1"], r"column label appears twice"),
         (["path,label", "a,b.png,1"], r"line 2: 3 values for 2 columns"),
         (["path,label,patient", "a.png,1"], r"line 2: 2 values for 3 columns"),
         (["path,label", '"a.png,1'], r"line 2: unexpected end of data: check the quotes"),
         (["path,label", '"a.png"x,1'], r"line 2: .*check the quotes"),
-        (["path,label"], r"a header and no images"),
+        (["path,label"], r"a header but no images"),
         ([""], r"is empty: the first line must be the header"),
     ],
 )
@@ -147,15 +150,15 @@ def test_a_line_that_cannot_be_understood_is_named(write, lines, message):
 
 def test_a_duplicate_is_found_under_another_spelling(write, tmp_path):
     file = write("path,label", "../set/a.png,1", f"{tmp_path / 'set' / 'a.png'},1")
-    with pytest.raises(DataError, match=r"line 3: .* is listed before"):
+    with pytest.raises(DataError, match=r"line 3: .* is already listed"):
         load_manifest(str(file))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is no UTF-8"),
-        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is no UTF-8"),
+        ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is not UTF-8"),
+        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
         ("path,label\n".encode("utf-16-le"), "zero bytes"),
     ],
 )
