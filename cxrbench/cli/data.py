@@ -30,20 +30,20 @@ data = typer.Typer(help="Inspect and audit datasets.", no_args_is_help=True)
 
 DatasetArgument = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Dataset name, or path to a dataset")]
 SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split: official, grouped or paper")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the split")]
-ImageSize = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
-PluginFiles = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="One-file plugin to load; repeatable")]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the split")]
+ImageSizeOption = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
+PluginFilesOption = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="One-file plugin to load; repeatable")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
 
 
 @data.command("inspect")
 def inspect_dataset(
     source: DatasetArgument,
     split: SplitOption = None,
-    seed: Seed = None,
-    image_size: ImageSize = None,
-    plugin: PluginFiles = None,
-    offline: Offline = False,
+    seed: SeedOption = None,
+    image_size: ImageSizeOption = None,
+    plugin: PluginFilesOption = None,
+    offline: OfflineOption = False,
 ) -> None:
     """Show the images, unreadable files and split of a dataset."""
     from cxrbench.cli import console
@@ -63,10 +63,10 @@ def audit_dataset(
     source: DatasetArgument,
     split: SplitOption = None,
     folds: Annotated[int | None, typer.Option(help="Folds of a cross-validation; 1 for a single split")] = None,
-    seed: Seed = None,
-    image_size: ImageSize = None,
-    plugin: PluginFiles = None,
-    offline: Offline = False,
+    seed: SeedOption = None,
+    image_size: ImageSizeOption = None,
+    plugin: PluginFilesOption = None,
+    offline: OfflineOption = False,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 even if there are leaks")] = False,
     other: Annotated[
         list[str] | None, typer.Option(metavar="NAME|PATH", help="Dataset that must not share images; repeatable")

@@ -62,11 +62,11 @@ def audited(place):
     return call
 
 
-def test_a_thousand_real_films_are_clean(audited, thousand):
+def test_a_thousand_real_images_are_clean(audited, thousand):
     assert audited(thousand())[:2] == (0, [])
 
 
-def test_a_copied_real_film_in_train_and_test(audited, thousand, place, real_films):
+def test_a_copied_real_image_in_train_and_test(audited, thousand, place, real_films):
     shutil.copy(real_films[0], place.folder / "copy.jpeg")
     code, found, said = audited(thousand(("copy.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("byte-identical", "leak", 2)])
@@ -79,20 +79,20 @@ def test_a_patient_in_train_and_test(audited, thousand):
     assert (code, found) == (3, [("shared-patients", "leak", 2)])
 
 
-def test_a_mislabelled_twin_of_a_real_film(audited, thousand, place, real_films):
+def test_a_mislabelled_twin_of_a_real_image(audited, thousand, place, real_films):
     shutil.copy(real_films[0], place.folder / "twin.jpeg")
     code, found, said = audited(thousand(("twin.jpeg", 1, "another", "train")))
     assert (code, found) == (3, [("two-labels", "conflict", 2)])
     assert "2 images are copies of each other with different labels" in said
 
 
-def test_a_16_bit_negative_of_a_real_film(audited, thousand, place, real_films):
+def test_a_16_bit_inverted_real_image(audited, thousand, place, real_films):
     grey = np.asarray(Image.open(real_films[1000]).convert("L")).astype(np.uint16)
     Image.fromarray(65535 - grey * 257).save(place.folder / "odd.png")
     assert audited(thousand(("odd.png", 0, "another", "train")))[:2] == (0, [("odd-file", "warning", 1)] * 2)
 
 
-def test_a_real_film_saved_again_at_another_size(audited, thousand, place, real_films):
+def test_a_real_image_saved_again_at_another_size(audited, thousand, place, real_films):
     Image.open(real_films[0]).convert("L").resize((500, 480)).save(place.folder / "again.jpeg", quality=40)
     code, found, _ = audited(thousand(("again.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("near-duplicates", "leak", 2)])
@@ -108,12 +108,12 @@ def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, place, real_fi
     assert "elsewhere" in said
 
 
-def test_all_real_films_have_24_films_twice_and_no_other_defect(audited, shared_folder):
+def test_kermany_has_24_duplicated_images_and_no_other_defect(audited, shared_folder):
     code, found, _ = audited(shared_folder / "data" / "chest_xray")
     assert (code, found) == (0, [("byte-identical", "note", 50)])
 
 
-def test_the_papers_split_of_real_films_shares_patients_and_may(audited, shared_folder):
+def test_paper_may_share_patients_of_real_images(audited, shared_folder):
     code, found, _ = audited(shared_folder / "data" / "chest_xray", "--split", "paper", "--folds", 3, "--image-size", 64)
     assert code == 0
     assert {check for check, _, _ in found} == {"shared-patients", "byte-identical"}
@@ -134,7 +134,7 @@ def drawn(place):
     return "films.csv"
 
 
-def test_a_person_sees_parts_rates_findings_and_a_verdict_and_then_why_it_stops(place, drawn):
+def test_audit_prints_split_rates_findings_verdict_and_error(place, drawn):
     result = place.call("data", "audit", drawn, "--image-size", 32)
     assert result.returncode == 3
     words = " ".join(result.stdout.split())
@@ -147,7 +147,7 @@ def test_a_person_sees_parts_rates_findings_and_a_verdict_and_then_why_it_stops(
     assert "Traceback" not in result.stderr
 
 
-def test_whoever_allows_a_leak_is_told_of_it_and_goes_on(place, drawn):
+def test_an_allowed_leak_is_reported_with_exit_code_0(place, drawn):
     result = place.call("data", "audit", drawn, "--image-size", 32, "--allow-leak")
     assert result.returncode == 0
     assert "2 byte-identical (leak)" in result.stdout
@@ -174,7 +174,7 @@ def test_inspect_warns_of_a_leak_and_shows_the_parts_all_the_same(place, drawn):
     assert "2 images on both sides of the split" in result.stderr
 
 
-def test_films_too_few_for_a_run_are_shown_before_the_reason(place, drawn):
+def test_too_few_images_are_shown_before_the_error(place, drawn):
     lines = (place.folder / drawn).read_text().splitlines()
     (place.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
     for command in ("inspect", "audit"):
@@ -188,7 +188,7 @@ RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentatio
 QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
 
 
-def test_a_leak_stops_a_run_before_a_table_unless_it_is_allowed_and_then_every_row_tells(place, drawn):
+def test_a_leak_stops_a_run_unless_allowed_and_marks_every_row(place, drawn):
     stopped = place.call(*RUN, *QUICK, "--data", drawn)
     assert stopped.returncode == 3
     assert stopped.stdout == ""

@@ -33,7 +33,7 @@ def tree(films, place):
         (place.folder / part).rename(place.folder / "films" / part)
 
 
-def test_a_leak_stops_the_run_with_exit_code_3_the_films_and_what_to_do(run, tree, place):
+def test_a_leak_stops_the_run_with_images_and_remedy(run, tree, place):
     result = run()
     assert (result.returncode, result.stdout) == (3, "")
     words = " ".join(result.stderr.split())
@@ -44,7 +44,7 @@ def test_a_leak_stops_the_run_with_exit_code_3_the_films_and_what_to_do(run, tre
     assert not list(place.folder.glob("leaderboard/*/entries/*"))
 
 
-def test_who_goes_on_all_the_same_gets_every_row_and_every_entry_marked(run, tree, place, here):
+def test_allow_leak_marks_every_row_and_entry(run, tree, place, here):
     result = run("--allow-leak", "--json")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
@@ -64,7 +64,7 @@ def test_who_goes_on_all_the_same_gets_every_row_and_every_entry_marked(run, tre
     assert (again.returncode, "reproduced exactly" in again.stdout) == (0, True)
 
 
-def test_what_was_entered_despite_a_leak_does_not_let_the_next_run_through(run, tree):
+def test_an_allowed_leak_still_stops_the_next_run(run, tree):
     assert run("--allow-leak").returncode == 0
     assert run().returncode == 3
 

@@ -79,10 +79,10 @@ def test_skipped_files_are_counted_and_named(halves):
 
 
 def test_of_many_skipped_files_ten_are_named(halves):
-    (line,) = checked(*halves([(f"film{number}.png", "is truncated") for number in range(37)])).warnings
+    (line,) = checked(*halves([(f"image{number}.png", "is truncated") for number in range(37)])).warnings
     assert "37 of 277 files" in line
     assert line.count("is truncated") == 10
-    assert "film9.png" in line
+    assert "image9.png" in line
     assert line.endswith("and 27 more")
 
 
@@ -134,7 +134,7 @@ def shared(dataset_of):
     return dataset, Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 240))
 
 
-def test_patients_on_both_sides_stop_with_their_number_examples_and_what_to_do(shared):
+def test_shared_patients_stop_with_number_examples_and_remedy(shared):
     words = refusal(*shared)
     assert "5 images belong to 2 patients with images on both sides of the split" in words
     assert "(00000, 00150, 00200, 00100, 00201)" in words
@@ -148,7 +148,7 @@ def test_patients_on_both_sides_are_a_leak_of_a_run_that_goes_on(shared):
     assert found.verdict == "1 finding: 5 shared-patients (leak)"
 
 
-def test_the_papers_split_may_share_patients_and_says_so(shared):
+def test_paper_may_share_patients_with_a_warning(shared):
     found = checked(*shared, split_name="paper")
     assert found.leaks == ()
     assert found.verdict == "1 finding: 5 shared-patients (warning)"
@@ -167,8 +167,8 @@ def test_an_audit_is_the_same_after_it_was_stored(shared):
     assert Audit.model_validate_json(found.model_dump_json()) == found
 
 
-def test_absolute_keys_are_told_by_their_end_alone(shared):
+def test_absolute_keys_are_shortened_in_examples(shared):
     dataset, split = shared
-    records = tuple(replace(record, key=f"/home/me/secret/films/{record.key}.png") for record in dataset.records)
+    records = tuple(replace(record, key=f"/home/me/secret/images/{record.key}.png") for record in dataset.records)
     (finding,) = checked(replace(dataset, records=records), split, allow_leak=True).findings
-    assert finding.examples[0] == "secret/films/00000.png"
+    assert finding.examples[0] == "secret/images/00000.png"

@@ -24,7 +24,7 @@ def few(monkeypatch):
 
 @pytest.fixture
 def files(png_files, tmp_path):
-    """Write twelve films, that is three shards."""
+    """Write twelve images, that is three shards."""
     contents = png_files(12)
     for key, content in contents.items():
         (tmp_path / key).write_bytes(content)
@@ -33,7 +33,7 @@ def files(png_files, tmp_path):
 
 @pytest.fixture
 def catalogued(files, images_of, decoding):
-    """Catalogue the films."""
+    """Catalogue the images."""
     images = images_of(files)
     return files, images, catalogue_images(images, decoding)
 
@@ -45,7 +45,7 @@ def stopped(catalogue):
     return str(caught.value)
 
 
-def other_film(path, encode):
+def other_image(path, encode):
     path.write_bytes(encode(np.full((10, 12), 77, dtype=np.uint8)))
 
 
@@ -62,10 +62,8 @@ def emptied(path, encode):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("change", [other_film, gone, pipe, emptied])
-def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_next_one(
-    catalogued, load, decoding, encode, change
-):
+@pytest.mark.parametrize("change", [other_image, gone, pipe, emptied])
+def test_a_file_changed_after_cataloguing_stops_only_this_run(catalogued, load, decoding, encode, change):
     files, images, catalogue = catalogued
     change(files["6.png"], encode)
     assert stopped(catalogue).startswith("6.png changed while the run was reading it")
@@ -73,17 +71,17 @@ def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_n
     assert 6 not in catalogue.pixels.files()
     again = load(images, decoding)
     assert again.pixels.digest != catalogue.pixels.digest
-    if change is other_film:
+    if change is other_image:
         assert again.skipped == ()
         assert (again.pixels.array.gather(again.rows)[6] == 77).all()
     else:
         assert [key for key, _ in again.skipped] == ["6.png"]
 
 
-def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
+def test_a_file_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
     images, before = images_of(files), files["6.png"].read_bytes()
     catalogue = catalogue_images(images, decoding)
-    other_film(files["6.png"], encode)
+    other_image(files["6.png"], encode)
     stopped(catalogue)
     files["6.png"].write_bytes(before)
     again = load(images, decoding)
@@ -91,7 +89,7 @@ def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, ima
     np.testing.assert_array_equal(again.pixels.array.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
 
 
-def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(png_files, images_of, decoding, load):
+def test_a_temporary_read_error_is_not_stored(png_files, images_of, decoding, load):
     contents = png_files(12)
     catalogue = catalogue_images(images_of(contents), decoding)
     whole = contents["6.png"]
@@ -106,7 +104,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable
     np.testing.assert_array_equal(dataset.pixels.array.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
 
 
-def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(png_files, images_of, decoding, load):
+def test_a_file_readable_only_after_cataloguing_stops_the_run(png_files, images_of, decoding, load):
     contents = png_files(12)
     whole, contents["6.png"] = contents["6.png"], EIO
     catalogue = catalogue_images(images_of(contents), decoding)
@@ -128,6 +126,6 @@ def test_another_trouble_is_another_content(png_files, images_of, decoding, load
 
 def test_shards_that_were_whole_before_are_kept(files, images_of, decoding, encode):
     catalogue = catalogue_images(images_of(files), decoding)
-    other_film(files["10.png"], encode)
+    other_image(files["10.png"], encode)
     stopped(catalogue)
     assert 0 not in catalogue.pixels.array.missing()

@@ -27,7 +27,7 @@ def levels(*counts):
 
 
 @pytest.mark.parametrize("attribute", ["source", "site", "view", "sex", "split"])
-def test_an_attribute_that_tells_the_label_is_a_warning_with_both_rates(attributed, attribute):
+def test_an_attribute_that_predicts_the_label_is_a_warning(attributed, attribute):
     names = ("train", "test") if attribute == "split" else ("one", "two")
     (finding,) = predictive_attributes(attributed(attribute, levels((names[0], 90, 10), (names[1], 20, 80))))
     assert (finding.check, finding.severity, finding.count) == ("label-rate", "warning", 2)

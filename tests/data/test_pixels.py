@@ -61,16 +61,16 @@ def test_pixels_and_labels_are_those_of_the_records(images_of, png_files, decodi
 
 
 def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, png_files, encode, tmp_path, load):
-    films = list(png_files(3).values())
+    images = list(png_files(3).values())
     jpeg = encode(np.random.default_rng(1).integers(0, 256, (90, 90), dtype=np.uint8), "JPEG")
     contents = {
-        "notes.txt": b"not a film",
-        "a": films[0],
+        "notes.txt": b"not an image",
+        "a": images[0],
         "gone.png": tmp_path / "gone.png",
         "half.jpeg": jpeg[: len(jpeg) // 2],
-        "b": films[1],
+        "b": images[1],
         "closed.png": PermissionError(13, "Permission denied"),
-        "c": films[2],
+        "c": images[2],
         "empty.png": b"",
     }
     decoding = Decoding(size=8, resize="stretch", threads=3)
@@ -78,7 +78,7 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, png_f
     assert [record.key for record in dataset.records] == ["a", "b", "c"]
     assert dataset.labels.tolist() == [0, 1, 0]
     assert dataset.rows.tolist() == [1, 4, 6]
-    np.testing.assert_array_equal(pixels_of(dataset), [decode(film, size=8, resize="stretch") for film in films])
+    np.testing.assert_array_equal(pixels_of(dataset), [decode(image, size=8, resize="stretch") for image in images])
     reasons = dict(dataset.skipped)
     assert list(reasons) == ["notes.txt", "gone.png", "half.jpeg", "closed.png", "empty.png"]
     assert "is not an image" in reasons["notes.txt"]
@@ -89,19 +89,19 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, png_f
 
 
 def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, png_files, decoding, load):
-    films = list(png_files(3).values())
-    contents = {"notes": b"not a film", "a": films[0], "b": films[1], "empty": b"", "c": films[2]}
+    images = list(png_files(3).values())
+    contents = {"notes": b"not an image", "a": images[0], "b": images[1], "empty": b"", "c": images[2]}
     pixels = load(images_of(contents), decoding).pixels
     assert pixels.rows == 5
     assert list(pixels.unreadable()) == [0, 3]
     stored = pixels.array.read(0, 5)
     assert stored.shape == (5, 8, 8)
     assert not stored[[0, 3]].any()
-    np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(film, size=8, resize="stretch") for film in films])
+    np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(image, size=8, resize="stretch") for image in images])
 
 
 def test_skipped_files_are_known_without_decoding_again(images_of, png_files, decoding, load):
-    images = images_of(png_files(3) | {"notes.txt": b"not a film"})
+    images = images_of(png_files(3) | {"notes.txt": b"not an image"})
     first = load(images, decoding)
     assert load(images, decoding, never) == first
     assert [key for key, _ in first.skipped] == ["notes.txt"]
@@ -109,7 +109,7 @@ def test_skipped_files_are_known_without_decoding_again(images_of, png_files, de
 
 def test_what_files_were_is_known_without_decoding_again(images_of, png_files, encode, decoding, load):
     contents = png_files(3)
-    contents |= {"notes.txt": b"not a film", "copy.png": contents["1.png"], "16.png": encode(np.full((5, 7), 9, np.uint16))}
+    contents |= {"notes.txt": b"not an image", "copy.png": contents["1.png"], "16.png": encode(np.full((5, 7), 9, np.uint16))}
     images = images_of(contents)
     first, second = load(images, decoding), load(images, decoding, never)
     assert first.files == second.files
@@ -160,9 +160,9 @@ def test_one_byte_of_one_image_changes_fingerprint_and_pixel_key(images_of, png_
     assert after.pixels.digest != before.pixels.digest
 
 
-@pytest.mark.parametrize("change", [b"not a film", b"", PermissionError(13, "Permission denied")])
-def test_a_file_that_cannot_be_read_counts_in_fingerprint_and_pixel_key(images_of, png_files, decoding, change):
-    contents = png_files(3) | {"notes.txt": b"no film"}
+@pytest.mark.parametrize("change", [b"not an image", b"", PermissionError(13, "Permission denied")])
+def test_an_unreadable_file_counts_in_fingerprint_and_pixel_key(images_of, png_files, decoding, change):
+    contents = png_files(3) | {"notes.txt": b"no image"}
     before = catalogue_images(images_of(contents), decoding)
     after = catalogue_images(images_of(contents | {"notes.txt": change}), decoding)
     without = catalogue_images(images_of(png_files(3)), decoding)
@@ -171,18 +171,18 @@ def test_a_file_that_cannot_be_read_counts_in_fingerprint_and_pixel_key(images_o
 
 
 def test_one_pixel_changes_fingerprint_and_pixel_key(images_of, decoding, load):
-    film = np.zeros((8, 8), dtype=np.uint8)
-    other = film.copy()
+    image = np.zeros((8, 8), dtype=np.uint8)
+    other = image.copy()
     other[3, 4] = 1
-    before, after = (load(images_of({"a": film, "b": second}), decoding) for second in (film, other))
+    before, after = (load(images_of({"a": image, "b": second}), decoding) for second in (image, other))
     assert after.fingerprint != before.fingerprint
     assert after.pixels.digest != before.pixels.digest
 
 
 def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
-    film = np.full((4, 16), 255, dtype=np.uint8)
+    image = np.full((4, 16), 255, dtype=np.uint8)
     padded = Decoding(size=16, resize="pad", threads=1)
-    wide, high = (load(images_of({"a": shape}), padded) for shape in (film, film.reshape(16, 4)))
+    wide, high = (load(images_of({"a": shape}), padded) for shape in (image, image.reshape(16, 4)))
     assert wide.pixels.digest != high.pixels.digest
     np.testing.assert_array_equal(pixels_of(high)[0], pixels_of(wide)[0].T)
 
@@ -191,7 +191,7 @@ def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
     "change",
     [{"label": 1}, {"patient": "somebody else"}, {"split": "test"}, {"key": "other.png"}, {"site": "Basel"}, {"source": "NIH"}],
 )
-def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(images_of, png_files, decoding, change, load):
+def test_record_fields_change_the_fingerprint_but_not_the_pixels(images_of, png_files, decoding, change, load):
     contents = png_files(3)
     images = images_of(contents)
     before = load(images, decoding)
@@ -240,7 +240,7 @@ def test_another_order_of_files_gives_another_pixel_key(images_of, png_files, de
 
 
 @pytest.mark.parametrize("change", [{"size": 9}, {"resize": "pad"}])
-def test_size_and_resizing_change_the_pixel_key_but_not_the_fingerprint(images_of, png_files, decoding, change, load):
+def test_size_and_resize_change_the_pixel_key_not_the_fingerprint(images_of, png_files, decoding, change, load):
     before = load(images_of(png_files(3)), decoding)
     after = load(images_of(png_files(3)), replace(decoding, **change))
     assert after.pixels.digest != before.pixels.digest
@@ -248,7 +248,7 @@ def test_size_and_resizing_change_the_pixel_key_but_not_the_fingerprint(images_o
 
 
 def test_the_number_of_threads_changes_nothing(images_of, png_files, tmp_path, monkeypatch, load):
-    contents = png_files(40) | {"notes.txt": b"not a film"}
+    contents = png_files(40) | {"notes.txt": b"not an image"}
     found = []
     for threads in (1, 7):
         monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / str(threads)))
@@ -269,7 +269,7 @@ def test_more_images_than_are_in_flight_at_once_keep_their_order(images_of, deco
 
 
 def test_two_processes_may_decode_the_same_images_at_once(png_files, cache, tmp_path):
-    folder = tmp_path / "films"
+    folder = tmp_path / "images"
     folder.mkdir()
     for key, content in png_files(60).items():
         (folder / key).write_bytes(content)
@@ -305,7 +305,7 @@ def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding, l
         ([Record(key="a", label=None, patient="p")], "a: label None is neither 0 nor 1"),
     ],
 )
-def test_records_that_cannot_be_meant_are_refused(images_of, decoding, records, words, load):
+def test_invalid_records_are_refused(images_of, decoding, records, words, load):
     with pytest.raises(DataError, match=words):
         load(replace(images_of({"a": np.zeros((8, 8), dtype=np.uint8)}), records=records), decoding)
 

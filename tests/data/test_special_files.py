@@ -47,8 +47,8 @@ def reason_for(path):
 
 @pytest.fixture
 def tree(tmp_path, png_files):
-    """Return a folder of twenty films of each class."""
-    root = tmp_path / "films"
+    """Return a folder of twenty images of each class."""
+    root = tmp_path / "images"
     for number, content in enumerate(png_files(40).values()):
         path = root / ("NORMAL", "PNEUMONIA")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def skipped(load, decoding):
 
 
 @pytest.mark.timeout(60)
-def test_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path):
+def test_special_files_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(tmp_path / "socket.png"))
@@ -85,7 +85,7 @@ def test_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path):
     assert reason_for(tmp_path / "zero.png") == "is a device, not a file"
 
 
-def test_a_file_beyond_all_films_is_not_read(tmp_path):
+def test_a_file_larger_than_any_image_is_not_read(tmp_path):
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(2**40)
     assert reason_for(tmp_path / "large.png").startswith("has 1,099,511,627,776 bytes")
@@ -133,13 +133,13 @@ def test_folders_that_all_link_to_each_other_are_listed_once(tree, png_files):
     places = [tree / "NORMAL" / f"ward-{number:02d}" for number in range(12)]
     for place, content in zip(places, png_files(12).values(), strict=True):
         place.mkdir()
-        (place / "film.png").write_bytes(content)
+        (place / "image.png").write_bytes(content)
     for place in places:
         for other in places:
             (place / f"to-{other.name}").symlink_to(other)
     images = load_folder(str(tree))
     found = [record.key for record in images.records if "ward" in record.key]
-    assert found == [f"NORMAL/{place.name}/film.png" for place in places]
+    assert found == [f"NORMAL/{place.name}/image.png" for place in places]
 
 
 def test_a_folder_that_is_linked_twice_is_listed_once_and_said(tree, tmp_path):
@@ -161,7 +161,7 @@ def test_odd_names_are_keys_and_are_escaped_for_people(tree, skipped, load, deco
     assert {as_line(key) for key in named} == {f"PNEUMONIA/{shown}" for shown in ODD.values()}
 
 
-def test_names_that_are_no_unicode_are_read_under_an_escaped_key(tree, load, decoding, png_files):
+def test_names_that_are_not_unicode_have_escaped_keys(tree, load, decoding, png_files):
     raw = os.fsencode(tree / "NORMAL") + b"/caf\xe9\xff.png"
     with open(raw, "wb") as file:  # noqa: PTH123 - bytes are no path
         file.write(png_files(41)["40.png"])
@@ -172,7 +172,7 @@ def test_names_that_are_no_unicode_are_read_under_an_escaped_key(tree, load, dec
     assert pickle.loads(pickle.dumps(images.read))("NORMAL/caf\\xe9\\xff.png").is_file()
 
 
-def test_a_plugin_whose_keys_cannot_be_written_is_told(images_of, png_files, decoding):
+def test_keys_that_are_not_unicode_are_an_error(images_of, png_files, decoding):
     images = replace(images_of(png_files(1)), records=[Record(key="caf\udce9.png", label=0, patient="p")])
     with pytest.raises(DataError, match=r"the key 'caf\\udce9.png' is not valid Unicode"):
         catalogue_images(images, decoding)

@@ -12,7 +12,7 @@ from cxrbench_datasets.folder import claims_folder, load_folder
 
 @pytest.fixture
 def tree(tmp_path, draw):
-    """Kaggle's layout with two patients of two films each in train and one film of each class in test."""
+    """Kaggle's layout with two patients of two images each in train and one image of each class in test."""
     root = tmp_path / "chest_xray"
     for name in (
         "train/NORMAL/IM-0115-0001.jpeg",
@@ -82,12 +82,12 @@ def test_a_tree_may_have_only_some_parts_in_any_case(tmp_path, draw):
 
 
 def test_files_without_a_known_patient_are_counted_in_one_warning(tree, draw):
-    draw(tree / "train" / "NORMAL" / "film.png")
+    draw(tree / "train" / "NORMAL" / "image.png")
     images = load_folder(str(tree))
     (warning,) = images.warnings
     assert "1 of 10 files" in warning
     assert "patient column" in warning
-    record = next(record for record in images.records if record.key.endswith("film.png"))
+    record = next(record for record in images.records if record.key.endswith("image.png"))
     assert record.patient == record.key
 
 
@@ -157,7 +157,7 @@ def test_class_folders_on_two_levels_are_an_error(tree, draw):
         load_folder(str(tree))
 
 
-def test_a_source_that_cannot_be_meant_is_refused(tmp_path):
+def test_an_invalid_source_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="needs a source"):
         load_folder(None)
     with pytest.raises(ConfigError, match="not a folder"):

@@ -114,7 +114,7 @@ class PublishedDigest:
         ({"train_labels": np.array([[None]] * 5)}, "cannot be read as PneumoniaMNIST"),
     ],
 )
-def test_arrays_that_are_no_pneumoniamnist_are_refused(save, changes, message):
+def test_arrays_that_are_not_pneumoniamnist_are_refused(save, changes, message):
     with pytest.raises(DataError, match=message):
         load_medmnist(save(**changes))
 
@@ -151,7 +151,7 @@ def test_the_download_is_medmnists_own():
     assert (large.file_name, large.digest) == ("pneumoniamnist_224.npz", "md5:d6a3c71de1b945ea11211b03746c1fe1")
 
 
-def test_a_source_that_cannot_be_meant_is_refused(tmp_path):
+def test_an_invalid_source_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"pneumoniamnist_64\.npz"):
         load_medmnist(None, size=64)
     with pytest.raises(ConfigError, match="not a file"):
@@ -206,7 +206,7 @@ def test_a_header_that_claims_what_is_not_there_is_refused(save, monkeypatch, tm
     assert not Path("somebody-was-here").exists()
 
 
-def test_an_array_that_is_huge_when_unpacked_is_refused_without_unpacking_it(save):
+def test_a_huge_array_is_refused_without_unpacking_it(save):
     file = save()
     with_header(file, "val_images", "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 28, 28), }", size=2**31 + 2**20)
     assert Path(file).stat().st_size < 2**23
