@@ -15,8 +15,8 @@ COLUMNS = ("path", "label", "patient", "split")
 
 
 @pytest.fixture(scope="session")
-def real_films(shared_folder):
-    """List 1,001 real films of as many patients, half of them with pneumonia, none of them a copy of another."""
+def real_images(shared_folder):
+    """List 1,001 real images of as many patients, half of them with pneumonia, none of them a copy of another."""
     chosen = []
     for name in CLASSES:
         first = {}
@@ -29,22 +29,22 @@ def real_films(shared_folder):
 
 
 @pytest.fixture
-def thousand(place, real_films):
-    """Write a manifest of 1,000 clean films in three parts, and whatever comes instead or besides."""
+def thousand(place, real_images):
+    """Write a manifest of 1,000 clean images in three parts, and whatever comes instead or besides."""
     parts = ("train",) * 12 + ("val",) * 4 + ("test",) * 4
 
     def write(*lines, patients=()):
         rows = [
             {"path": str(path), "label": number % 2, "patient": f"p{number}", "split": parts[number % 20]}
-            for number, path in enumerate(real_films[:1000])
+            for number, path in enumerate(real_images[:1000])
         ]
         for number, patient in dict(patients).items():
             rows[number]["patient"] = patient
-        with (place.folder / "films.csv").open("w", newline="") as file:
+        with (place.folder / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows([*rows, *(dict(zip(COLUMNS, line, strict=True)) for line in lines)])
-        return "films.csv"
+        return "images.csv"
 
     return write
 
@@ -66,8 +66,8 @@ def test_a_thousand_real_images_are_clean(audited, thousand):
     assert audited(thousand())[:2] == (0, [])
 
 
-def test_a_copied_real_image_in_train_and_test(audited, thousand, place, real_films):
-    shutil.copy(real_films[0], place.folder / "copy.jpeg")
+def test_a_copied_real_image_in_train_and_test(audited, thousand, place, real_images):
+    shutil.copy(real_images[0], place.folder / "copy.jpeg")
     code, found, said = audited(thousand(("copy.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("byte-identical", "leak", 2)])
     assert "copy.jpeg" in said
@@ -79,30 +79,30 @@ def test_a_patient_in_train_and_test(audited, thousand):
     assert (code, found) == (3, [("shared-patients", "leak", 2)])
 
 
-def test_a_mislabelled_twin_of_a_real_image(audited, thousand, place, real_films):
-    shutil.copy(real_films[0], place.folder / "twin.jpeg")
+def test_a_mislabelled_twin_of_a_real_image(audited, thousand, place, real_images):
+    shutil.copy(real_images[0], place.folder / "twin.jpeg")
     code, found, said = audited(thousand(("twin.jpeg", 1, "another", "train")))
     assert (code, found) == (3, [("two-labels", "conflict", 2)])
-    assert "2 images are copies of each other with different labels" in said
+    assert "2 images have a copy or near-duplicate with the other label" in said
 
 
-def test_a_16_bit_inverted_real_image(audited, thousand, place, real_films):
-    grey = np.asarray(Image.open(real_films[1000]).convert("L")).astype(np.uint16)
+def test_a_16_bit_inverted_real_image(audited, thousand, place, real_images):
+    grey = np.asarray(Image.open(real_images[1000]).convert("L")).astype(np.uint16)
     Image.fromarray(65535 - grey * 257).save(place.folder / "odd.png")
     assert audited(thousand(("odd.png", 0, "another", "train")))[:2] == (0, [("odd-file", "warning", 1)] * 2)
 
 
-def test_a_real_image_saved_again_at_another_size(audited, thousand, place, real_films):
-    Image.open(real_films[0]).convert("L").resize((500, 480)).save(place.folder / "again.jpeg", quality=40)
+def test_a_real_image_saved_again_at_another_size(audited, thousand, place, real_images):
+    Image.open(real_images[0]).convert("L").resize((500, 480)).save(place.folder / "again.jpeg", quality=40)
     code, found, _ = audited(thousand(("again.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("near-duplicates", "leak", 2)])
 
 
-def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, place, real_films):
+def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, place, real_images):
     (place.folder / "elsewhere").mkdir()
     for number, name in enumerate(CLASSES):
         (place.folder / "elsewhere" / name).mkdir()
-        Image.open(real_films[number]).resize((300, 300)).save(place.folder / "elsewhere" / name / "film.png")
+        Image.open(real_images[number]).resize((300, 300)).save(place.folder / "elsewhere" / name / "image.png")
     code, found, said = audited(thousand(), "--other", "elsewhere")
     assert (code, found) == (3, [("other-dataset", "leak", 2)])
     assert "elsewhere" in said
@@ -122,7 +122,7 @@ def test_paper_may_share_patients_of_real_images(audited, shared_folder):
 
 @pytest.fixture
 def drawn(place):
-    """Write a manifest of 700 drawn films with a site, and a copy of the first one in the test part."""
+    """Write a manifest of 700 drawn images with a site, and a copy of the first one in the test set."""
     generator = np.random.default_rng(0)
     lines = ["path,label,patient,split,site"]
     for number in range(700):
@@ -130,8 +130,8 @@ def drawn(place):
         part = "test" if number >= 600 else "train"
         lines.append(f"{number}.png,{number % 2},p{number},{part},{'Basel' if number % 2 else 'Bern'}")
     shutil.copy(place.folder / "0.png", place.folder / "copy.png")
-    (place.folder / "films.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
-    return "films.csv"
+    (place.folder / "images.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
+    return "images.csv"
 
 
 def test_audit_prints_split_rates_findings_verdict_and_error(place, drawn):
@@ -143,7 +143,7 @@ def test_audit_prints_split_rates_findings_verdict_and_error(place, drawn):
     assert "leak byte-identical 2" in words
     assert "warning label-rate 2 site predicts the label" in words
     assert "verdict: 2 findings: 2 byte-identical (leak), 2 label-rate (warning)" in words
-    assert "error: films: 2 images on both sides of the split are the same file" in " ".join(result.stderr.split())
+    assert "error: images: 2 images on both sides of the split are the same file" in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""Films on two sides of a split stop a run; who goes on all the same, or cuts at random, gets every row marked."""
+"""A leak stops a run; with --allow-leak or --split paper every row is marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(here):
 
 @pytest.fixture
 def tree(films, place):
-    """Write films in train/ and test/, of which two lie in both."""
+    """Write images in train/ and test/, of which two lie in both."""
     films("train", 200, 220)
     films("test", 30, 40, seed=1)
     for name in ("NORMAL", "PNEUMONIA"):
@@ -77,7 +77,7 @@ def test_grouped_keeps_the_copies_on_one_side(run, tree):
 
 @pytest.fixture
 def patients(films, place):
-    """Write films of 105 patients, four each, in a manifest."""
+    """Write images of 105 patients, four each, in a manifest."""
     films("films", 210, 210)
     with (place.folder / "films.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""What the tests of the data's way share: a cache of their own, encoded images, and data sets made by hand."""
+"""Fixtures of the data tests: a cache of their own, encoded images, handmade datasets."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_paper_permits_copies_but_no_conflicting_labels(findings, clean, pair):
     contents = {one.key: clean[0][image.key] for one in copies}
     (finding,) = told(findings(contents, copies, split_name="paper", allow_leak=False), but="small-validation")
     assert finding[:3] == ("byte-identical", "warning", 13)
-    with pytest.raises(DataError, match="2 images are copies of each other with different labels"):
+    with pytest.raises(DataError, match="2 images have a copy or near-duplicate with the other label"):
         findings(
             {"copy.png": clean[0][image.key]},
             [replace(copy, label=1 - image.label)],

@@ -81,7 +81,9 @@ def copies(sides: Sides, small: NDArray[np.uint8]) -> Iterator[Finding]:
     conflicting = differ_within(image, labels)
     conflicting[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
     if len(rows := _by_group(image, conflicting)):
-        message = f"{len(rows):,} images are copies of each other with different labels ({names.negative}, {names.positive})"
+        message = (
+            f"{len(rows):,} images have a copy or near-duplicate with the other label ({names.negative}, {names.positive})"
+        )
         yield sides.finding("two-labels", "conflict", rows, message)
     yield from _identical(sides, image, conflicting)
     yield from _near(sides, pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
@@ -130,7 +132,7 @@ def shared_with(sides: Sides, small: NDArray[np.uint8], other: LoadedDataset, ot
     files = zip(sides.dataset.digests, sides.dataset.files, strict=True)
     identical = [row for row, (digest, file) in enumerate(files) if digest in known or file.pixels in known]
     if len(rows := np.unique(np.concatenate([near, np.array(identical, dtype=np.int64)]))):
-        message = f"{len(rows):,} images are also in {other.name}, so it is not an independent test set"
+        message = f"{_count(len(rows), 'image')} also in {other.name}, which is therefore not an independent test set"
         yield sides.finding("other-dataset", "leak", rows, message)
 
 
