@@ -24,8 +24,17 @@ import machine
 import numpy as np
 from PIL import Image
 
-from cxrbench.data.audit.near import BLOCK, CORRELATION, HASH_DISTANCE, SIDE, hashes, near_pairs, standardised, thumbnails
-from cxrbench.data.audit.oddities import NEGATIVE, against_the_typical
+from cxrbench.data.audit.near import (
+    COMPARED_ROWS,
+    CORRELATION,
+    HASH_DISTANCE,
+    SIDE,
+    hashes,
+    near_pairs,
+    standardised,
+    thumbnails,
+)
+from cxrbench.data.audit.oddities import INVERTED, opposite_to_typical
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
@@ -82,10 +91,10 @@ def _strangers(dataset: LoadedDataset, small: Film) -> None:
     """Compare all films of different groups."""
     groups, vectors, codes = dataset.groups, standardised(small), hashes(small)
     nearest, distance = 0.0, codes.shape[1]
-    for start in range(0, len(small), BLOCK):
-        strangers = groups[start : start + BLOCK, None] != groups
-        nearest = max(nearest, float((vectors[start : start + BLOCK] @ vectors.T)[strangers].max()))
-        agreement = (codes[start : start + BLOCK] @ codes.T)[strangers].max()
+    for start in range(0, len(small), COMPARED_ROWS):
+        strangers = groups[start : start + COMPARED_ROWS, None] != groups
+        nearest = max(nearest, float((vectors[start : start + COMPARED_ROWS] @ vectors.T)[strangers].max()))
+        agreement = (codes[start : start + COMPARED_ROWS] @ codes.T)[strangers].max()
         distance = min(distance, int((codes.shape[1] - agreement) / 2))
     _row(f"highest correlation of different films (limit {CORRELATION})", f"{nearest:.3f}")
     _row(f"least distance of their hashes (limit {HASH_DISTANCE} of 255 bits)", str(distance))
@@ -140,13 +149,13 @@ _CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 
 def _negatives(small: Film) -> None:
     """Count films that are taken for negatives, and turn each tenth film negative, one at a time."""
-    _row(f"films taken for negatives (limit {NEGATIVE})", str(int(against_the_typical(small).sum())))
+    _row(f"films taken for negatives (limit {INVERTED})", str(int(opposite_to_typical(small).sum())))
     rows = range(0, len(small), 10)
     found = 0
     for row in rows:
         turned = small[row - row % 1000 : row - row % 1000 + 1000].copy()
         turned[row % 1000] = 255 - turned[row % 1000]
-        found += bool(against_the_typical(turned)[row % 1000])
+        found += bool(opposite_to_typical(turned)[row % 1000])
     _row("negatives found, one among 1,000", f"{found / len(rows):.1%}")
 
 

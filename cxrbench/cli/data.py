@@ -1,4 +1,4 @@
-"""`cxrbench data`: look at a data set before it is used."""
+"""`cxrbench data`: inspect and audit datasets."""
 
 from __future__ import annotations
 
@@ -26,90 +26,91 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Record
     from cxrbench.plugin.host import Host
 
-data = typer.Typer(help="Look at a data set before it is used.", no_args_is_help=True)
+data = typer.Typer(help="Inspect and audit datasets.", no_args_is_help=True)
 
-Source = Annotated[str, typer.Argument(metavar="NAME|PATH", help="A dataset's name, or a path that one recognises")]
-SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="official, grouped or paper")]
-Seed = Annotated[int | None, typer.Option(help="Of the split")]
-ImageSize = Annotated[int | None, typer.Option(help="Height and width in pixels")]
-PluginFiles = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")]
-Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Dataset name, or path to a dataset")]
+SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split: official, grouped or paper")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the split")]
+ImageSizeOption = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
+PluginFilesOption = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="One-file plugin to load; repeatable")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
 
 
-@data.command()
-def inspect(
-    source: Source,
+@data.command("inspect")
+def inspect_dataset(
+    source: DatasetArgument,
     split: SplitOption = None,
-    seed: Seed = None,
-    image_size: ImageSize = None,
-    plugin: PluginFiles = None,
-    offline: Offline = False,
+    seed: SeedOption = None,
+    image_size: ImageSizeOption = None,
+    plugin: PluginFilesOption = None,
+    offline: OfflineOption = False,
 ) -> None:
-    """Show what a data set holds, what cannot be read, and how it would be divided."""
+    """Show the images, unreadable files and split of a dataset."""
     from cxrbench.cli import console
 
-    with _room(
+    with _open_inspector(
         data=source, split=split, folds=1, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
-    ) as room:
-        seen = room.look()
-    console.print_facts(seen.facts())
-    console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
-    for warning in (*seen.dataset.warnings, *seen.checked().warnings):
+    ) as inspector:
+        inspection = inspector.inspect()
+    console.print_facts(inspection.facts())
+    _print_split(inspection)
+    for warning in (*inspection.dataset.warnings, *inspection.checked_audit().warnings):
         console.print_talk(f"warning: {warning}")
 
 
-@data.command()
-def audit(
-    source: Source,
+@data.command("audit")
+def audit_dataset(
+    source: DatasetArgument,
     split: SplitOption = None,
-    folds: Annotated[int | None, typer.Option(help="Of a cross-validation; 1 divides once")] = None,
-    seed: Seed = None,
-    image_size: ImageSize = None,
-    plugin: PluginFiles = None,
-    offline: Offline = False,
-    allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 whatever leaks")] = False,
+    folds: Annotated[int | None, typer.Option(help="Folds of a cross-validation; 1 for a single split")] = None,
+    seed: SeedOption = None,
+    image_size: ImageSizeOption = None,
+    plugin: PluginFilesOption = None,
+    offline: OfflineOption = False,
+    allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 even if there are leaks")] = False,
     other: Annotated[
-        list[str] | None, typer.Option(metavar="NAME|PATH", help="A data set that must not hold these films, repeatable")
+        list[str] | None, typer.Option(metavar="NAME|PATH", help="Dataset that must not share images; repeatable")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON instead of tables")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
 ) -> None:
-    """Find leaks between the parts of a data set, films under two labels, odd files and attributes that tell the label.
+    """Find leaks, images under both labels, odd files and attributes that predict the label.
 
-    Exits with 3 if a patient or a film is on both sides of the split or in another data set, or a film under two labels.
+    Exits with 3 if a patient or an image is on both sides of the split, an image is also in another dataset, or an image is
+    under both labels.
     """
     from cxrbench.cli import console
     from cxrbench.data.audit.audit import refuse_leaks
 
-    with _room(
+    with _open_inspector(
         data=source, split=split, folds=folds, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
-    ) as room:
-        seen = room.look(other or ())
+    ) as inspector:
+        inspection = inspector.inspect(other or ())
     if as_json:
-        console.print_json(seen.checked().model_dump(mode="json"))
+        console.print_json(inspection.checked_audit().model_dump(mode="json"))
     else:
-        _print_audit(seen)
+        _print_audit(inspection)
     if not allow_leak:
-        refuse_leaks(seen.dataset.name, seen.checked())
+        refuse_leaks(inspection.dataset.name, inspection.checked_audit())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """A data set, how it would be divided, and what an audit found, or why nothing can be made of it."""
+class _Inspection:
+    """A dataset, its splits, and the result of the audit or the DataError that it raised."""
 
     dataset: LoadedDataset
     notice: str
     split_name: SplitName
     splits: tuple[Split, ...]
-    found: Audit | DataError
+    audit: Audit | DataError
 
-    def checked(self) -> Audit:
-        """Return what was found; raise the DataError if there is one, which a person sees below what else is known."""
-        if isinstance(self.found, DataError):
-            raise self.found
-        return self.found
+    def checked_audit(self) -> Audit:
+        """Return the audit or raise its DataError: called after the tables are printed, so that users see both."""
+        if isinstance(self.audit, DataError):
+            raise self.audit
+        return self.audit
 
     def facts(self) -> dict[str, object]:
-        """Return what is told of a data set in any case."""
+        """Return the facts to print about the dataset."""
         facts = {
             "dataset": self.dataset.name,
             "fingerprint": self.dataset.fingerprint,
@@ -121,29 +122,29 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
-    """Where data sets are decoded and looked at; none of their images leaves the cache meanwhile."""
+class _Inspector:
+    """Decodes and audits datasets; their images stay in the cache meanwhile."""
 
     settings: Settings
     host: Host
     claim: Callable[[Iterable[Path]], None]
     progress: Progress
 
-    def look(self, others: Sequence[str] = ()) -> _Seen:
-        """Load, divide and audit the data set of the settings."""
-        from cxrbench.data.audit.audit import audit as audited
+    def inspect(self, others: Sequence[str] = ()) -> _Inspection:
+        """Load, split and audit the dataset of the settings."""
+        from cxrbench.data.audit.audit import audit
         from cxrbench.data.split import default_split, split_dataset
 
         dataset, notice, records = self._load(self.settings.data)
         split_name = self.settings.split or default_split(records)
         splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
         external = [self._load(text)[0] for text in others]
-        found: Audit | DataError
+        result: Audit | DataError
         try:
-            found = audited(dataset, splits, split_name=split_name, others=external, allow_leak=True)
+            result = audit(dataset, splits, split_name=split_name, others=external, allow_leak=True)
         except DataError as error:
-            found = error
-        return _Seen(dataset=dataset, notice=notice, split_name=split_name, splits=splits, found=found)
+            result = error
+        return _Inspection(dataset=dataset, notice=notice, split_name=split_name, splits=splits, audit=result)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
         from cxrbench.data.catalogue import decode_catalogue, read_catalogue
@@ -151,18 +152,18 @@ class _Room:
         from cxrbench.data.download import Downloader
         from cxrbench.data.source import downloads_folder, find_dataset
 
-        found = find_dataset(text, self.host)
+        part = find_dataset(text, self.host)
         downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
-        catalogue = read_catalogue(found, self.settings, downloader)
+        catalogue = read_catalogue(part, self.settings, downloader)
         self.claim([catalogue.pixels.array.folder])
         deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
             self.progress.warn(f"skipped: {as_line(key)} {reason}")
-        return load_dataset(catalogue), found.spec.notice, catalogue.images.records
+        return load_dataset(catalogue), part.spec.notice, catalogue.images.records
 
 
 @contextmanager
-def _room(**flags: Any) -> Iterator[_Room]:
+def _open_inspector(**flags: Any) -> Iterator[_Inspector]:
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.data.catalogue import limited_cache
@@ -173,44 +174,63 @@ def _room(**flags: Any) -> Iterator[_Room]:
     host = load_host(settings.plugin, settings.blocked)
     check_writable(home(), "CXRBENCH_HOME")
     with console.ConsoleProgress() as progress, limited_cache(settings.cache_gb, progress) as claim:
-        yield _Room(settings=settings, host=host, claim=claim, progress=progress)
+        yield _Inspector(settings=settings, host=host, claim=claim, progress=progress)
 
 
-def _parts(seen: _Seen) -> list[tuple[str, ...]]:
-    rows = []
-    for number, split in enumerate(seen.splits, 1):
-        fold = f"fold {number} " if len(seen.splits) > 1 else ""
-        for part, here in (("train", split.train), ("validation", split.validation), ("test", split.test)):
-            pneumonia = int(seen.dataset.labels[here].sum())
-            counts = (len(here), len(here) - pneumonia, pneumonia, len(set(seen.dataset.patients[here])))
-            rows.append((fold + part, *(str(count) for count in counts)))
-    return rows
+def _print_split(inspection: _Inspection) -> None:
+    from rich.markup import escape
+
+    from cxrbench.cli import console
+
+    names = inspection.dataset.class_names
+    console.print_table(
+        (inspection.split_name, "images", escape(names.negative), escape(names.positive), "patients"), _split_rows(inspection)
+    )
 
 
-def _print_audit(seen: _Seen) -> None:
+def _split_rows(inspection: _Inspection) -> list[tuple[str, ...]]:
+    dataset, table = inspection.dataset, []
+    for number, split in enumerate(inspection.splits, 1):
+        fold = f"fold {number} " if len(inspection.splits) > 1 else ""
+        for part, rows in (("train", split.train), ("validation", split.validation), ("test", split.test)):
+            positives = int(dataset.labels[rows].sum())
+            counts = (len(rows), len(rows) - positives, positives, len(set(dataset.patients[rows])))
+            table.append((fold + part, *(str(count) for count in counts)))
+    return table
+
+
+def _print_audit(inspection: _Inspection) -> None:
+    from cxrbench.cli import console
+
+    console.print_facts({**inspection.facts(), "groups": len(set(inspection.dataset.groups.tolist()))})
+    _print_split(inspection)
+    _print_label_rates(inspection.dataset)
+    for warning in inspection.dataset.warnings:
+        console.print_talk(f"warning: {warning}")
+    result = inspection.checked_audit()
+    if result.findings:
+        rows = [(each.severity, each.check, str(each.count), _finding_text(each)) for each in result.findings]
+        console.print_table(("severity", "check", "count", "finding"), rows)
+    console.print_facts({"verdict": result.verdict})
+
+
+def _print_label_rates(dataset: LoadedDataset) -> None:
+    from rich.markup import escape
+
     from cxrbench.cli import console
     from cxrbench.data.audit.label_rates import label_rates
 
-    console.print_facts({**seen.facts(), "groups": len(set(seen.dataset.groups.tolist()))})
-    console.print_table((seen.split_name, "images", "normal", "pneumonia", "patients"), _parts(seen))
-    rates = label_rates(seen.dataset)
-    levels = Counter(one.attribute for one in rates)
+    rates = label_rates(dataset)
+    levels = Counter(rate.attribute for rate in rates)
     rows = [
-        (one.attribute, one.level, str(one.images), f"{one.pneumonia / one.images:.0%}")
-        for one in rates
-        if levels[one.attribute] > 1
+        (rate.attribute, rate.level, str(rate.images), f"{rate.positives / rate.images:.0%}")
+        for rate in rates
+        if levels[rate.attribute] > 1
     ]
     if rows:
-        console.print_table(("attribute", "level", "images", "pneumonia"), rows)
-    for warning in seen.dataset.warnings:
-        console.print_talk(f"warning: {warning}")
-    found = seen.checked()
-    if found.findings:
-        told = [(one.severity, one.check, str(one.count), _told(one)) for one in found.findings]
-        console.print_table(("severity", "check", "count", "finding"), told)
-    console.print_facts({"verdict": found.verdict})
+        console.print_table(("attribute", "level", "images", escape(dataset.class_names.positive)), rows)
 
 
-def _told(finding: Finding) -> str:
-    """Return a finding's sentence and, below each other, its examples."""
+def _finding_text(finding: Finding) -> str:
+    """Return the message of a finding and its examples, one per line."""
     return "\n".join((finding.message, *finding.examples))

@@ -1,1 +1,1 @@
-"""Images decoded once into an array on disk, labels and patients; checked; split."""
+"""Datasets: read, decoded once into an array on disk, audited and split."""

@@ -1,4 +1,4 @@
-"""The images of a run: found by their datasets' plugins, catalogued, and decoded into the cache."""
+"""Find, catalogue and decode the images of a run."""
 
 from __future__ import annotations
 
@@ -28,27 +28,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogues:
-    """The images of a run, catalogued: those that are learnt from and, by name, the external test sets."""
+    """The catalogues of a run.
+
+    Attributes:
+        main: the dataset that is divided into training, validation and test set.
+        external: the external test sets, by name.
+    """
 
     main: Catalogue
     external: Mapping[str, Catalogue]
 
 
 def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Dataset]]:
-    """Return the datasets that ``NAME=PATH`` mean, by name."""
+    """Return the datasets of ``NAME=PATH`` texts, by name."""
     named = (text.partition("=") for text in texts)
     return {name: find_dataset(path, host) for name, _, path in named}
 
 
 def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
-    """Ask a dataset for its records and read every image."""
+    """Get the records of a dataset and read every image."""
     decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
     return catalogue_images(read_images(source, downloader.fetch), decoding)
 
 
 def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
-    """Decode the images of a dataset, shard by shard; one process at a time, so that the others find them decoded."""
-    films = catalogue.pixels.array
+    """Decode the images of a dataset, shard by shard.
+
+    One process decodes at a time; the others wait and then find the images decoded.
+    """
+    array = catalogue.pixels.array
 
     def on_progress(done: int, total: int) -> None:
         if done:
@@ -56,30 +64,31 @@ def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "ima
         else:
             progress.begin(stage, total)
 
-    with films.locked(lambda: progress.say(f"{stage}: waiting for another process that decodes them")):
-        if damaged := films.damaged():
-            progress.warn(f"{stage}: {len(damaged)} of {films.shards} parts were damaged on disk and are decoded again")
+    with array.locked(lambda: progress.say(f"{stage}: waiting for another process to decode them")):
+        if damaged := array.damaged():
+            progress.warn(f"{stage}: {len(damaged)} of {array.shards} shards are damaged on disk: decoding them again")
         yield from catalogue.decode(on_progress)
 
 
 @contextmanager
 def limited_cache(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
-    """Yield what claims folders of the cache; in the end, keep the cache below its limit."""
+    """Yield a function that claims cache folders, and trim the cache to its limit at the end."""
     with claiming() as claim:
         try:
             yield claim
         finally:
-            taken = trim_cache(limit_gb * GIGABYTE) / GIGABYTE
-            if taken > limit_gb:
-                progress.warn(f"what running processes use takes {taken:.3g} GB on disk, more than --cache-gb {limit_gb:g}")
+            used_gb = trim_cache(limit_gb * GIGABYTE) / GIGABYTE
+            if used_gb > limit_gb:
+                progress.warn(f"running processes use {used_gb:.3g} GB of the cache, more than --cache-gb {limit_gb:g}")
 
 
 def read_catalogues(
     source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
 ) -> Catalogues:
-    """Read all images; raise DataError for an external test set that nothing can be scored on."""
+    """Read all images; raise DataError if an external test set has images of one class only."""
     main = read_catalogue(source, settings, downloader)
-    others = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
-    for name, catalogue in others.items():  # and again when it is known which of them can be read
-        check_classes(f"--external {name}", np.array([record.label for record in catalogue.images.records]))
-    return Catalogues(main=main, external=others)
+    catalogues = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
+    for name, catalogue in catalogues.items():  # checked again after decoding, without the unreadable images
+        labels = np.array([record.label for record in catalogue.images.records])
+        check_classes(f"--external {name}", labels, class_names=catalogue.images.class_names)
+    return Catalogues(main=main, external=catalogues)

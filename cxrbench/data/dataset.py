@@ -1,14 +1,14 @@
-"""Datasets: catalogued from what their plugin says and the contents' digests, then loaded when their images are decoded."""
+"""Catalogue a dataset (records and digests of all images), then load it once its images are decoded."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cxrbench.data.decoding.facts import FileFacts
-from cxrbench.data.decoding.pixels import Decoding, Pixels, content_digests, decode_missing, pixels_of
+from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of
 from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
 from cxrbench.plugin.contracts import ClassNames
@@ -17,46 +17,52 @@ from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from dataclasses import Field
 
     from numpy.typing import NDArray
 
     from cxrbench.plugin.contracts import Images, Record
 
 
+FINGERPRINTED_FIELDS = frozenset({"key", "label", "patient", "split", "view", "age", "sex", "site", "source"})
+"""The fields of a record that every fingerprint covers. A field that is added later counts only where it is set, so that the
+fingerprints of existing datasets stay the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """A dataset whose every image was read, but not decoded.
+    """A dataset whose images are read, but not decoded.
 
     Attributes:
         fingerprint: changes with any record and with any byte of any image.
-        contents: a digest of each image's bytes.
+        digests: a digest of each image's bytes.
     """
 
     images: Images
     decoding: Decoding
     pixels: Pixels
     fingerprint: str
-    contents: tuple[str, ...]
+    digests: tuple[str, ...]
 
     def decode(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Iterator[int]:
-        """Yield each shard of pixels as soon as it is on disk; `on_progress` hears of images done and images in all."""
-        return decode_missing(self.images, self.contents, self.pixels, self.decoding, on_progress)
+        """Yield each shard of pixels once it is on disk; call `on_progress` with the images done and the total."""
+        return decode_missing(self.images, self.digests, self.pixels, self.decoding, on_progress)
 
     def skipped(self) -> tuple[tuple[str, str], ...]:
-        """Return key and reason of each image that could not be read, of those that were decoded."""
+        """Return key and reason of each unreadable image, as far as images are decoded."""
         return tuple((self.images.records[row].key, reason) for row, reason in self.pixels.unreadable().items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedDataset:
-    """The images that could be read.
+    """The readable images of a dataset.
 
     Attributes:
-        rows: int ``[images]``, where in the pixels, and so in all features, each record's image lies.
-        skipped: key and reason of each image that could not be read.
-        contents: a digest of each image's bytes; empty where nobody knows.
-        files: what each image's file was; empty where nobody knows.
-        class_names: what labels 0 and 1 are called.
+        rows: int ``[images]``, the row of each record in the pixels and in all features.
+        skipped: key and reason of each unreadable image.
+        digests: a digest of each image's bytes; empty if unknown.
+        files: properties of each image file; empty if unknown.
+        class_names: the names of labels 0 and 1.
     """
 
     name: str
@@ -66,7 +72,7 @@ class LoadedDataset:
     fingerprint: str
     skipped: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
-    contents: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
     files: tuple[FileFacts, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
 
@@ -82,38 +88,49 @@ class LoadedDataset:
 
     @property
     def image_groups(self) -> NDArray[np.int64]:
-        """A number for each image, int ``[rows]``, the same for images with the same pixels."""
+        """A number per image, int ``[rows]``; images with the same pixels share it."""
         return numbered([file.pixels for file in self.files]) if self.files else np.arange(len(self.records))
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """A number for each image, int ``[rows]``: patients, united where they share an image with the same pixels."""
+        """A group number per image, int ``[rows]``: patients, merged if they share an image with the same pixels."""
         return united(numbered(self.patients), self.image_groups)
 
 
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
-    """Read every image's content; raise DataError on keys that are not unique and on labels that are not 0 or 1."""
+    """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
     _check_records(images.records)
-    contents = content_digests(images, decoding.threads)
-    known = ([asdict(record), content] for record, content in zip(images.records, contents.digests, strict=True))
+    digested = image_digests(images, decoding.threads)
+    fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digested.digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(images, contents, decoding),
-        fingerprint=digest_each(known),
-        contents=contents.digests,
+        pixels=pixels_of(images, digested, decoding),
+        fingerprint=digest_each(fingerprinted),
+        digests=digested.digests,
     )
 
 
+def record_values(record: Record) -> dict[str, object]:
+    """Return the values of a record that the fingerprint covers, by field."""
+    added = [each for each in fields(record) if each.name not in FINGERPRINTED_FIELDS]
+    unset = {each.name for each in added if getattr(record, each.name) == _default_of(each)}
+    return {name: value for name, value in asdict(record).items() if name not in unset}
+
+
+def _default_of(record_field: Field[object]) -> object:
+    return record_field.default if record_field.default_factory is MISSING else record_field.default_factory()
+
+
 def load_dataset(catalogue: Catalogue) -> LoadedDataset:
-    """Return the dataset of decoded images; raise DataError if not one of them could be read."""
-    images, known = catalogue.images, catalogue.pixels.files()
-    files = {row: file for row, file in known.items() if isinstance(file, FileFacts)}
+    """Return the dataset of decoded images; raise DataError if none could be read."""
+    images = catalogue.images
+    files = {row: file for row, file in catalogue.pixels.files().items() if isinstance(file, FileFacts)}
     skipped = catalogue.skipped()
     if not files:
         key, reason = skipped[0]
         raise DataError(
-            f"{images.name}: none of {len(skipped)} files could be read as an image; the first: {as_line(key)} {reason}"
+            f"{images.name}: none of the {len(skipped)} files could be read as an image; the first: {as_line(key)} {reason}"
         )
     return LoadedDataset(
         name=images.name,
@@ -123,7 +140,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         fingerprint=catalogue.fingerprint,
         skipped=skipped,
         warnings=tuple(images.warnings),
-        contents=tuple(catalogue.contents[row] for row in files),
+        digests=tuple(catalogue.digests[row] for row in files),
         files=tuple(files.values()),
         class_names=images.class_names,
     )
@@ -131,21 +148,21 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
 
 def _check_records(records: Sequence[Record]) -> None:
     if not records:
-        raise DataError("the dataset holds no images")
+        raise DataError("the dataset has no images")
     seen: set[str] = set()
     for record in records:
         if record.key in seen:
-            raise DataError(f"two images have the key {record.key!r}: a dataset plugin must give each image its own")
+            raise DataError(f"two images have the key {record.key!r}: the dataset plugin must give every image a unique key")
         if not _is_text(record.key):
-            raise DataError(f"the key {record.key!r} is no Unicode text: a dataset plugin must escape what cannot be written")
+            raise DataError(f"the key {record.key!r} is not valid Unicode: the dataset plugin must escape it")
         if record.label not in {0, 1}:
-            raise DataError(f"{as_line(record.key)}: label {record.label!r} is neither 0 (normal) nor 1 (pneumonia)")
+            raise DataError(f"{as_line(record.key)}: label {record.label!r} is neither 0 nor 1")
         seen.add(record.key)
 
 
 def _is_text(key: str) -> bool:
     try:
         key.encode()
-    except UnicodeEncodeError:  # half of a sign, which stands for a byte of a file name that is no UTF-8
+    except UnicodeEncodeError:  # a lone surrogate: Python's stand-in for a byte of a file name that is not UTF-8
         return False
     return True

@@ -1,4 +1,4 @@
-"""Fetch a file: resumed where it stopped, checked against its digest, moved into place only when whole."""
+"""Download files: resume after a break, verify the checksum, move into place only when complete."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 3.0
 STALLED_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
-LARGEST_DOWNLOAD = 200 * 2**30
-"""Bytes: the largest public collection of chest X-rays has fewer."""
+LARGEST_DOWNLOAD_BYTES = 200 * 2**30
+"""The largest public collection of chest X-rays is smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloader:
-    """What may be fetched, and who is told of it.
+    """Downloads files.
 
     Attributes:
-        folder: where files go whose `Download` names no folder.
-        offline: whether nothing may be fetched, not even a probe sent.
-        say: told in one line what is being fetched.
-        answers: hosts and ports that were probed, and whether they answered; each is probed once.
+        folder: for files whose `Download` has no folder of its own.
+        offline: open no connection at all.
+        say: called with a one-line message for each download.
+        answers: whether each probed host and port answered; each is probed once.
     """
 
     folder: Path
@@ -51,25 +51,25 @@ class Downloader:
     answers: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def path_of(self, download: Download) -> Path:
-        """Return where the file is, or will be."""
+        """Return the path of the downloaded file."""
         return (download.folder or self.folder) / download.file_name
 
     def fetch(self, download: Download) -> Path:
-        """Return the file's path, after fetching it if it is not there.
+        """Return the file's path; download the file if it does not exist.
 
         Raises:
-            Unavailable: offline, unreachable, broken off, or not what its digest says; with what to do.
-            PluginError: it is declared so that it could not be fetched safely.
+            Unavailable: offline, host unreachable, connection broken, or wrong checksum; the message says what to do.
+            PluginError: the declaration is unsafe, see `check_download`.
         """
         check_download(download)
         path = self.path_of(download)
         if path.is_file():
             return path
         if scheme_of(download.url) == "file":
-            raise Unavailable(f"{_for_a_person(path)} is not there: it is a file that you bring")
-        remedy = f"fetch {download.url} yourself and put it at {_for_a_person(path)}"
+            raise Unavailable(f"{_short_path(path)} does not exist: provide this file yourself")
+        remedy = f"download {download.url} yourself and save it as {_short_path(path)}"
         if self.offline:
-            raise Unavailable(f"{download.file_name} is not on this machine and downloads are off (--offline): {remedy}")
+            raise Unavailable(f"{download.file_name} is not on this machine and --offline forbids downloads: {remedy}")
         address = _host(download.url)
         if address not in self.answers:
             self.answers[address] = is_reachable(download.url)
@@ -79,24 +79,23 @@ class Downloader:
             path.parent.mkdir(parents=True, exist_ok=True)
             with wait_for_lock(path.with_name(f"{path.name}.lock")):
                 if not path.is_file():
-                    self.say(f"fetching {download.url}")
+                    self.say(f"downloading {download.url}")
                     _fetch(download, path, remedy)
                     if not download.digest:
-                        self.say(
-                            f"{download.file_name}: its publisher gives no checksum; what came has sha256:{digest_file(path)}"
-                        )
+                        digest = f"sha256:{digest_file(path)}"
+                        self.say(f"{download.file_name}: the publisher gives no checksum; downloaded file has {digest}")
         except OSError as error:
             raise Unavailable(f"{download.file_name} cannot be written: {error.strerror}; {remedy}") from None
         return path
 
 
-def _for_a_person(path: Path) -> str:
-    """Return a path that does not tell whose machine this is."""
+def _short_path(path: Path) -> str:
+    """Return a path as text without the name of the home folder."""
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
 def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Return whether the host of `url` accepts a connection within `seconds`; a proxy, if one is set, is asked instead."""
+    """Return whether the host of `url`, or the proxy for it, accepts a connection within `seconds`."""
     address = _host(_proxy_for(url) or url)
     accepted: list[bool] = []
 
@@ -104,7 +103,7 @@ def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
         with suppress(OSError), socket.create_connection(address, timeout=seconds):
             accepted.append(True)
 
-    attempt = threading.Thread(target=connect, daemon=True)  # looking the name up knows no time limit of its own
+    attempt = threading.Thread(target=connect, daemon=True)  # the name lookup has no timeout of its own
     attempt.start()
     attempt.join(seconds)
     return bool(accepted)
@@ -125,61 +124,62 @@ def _host(url: str) -> tuple[str, int]:
 
 def _fetch(download: Download, path: Path, remedy: str) -> None:
     partial = path.with_name(f"{path.name}.part")
-    if not download.digest:  # nothing would tell whether two halves belong together
+    if not download.digest:  # without a checksum, nothing shows whether the parts match
         partial.unlink(missing_ok=True)
     try:
         with reporting_full_disk(partial.parent):
-            _receive(download.url, partial)
+            _download_rest(download.url, partial)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise Unavailable(
-                f"{download.url}: the server's certificate is not to be trusted ({reason.verify_message}), so nothing was "
-                f"fetched; {remedy}"
+                f"{download.url}: nothing was downloaded because the server's certificate is not trusted "
+                f"({reason.verify_message}); {remedy}"
             ) from None
-        raise Unavailable(f"{download.url}: {reason}; run the same command again to go on, or {remedy}") from None
-    found = _digest(partial, download.digest)
-    if found != download.digest:
+        raise Unavailable(f"{download.url}: {reason}; run the same command again to resume, or {remedy}") from None
+    digest = _digest_like(partial, download.digest)
+    if digest != download.digest:
         partial.unlink()
-        raise Unavailable(f"{download.url} brought {found}, not {download.digest}: the file was thrown away; {remedy}")
+        raise Unavailable(f"{download.url}: got {digest}, expected {download.digest}; the file was deleted; {remedy}")
     partial.replace(path)
 
 
-def _receive(url: str, partial: Path) -> None:
-    """Append to `partial` what is missing of the file; start over if the server cannot send a part."""
+def _download_rest(url: str, partial: Path) -> None:
+    """Append the missing bytes to `partial`; start over if the server does not support ranges."""
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    opener = urllib.request.build_opener(Redirects)  # which checks certificates against the system's authorities
+    opener = urllib.request.build_opener(Redirects)  # checks certificates against the system's authorities
     try:
         response = opener.open(request, timeout=STALLED_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and have:  # nothing is missing; the digest decides
+        if error.code == 416 and have:  # the file is complete, or its checksum is wrong
             return
         raise
     with response, partial.open("ab" if response.status == 206 else "wb") as file:
-        expected = _announced(response.headers, partial)
+        expected = _announced_bytes(response.headers, partial)
         received = 0
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             received += len(chunk)
-            if received > LARGEST_DOWNLOAD:
-                raise OSError(f"more than {LARGEST_DOWNLOAD:,} bytes came")
+            if received > LARGEST_DOWNLOAD_BYTES:
+                raise OSError(f"received more than {LARGEST_DOWNLOAD_BYTES:,} bytes")
     if expected >= 0 and received < expected:
-        raise OSError(f"the connection broke off after {received} of {expected} bytes")
+        raise OSError(f"the connection broke after {received} of {expected} bytes")
 
 
-def _announced(headers: Message, partial: Path) -> int:
-    """Return how many bytes are to come, -1 if nobody says; raise OSError if there is no room for them."""
+def _announced_bytes(headers: Message, partial: Path) -> int:
+    """Return how many bytes the server announces, -1 if unknown; raise OSError if they do not fit on the disk."""
     text = headers.get("Content-Length") or ""
     expected = int(text) if text.isdecimal() else -1
     free = shutil.disk_usage(partial.parent).free
-    if expected > min(free, LARGEST_DOWNLOAD):
-        raise OSError(f"it has {expected:,} bytes, for which there is no room ({free:,} are free)")
+    if expected > (limit := min(free, LARGEST_DOWNLOAD_BYTES)):
+        raise OSError(f"the file has {expected:,} bytes, more than the limit of {limit:,} ({free:,} are free)")
     return expected
 
 
-def _digest(path: Path, like: str) -> str:
+def _digest_like(path: Path, like: str) -> str:
+    """Return the digest of a file by the algorithm of another digest, or an empty string."""
     if not like:
         return ""
     algorithm = like.partition(":")[0]

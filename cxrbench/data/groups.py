@@ -1,4 +1,4 @@
-"""Groups of images that belong together, however many reasons there are."""
+"""Group images that belong together."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def numbered(names: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
-    """Return a number for each name, the same for the same name: its place among all of them in order."""
+    """Return the position of each name among the sorted unique names, int ``[rows]``."""
     return np.unique(np.asarray(names, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
 
 
 def united(first: NDArray[np.int64], *others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the coarsest common grouping: what any of the groupings holds together is in one group.
+    """Merge groupings: rows that share a group in any of them share one in the result.
 
-    Every group takes the least number among its members until nothing changes: connected components by spreading labels.
+    These are connected components, found by label propagation: each group takes its smallest label until nothing changes.
 
     Args:
-        first: int ``[rows]`` from 0; without `others` the groups are numbered as here.
-        others: likewise.
+        first: int ``[rows]`` from 0.
+        others: further groupings, int ``[rows]`` from 0 each.
     """
     group = first
     while True:
@@ -38,12 +38,12 @@ def united(first: NDArray[np.int64], *others: NDArray[np.int64]) -> NDArray[np.i
 
 
 def repeated(group: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether each row has company in its group, bool ``[rows]``."""
+    """Return whether each row shares its group with another row, bool ``[rows]``."""
     return np.asarray(np.bincount(group)[group] > 1) if len(group) else np.zeros(0, dtype=bool)
 
 
 def differ_within(group: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether rows of each row's group have different values, bool ``[rows]``; values below 0 do not count."""
+    """Return whether the values within each row's group differ, bool ``[rows]``; values below 0 are ignored."""
     rows = np.flatnonzero(values >= 0)
     least = np.full(group.max(initial=0) + 1, np.iinfo(np.int64).max, dtype=np.int64)
     most = np.full(len(least), -1, dtype=np.int64)

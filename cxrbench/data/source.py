@@ -1,4 +1,4 @@
-"""Find out what `--data NAME|PATH` means and ask that dataset's plugin for its records."""
+"""Resolve `--data NAME|PATH` to a dataset and get its records from the plugin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.component import Component, Part, bind, check_options, parse_component
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
-from cxrbench.plugin.contracts import Images
+from cxrbench.plugin.contracts import ClassNames, Images
 from cxrbench.plugin.references import Reference
 from cxrbench.plugin.specs import Dataset
 from cxrbench.storage.files import home
@@ -22,20 +22,24 @@ if TYPE_CHECKING:
 
 
 def find_dataset(text: str, host: Host) -> Part[Dataset]:
-    """Return the dataset that a name, a component string or a bare path means.
+    """Return the dataset that a name, a component string or a path stands for.
 
     Raises:
-        ConfigError: an unknown name, an option that the dataset does not have, or a path that does not exist.
-        DataError: a path that no dataset recognises.
+        ConfigError: the name or an option is unknown, or the path does not exist.
+        DataError: no dataset recognises the path.
     """
     path = Path(text).expanduser()
-    part = _claimed(path, host) if _looks_like_path(text, host) else _named(text, host)
+    part = _dataset_at(path, host) if _looks_like_path(text, host) else _dataset_named(text, host)
     check_options(part)
     return part
 
 
 def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
-    """Call the dataset's factory, on what `fetch` brought if the dataset is downloaded and no source was named."""
+    """Call the dataset's factory; without a source, `fetch` the dataset's download first, if it has one.
+
+    Raises:
+        PluginError: the factory failed or did not return Images.
+    """
     source = part.option("source", "")
     if not source and part.spec.download:
         download: Download = part.resolve(part.spec.download)(**part.arguments)
@@ -48,11 +52,12 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component} failed: {type(error).__name__}: {error}") from error
     if not isinstance(images, Images):
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
-    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)))
+    names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
+    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
 
 
 def downloads_folder() -> Path:
-    """Return where fetched data sets lie."""
+    """Return the folder of downloaded datasets."""
     return home() / "downloads"
 
 
@@ -63,30 +68,30 @@ def _looks_like_path(text: str, host: Host) -> bool:
     return "/" in text or "\\" in text or text.startswith((".", "~")) or Path(text).exists()
 
 
-def _named(text: str, host: Host) -> Part[Dataset]:
+def _dataset_named(text: str, host: Host) -> Part[Dataset]:
     component = parse_component(text)
     try:
         return bind(component, host.find(Dataset, component.name))
     except UnknownName as error:
-        raise UnknownName(f"--data {text}: there is no such file or folder, and {error}") from None
+        raise UnknownName(f"--data {text}: no such file or folder, and {error}") from None
 
 
-def _claimed(path: Path, host: Host) -> Part[Dataset]:
+def _dataset_at(path: Path, host: Host) -> Part[Dataset]:
     if not path.exists():
-        raise ConfigError(f"--data {path}: there is no such file or folder")
+        raise ConfigError(f"--data {path}: no such file or folder")
     declarations = host.declarations(Dataset)
-    claiming = [declaration for declaration in declarations if _claims(declaration, path)]
+    claiming = [declaration for declaration in declarations if _claims_path(declaration, path)]
     if not claiming:
-        known = "; ".join(f"{found.spec.name}: {found.spec.layout}" for found in declarations if found.spec.layout)
+        known = "; ".join(f"{each.spec.name}: {each.spec.layout}" for each in declarations if each.spec.layout)
         raise DataError(f"--data {path}: no dataset recognises this. Known layouts: {known}")
     if len(claiming) > 1:
-        names = " or ".join(f"--data {found.spec.name}:source={path}" for found in claiming)
-        raise ConfigError(f"--data {path}: more than one dataset recognises this; say which: {names}")
+        names = " or ".join(f"--data {each.spec.name}:source={path}" for each in claiming)
+        raise ConfigError(f"--data {path}: more than one dataset recognises this. Choose one: {names}")
     return bind(Component(name=claiming[0].spec.name, options=(("source", str(path)),)), claiming[0])
 
 
-def _claims(declaration: Declaration[Dataset], path: Path) -> bool:
-    """Ask a dataset whether a path is of its kind; one whose test is broken claims nothing."""
+def _claims_path(declaration: Declaration[Dataset], path: Path) -> bool:
+    """Return whether a dataset recognises a path; False if its `claims` function fails."""
     if not declaration.spec.claims:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Divide a dataset into training, validation and test rows."""
+"""Split a dataset into training, validation and test set."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TEST_SHARE = 0.15
 VALIDATION_SHARE = 0.15
 RELATIVE_VALIDATION_SHARE = VALIDATION_SHARE / (1 - TEST_SHARE)
 MINIMUM_OFFICIAL_VALIDATION = 100
-"""A source's own validation part below this many images is merged into training; Kaggle's has 16."""
+"""A source's validation set with fewer images is merged into its training set; Kaggle's has 16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """Row numbers of the three parts, each int and sorted."""
+    """Row numbers of the three sets, each int and sorted."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -36,29 +36,29 @@ class Split:
 
 
 def default_split(records: Sequence[Record]) -> SplitName:
-    """Return `official` where the source has a test part, else `grouped`."""
+    """Return `official` if the source has a test set, else `grouped`."""
     return "official" if any(record.split == "test" for record in records) else "grouped"
 
 
 def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int = 1) -> tuple[Split, ...]:
-    """Divide the rows, once or as often as there are folds.
+    """Split the rows, once per fold.
 
-    `paper` cuts 70/15/15 at random, stratified by label, as the literature does: patients fall on both sides. `grouped` does
-    the same with whole groups, that is patients and whoever shares an image with them. `official` keeps the source's test part,
-    and its validation part only if that has at least 100 images and shares no group with training; otherwise validation is cut
-    from the rest by group.
+    `paper` splits images 70/15/15 at random, stratified by label, as the literature does: images of one patient may be on both
+    sides. `grouped` does the same with groups: patients, merged if they share an image. `official` keeps the source's test set.
+    It keeps the source's validation set if that has at least 100 images and shares no group with the training set; otherwise
+    it splits a validation set off the rest by group.
 
-    Two folds and more are a cross-validation: every row is in the test part of exactly one of them.
+    Two or more folds are a cross-validation: every row is in the test set of exactly one fold.
 
     Raises:
-        ConfigError: if `official` is asked for and the source has no test part, or more folds than can be filled.
+        ConfigError: the source has no test set for `official`, or there are more folds than groups.
     """
     rows = np.arange(len(dataset.records))
     groups = rows if name == "paper" else dataset.groups
     if name == "official":
         return (_official(dataset, groups, seed, folds),)
     if folds == 1:
-        rest, test = _cut(rows, dataset.labels, groups, seed=seed_from(seed, "test"), share=TEST_SHARE)
+        rest, test = _hold_out(rows, dataset.labels, groups, seed=seed_from(seed, "test"), share=TEST_SHARE)
         return (_with_validation(rest, test, dataset.labels, groups, seed_from(seed, "validation")),)
     fold = _folds(dataset, groups, seed_from(seed, "folds", folds), folds)
     return tuple(
@@ -72,32 +72,34 @@ def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int
 def _with_validation(
     rest: NDArray[np.int64], test: NDArray[np.int64], labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
 ) -> Split:
-    train, validation = _cut(rest, labels, groups, seed=seed, share=RELATIVE_VALIDATION_SHARE)
+    train, validation = _hold_out(rest, labels, groups, seed=seed, share=RELATIVE_VALIDATION_SHARE)
     return Split(train=train, validation=validation, test=test)
 
 
 def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: int) -> Split:
     if folds != 1:
-        raise ConfigError(f"--folds {folds}: --split official has the one test part of its source; use --split grouped")
-    part = np.array([record.split or "" for record in dataset.records])
-    test = np.flatnonzero(part == "test")
+        raise ConfigError(f"--folds {folds}: --split official has one fixed test set; use --split grouped")
+    tag = np.array([record.split or "" for record in dataset.records])
+    test = np.flatnonzero(tag == "test")
     if not len(test):
-        raise ConfigError(f"--split official: {dataset.name} has no test part of its own; use --split grouped")
-    validation, train = np.flatnonzero(part == "val"), np.flatnonzero((part != "test") & (part != "val"))
+        raise ConfigError(f"--split official: {dataset.name} has no test set of its own; use --split grouped")
+    validation, train = np.flatnonzero(tag == "val"), np.flatnonzero((tag != "test") & (tag != "val"))
     if len(validation) >= MINIMUM_OFFICIAL_VALIDATION and not np.isin(groups[validation], groups[train]).any():
         return Split(train=train, validation=validation, test=test)
-    return _with_validation(np.flatnonzero(part != "test"), test, dataset.labels, groups, seed_from(seed, "validation"))
+    return _with_validation(np.flatnonzero(tag != "test"), test, dataset.labels, groups, seed_from(seed, "validation"))
 
 
 def _folds(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: int) -> NDArray[np.int64]:
-    """Return the fold that each row is tested in: whole groups, the folds alike in label and size.
+    """Return the fold whose test set each row is in, int ``[rows]``: whole groups, with labels and sizes balanced.
 
-    The groups are sorted as in `_cut`, and each run of as many as there are folds is dealt out in random order.
+    The groups are sorted as in `_hold_out`. Each run of `folds` groups is spread over the folds in random order.
     """
     generator = np.random.default_rng(seed)
-    group, order = _in_order(dataset.labels, groups, generator)
+    group, order = _sorted_groups(dataset.labels, groups, generator)
     if not 1 <= folds <= len(order):
-        raise ConfigError(f"--folds {folds}: {dataset.name} has {len(order)} groups of images; ask for 1 to {len(order)} folds")
+        raise ConfigError(
+            f"--folds {folds}: {dataset.name} has {len(order)} groups of images; expected 1 to {len(order)} folds"
+        )
     runs = -(-len(order) // folds)
     dealt = generator.permuted(np.tile(np.arange(folds), (runs, 1)), axis=1).reshape(-1)
     fold = np.empty(len(order), dtype=np.int64)
@@ -105,27 +107,27 @@ def _folds(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: 
     return np.asarray(fold[group])
 
 
-def _in_order(
+def _sorted_groups(
     labels: NDArray[np.int64], groups: NDArray[np.int64], generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Return each row's group from 0, and the groups sorted by share of positives and size, ties at random."""
+    """Return each row's group from 0, and the groups sorted by share of positives, then size, then at random."""
     group = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     size = np.bincount(group)
     positives = np.bincount(group, weights=labels)
     return group, np.lexsort((generator.random(len(size)), size, positives / np.maximum(size, 1)))
 
 
-def _cut(
+def _hold_out(
     rows: NDArray[np.int64], labels: NDArray[np.int64], groups: NDArray[np.int64], *, seed: int, share: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (kept, held out) rows: whole groups, each held out with probability `share`.
+    """Return the kept and the held-out rows: whole groups, each held out with probability `share`.
 
-    Systematic sampling (Cochran, Sampling Techniques, 1977, chapter 8): the groups are sorted by their share of positives
-    and their size, ties at random, and every 1/share-th is taken from a random start. So both sides get like patients, and
-    neither class nor size decides where a patient falls.
+    This is systematic sampling (Cochran, Sampling Techniques, 1977, chapter 8): the groups are sorted by share of positives,
+    size and a random number, and every (1 / share)-th is taken from a random start. Both sides get similar groups, and each
+    group has the same chance, whatever its class and size.
     """
     generator = np.random.default_rng(seed)
-    group, order = _in_order(labels[rows], groups[rows], generator)
+    group, order = _sorted_groups(labels[rows], groups[rows], generator)
     steps = np.floor((np.arange(len(order) + 1) + generator.random() / share) * share)
     held = np.zeros(len(order), dtype=bool)
     held[order] = np.diff(steps) > 0

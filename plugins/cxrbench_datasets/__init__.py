@@ -1,4 +1,4 @@
-"""The datasets that cxrbench ships: a folder tree, a CSV manifest, PneumoniaMNIST and drawn phantoms."""
+"""The datasets of cxrbench: folder tree, CSV manifest, PneumoniaMNIST and drawn phantoms."""
 
 from cxrbench.plugin import Dataset, hookimpl
 
@@ -7,27 +7,27 @@ FOLDER = Dataset(
     factory="cxrbench_datasets.folder:load_folder",
     summary="a folder tree with one folder per class, such as Kaggle's chest_xray",
     claims="cxrbench_datasets.folder:claims_folder",
-    layout="a folder that holds NORMAL/ and PNEUMONIA/, directly or under train/, val/ and test/",
+    layout="a folder with NORMAL/ and PNEUMONIA/, directly or in train/, val/ and test/",
 )
 MANIFEST = Dataset(
     name="manifest",
     factory="cxrbench_datasets.manifest:load_manifest",
-    summary="a CSV file that names images, labels and patients",
+    summary="a CSV file of images, labels and patients",
     claims="cxrbench_datasets.manifest:claims_manifest",
     layout="a .csv file with the header path,label[,patient,split,view,age,sex,site,source]",
 )
 MEDMNIST = Dataset(
     name="medmnist",
     factory="cxrbench_datasets.medmnist:load_medmnist",
-    summary="PneumoniaMNIST at 28, 64, 128 or 224 pixels, downloaded unless a file is given",
+    summary="PneumoniaMNIST at 28, 64, 128 or 224 pixels; downloaded unless you give a file",
     claims="cxrbench_datasets.medmnist:claims_medmnist",
     download="cxrbench_datasets.medmnist:download_medmnist",
-    layout="a file pneumoniamnist*.npz",
+    layout="a file named pneumoniamnist*.npz",
 )
 PHANTOM = Dataset(
     name="phantom",
     factory="cxrbench_datasets.phantom:load",
-    summary="drawn chest phantoms for trying the tool: no download, no clinical meaning",
+    summary="drawn chest phantoms to try the tool: no download, no clinical meaning",
     notice="SYNTHETIC images (drawn chest phantoms): for trying the tool, without clinical meaning",
 )
 

@@ -1,4 +1,4 @@
-"""A CSV file that names images, labels and patients."""
+"""Read images, labels and patients from a CSV file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cxrbench.plugin import ConfigError, DataError, Images, Record
+from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, Record
 from cxrbench_datasets.paths import is_absolute, locate, name_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+CLASS_NAMES = ClassNames(negative="NORMAL", positive="PNEUMONIA")
 _LABELS: Mapping[str, Literal[0, 1]] = {"0": 0, "normal": 0, "1": 1, "pneumonia": 1}
 _SPLITS: Mapping[str, Literal["train", "val", "test"] | None] = {"": None, "train": "train", "val": "val", "test": "test"}
 _REQUIRED = ("path", "label")
@@ -23,7 +24,7 @@ _HEADER = "path,label[,patient,split,view,age,sex,site,source]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestReader:
-    """Where the image of a key lies: relative to the manifest unless it is `elsewhere`."""
+    """Finds the image of a key: at its path in `elsewhere`, or else relative to the manifest."""
 
     folder: Path
     elsewhere: Mapping[str, str]
@@ -43,24 +44,24 @@ class _Row:
 
     @property
     def path(self) -> str:
-        """The path with forward slashes, also where a manifest was written on Windows."""
+        """The path with forward slashes, also if the manifest was written on Windows."""
         return self.get("path").replace("\\", "/")
 
 
 def claims_manifest(path: str | Path) -> bool:
-    """Tell whether a path is a .csv file."""
+    """Return whether a path is a .csv file."""
     return Path(path).suffix.lower() == ".csv" and Path(path).is_file()
 
 
 def load_manifest(source: str | None) -> Images:
-    """List the images of a CSV file; files that do not exist are listed too, for the decoder to name.
+    """List the images of a CSV file. Missing files are listed too; the decoder reports them.
 
     Args:
         source: the path of the CSV file; relative paths in it are relative to its folder.
 
     Raises:
-        ConfigError: there is no such file.
-        DataError: the file is empty, is no UTF-8 text, or has a line that cannot be understood.
+        ConfigError: the file does not exist.
+        DataError: the file is empty, is not UTF-8 text, or has an invalid line.
     """
     if source is None:
         raise ConfigError(f"the dataset manifest needs a source: the path of a CSV file with the header {_HEADER}")
@@ -72,7 +73,8 @@ def load_manifest(source: str | None) -> Images:
     records = [_record(row, key) for key, row in keyed]
     elsewhere = {key: row.path for key, row in keyed if is_absolute(row.path)}
     reader = ManifestReader(folder=file.parent, elsewhere=elsewhere)
-    return Images(name=file.stem, records=records, read=reader, warnings=tuple(_warnings(header, records)))
+    warnings = tuple(_warnings(header, records))
+    return Images(name=file.stem, records=records, read=reader, warnings=warnings, class_names=CLASS_NAMES)
 
 
 def _read_text(file: Path) -> str:
@@ -84,10 +86,10 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{file}, line {line}: byte {data[error.start]:#04x} is no UTF-8: save the file as CSV UTF-8"
+            f"{file}, line {line}: byte {data[error.start]:#04x} is not UTF-8: save the file as CSV UTF-8"
         ) from error
     if "\0" in text:
-        raise DataError(f"{file} holds zero bytes, so it is no UTF-8 text: save the file as CSV UTF-8")
+        raise DataError(f"{file} has zero bytes and is not UTF-8 text: save the file as CSV UTF-8")
     return text
 
 
@@ -103,48 +105,48 @@ def _parse(file: Path, text: str) -> tuple[list[str], list[_Row]]:
     _check_header(f"{file}, line {numbered[0][0]}", header)
     rows = [_row(f"{file}, line {number}", header, cells) for number, cells in numbered[1:]]
     if not rows:
-        raise DataError(f"{file} has a header and no images: add a line with path and label for each image")
+        raise DataError(f"{file} has a header but no images: add a line with path and label for each image")
     return header, rows
 
 
 def _check_header(where: str, header: Sequence[str]) -> None:
     if missing := [column for column in _REQUIRED if column not in header]:
         raise DataError(
-            f"{where}: no column {' and '.join(missing)} among {', '.join(map(repr, header))}: the first line must be the "
-            f"header {_HEADER}, with commas between the columns"
+            f"{where}: column {' and '.join(missing)} is missing (found: {', '.join(map(repr, header))}). The first line must "
+            f"be the header {_HEADER}, with commas between the columns"
         )
     if twice := [column for column in _COLUMNS if header.count(column) > 1]:
-        raise DataError(f"{where}: the column {twice[0]} is there twice: remove or rename one")
+        raise DataError(f"{where}: column {twice[0]} appears twice: remove or rename one")
 
 
 def _row(where: str, header: Sequence[str], cells: Sequence[str]) -> _Row:
     if len(cells) != len(header):
         raise DataError(
-            f"{where}: {len(cells)} values for {len(header)} columns: give every column a value or nothing between its commas, "
-            "and put a value with a comma in it in double quotes"
+            f"{where}: {len(cells)} values for {len(header)} columns: write one value per column, which may be empty, and put "
+            "a value that contains a comma in double quotes"
         )
     return _Row(where=where, cells={column: cell.strip() for column, cell in zip(header, cells, strict=True)})
 
 
 def _keys(rows: Sequence[_Row], folder: Path) -> list[str]:
-    """Return one key per row, in order, having made sure that no image is there twice."""
+    """Return one key per row; raise DataError if an image is listed twice."""
     if empty := [row.where for row in rows if not row.path]:
-        raise DataError(f"{empty[0]}: the path is empty: name the image or remove the line")
+        raise DataError(f"{empty[0]}: the path is empty: fill it in or remove the line")
     texts = [row.path for row in rows]
     places = locate(texts, folder)
     first: dict[str, _Row] = {}
     for row, place in zip(rows, places, strict=True):
         if first.setdefault(place, row) is not row:
-            raise DataError(f"{row.where}: {row.path!r} is listed before, at {first[place].where}: keep one of the two")
+            raise DataError(f"{row.where}: {row.path!r} is already listed at {first[place].where}: keep one of the two")
     return name_places(places, texts)
 
 
 def _record(row: _Row, key: str) -> Record:
     label = _LABELS.get(row.get("label").casefold())
     if label is None:
-        raise DataError(f"{row.where}: label {row.get('label')!r} is none of 0, 1, normal and pneumonia")
+        raise DataError(f"{row.where}: label {row.get('label')!r} is not valid: write 0 or normal, or 1 or pneumonia")
     if row.get("split").casefold() not in _SPLITS:
-        raise DataError(f"{row.where}: split {row.get('split')!r} is none of train, val, test and nothing")
+        raise DataError(f"{row.where}: split {row.get('split')!r} is not valid: write train, val, test or nothing")
     return Record(
         key=key,
         label=label,
@@ -160,9 +162,9 @@ def _record(row: _Row, key: str) -> Record:
 
 def _warnings(header: Sequence[str], records: Sequence[Record]) -> Iterator[str]:
     if unknown := [column for column in header if column and column not in _COLUMNS]:
-        yield f"columns without a meaning here, ignored: {', '.join(unknown)} (known: {', '.join(_COLUMNS)})"
+        yield f"ignored unknown columns: {', '.join(unknown)} (known: {', '.join(_COLUMNS)})"
     if alone := sum(record.patient == record.key for record in records):
         yield (
-            f"{alone:,} of {len(records):,} images count as one patient each, for the column patient is empty or absent: "
+            f"{alone:,} of {len(records):,} images count as one patient each, because the column patient is empty or missing: "
             "images of one patient may be on both sides of a split"
         )

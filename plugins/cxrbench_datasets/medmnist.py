@@ -1,4 +1,4 @@
-"""PneumoniaMNIST (Yang et al., Sci Data 2023, doi 10.1038/s41597-022-01721-8): Kermany's films, cropped and scaled."""
+"""PneumoniaMNIST (Yang et al., Sci Data 2023, doi 10.1038/s41597-022-01721-8): Kermany's images, cropped and scaled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threading import Lock
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Literal, cast
 
-from cxrbench.plugin import ConfigError, DataError, Download, Images, Record
+from cxrbench.plugin import ClassNames, ConfigError, DataError, Download, Images, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,40 +33,41 @@ _MD5: Mapping[int, str] = {
 }
 _BROKEN = (
     *(OSError, ValueError, KeyError, EOFError, SyntaxError, RecursionError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, TokenError),  # the last one is NumPy's, of a header that is none
+    *(zipfile.BadZipFile, zlib.error, TokenError),  # NumPy raises the last one for an invalid header
 )
 _UNPACKING = Lock()
-LARGEST = 2**31
-"""Bytes of an array: the largest that MedMNIST published has 240 million."""
+LARGEST_ARRAY_BYTES = 2**31
+"""MedMNIST's largest array has 240 million."""
+CLASS_NAMES = ClassNames(negative="NORMAL", positive="PNEUMONIA")
 NO_PATIENTS = (
-    "PneumoniaMNIST tells no patients: every image counts as a patient of its own, and images of one patient may be on both "
-    "sides of a split"
+    "PneumoniaMNIST has no patient ids: every image counts as one patient, so images of one patient may be on both sides of a "
+    "split"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelReader:
-    """The pixels of a key such as ``train/00001``; holds no pixels itself."""
+    """Reads the pixels of a key such as ``train/00001`` from the file; keeps none itself."""
 
     path: Path
 
     def __call__(self, key: str) -> NDArray[np.uint8]:
         """Return uint8 ``[H, W]``."""
         split, _, row = key.partition("/")
-        with _UNPACKING:  # a cache alone would let every decoding thread unpack the same array at once
+        with _UNPACKING:  # without the lock, every decoding thread would unpack the same array
             images = _unpack(self.path, split)
         image: NDArray[np.uint8] = images[int(row)]
         return image.copy()
 
 
 def claims_medmnist(path: str | Path) -> bool:
-    """Tell whether a path is a file called pneumoniamnist*.npz."""
+    """Return whether a path is a file named pneumoniamnist*.npz."""
     name = Path(path).name.lower()
     return name.startswith("pneumoniamnist") and name.endswith(".npz") and Path(path).is_file()
 
 
 def download_medmnist(*, size: Literal[28, 64, 128, 224] = 224) -> Download:
-    """Say where MedMNIST publishes the file of a size (medmnist 3.0.2, info.py)."""
+    """Return the download of an image size (URLs and checksums: medmnist 3.0.2, info.py)."""
     file_name = "pneumoniamnist.npz" if size == 28 else f"pneumoniamnist_{size}.npz"
     url = f"https://zenodo.org/records/10519652/files/{file_name}?download=1"
     return Download(url=url, file_name=file_name, digest=f"md5:{_MD5[size]}")
@@ -77,11 +78,11 @@ def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) 
 
     Args:
         source: the path of the npz file.
-        size: which file is downloaded where none is given; a given file has the size it has.
+        size: size of the file that is downloaded; a given file keeps its own size.
 
     Raises:
-        ConfigError: there is no such file.
-        DataError: the file is broken or holds something else.
+        ConfigError: the file does not exist.
+        DataError: the file is broken or not PneumoniaMNIST.
     """
     if source is None:
         raise ConfigError(f"the dataset medmnist needs a file: download {download_medmnist(size=size).url} and give its path")
@@ -89,7 +90,7 @@ def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) 
     if not path.is_file():
         raise ConfigError(f"{source} is not a file: check the path, or leave it out to download PneumoniaMNIST")
     try:
-        pixels, labels = _read(path)
+        pixels, labels = _read_labels(path)
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as PneumoniaMNIST ({error}): delete it and download it again") from error
     records = [
@@ -97,19 +98,20 @@ def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) 
         for split in _SPLITS
         for key, label in ((f"{split}/{row:05d}", label) for row, label in enumerate(labels[split]))
     ]
-    warnings = (*_doubts(path, len(records)), NO_PATIENTS)
-    return Images(name=f"pneumoniamnist-{pixels}", records=records, read=PixelReader(path=path), warnings=warnings)
+    warnings = (*_unpublished_file(path, len(records)), NO_PATIENTS)
+    name, read = f"pneumoniamnist-{pixels}", PixelReader(path=path)
+    return Images(name=name, records=records, read=read, warnings=warnings, class_names=CLASS_NAMES)
 
 
-def _read(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
-    """Return the side of the images in pixels and the labels of every part; leaves the images packed."""
+def _read_labels(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
+    """Return the side of the images in pixels and the labels of every split, without unpacking the images."""
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
         wanted = [f"{split}_{what}" for split in _SPLITS for what in ("images", "labels")]
         missing = [name for name in wanted if f"{name}.npy" not in archive.namelist()]
         if missing:
-            raise DataError(f"{path} lacks {', '.join(missing)}: this is not a PneumoniaMNIST file")
+            raise DataError(f"{path} has no {', '.join(missing)}: this is not a PneumoniaMNIST file")
         _check_sizes(path, archive, wanted)
         shapes = {split: _read_shape(path, archive, split) for split in _SPLITS}
     if len({shape[1:] for shape in shapes.values()}) > 1:
@@ -120,7 +122,7 @@ def _read(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile, names: Iterable[str]) -> None:
-    """Refuse arrays that are larger when unpacked than any that was published, and headers that claim more than is there."""
+    """Raise DataError for arrays larger than any published one, and for headers that claim more than the file has."""
     from numpy.lib import format as npy
 
     for name in names:
@@ -129,15 +131,15 @@ def _check_sizes(path: Path, archive: zipfile.ZipFile, names: Iterable[str]) -> 
             read_header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
             shape, _, dtype = read_header(file)
         claimed = math.prod(shape) * dtype.itemsize
-        if max(size, claimed) > LARGEST or claimed > size:
+        if max(size, claimed) > LARGEST_ARRAY_BYTES or claimed > size:
             raise DataError(
-                f"{path}: {name} has {size:,} bytes when unpacked and says that it is {dtype} {shape}: this is not a "
+                f"{path}: {name} has {size:,} bytes when unpacked and claims to be {dtype} {shape}: this is not a "
                 "PneumoniaMNIST file"
             )
 
 
 def _read_shape(path: Path, archive: zipfile.ZipFile, split: str) -> Shape:
-    """Read the shape of an image array from its header, for unpacking 300 MB to count them would be a waste."""
+    """Read the shape of an image array from its header, without unpacking up to 300 MB."""
     from numpy.lib import format as npy
 
     with archive.open(f"{split}_images.npy") as file:
@@ -152,20 +154,20 @@ def _check_labels(path: Path, split: str, labels: NDArray[np.generic], count: in
     import numpy as np
 
     if labels.dtype.kind not in "iu" or labels.shape not in {(count,), (count, 1)}:
-        what = f"{labels.dtype} {labels.shape}"
-        raise DataError(f"{path}: {split}_labels is {what}; PneumoniaMNIST has one whole number for each of {count} images")
-    if strange := sorted(set(np.unique(labels).tolist()) - {0, 1}):
-        raise DataError(f"{path}: {split}_labels holds {strange}; PneumoniaMNIST has 0 for normal and 1 for pneumonia")
+        found = f"{labels.dtype} {labels.shape}"
+        raise DataError(f"{path}: {split}_labels is {found}; PneumoniaMNIST has one integer for each of {count} images")
+    if invalid := sorted(set(np.unique(labels).tolist()) - {0, 1}):
+        raise DataError(f"{path}: {split}_labels has {invalid}; PneumoniaMNIST has only 0 and 1")
     return labels.reshape(-1).astype(np.int64)
 
 
-def _doubts(path: Path, count: int) -> Iterator[str]:
+def _unpublished_file(path: Path, count: int) -> Iterator[str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if digest not in _MD5.values():
         yield (
-            f"{path.name} ({count:,} images, md5 {digest}) is none of the files that MedMNIST published (5,856 images): scores "
-            "on it cannot be compared with those on PneumoniaMNIST"
+            f"{path.name} ({count:,} images, md5 {digest}) is not a file that MedMNIST published (5,856 images): its scores "
+            "cannot be compared with those on PneumoniaMNIST"
         )
 
 

@@ -1,4 +1,4 @@
-"""Turn the paths of a manifest into keys that mean the same on every machine."""
+"""Turn the paths of a manifest into keys that are the same on every machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ROOT = re.compile("/|[A-Za-z]:/")
 
 
 def is_absolute(text: str) -> bool:
-    """Tell whether a path with forward slashes starts at a root or a drive, on whatever machine."""
+    """Return whether a path with forward slashes is absolute on POSIX or Windows."""
     return _ROOT.match(text) is not None
 
 
 def locate(texts: Sequence[str], folder: Path) -> list[str]:
-    """Return one spelling per place: relative to `folder` for what lies in it, absolute for the rest."""
+    """Normalise paths: relative to `folder` if they are inside it, else absolute."""
     spellings = (folder.as_posix(), folder.resolve().as_posix())
     bases = [f"{posixpath.normpath(spelling).rstrip('/')}/" for spelling in spellings]
     places = [posixpath.normpath(text if is_absolute(text) else bases[0] + text) for text in texts]
@@ -31,8 +31,8 @@ def locate(texts: Sequence[str], folder: Path) -> list[str]:
 def name_places(places: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Return one distinct key per distinct place of `locate`.
 
-    A path relative to the manifest is its own key. Of an absolute one outside only the end remains, as many folders long as it
-    takes to tell all of them apart, so that keys stay the same when the data moves and tell nobody where it was.
+    A path relative to the manifest is its own key. An absolute path is cut to its last folders, as many as needed to keep all
+    keys distinct. So keys stay the same when the data moves, and do not show where it was.
     """
     written = [posixpath.normpath(text) if is_absolute(place) else place for place, text in zip(places, texts, strict=True)]
     taken = {key for key in written if not is_absolute(key)}
@@ -50,4 +50,4 @@ def _distinct_ends(places: Sequence[str], taken: set[str]) -> list[str]:
         ends = ["/".join(path.parts[len(mount.parts) :][-depth:]) for path in paths]
         if len(set(ends)) == len(ends) and taken.isdisjoint(ends):
             return ends
-    raise DataError("the absolute paths of the manifest yield no distinct names: write them relative to the manifest")
+    raise DataError("the absolute paths of the manifest give no distinct names: write them relative to the manifest")

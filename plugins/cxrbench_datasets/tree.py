@@ -1,4 +1,4 @@
-"""Find class folders and the files in them; the part of `folder` that knows the file system."""
+"""Find class folders and list their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS: Mapping[str, Split] = {"train": "train", "val": "val", "valid": "val", "v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFolder:
-    """A folder whose files are all of one class and one part."""
+    """A folder with the files of one class and one split tag."""
 
     path: Path
     label: Label
@@ -26,13 +26,13 @@ class ClassFolder:
 
 
 def find_root(folder: Path, names: Mapping[str, Label]) -> Path | None:
-    """Return where the tree begins: at `folder` or, as in Kaggle's archive, in the folder of the same name inside it."""
+    """Return the root of the tree: `folder` or, as in Kaggle's archive, the folder of the same name inside it."""
     candidates = (folder, folder / folder.name)
     return next((root for root in candidates if root.is_dir() and find_classes(root, names)), None)
 
 
 def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
-    """List the class folders directly in `root` and in its parts; `names` maps casefolded folder names to labels."""
+    """List the class folders in `root` and in its train, val and test folders; `names` maps casefolded names to labels."""
     parts: list[tuple[Split | None, Path]] = [(None, root)]
     parts += [(PARTS[child.name.casefold()], child) for child in list_folders(root) if child.name.casefold() in PARTS]
     return [
@@ -44,18 +44,18 @@ def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """List the folders directly in a folder, hidden ones aside."""
+    """List the folders directly in a folder, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted(Path(entry) for entry in entries if not _is_hidden(entry.name) and _is_folder(entry))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What lies below a folder.
+    """The files below a folder.
 
     Attributes:
-        files: whatever is no folder, a pipe or a dangling link included, so that whoever opens it can say so.
-        repeated: links to folders that are listed already, one around them, say; what lies there is not listed again.
+        files: everything that is not a folder, including pipes and dangling links; the decoder reports these.
+        repeated: links to folders that are already listed, such as a parent; their files are not listed again.
     """
 
     files: tuple[Path, ...]
@@ -63,39 +63,39 @@ class Listing:
 
 
 def list_files(folder: Path) -> Listing:
-    """List what lies below a folder, hidden files and folders aside; links to folders are followed once."""
+    """List the files below a folder, without hidden files and folders; links to folders are followed once."""
     files: list[Path] = []
     repeated: list[Path] = []
     known: set[tuple[int, int]] = set()
     waiting = deque([folder])
     while waiting:
-        place = waiting.popleft()
-        identity = _identity(place)
+        current = waiting.popleft()
+        identity = _identity(current)
         if identity in known:
-            repeated.append(place)
+            repeated.append(current)
             continue
         known.add(identity)
-        with os.scandir(place) as entries:
-            seen = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
-        files += [Path(entry) for entry in seen if not _is_folder(entry)]
-        folders = [entry for entry in seen if _is_folder(entry)]
+        with os.scandir(current) as entries:
+            visible = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
+        files += [Path(entry) for entry in visible if not _is_folder(entry)]
+        folders = [entry for entry in visible if _is_folder(entry)]
         waiting.extendleft(Path(entry) for entry in folders if not entry.is_symlink())
-        waiting.extend(Path(entry) for entry in folders if entry.is_symlink())  # after all that really lie here
+        waiting.extend(Path(entry) for entry in folders if entry.is_symlink())  # after all real folders
     return Listing(files=tuple(files), repeated=tuple(sorted(repeated)))
 
 
 def name_of(path: Path, root: Path) -> str:
-    """Return a path below a root as text; bytes of a name that are no UTF-8 are escaped, for no file could hold them."""
+    """Return a path relative to a root as text; bytes that are not UTF-8 are escaped."""
     return escaped(path.relative_to(root).as_posix())
 
 
 def escaped(name: str) -> str:
-    """Return text that can be written."""
+    """Return a file name as valid Unicode."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def list_strangers(root: Path, classes: Iterable[ClassFolder]) -> list[Path]:
-    """List the folders beside parts and class folders that are neither, and not the second copy in Kaggle's archive."""
+def list_other_folders(root: Path, classes: Iterable[ClassFolder]) -> list[Path]:
+    """List the folders that are neither classes nor train, val or test, nor the second copy in Kaggle's archive."""
     known = {part.path for part in classes}
     inside_root = {child for child in list_folders(root) if child.name.casefold() not in PARTS and child.name != root.name}
     inside_parts = {child for path in known if path.parent != root for child in list_folders(path.parent)}
@@ -109,10 +109,10 @@ def _is_hidden(name: str) -> bool:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError:  # a link to itself
         return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
+    status = folder.stat()
+    return status.st_dev, status.st_ino

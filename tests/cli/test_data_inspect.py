@@ -13,10 +13,10 @@ def test_phantoms_are_shown_with_their_parts_and_notice(place):
     assert [row[0] for row in rows] == ["train", "validation", "test"]
     assert sum(int(row[1]) for row in rows) == 420
     assert all(int(row[2]) + int(row[3]) == int(row[1]) for row in rows)
-    assert ["grouped", "images", "normal", "pneumonia", "patients"] in words
+    assert ["grouped", "images", "NORMAL", "PNEUMONIA", "patients"] in words
 
 
-def test_real_films_are_recognised_with_their_patients(place, shared_folder):
+def test_kermany_is_recognised_with_its_patients(place, shared_folder):
     result = place.call("data", "inspect", shared_folder / "data" / "chest_xray", "--image-size", 32)
     assert result.returncode == 0, result.stderr
     assert "images: 5216" in result.stdout

@@ -150,7 +150,7 @@ def test_every_skipped_file_is_listed_beside_the_results_and_named_by_inspect_an
     assert len(listed) == len(broken) + 2
     assert listed["NORMAL/pipe.jpeg"] == "is a pipe, not a file"
     assert listed["NORMAL/empty.jpeg"] == "is empty"
-    assert listed["NORMAL/line\\nbreak.png"] == "is no image of a known format"
+    assert listed["NORMAL/line\\nbreak.png"] == "is not an image of a known format"
     assert (
         f"warning: 17 of 447 files could not be read and are left out; each with its reason: {path.relative_to(place.folder)}"
         in (" ".join(result.stderr.split()))
@@ -185,7 +185,7 @@ def test_files_of_an_external_test_set_are_listed_with_it(here, place, films):
     result = here(*flags)
     assert result.returncode == 0, result.stderr
     path = place.protocol_folder() / "external" / "ward-2" / "skipped.csv"
-    assert path.read_text() == "key,reason\nNORMAL/cut.jpeg,is no image of a known format\n"
+    assert path.read_text() == "key,reason\nNORMAL/cut.jpeg,is not an image of a known format\n"
     assert "1 of 61 files of ward-2 could not be read" in " ".join(result.stderr.split())
     assert not (place.protocol_folder() / "skipped.csv").exists()
 

@@ -1,4 +1,4 @@
-"""Films on two sides of a split stop a run; who goes on all the same, or cuts at random, gets every row marked."""
+"""A leak stops a run; with --allow-leak or --split paper every row is marked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(here):
 
 @pytest.fixture
 def tree(films, place):
-    """Write films in train/ and test/, of which two lie in both."""
+    """Write images in train/ and test/, of which two lie in both."""
     films("train", 200, 220)
     films("test", 30, 40, seed=1)
     for name in ("NORMAL", "PNEUMONIA"):
@@ -33,7 +33,7 @@ def tree(films, place):
         (place.folder / part).rename(place.folder / "films" / part)
 
 
-def test_a_leak_stops_the_run_with_exit_code_3_the_films_and_what_to_do(run, tree, place):
+def test_a_leak_stops_the_run_with_images_and_remedy(run, tree, place):
     result = run()
     assert (result.returncode, result.stdout) == (3, "")
     words = " ".join(result.stderr.split())
@@ -44,7 +44,7 @@ def test_a_leak_stops_the_run_with_exit_code_3_the_films_and_what_to_do(run, tre
     assert not list(place.folder.glob("leaderboard/*/entries/*"))
 
 
-def test_who_goes_on_all_the_same_gets_every_row_and_every_entry_marked(run, tree, place, here):
+def test_allow_leak_marks_every_row_and_entry(run, tree, place, here):
     result = run("--allow-leak", "--json")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
@@ -64,7 +64,7 @@ def test_who_goes_on_all_the_same_gets_every_row_and_every_entry_marked(run, tre
     assert (again.returncode, "reproduced exactly" in again.stdout) == (0, True)
 
 
-def test_what_was_entered_despite_a_leak_does_not_let_the_next_run_through(run, tree):
+def test_an_allowed_leak_still_stops_the_next_run(run, tree):
     assert run("--allow-leak").returncode == 0
     assert run().returncode == 3
 
@@ -77,7 +77,7 @@ def test_grouped_keeps_the_copies_on_one_side(run, tree):
 
 @pytest.fixture
 def patients(films, place):
-    """Write films of 105 patients, four each, in a manifest."""
+    """Write images of 105 patients, four each, in a manifest."""
     films("films", 210, 210)
     with (place.folder / "films.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""What the tests of the data's way share: a cache of their own, encoded images, and data sets made by hand."""
+"""Fixtures of the data tests: a cache of their own, encoded images, handmade datasets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def images_of():
 
 
 @pytest.fixture
-def films_of(encode):
+def png_files(encode):
     """Make the given number of different PNG files, by key."""
 
     def make(count):

@@ -9,6 +9,7 @@ import pytest
 from cxrbench.data.audit.audit import Audit, audit
 from cxrbench.data.split import Split
 from cxrbench.errors import DataError
+from cxrbench.plugin import ClassNames
 
 
 @pytest.fixture
@@ -47,10 +48,20 @@ def refusal(*arguments, **options):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("label", "only", "missing"), [(1, "pneumonia", "normal"), (0, "normal", "pneumonia")])
+@pytest.mark.parametrize(("label", "only", "missing"), [(1, "PNEUMONIA", "NORMAL"), (0, "NORMAL", "PNEUMONIA")])
 def test_one_class_alone_is_refused(dataset_of, label, only, missing):
     words = refusal(dataset_of([(label, "p", None)] * 7))
-    assert f"all 7 images are {only}; images of {missing}" in words
+    assert f"all 7 images are {only}; {missing} images are needed" in words
+
+
+def test_messages_use_the_class_names_of_the_dataset(dataset_of, parts_with):
+    names = ClassNames(negative="clear", positive="effusion")
+    one_class = replace(dataset_of([(1, "p", None)] * 7), class_names=names)
+    assert "all 7 images are effusion; clear images are needed" in refusal(one_class)
+    dataset, split = parts_with(validation=(49, 9))
+    assert "(49 clear, 9 effusion)" in refusal(replace(dataset, class_names=names), split)
+    dataset, split = parts_with(test=(9, 0))
+    assert "clear and effusion are needed" in refusal(replace(dataset, class_names=names), split)
 
 
 def test_two_classes_and_no_skipped_file_are_clean(halves):
@@ -59,19 +70,19 @@ def test_two_classes_and_no_skipped_file_are_clean(halves):
 
 
 def test_skipped_files_are_counted_and_named(halves):
-    (finding,) = checked(*halves([("a.png", "is no image of a known format"), ("b.jpeg", "is truncated")])).findings
+    (finding,) = checked(*halves([("a.png", "is not an image of a known format"), ("b.jpeg", "is truncated")])).findings
     assert (finding.check, finding.severity, finding.count) == ("unreadable", "warning", 2)
     assert finding.examples == ("a.png", "b.jpeg")
     assert "2 of 242 files could not be read" in finding.message
-    assert "a.png is no image of a known format; b.jpeg is truncated" in finding.message
+    assert "a.png is not an image of a known format; b.jpeg is truncated" in finding.message
     assert "more" not in finding.message
 
 
 def test_of_many_skipped_files_ten_are_named(halves):
-    (line,) = checked(*halves([(f"film{number}.png", "is truncated") for number in range(37)])).warnings
+    (line,) = checked(*halves([(f"image{number}.png", "is truncated") for number in range(37)])).warnings
     assert "37 of 277 files" in line
     assert line.count("is truncated") == 10
-    assert "film9.png" in line
+    assert "image9.png" in line
     assert line.endswith("and 27 more")
 
 
@@ -84,7 +95,7 @@ def test_strict_makes_a_skipped_file_an_error(halves):
 )
 def test_a_validation_part_that_decides_nothing_is_refused(parts_with, validation, counted):
     words = refusal(*parts_with(validation=validation))
-    assert f"validation part has {counted} images ({validation[0]} normal, {validation[1]} pneumonia)" in words
+    assert f"validation set has {counted} images ({validation[0]} NORMAL, {validation[1]} PNEUMONIA)" in words
     assert "at least 50" in words
 
 
@@ -92,7 +103,7 @@ def test_a_validation_part_that_decides_nothing_is_refused(parts_with, validatio
 def test_fewer_than_50_of_a_class_to_validate_on_are_a_warning(parts_with, validation):
     (finding,) = checked(*parts_with(validation=validation)).findings
     assert (finding.check, finding.severity, finding.count) == ("small-validation", "warning", sum(validation))
-    assert f"{validation[0]} normal, {validation[1]} pneumonia" in finding.message
+    assert f"{validation[0]} NORMAL, {validation[1]} PNEUMONIA" in finding.message
     assert "uncertain" in finding.message
 
 
@@ -103,7 +114,7 @@ def test_50_of_either_class_to_validate_on_pass(parts_with):
 @pytest.mark.parametrize(("part", "word"), [("train", "training"), ("test", "test")])
 @pytest.mark.parametrize("counts", [(0, 40), (40, 0), (0, 0)])
 def test_another_part_without_both_classes_is_refused(parts_with, part, word, counts):
-    assert f"the {word} part has {sum(counts)} images of one class or none" in refusal(*parts_with(**{part: counts}))
+    assert f"the {sum(counts)} images of the {word} set do not cover both classes" in refusal(*parts_with(**{part: counts}))
 
 
 def test_of_several_folds_the_smallest_validation_part_is_found_once(halves):
@@ -123,9 +134,9 @@ def shared(dataset_of):
     return dataset, Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 240))
 
 
-def test_patients_on_both_sides_stop_with_their_number_examples_and_what_to_do(shared):
+def test_shared_patients_stop_with_number_examples_and_remedy(shared):
     words = refusal(*shared)
-    assert "5 images are of 2 patients with images on both sides of the split" in words
+    assert "5 images belong to 2 patients with images on both sides of the split" in words
     assert "(00000, 00150, 00200, 00100, 00201)" in words
     assert "--split grouped" in words
     assert "--allow-leak" in words
@@ -137,7 +148,7 @@ def test_patients_on_both_sides_are_a_leak_of_a_run_that_goes_on(shared):
     assert found.verdict == "1 finding: 5 shared-patients (leak)"
 
 
-def test_the_papers_split_may_share_patients_and_says_so(shared):
+def test_paper_may_share_patients_with_a_warning(shared):
     found = checked(*shared, split_name="paper")
     assert found.leaks == ()
     assert found.verdict == "1 finding: 5 shared-patients (warning)"
@@ -156,8 +167,8 @@ def test_an_audit_is_the_same_after_it_was_stored(shared):
     assert Audit.model_validate_json(found.model_dump_json()) == found
 
 
-def test_absolute_keys_are_told_by_their_end_alone(shared):
+def test_absolute_keys_are_shortened_in_examples(shared):
     dataset, split = shared
-    records = tuple(replace(record, key=f"/home/me/secret/films/{record.key}.png") for record in dataset.records)
+    records = tuple(replace(record, key=f"/home/me/secret/images/{record.key}.png") for record in dataset.records)
     (finding,) = checked(replace(dataset, records=records), split, allow_leak=True).findings
-    assert finding.examples[0] == "secret/films/00000.png"
+    assert finding.examples[0] == "secret/images/00000.png"

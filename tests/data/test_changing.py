@@ -23,9 +23,9 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def files(films_of, tmp_path):
-    """Write twelve films, that is three shards."""
-    contents = films_of(12)
+def files(png_files, tmp_path):
+    """Write twelve images, that is three shards."""
+    contents = png_files(12)
     for key, content in contents.items():
         (tmp_path / key).write_bytes(content)
     return {key: tmp_path / key for key in contents}
@@ -33,7 +33,7 @@ def files(films_of, tmp_path):
 
 @pytest.fixture
 def catalogued(files, images_of, decoding):
-    """Catalogue the films."""
+    """Catalogue the images."""
     images = images_of(files)
     return files, images, catalogue_images(images, decoding)
 
@@ -45,7 +45,7 @@ def stopped(catalogue):
     return str(caught.value)
 
 
-def other_film(path, encode):
+def other_image(path, encode):
     path.write_bytes(encode(np.full((10, 12), 77, dtype=np.uint8)))
 
 
@@ -62,10 +62,8 @@ def emptied(path, encode):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("change", [other_film, gone, pipe, emptied])
-def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_next_one(
-    catalogued, load, decoding, encode, change
-):
+@pytest.mark.parametrize("change", [other_image, gone, pipe, emptied])
+def test_a_file_changed_after_cataloguing_stops_only_this_run(catalogued, load, decoding, encode, change):
     files, images, catalogue = catalogued
     change(files["6.png"], encode)
     assert stopped(catalogue).startswith("6.png changed while the run was reading it")
@@ -73,17 +71,17 @@ def test_a_file_that_changes_after_it_was_catalogued_stops_the_run_and_not_the_n
     assert 6 not in catalogue.pixels.files()
     again = load(images, decoding)
     assert again.pixels.digest != catalogue.pixels.digest
-    if change is other_film:
+    if change is other_image:
         assert again.skipped == ()
         assert (again.pixels.array.gather(again.rows)[6] == 77).all()
     else:
         assert [key for key, _ in again.skipped] == ["6.png"]
 
 
-def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
+def test_a_file_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
     images, before = images_of(files), files["6.png"].read_bytes()
     catalogue = catalogue_images(images, decoding)
-    other_film(files["6.png"], encode)
+    other_image(files["6.png"], encode)
     stopped(catalogue)
     files["6.png"].write_bytes(before)
     again = load(images, decoding)
@@ -91,13 +89,13 @@ def test_a_file_that_was_changed_back_is_decoded_under_its_own_digest(files, ima
     np.testing.assert_array_equal(again.pixels.array.gather(again.rows)[6], decode(before, size=8, resize="stretch"))
 
 
-def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable(films_of, images_of, decoding, load):
-    contents = films_of(12)
+def test_a_temporary_read_error_is_not_stored(png_files, images_of, decoding, load):
+    contents = png_files(12)
     catalogue = catalogue_images(images_of(contents), decoding)
     whole = contents["6.png"]
     contents["6.png"] = EIO
     assert stopped(catalogue) == (
-        "6.png changed while the run was reading it (now: Input/output error): run again when nobody writes to it"
+        "6.png changed while the run was reading it (now: Input/output error): run again when no program writes to it"
     )
     contents["6.png"] = whole
     dataset = load(images_of(contents), decoding)
@@ -106,8 +104,8 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_remembered_as_unreadable
     np.testing.assert_array_equal(dataset.pixels.array.gather(dataset.rows)[6], decode(whole, size=8, resize="stretch"))
 
 
-def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_not_read(films_of, images_of, decoding, load):
-    contents = films_of(12)
+def test_a_file_readable_only_after_cataloguing_stops_the_run(png_files, images_of, decoding, load):
+    contents = png_files(12)
     whole, contents["6.png"] = contents["6.png"], EIO
     catalogue = catalogue_images(images_of(contents), decoding)
     contents["6.png"] = whole
@@ -115,8 +113,8 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_not_kept_under_what_was_n
     assert load(images_of(contents), decoding).skipped == ()
 
 
-def test_another_trouble_is_another_content(films_of, images_of, decoding, load):
-    contents = films_of(3)
+def test_another_trouble_is_another_content(png_files, images_of, decoding, load):
+    contents = png_files(3)
     first = load(images_of(contents | {"1.png": EIO}), decoding)
     second = load(images_of(contents | {"1.png": OSError(40, "Too many levels of symbolic links")}), decoding)
     assert (first.skipped, second.skipped) == (
@@ -128,6 +126,6 @@ def test_another_trouble_is_another_content(films_of, images_of, decoding, load)
 
 def test_shards_that_were_whole_before_are_kept(files, images_of, decoding, encode):
     catalogue = catalogue_images(images_of(files), decoding)
-    other_film(files["10.png"], encode)
+    other_image(files["10.png"], encode)
     stopped(catalogue)
     assert 0 not in catalogue.pixels.array.missing()

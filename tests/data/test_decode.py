@@ -47,17 +47,17 @@ def huge_png(encode, side):
 @settings(deadline=None)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), size=st.integers(1, 40))
 def test_any_image_becomes_a_grey_square_of_the_size(resize, height, width, size):
-    film = decode(white(height, width), size=size, resize=resize)
-    assert film.shape == (size, size)
-    assert film.dtype == np.uint8
-    assert film.max() == 255
+    image = decode(white(height, width), size=size, resize=resize)
+    assert image.shape == (size, size)
+    assert image.dtype == np.uint8
+    assert image.max() == 255
 
 
 def test_stretch_fills_the_square():
     left_black = np.hstack([white(20, 20) * 0, white(20, 20)])
-    film = stretch(left_black, 10)
-    assert (film[:, :4] == 0).all()
-    assert (film[:, 6:] == 255).all()
+    image = stretch(left_black, 10)
+    assert (image[:, :4] == 0).all()
+    assert (image[:, 6:] == 255).all()
 
 
 def test_pad_keeps_the_shape_between_black_bars():
@@ -69,26 +69,26 @@ def test_pad_keeps_the_shape_between_black_bars():
 
 
 def test_an_image_of_the_size_is_left_as_it_is(encode):
-    film = np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (9, 9), dtype=np.uint8)
     for resize in ("stretch", "pad"):
-        np.testing.assert_array_equal(decode(encode(film), size=9, resize=resize), film)
+        np.testing.assert_array_equal(decode(encode(image), size=9, resize=resize), image)
 
 
 def test_16_bit_png_is_scaled_to_8_bit_wherever_in_the_range_it_lies(encode):
     ramp = np.arange(100 * 100).reshape(100, 100)
     whole, twelve_bits = ramp * 6, 500 + ramp // 3
-    for film in (whole, twelve_bits):
-        grey = stretch(encode(film.astype(np.uint16)), 100).astype(float)
+    for image in (whole, twelve_bits):
+        grey = stretch(encode(image.astype(np.uint16)), 100).astype(float)
         assert grey.min() == 0
         assert grey.max() == 255
         np.testing.assert_allclose(grey, (ramp / 9999 * 255 - 127.5) * 1.01 + 127.5, atol=2)
 
 
-def test_one_hot_pixel_does_not_turn_a_16_bit_film_black(encode):
-    film = np.full((100, 100), 1000, dtype=np.uint16)
-    film[:50] = 2000
-    film[0, 0] = 65535
-    assert stretch(encode(film), 100)[30, 30] == 255
+def test_one_hot_pixel_does_not_darken_a_16_bit_image(encode):
+    image = np.full((100, 100), 1000, dtype=np.uint16)
+    image[:50] = 2000
+    image[0, 0] = 65535
+    assert stretch(encode(image), 100)[30, 30] == 255
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_one_hot_pixel_does_not_turn_a_16_bit_film_black(encode):
     ],
 )
 def test_every_mode_becomes_grey(encode, mode, colour, grey):
-    film = stretch(encode(Image.new(mode, (8, 8), colour)), 8)
-    assert np.abs(film.astype(int) - grey).max() <= 1
+    image = stretch(encode(Image.new(mode, (8, 8), colour)), 8)
+    assert np.abs(image.astype(int) - grey).max() <= 1
 
 
 @pytest.fixture
@@ -124,35 +124,35 @@ def test_what_shines_through_is_black(encode, palette):
     assert np.abs(stretch(encode(palette, transparency=bytes([0, 102])), 8).astype(int) - 80).max() <= 1
     half = Image.merge("LA", [Image.new("L", (8, 8), 255), Image.new("L", (8, 8), 0)])
     half.putpixel((3, 3), (255, 255))
-    film = stretch(encode(half), 8)
-    assert film[3, 3] == 255
-    assert film.sum() == 255
+    image = stretch(encode(half), 8)
+    assert image[3, 3] == 255
+    assert image.sum() == 255
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("CMYK", (0, 0, 0, 155)), ("RGB", (100, 100, 100)), ("L", 100)])
 def test_jpeg_of_every_mode_becomes_grey(encode, mode, colour):
-    film = stretch(encode(Image.new(mode, (16, 16), colour), "JPEG", quality=95), 16)
-    assert np.abs(film.astype(int) - 100).max() <= 2
+    image = stretch(encode(Image.new(mode, (16, 16), colour), "JPEG", quality=95), 16)
+    assert np.abs(image.astype(int) - 100).max() <= 2
 
 
 def test_pixels_are_taken_as_they_are_and_colour_becomes_grey():
-    film = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    np.testing.assert_array_equal(stretch(film, 8), film)
-    np.testing.assert_array_equal(stretch(np.stack([film] * 3, axis=-1), 8), film)
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    np.testing.assert_array_equal(stretch(image, 8), image)
+    np.testing.assert_array_equal(stretch(np.stack([image] * 3, axis=-1), 8), image)
 
 
 def test_a_file_and_its_bytes_give_the_same(encode, tmp_path):
     content = encode(np.random.default_rng(0).integers(0, 256, (30, 20), dtype=np.uint8))
-    (tmp_path / "film.png").write_bytes(content)
-    np.testing.assert_array_equal(stretch(tmp_path / "film.png", 8), stretch(content, 8))
+    (tmp_path / "image.png").write_bytes(content)
+    np.testing.assert_array_equal(stretch(tmp_path / "image.png", 8), stretch(content, 8))
 
 
 @pytest.mark.parametrize(("height", "width"), [(1500, 2100), (2000, 700)])
 @pytest.mark.parametrize("resize", ["stretch", "pad"])
 def test_a_large_jpeg_looks_as_if_it_had_been_decoded_in_full(encode, height, width, resize):
     rows, columns = np.mgrid[:height, :width] / 300
-    film = 127 + 90 * np.sin(3 * rows) * np.cos(2 * columns) + np.random.default_rng(0).normal(0, 10, (height, width))
-    image = Image.fromarray(film.clip(0, 255).astype(np.uint8))
+    pixels = 127 + 90 * np.sin(3 * rows) * np.cos(2 * columns) + np.random.default_rng(0).normal(0, 10, (height, width))
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
     content = encode(image.convert("RGB"), "JPEG", quality=90)
     full = Image.open(io.BytesIO(content)).convert("L")
     found = decode(content, size=100, resize=resize)
@@ -171,15 +171,15 @@ def test_a_truncated_png_is_refused_with_a_reason(encode):
 
 
 def test_an_empty_file_is_refused(tmp_path):
-    (tmp_path / "film.jpeg").touch()
-    assert reason_for(tmp_path / "film.jpeg") == reason_for(b"") == "is empty"
+    (tmp_path / "image.jpeg").touch()
+    assert reason_for(tmp_path / "image.jpeg") == reason_for(b"") == "is empty"
 
 
-@pytest.mark.parametrize("content", [b"\0", b"Notes about the films.\n" * 50], ids=["one byte", "text"])
-def test_what_is_no_image_is_refused(content, tmp_path):
-    assert "is no image" in reason_for(content)
-    (tmp_path / "film.jpeg").write_bytes(content)
-    assert "is no image" in reason_for(tmp_path / "film.jpeg")
+@pytest.mark.parametrize("content", [b"\0", b"Notes about the images.\n" * 50], ids=["one byte", "text"])
+def test_files_that_are_not_images_are_refused(content, tmp_path):
+    assert "is not an image" in reason_for(content)
+    (tmp_path / "image.jpeg").write_bytes(content)
+    assert "is not an image" in reason_for(tmp_path / "image.jpeg")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
@@ -201,7 +201,7 @@ def restless_threads():
 
 
 @pytest.mark.usefixtures("restless_threads")
-def test_decoding_in_many_threads_refuses_every_bomb_and_leaves_the_callers_warnings_alone(encode):
+def test_threads_refuse_every_bomb_and_keep_the_callers_warnings(encode):
     bomb = huge_png(encode, 10_000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -219,26 +219,26 @@ def facts_of(source, size=8):
 
 
 @pytest.mark.parametrize(("mode", "bits"), [("1", 1), ("L", 8), ("LA", 8), ("RGB", 8), ("RGBA", 8), ("I;16", 16), ("P", 8)])
-def test_size_and_bits_of_a_file_are_told(encode, mode, bits):
+def test_size_and_bits_of_a_file_are_reported(encode, mode, bits):
     facts = facts_of(encode(Image.new(mode, (30, 20))))
     assert (facts.bits, facts.width, facts.height, facts.colour) == (bits, 30, 20, False)
     assert facts.aspect == 1.5
 
 
-def test_a_large_jpeg_that_is_decoded_smaller_is_told_at_its_full_size(encode):
+def test_a_jpeg_decoded_at_reduced_scale_reports_its_full_size(encode):
     facts = facts_of(encode(Image.new("RGB", (2000, 1000), (50, 50, 50)), "JPEG"))
     assert (facts.width, facts.height) == (2000, 1000)
 
 
 @pytest.fixture
 def with_a_mark():
-    """Return a grey film stored as RGB, with a red or a grey mark of 10 by 10 pixels."""
+    """Return a grey image stored as RGB, with a red or a grey mark of 10 by 10 pixels."""
 
     def make(red):
-        film = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
-        film = np.stack([film] * 3, axis=-1)
-        film[40:50, 40:50] = (255, 0, 0) if red else 120
-        return Image.fromarray(film)
+        image = np.random.default_rng(0).integers(0, 256, (100, 100), dtype=np.uint8)
+        image = np.stack([image] * 3, axis=-1)
+        image[40:50, 40:50] = (255, 0, 0) if red else 120
+        return Image.fromarray(image)
 
     return make
 
@@ -252,7 +252,7 @@ def test_a_mark_in_colour_is_colour_and_grey_stored_as_rgb_is_not(encode, with_a
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK"])
-def test_colour_is_told_in_every_mode(encode, mode):
+def test_colour_is_detected_in_every_mode(encode, mode):
     image = Image.new("RGB", (20, 20), (200, 100, 50)).convert(mode)
     assert facts_of(encode(image, "JPEG" if mode == "CMYK" else "PNG")).colour
 
@@ -267,8 +267,8 @@ def test_the_grey_of_a_jpeg_in_rgb_is_its_luma(encode):
 
 
 def test_files_with_the_same_pixels_have_the_same_digest(encode):
-    film = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
-    other = film.copy()
+    image = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    other = image.copy()
     other[3, 3] ^= 1
-    digests = [facts_of(source).pixels for source in (film, encode(film), encode(film, "BMP"), encode(other))]
+    digests = [facts_of(source).pixels for source in (image, encode(image), encode(image, "BMP"), encode(other))]
     assert digests[0] == digests[1] == digests[2] != digests[3]

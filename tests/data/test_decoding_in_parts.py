@@ -20,9 +20,9 @@ def few(monkeypatch):
 
 
 @pytest.fixture
-def contents(films_of):
-    """Return 18 films, that is five shards; the second and the last of the 18 cannot be read."""
-    return films_of(18) | {"1.png": b"not a film", "17.png": b""}
+def contents(png_files):
+    """Return 18 images, that is five shards; the second and the last of the 18 cannot be read."""
+    return png_files(18) | {"1.png": b"not an image", "17.png": b""}
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def expected(contents):
     unreadable = np.zeros((8, 8), dtype=np.uint8)
     readable = {key for key in contents if key not in {"1.png", "17.png"}}
     return np.array(
-        [decode(film, size=8, resize="stretch") if key in readable else unreadable for key, film in contents.items()]
+        [decode(image, size=8, resize="stretch") if key in readable else unreadable for key, image in contents.items()]
     )
 
 
@@ -71,7 +71,7 @@ def test_shards_come_in_order_and_each_is_on_disk_when_it_comes(images_of, conte
     assert stored(catalogue) == expected.tobytes()
 
 
-def test_images_of_later_shards_but_one_are_not_decoded_before_they_are_asked_for(counted, decoding, contents):
+def test_only_one_shard_is_decoded_ahead(counted, decoding, contents):
     images, keys = counted
     catalogue = catalogue_images(images, decoding)
     keys.clear()
@@ -98,7 +98,7 @@ def test_decoding_that_was_given_up_goes_on_at_the_missing_shard(counted, decodi
     assert stored(again) == expected.tobytes()
 
 
-def test_a_shard_that_is_missing_between_others_is_decoded_alone_and_comes_after_them(counted, decoding, contents, expected):
+def test_a_missing_shard_is_decoded_alone_and_comes_last(counted, decoding, contents, expected):
     images, keys = counted
     catalogue = catalogue_images(images, decoding)
     list(catalogue.decode())
@@ -110,7 +110,7 @@ def test_a_shard_that_is_missing_between_others_is_decoded_alone_and_comes_after
     assert stored(catalogue) == expected.tobytes()
 
 
-def test_decoding_that_is_interrupted_within_a_shard_does_not_count_the_shard(images_of, contents, decoding, expected):
+def test_an_interrupted_shard_stays_missing(images_of, contents, decoding, expected):
     catalogue = catalogue_images(images_of(contents), decoding)
     with pytest.raises(KeyboardInterrupt):
         list(catalogue.decode(interrupt_at(6)))
@@ -119,9 +119,7 @@ def test_decoding_that_is_interrupted_within_a_shard_does_not_count_the_shard(im
     assert stored(catalogue) == expected.tobytes()
 
 
-def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has_finished_it(
-    images_of, contents, decoding, load
-):
+def test_unreadable_images_of_an_earlier_decoding_are_remembered(images_of, contents, decoding, load):
     images = images_of(contents)
     catalogue = catalogue_images(images, decoding)
     decoded = catalogue.decode()
@@ -133,7 +131,7 @@ def test_what_an_earlier_decoding_could_not_read_is_still_known_when_another_has
     assert list(again.pixels.unreadable()) == [1, 17]
     dataset = load_dataset(again)
     assert [key for key, _ in dataset.skipped] == ["1.png", "17.png"]
-    assert dict(dataset.skipped) == {"1.png": "is no image of a known format", "17.png": "is empty"}
+    assert dict(dataset.skipped) == {"1.png": "is not an image of a known format", "17.png": "is empty"}
     assert dataset.rows.tolist() == [0, *range(2, 17)]
     assert dataset == load(images_of(contents), decoding)
 

@@ -1,4 +1,4 @@
-"""DICOM films become the greys that a viewer shows, and what is no single film says so."""
+"""DICOM images become the greys that a viewer shows, and what is no single image says so."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def table(data, first=0, bits=16):
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
 @pytest.mark.parametrize("signed", [False, True])
-def test_films_without_a_window_are_scaled_as_16_bit_pngs_are(dicom, bits, signed):
+def test_images_without_a_window_are_scaled_like_16_bit_png(dicom, bits, signed):
     values = (SHARES * (2**bits - 1)).astype(np.int64) - signed * 2 ** (bits - 1)
     content = dicom(values.astype(np.int16 if signed else np.uint16), BitsStored=bits)
     np.testing.assert_allclose(grey(content), between_percentiles(values), atol=1)
@@ -60,51 +60,51 @@ def test_films_without_a_window_are_scaled_as_16_bit_pngs_are(dicom, bits, signe
 
 
 def test_8_bits_are_taken_as_they_are_as_of_any_other_file(dicom):
-    film = np.full((SIDE, SIDE), 100, dtype=np.uint8)
-    film[0] = 90
-    np.testing.assert_array_equal(grey(dicom(film)), film)
+    image = np.full((SIDE, SIDE), 100, dtype=np.uint8)
+    image[0] = 90
+    np.testing.assert_array_equal(grey(dicom(image)), image)
 
 
 @pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16])
 def test_every_uncompressed_syntax_gives_the_same(dicom, syntax, kind):
-    film = (RAMP % 256).astype(kind)
-    np.testing.assert_array_equal(grey(dicom(film, syntax)), grey(dicom(film)))
+    image = (RAMP % 256).astype(kind)
+    np.testing.assert_array_equal(grey(dicom(image, syntax)), grey(dicom(image)))
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.keyword)
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_every_lossless_compression_gives_the_same(dicom, syntax, bits):
-    film = (SHARES * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
-    np.testing.assert_array_equal(grey(dicom(film, syntax, BitsStored=bits)), grey(dicom(film, BitsStored=bits)))
+    image = (SHARES * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    np.testing.assert_array_equal(grey(dicom(image, syntax, BitsStored=bits)), grey(dicom(image, BitsStored=bits)))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_baseline_jpeg_gives_nearly_the_same(dicom, encode, mode):
-    film = np.asarray(Image.fromarray((SHARES * 255).astype(np.uint8)).convert(mode))
+    image = np.asarray(Image.fromarray((SHARES * 255).astype(np.uint8)).convert(mode))
     photometric = "MONOCHROME2" if mode == "L" else "YBR_FULL_422"
-    jpeg = encode(film, "JPEG", quality=95)
-    content = dicom(film, uid.JPEGBaseline8Bit, jpeg=jpeg, PhotometricInterpretation=photometric)
+    jpeg = encode(image, "JPEG", quality=95)
+    content = dicom(image, uid.JPEGBaseline8Bit, jpeg=jpeg, PhotometricInterpretation=photometric)
     np.testing.assert_allclose(grey(content), SHARES * 255, atol=4)
 
 
 @pytest.mark.parametrize("syntax", [uid.JPEG2000, uid.JPEGLSNearLossless], ids=lambda syntax: syntax.keyword)
 def test_lossy_compressions_of_12_bits_are_read(dicom, syntax):
-    film = RAMP.astype(np.uint16)
-    np.testing.assert_allclose(grey(dicom(film, syntax, BitsStored=12)), between_percentiles(film), atol=4)
+    image = RAMP.astype(np.uint16)
+    np.testing.assert_allclose(grey(dicom(image, syntax, BitsStored=12)), between_percentiles(image), atol=4)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("window", [{}, {"WindowCenter": 2048, "WindowWidth": 4096}])
 def test_monochrome1_is_turned_into_white_bones(dicom, photometric, window):
-    film = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, PhotometricInterpretation=photometric, **window))
-    assert (film[0, 0], film[-1, -1]) == ((255, 0) if photometric == "MONOCHROME1" else (0, 255))
+    image = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, PhotometricInterpretation=photometric, **window))
+    assert (image[0, 0], image[-1, -1]) == ((255, 0) if photometric == "MONOCHROME1" else (0, 255))
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_an_inverse_presentation_is_inverted_once(dicom, photometric):
-    film = RAMP.astype(np.uint16)
-    content = dicom(film, BitsStored=12, PresentationLUTShape="INVERSE", PhotometricInterpretation=photometric)
+    image = RAMP.astype(np.uint16)
+    content = dicom(image, BitsStored=12, PresentationLUTShape="INVERSE", PhotometricInterpretation=photometric)
     assert (grey(content)[0, 0], grey(content)[-1, -1]) == (255, 0)
 
 
@@ -125,7 +125,7 @@ def test_a_window_is_applied_by_its_function(dicom, function, expected):
     np.testing.assert_allclose(grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **window)), expected(RAMP), atol=1)
 
 
-def test_a_window_is_about_rescaled_values_and_the_first_of_several_counts(dicom):
+def test_the_first_window_applies_to_rescaled_values(dicom):
     rescale = {"RescaleSlope": 2, "RescaleIntercept": -1000}
     windows = {"WindowCenter": [3000, 40], "WindowWidth": [2000, 400]}
     found = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **rescale, **windows))
@@ -135,7 +135,7 @@ def test_a_window_is_about_rescaled_values_and_the_first_of_several_counts(dicom
 @pytest.mark.parametrize(
     "window", [{"WindowWidth": 0}, {"WindowWidth": 0.5}, {"WindowWidth": -5}, {"WindowCenter": None}, {"WindowWidth": ""}]
 )
-def test_a_window_that_means_nothing_is_none(dicom, window):
+def test_an_invalid_window_is_ignored(dicom, window):
     given = {"WindowCenter": 1000, "WindowWidth": 500} | window
     content = dicom(
         RAMP.astype(np.uint16), BitsStored=12, **{name: value for name, value in given.items() if value is not None}
@@ -169,14 +169,14 @@ def test_other_things_in_unused_bits_are_left_out(dicom):
 
 
 def test_colours_become_their_luma(dicom, encode):
-    film = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(grey(dicom(film)), grey(encode(film)))
-    assert examine(dicom(film), size=SIDE, resize="stretch")[1].colour
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(grey(dicom(image)), grey(encode(image)))
+    assert examine(dicom(image), size=SIDE, resize="stretch")[1].colour
 
 
 def test_palette_colours_are_looked_up(dicom):
-    film = (RAMP % 256).astype(np.uint8)
-    content = pydicom.dcmread(io.BytesIO(dicom(film, PhotometricInterpretation="PALETTE COLOR")))
+    image = (RAMP % 256).astype(np.uint8)
+    content = pydicom.dcmread(io.BytesIO(dicom(image, PhotometricInterpretation="PALETTE COLOR")))
     for colour in ("Red", "Green", "Blue"):
         content.add_new(f"{colour}PaletteColorLookupTableDescriptor", "US", [256, 0, 16])
         content.add_new(
@@ -184,19 +184,19 @@ def test_palette_colours_are_looked_up(dicom):
         )
     buffer = io.BytesIO()
     content.save_as(buffer)
-    np.testing.assert_allclose(grey(buffer.getvalue()), 255 - film, atol=1)
+    np.testing.assert_allclose(grey(buffer.getvalue()), 255 - image, atol=1)
 
 
-def test_what_is_no_single_film_says_so(dicom):
-    film = np.zeros((SIDE, SIDE), dtype=np.uint16)
+def test_dicom_without_a_single_image_is_refused(dicom):
+    image = np.zeros((SIDE, SIDE), dtype=np.uint16)
     assert reason_for(dicom(np.zeros((SIDE * 2, SIDE), np.uint16), Rows=SIDE, NumberOfFrames=2)) == (
-        "is DICOM with 2 frames: save the one that is meant by itself"
+        "is DICOM with 2 frames: save the right one as a single file"
     )
-    assert reason_for(dicom(film, PixelData=None)) == "is DICOM without an image, or cut off before it"
-    assert reason_for(dicom(film, Rows=0)) == "is DICOM that claims to be 64 x 0 pixels"
-    assert reason_for(dicom(film, Rows=65535, Columns=65535)).startswith("is too large: DICOM of 65,535 x 65,535 pixels")
-    assert "neither grey nor" in reason_for(dicom(film, PhotometricInterpretation="HSV"))
-    assert "are not what its header says" in reason_for(dicom(film)[:-100])
+    assert reason_for(dicom(image, PixelData=None)) == "is DICOM without an image, or truncated before it"
+    assert reason_for(dicom(image, Rows=0)) == "is DICOM that claims to be 64 x 0 pixels"
+    assert reason_for(dicom(image, Rows=65535, Columns=65535)).startswith("is too large: DICOM of 65,535 x 65,535 pixels")
+    assert "neither grey nor" in reason_for(dicom(image, PhotometricInterpretation="HSV"))
+    assert "do not match its header" in reason_for(dicom(image)[:-100])
 
 
 @pytest.mark.parametrize(
@@ -207,24 +207,24 @@ def test_a_syntax_that_cannot_be_read_is_named(dicom, syntax):
     assert syntax.name in reason
 
 
-def test_dicom_is_told_by_its_content_alone(dicom, tmp_path):
-    film = RAMP.astype(np.uint16)
-    expected = grey(dicom(film))
-    path = tmp_path / "film.jpeg"
-    path.write_bytes(dicom(film))
+def test_dicom_is_recognised_by_its_bytes_alone(dicom, tmp_path):
+    image = RAMP.astype(np.uint16)
+    expected = grey(dicom(image))
+    path = tmp_path / "image.jpeg"
+    path.write_bytes(dicom(image))
     np.testing.assert_array_equal(grey(path), expected)
     for syntax in (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian):
-        whole = dicom(film, syntax)
+        whole = dicom(image, syntax)
         bare = whole[whole.index(b"\x00\x08" if syntax == uid.ExplicitVRBigEndian else b"\x08\x00", 300) :]
         for content in (whole[132:], bare):
             assert is_dicom(content)
             np.testing.assert_array_equal(grey(content), expected)
 
 
-def test_no_other_film_is_taken_for_dicom(encode):
-    film = (SHARES * 255).astype(np.uint8)
+def test_other_formats_are_not_dicom(encode):
+    image = (SHARES * 255).astype(np.uint8)
     for kind in ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000"):
-        assert not is_dicom(encode(film, kind))
+        assert not is_dicom(encode(image, kind))
     assert not is_dicom(b"")
     assert not is_dicom(b"path,label\n" * 40)
 
@@ -251,12 +251,12 @@ def test_files_of_other_makers_are_read(name):
     if not path.is_file():
         pytest.skip("this release of pydicom does not bring the file")
     if not BUNDLED[name]:
-        assert reason_for(path) == "is DICOM without an image, or cut off before it"
+        assert reason_for(path) == "is DICOM without an image, or truncated before it"
     else:
         assert examine(path, size=SIDE, resize="stretch")[1].height == BUNDLED[name]
 
 
-def test_every_syntax_gives_the_film_of_the_uncompressed_one():
+def test_every_syntax_gives_the_uncompressed_pixels():
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     expected = grey(folder / "MR_small.dcm")
     assert expected.std() > 20
@@ -278,22 +278,20 @@ except DataError as error:
 
 
 def test_without_the_package_the_reason_says_what_to_install(dicom, tmp_path):
-    (tmp_path / "film.dcm").write_bytes(dicom(RAMP.astype(np.uint16)))
-    command = [sys.executable, "-c", WITHOUT_PYDICOM, str(tmp_path / "film.dcm")]
+    (tmp_path / "image.dcm").write_bytes(dicom(RAMP.astype(np.uint16)))
+    command = [sys.executable, "-c", WITHOUT_PYDICOM, str(tmp_path / "image.dcm")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "is DICOM, for which a package is needed: pip install 'cxrbench[dicom]'\n"
+    assert done.stdout == "is DICOM, which needs a package: pip install 'cxrbench[dicom]'\n"
     assert done.stderr == ""
 
 
-def test_what_was_skipped_without_the_package_is_not_skipped_with_it_for_ever(
-    dicom, images_of, films_of, decoding, monkeypatch
-):
+def test_files_skipped_without_a_package_are_decoded_with_it(dicom, images_of, png_files, decoding, monkeypatch):
     def key(contents):
         return catalogue_images(images_of(contents), decoding).pixels.digest
 
-    films, mixed = films_of(3), films_of(3) | {"film.dcm": dicom(RAMP.astype(np.uint16))}
-    before = key(films), key(mixed)
-    monkeypatch.setattr("cxrbench.data.decoding.dicom.PACKAGES", ("no-such-package",))
-    after = key(films), key(mixed)
+    images, mixed = png_files(3), png_files(3) | {"image.dcm": dicom(RAMP.astype(np.uint16))}
+    before = key(images), key(mixed)
+    monkeypatch.setattr("cxrbench.data.decoding.dicom.DICOM_PACKAGES", ("no-such-package",))
+    after = key(images), key(mixed)
     assert after[0] == before[0]  # nothing else is decoded anew
     assert after[1] != before[1]

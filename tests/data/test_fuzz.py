@@ -46,7 +46,7 @@ def saved(image, kind, **options):
     return buffer.getvalue()
 
 
-def pictures():
+def raster_files():
     """Return whole files of every format and mode by name."""
     grey, wide = Image.fromarray(GREYS), Image.fromarray(GREYS.astype(np.uint16) * 300)
     colour, made = Image.merge("RGB", [grey, grey.transpose(0), grey]), {}
@@ -75,7 +75,7 @@ def pictures():
     return made
 
 
-def films(dicom):
+def dicom_files(dicom):
     """Return whole DICOM files of every syntax, depth and table by name."""
     made = {}
     for syntax in SYNTAXES:
@@ -103,7 +103,7 @@ def films(dicom):
 @pytest.fixture(scope="module")
 def whole(dicom):
     """Return whole files by name."""
-    return pictures() | films(dicom)
+    return raster_files() | dicom_files(dicom)
 
 
 def flipped(draw, content, _):
@@ -179,21 +179,21 @@ def write_files(place, whole, count):
 
 
 @pytest.mark.timeout(3000)
-def test_every_file_is_read_or_refused_with_a_reason_and_nothing_else_happens(tmp_path, whole, capfd, record_property):
+def test_every_file_is_read_or_refused_with_a_reason(tmp_path, whole, capfd, record_property):
     written, ends, slowest = write_files(tmp_path, whole, FILES), Counter(), 0.0
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         for path, what in written.items():
             began = time.monotonic()
             try:
-                film = decode(path, size=SIZE, resize="pad")
+                image = decode(path, size=SIZE, resize="pad")
             except DataError as error:
                 reason = str(error)
                 assert reason, what
                 assert reason.isprintable(), (what, reason)
                 ends["died" if reason.startswith("crashes") else "refused"] += 1
             else:
-                assert (film.shape, film.dtype) == ((SIZE, SIZE), np.uint8), what
+                assert (image.shape, image.dtype) == ((SIZE, SIZE), np.uint8), what
                 ends["read"] += 1
             took = time.monotonic() - began
             assert took < SECONDS, what
@@ -208,7 +208,7 @@ def test_every_file_is_read_or_refused_with_a_reason_and_nothing_else_happens(tm
 def test_whole_files_are_read_and_those_of_several_images_refused(whole):
     for name, content in whole.items():
         if name in SEVERAL:
-            with pytest.raises(DataError, match="the one that is meant"):
+            with pytest.raises(DataError, match="save the right one"):
                 decode(content, size=SIZE, resize="stretch")
         else:
             assert decode(content, size=SIZE, resize="stretch").std() > 5, name
@@ -220,7 +220,7 @@ def test_a_folder_of_such_files_is_read_or_named_to_the_last_one(tmp_path, whole
     for part in ("NORMAL", "PNEUMONIA"):
         (root / part).mkdir(parents=True)
     written = write_files(root / "NORMAL", whole, min(IN_A_RUN, FILES))
-    (root / "PNEUMONIA" / "film.png").write_bytes(whole["png-L"])
+    (root / "PNEUMONIA" / "image.png").write_bytes(whole["png-L"])
     images = load_folder(str(root))
     dataset = load(images, Decoding(size=SIZE, resize="stretch", threads=2))
     read, named = {record.key for record in dataset.records}, dict(dataset.skipped)

@@ -20,12 +20,12 @@ from cxrbench.data.decoding.decode import decode
 from cxrbench.errors import CxrbenchError, DataError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")
-FILM = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)
+GREY = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)
 
 
 @pytest.fixture
 def tiff(encode):
-    return encode(FILM, "TIFF")
+    return encode(GREY, "TIFF")
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +48,8 @@ def children():
 
 def test_a_helper_decodes_one_file_after_the_other(tiff, encode):
     for _ in range(3):
-        np.testing.assert_array_equal(grey(tiff), FILM)
-        np.testing.assert_array_equal(grey(encode(FILM, "BMP")), FILM)
+        np.testing.assert_array_equal(grey(tiff), GREY)
+        np.testing.assert_array_equal(grey(encode(GREY, "BMP")), GREY)
     assert len(children()) == 1
     helper.dismiss_helpers()
     assert children() == []
@@ -60,7 +60,7 @@ def test_a_helper_that_was_killed_is_replaced(tiff):
     for _ in range(3):
         (process,) = children()
         os.kill(process, signal.SIGKILL)
-        np.testing.assert_array_equal(grey(tiff), FILM)
+        np.testing.assert_array_equal(grey(tiff), GREY)
 
 
 def test_as_many_threads_have_as_many_helpers_and_their_own_answers(encode):
@@ -75,13 +75,13 @@ def test_as_many_threads_have_as_many_helpers_and_their_own_answers(encode):
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(levels, contents))
-    assert found == ["is no image of a known format" if row % 7 == 0 else row for row in range(200)]
+    assert found == ["is not an image of a known format" if row % 7 == 0 else row for row in range(200)]
     assert len(children()) <= 4
 
 
 def test_a_file_that_takes_too_long_is_given_up(encode, monkeypatch):
     content = encode(Image.new("L", (9000, 9000)), "TIFF", compression="tiff_lzw")
-    monkeypatch.setattr(helper, "PATIENCE", 0.01)
+    monkeypatch.setattr(helper, "DECODING_SECONDS", 0.01)
     with pytest.raises(DataError, match="takes more than 0 seconds"):
         grey(content)
     assert children() == []
@@ -89,7 +89,7 @@ def test_a_file_that_takes_too_long_is_given_up(encode, monkeypatch):
     assert not grey(content).any()
 
 
-def test_a_process_that_does_not_start_is_no_fault_of_the_file(tiff, monkeypatch):
+def test_a_helper_that_does_not_start_is_not_a_data_error(tiff, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(CxrbenchError, match=r"did not start \(exit code 1\)") as caught:
         grey(tiff)
@@ -111,9 +111,9 @@ except DataError as error:
 
 
 def test_a_file_that_needs_more_memory_than_there_is_is_refused(encode, tmp_path):
-    (tmp_path / "film.tiff").write_bytes(encode(Image.new("RGB", (9000, 9000)), "TIFF", compression="tiff_lzw"))
-    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "film.tiff")]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "needs more memory than there is\n"
+    (tmp_path / "image.tiff").write_bytes(encode(Image.new("RGB", (9000, 9000)), "TIFF", compression="tiff_lzw"))
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path / "image.tiff")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "needs more memory than is available\n"
 
 
 KILLED = """
@@ -122,15 +122,15 @@ from pathlib import Path
 from cxrbench.data.decoding import helper
 from cxrbench.data.decoding.decode import decode
 decode(Path(sys.argv[1]), size=8, resize="stretch")
-process = helper._idle.get()
+process = helper._idle_helpers.get()
 print(process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def test_no_helper_outlives_what_it_helps(tiff, tmp_path):
-    (tmp_path / "film.tiff").write_bytes(tiff)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "film.tiff")]
+    (tmp_path / "image.tiff").write_bytes(tiff)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "image.tiff")]
     process = int(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     for _ in range(100):
         if not any(b"helper_process" in command for command in commands_of(process)):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.data.audit.label_rates import LabelRate, age_band, label_rates, telling_attributes
+from cxrbench.data.audit.label_rates import LabelRate, age_band, label_rates, predictive_attributes
+from cxrbench.plugin import ClassNames
 
 
 @pytest.fixture
@@ -26,11 +27,11 @@ def levels(*counts):
 
 
 @pytest.mark.parametrize("attribute", ["source", "site", "view", "sex", "split"])
-def test_an_attribute_that_tells_the_label_is_a_warning_with_both_rates(attributed, attribute):
+def test_an_attribute_that_predicts_the_label_is_a_warning(attributed, attribute):
     names = ("train", "test") if attribute == "split" else ("one", "two")
-    (finding,) = telling_attributes(attributed(attribute, levels((names[0], 90, 10), (names[1], 20, 80))))
+    (finding,) = predictive_attributes(attributed(attribute, levels((names[0], 90, 10), (names[1], 20, 80))))
     assert (finding.check, finding.severity, finding.count) == ("label-rate", "warning", 2)
-    assert f"{attribute} tells the label: pneumonia in 10% of 100 images of '{names[0]}' and in 80%" in finding.message
+    assert f"{attribute} predicts the label: PNEUMONIA in 10% of 100 images of '{names[0]}' and in 80%" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -45,16 +46,22 @@ def test_an_attribute_that_tells_the_label_is_a_warning_with_both_rates(attribut
     ],
 )
 def test_rates_that_differ_by_chance_or_little_are_not_found(attributed, counts):
-    assert list(telling_attributes(attributed("source", levels(*counts)))) == []
+    assert list(predictive_attributes(attributed("source", levels(*counts)))) == []
 
 
 def test_a_rare_source_of_pneumonia_alone_is_found(attributed):
-    (finding,) = telling_attributes(attributed("source", levels(("common", 2000, 1000), ("rare", 0, 40))))
-    assert "100% of 40 of 'rare'" in finding.message
+    (finding,) = predictive_attributes(attributed("source", levels(("common", 2000, 1000), ("rare", 0, 40))))
+    assert "100% of 40 images of 'rare'" in finding.message
+
+
+def test_the_message_has_the_class_name_of_the_dataset(attributed):
+    dataset = attributed("site", levels(("one", 90, 10), ("two", 20, 80)))
+    (finding,) = predictive_attributes(replace(dataset, class_names=ClassNames(negative="clear", positive="effusion")))
+    assert "site predicts the label: effusion in 10%" in finding.message
 
 
 def test_an_attribute_that_is_missing_for_one_class_is_found(attributed):
-    (finding,) = telling_attributes(attributed("site", levels((None, 100, 0), ("Basel", 0, 100))))
+    (finding,) = predictive_attributes(attributed("site", levels((None, 100, 0), ("Basel", 0, 100))))
     assert "'unknown'" in finding.message
 
 
@@ -63,15 +70,15 @@ def test_attributes_by_chance_are_next_to_never_found(attributed):
     found = 0
     for _ in range(300):
         rows = list(zip(generator.integers(0, 2, 400), generator.choice(["a", "b", "c"], 400), strict=True))
-        found += len(list(telling_attributes(attributed("view", rows))))
+        found += len(list(predictive_attributes(attributed("view", rows))))
     assert found <= 2
 
 
 def test_rates_are_counted_by_level_and_unknown_attributes_left_out(attributed):
     assert label_rates(attributed("sex", levels(("F", 3, 1), ("M", 0, 2), (None, 1, 0)))) == (
-        LabelRate(attribute="sex", level="F", images=4, pneumonia=1),
-        LabelRate(attribute="sex", level="M", images=2, pneumonia=2),
-        LabelRate(attribute="sex", level="unknown", images=1, pneumonia=0),
+        LabelRate(attribute="sex", level="F", images=4, positives=1),
+        LabelRate(attribute="sex", level="M", images=2, positives=2),
+        LabelRate(attribute="sex", level="unknown", images=1, positives=0),
     )
 
 

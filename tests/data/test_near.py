@@ -8,43 +8,43 @@ from cxrbench.data.decoding.pixels import Decoding
 
 
 @pytest.fixture
-def films():
+def images():
     """Make 40 smooth images, no two of them alike."""
     generator = np.random.default_rng(0)
     waves = generator.normal(0, 1, (40, 6, 6)).repeat(6, axis=1).repeat(6, axis=2)[:, :SIDE, :SIDE]
     return ((waves - waves.min()) / np.ptp(waves) * 255).astype(np.uint8)
 
 
-def test_different_films_are_no_pairs(films):
-    assert near_pairs(films).shape == (0, 2)
+def test_different_images_are_not_pairs(images):
+    assert near_pairs(images).shape == (0, 2)
 
 
-def test_a_film_with_noise_brightness_and_contrast_is_the_same(films):
-    noise = np.random.default_rng(1).normal(0, 2, films[3].shape)
-    changed = (films[3] * 0.6 + 40 + noise).clip(0, 255).astype(np.uint8)
-    assert near_pairs(np.concatenate([films, changed[None], 255 - changed[None]])).tolist() == [[3, 40], [3, 41], [40, 41]]
+def test_noise_brightness_and_contrast_give_near_duplicates(images):
+    noise = np.random.default_rng(1).normal(0, 2, images[3].shape)
+    changed = (images[3] * 0.6 + 40 + noise).clip(0, 255).astype(np.uint8)
+    assert near_pairs(np.concatenate([images, changed[None], 255 - changed[None]])).tolist() == [[3, 40], [3, 41], [40, 41]]
 
 
-def test_blank_films_are_no_pair_of_each_other(films):
+def test_blank_images_are_not_pairs(images):
     blank = np.full((3, SIDE, SIDE), [[[0]], [[9]], [[255]]], dtype=np.uint8)
-    assert near_pairs(np.concatenate([films, blank])).shape == (0, 2)
+    assert near_pairs(np.concatenate([images, blank])).shape == (0, 2)
     assert not standardised(blank).any()
 
 
-def test_of_two_sets_the_second_row_is_the_others(films):
-    assert near_pairs(films[:7], films[5:20]).tolist() == [[5, 0], [6, 1]]
+def test_of_two_sets_the_second_row_is_the_others(images):
+    assert near_pairs(images[:7], images[5:20]).tolist() == [[5, 0], [6, 1]]
 
 
-def test_no_pair_is_lost_between_blocks(films, monkeypatch):
-    twice = np.concatenate([films, films[::-1]])
+def test_no_pair_is_lost_between_blocks(images, monkeypatch):
+    twice = np.concatenate([images, images[::-1]])
     whole = near_pairs(twice)
     assert len(whole) == 40
-    monkeypatch.setattr("cxrbench.data.audit.near.BLOCK", 7)
+    monkeypatch.setattr("cxrbench.data.audit.near.COMPARED_ROWS", 7)
     assert np.array_equal(near_pairs(twice), whole)
 
 
-def test_the_bars_of_padded_films_are_left_out(load, images_of, films):
-    wide = {str(row): film[4:20] for row, film in enumerate(films)}
+def test_thumbnails_leave_out_padding(load, images_of, images):
+    wide = {str(row): image[4:20] for row, image in enumerate(images)}
     padded, stretched = (
         thumbnails(load(images_of(wide), Decoding(size=64, resize=resize, threads=1))) for resize in ("pad", "stretch")
     )
@@ -52,14 +52,14 @@ def test_the_bars_of_padded_films_are_left_out(load, images_of, films):
     assert near_pairs(padded).shape == (0, 2)
 
 
-def test_thousands_of_blank_films_are_compared_with_nothing():
+def test_thousands_of_blank_images_give_no_pairs():
     assert near_pairs(np.zeros((5000, SIDE, SIDE), dtype=np.uint8)).shape == (0, 2)
 
 
-def test_no_films_are_no_pairs(films):
-    assert near_pairs(films[:0]).shape == near_pairs(films, films[:0]).shape == (0, 2)
+def test_no_images_give_no_pairs(images):
+    assert near_pairs(images[:0]).shape == near_pairs(images, images[:0]).shape == (0, 2)
 
 
-def test_a_hash_depends_on_neither_brightness_nor_contrast(films):
-    changed = (films // 2 + 20).astype(np.uint8)
-    assert (hashes(films) == hashes(changed)).mean() > 0.95
+def test_a_hash_depends_on_neither_brightness_nor_contrast(images):
+    changed = (images // 2 + 20).astype(np.uint8)
+    assert (hashes(images) == hashes(changed)).mean() > 0.95

@@ -15,17 +15,17 @@ CHEST = np.pad(np.full((30, 40), 200, dtype=np.uint8), ((20, 14), (12, 12)))
 
 @pytest.fixture
 def chests():
-    """Make 40 films of one kind, each with a noise of its own."""
+    """Make 40 images of one kind, each with a noise of its own."""
     generator = np.random.default_rng(0)
     return {f"{row}.png": (CHEST // 2 + generator.integers(0, 60, CHEST.shape)).astype(np.uint8) for row in range(40)}
 
 
 @pytest.fixture
 def odd_among(images_of, load, encode):
-    """Return the messages about films at a size in pixels."""
+    """Return the messages about files at a size in pixels."""
 
-    def find(films, size=64, view=lambda row: None):
-        contents = {key: film if isinstance(film, bytes) else encode(film) for key, film in films.items()}
+    def find(files, size=64, view=lambda row: None):
+        contents = {key: image if isinstance(image, bytes) else encode(image) for key, image in files.items()}
         images = images_of(contents)
         records = [replace(record, view=view(row)) for row, record in enumerate(images.records)]
         dataset = load(replace(images, records=records), Decoding(size=size, resize="stretch", threads=1))
@@ -34,18 +34,18 @@ def odd_among(images_of, load, encode):
     return find
 
 
-def test_films_of_one_kind_are_not_odd(odd_among, chests):
+def test_images_of_one_kind_are_not_odd(odd_among, chests):
     assert odd_among(chests) == []
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda film: Image.fromarray(film.astype(np.uint16) * 16), "more than 8 bits"),
-        (lambda film: Image.fromarray(255 - film), "negatives"),
-        (lambda film: Image.fromarray(np.stack([film, film // 2, film // 3], axis=-1)), "in colour"),
-        (lambda film: Image.fromarray(film).resize((64, 31)), "a side of less than 32 pixels"),
-        (lambda film: Image.fromarray(film).resize((64, 200)), "more than 3 times as long as wide"),
+        (lambda image: Image.fromarray(image.astype(np.uint16) * 16), "more than 8 bits"),
+        (lambda image: Image.fromarray(255 - image), "look inverted"),
+        (lambda image: Image.fromarray(np.stack([image, image // 2, image // 3], axis=-1)), "in colour"),
+        (lambda image: Image.fromarray(image).resize((64, 31)), "one side has fewer than 32 pixels"),
+        (lambda image: Image.fromarray(image).resize((64, 200)), "more than 3 times as long as wide"),
     ],
     ids=["16 bits", "negative", "colour", "tiny", "extreme"],
 )
@@ -62,19 +62,19 @@ def test_grey_that_is_stored_as_colours_is_not_odd(odd_among, chests, encode):
 
 
 def test_what_most_files_are_is_not_odd(odd_among, chests, encode):
-    sixteen = {key: encode(film.astype(np.uint16) * 99) for key, film in chests.items()}
+    sixteen = {key: encode(image.astype(np.uint16) * 99) for key, image in chests.items()}
     assert odd_among(sixteen) == []
     assert odd_among(chests, size=224) == []
 
 
-def test_films_without_a_common_look_have_no_negatives(odd_among):
+def test_images_without_a_common_look_are_not_inverted(odd_among):
     generator = np.random.default_rng(0)
     noise = {f"{row}.png": generator.integers(0, 256, (64, 64), dtype=np.uint8) for row in range(60)}
     assert odd_among(noise) == []
 
 
-def test_films_of_each_view_are_compared_with_their_own(odd_among, chests):
-    turned = {f"lateral{row}.png": 255 - film for row, film in enumerate(chests.values())}
+def test_images_are_compared_within_their_view(odd_among, chests):
+    turned = {f"lateral{row}.png": 255 - image for row, image in enumerate(chests.values())}
     assert odd_among(chests | turned, view=lambda row: "frontal" if row < 40 else "lateral") == []
     (finding,) = odd_among(chests | dict(list(turned.items())[:10]))
     assert finding.count == 10

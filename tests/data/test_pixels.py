@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, field, fields, make_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.decode import decode
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DataError
-from cxrbench.plugin import Record
+from cxrbench.plugin import ClassNames, Record
 from cxrbench.storage.sharded_array import SHARD_ROWS
 
 TWO_AT_ONCE = """
@@ -47,8 +47,8 @@ def never(done, total):
     raise AssertionError(f"decoded again: {done} of {total}")
 
 
-def test_pixels_and_labels_are_those_of_the_records(images_of, films_of, decoding, load):
-    contents = films_of(5)
+def test_pixels_and_labels_are_those_of_the_records(images_of, png_files, decoding, load):
+    contents = png_files(5)
     dataset = load(images_of(contents, label=lambda row: row // 3), decoding)
     assert dataset.labels.tolist() == [0, 0, 0, 1, 1]
     assert dataset.patients.tolist() == ["p0", "p1", "p2", "p3", "p4"]
@@ -60,17 +60,17 @@ def test_pixels_and_labels_are_those_of_the_records(images_of, films_of, decodin
     assert dataset.rows.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films_of, encode, tmp_path, load):
-    films = list(films_of(3).values())
+def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, png_files, encode, tmp_path, load):
+    images = list(png_files(3).values())
     jpeg = encode(np.random.default_rng(1).integers(0, 256, (90, 90), dtype=np.uint8), "JPEG")
     contents = {
-        "notes.txt": b"not a film",
-        "a": films[0],
+        "notes.txt": b"not an image",
+        "a": images[0],
         "gone.png": tmp_path / "gone.png",
         "half.jpeg": jpeg[: len(jpeg) // 2],
-        "b": films[1],
+        "b": images[1],
         "closed.png": PermissionError(13, "Permission denied"),
-        "c": films[2],
+        "c": images[2],
         "empty.png": b"",
     }
     decoding = Decoding(size=8, resize="stretch", threads=3)
@@ -78,52 +78,52 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, films
     assert [record.key for record in dataset.records] == ["a", "b", "c"]
     assert dataset.labels.tolist() == [0, 1, 0]
     assert dataset.rows.tolist() == [1, 4, 6]
-    np.testing.assert_array_equal(pixels_of(dataset), [decode(film, size=8, resize="stretch") for film in films])
+    np.testing.assert_array_equal(pixels_of(dataset), [decode(image, size=8, resize="stretch") for image in images])
     reasons = dict(dataset.skipped)
     assert list(reasons) == ["notes.txt", "gone.png", "half.jpeg", "closed.png", "empty.png"]
-    assert "is no image" in reasons["notes.txt"]
+    assert "is not an image" in reasons["notes.txt"]
     assert reasons["gone.png"] == "does not exist"
     assert "truncated" in reasons["half.jpeg"]
     assert reasons["closed.png"] == "Permission denied"
     assert reasons["empty.png"] == "is empty"
 
 
-def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, films_of, decoding, load):
-    films = list(films_of(3).values())
-    contents = {"notes": b"not a film", "a": films[0], "b": films[1], "empty": b"", "c": films[2]}
+def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, png_files, decoding, load):
+    images = list(png_files(3).values())
+    contents = {"notes": b"not an image", "a": images[0], "b": images[1], "empty": b"", "c": images[2]}
     pixels = load(images_of(contents), decoding).pixels
     assert pixels.rows == 5
     assert list(pixels.unreadable()) == [0, 3]
     stored = pixels.array.read(0, 5)
     assert stored.shape == (5, 8, 8)
     assert not stored[[0, 3]].any()
-    np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(film, size=8, resize="stretch") for film in films])
+    np.testing.assert_array_equal(stored[[1, 2, 4]], [decode(image, size=8, resize="stretch") for image in images])
 
 
-def test_skipped_files_are_known_without_decoding_again(images_of, films_of, decoding, load):
-    images = images_of(films_of(3) | {"notes.txt": b"not a film"})
+def test_skipped_files_are_known_without_decoding_again(images_of, png_files, decoding, load):
+    images = images_of(png_files(3) | {"notes.txt": b"not an image"})
     first = load(images, decoding)
     assert load(images, decoding, never) == first
     assert [key for key, _ in first.skipped] == ["notes.txt"]
 
 
-def test_what_files_were_is_known_without_decoding_again(images_of, films_of, encode, decoding, load):
-    contents = films_of(3)
-    contents |= {"notes.txt": b"not a film", "copy.png": contents["1.png"], "16.png": encode(np.full((5, 7), 9, np.uint16))}
+def test_what_files_were_is_known_without_decoding_again(images_of, png_files, encode, decoding, load):
+    contents = png_files(3)
+    contents |= {"notes.txt": b"not an image", "copy.png": contents["1.png"], "16.png": encode(np.full((5, 7), 9, np.uint16))}
     images = images_of(contents)
     first, second = load(images, decoding), load(images, decoding, never)
     assert first.files == second.files
     assert [(file.bits, file.width, file.height) for file in second.files] == [*[(8, 12, 10)] * 4, (16, 7, 5)]
-    assert second.contents[3] == second.contents[1] != second.contents[0]
+    assert second.digests[3] == second.digests[1] != second.digests[0]
     assert second.image_groups[3] == second.image_groups[1]
     assert len(set(second.image_groups)) == 4
     assert second.groups[3] == second.groups[1]
     assert len(set(second.groups)) == 4
 
 
-def test_a_file_that_has_been_repaired_is_read(images_of, films_of, decoding, tmp_path, load):
+def test_a_file_that_has_been_repaired_is_read(images_of, png_files, decoding, tmp_path, load):
     path = tmp_path / "late.png"
-    contents = films_of(2) | {"late.png": path}
+    contents = png_files(2) | {"late.png": path}
     before = load(images_of(contents), decoding)
     path.write_bytes(contents["0.png"])
     after = load(images_of(contents), decoding)
@@ -133,56 +133,56 @@ def test_a_file_that_has_been_repaired_is_read(images_of, films_of, decoding, tm
     np.testing.assert_array_equal(pixels_of(after)[2], pixels_of(after)[0])
 
 
-def test_progress_counts_up_to_all_images(images_of, films_of, decoding, load):
+def test_progress_counts_up_to_all_images(images_of, png_files, decoding, load):
     heard = []
-    load(images_of(films_of(3) | {"x": b""}), decoding, lambda done, total: heard.append((done, total)))
+    load(images_of(png_files(3) | {"x": b""}), decoding, lambda done, total: heard.append((done, total)))
     assert heard == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_cataloguing_reads_every_image_and_decodes_none(images_of, films_of, decoding, cache):
-    catalogue = catalogue_images(images_of(films_of(3) | {"x": b""}), decoding)
+def test_cataloguing_reads_every_image_and_decodes_none(images_of, png_files, decoding, cache):
+    catalogue = catalogue_images(images_of(png_files(3) | {"x": b""}), decoding)
     assert (catalogue.pixels.rows, catalogue.pixels.size) == (4, 8)
     assert not cache.exists()
 
 
-def test_a_second_load_decodes_nothing_and_gives_the_same(images_of, films_of, decoding, load):
-    first = load(images_of(films_of(4)), decoding)
-    second = load(images_of(films_of(4)), decoding, never)
+def test_a_second_load_decodes_nothing_and_gives_the_same(images_of, png_files, decoding, load):
+    first = load(images_of(png_files(4)), decoding)
+    second = load(images_of(png_files(4)), decoding, never)
     assert second == first
     np.testing.assert_array_equal(pixels_of(second), pixels_of(first))
 
 
-def test_one_byte_of_one_image_changes_fingerprint_and_pixel_key(images_of, films_of, decoding, load):
-    contents = films_of(3)
+def test_one_byte_of_one_image_changes_fingerprint_and_pixel_key(images_of, png_files, decoding, load):
+    contents = png_files(3)
     before = load(images_of(contents), decoding)
     after = load(images_of(contents | {"1.png": contents["1.png"] + b"\0"}), decoding)
     assert after.fingerprint != before.fingerprint
     assert after.pixels.digest != before.pixels.digest
 
 
-@pytest.mark.parametrize("change", [b"not a film", b"", PermissionError(13, "Permission denied")])
-def test_a_file_that_cannot_be_read_counts_in_fingerprint_and_pixel_key(images_of, films_of, decoding, change):
-    contents = films_of(3) | {"notes.txt": b"no film"}
+@pytest.mark.parametrize("change", [b"not an image", b"", PermissionError(13, "Permission denied")])
+def test_an_unreadable_file_counts_in_fingerprint_and_pixel_key(images_of, png_files, decoding, change):
+    contents = png_files(3) | {"notes.txt": b"no image"}
     before = catalogue_images(images_of(contents), decoding)
     after = catalogue_images(images_of(contents | {"notes.txt": change}), decoding)
-    without = catalogue_images(images_of(films_of(3)), decoding)
+    without = catalogue_images(images_of(png_files(3)), decoding)
     assert len({one.fingerprint for one in (before, after, without)}) == 3
     assert len({one.pixels.digest for one in (before, after, without)}) == 3
 
 
 def test_one_pixel_changes_fingerprint_and_pixel_key(images_of, decoding, load):
-    film = np.zeros((8, 8), dtype=np.uint8)
-    other = film.copy()
+    image = np.zeros((8, 8), dtype=np.uint8)
+    other = image.copy()
     other[3, 4] = 1
-    before, after = (load(images_of({"a": film, "b": second}), decoding) for second in (film, other))
+    before, after = (load(images_of({"a": image, "b": second}), decoding) for second in (image, other))
     assert after.fingerprint != before.fingerprint
     assert after.pixels.digest != before.pixels.digest
 
 
 def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
-    film = np.full((4, 16), 255, dtype=np.uint8)
+    image = np.full((4, 16), 255, dtype=np.uint8)
     padded = Decoding(size=16, resize="pad", threads=1)
-    wide, high = (load(images_of({"a": shape}), padded) for shape in (film, film.reshape(16, 4)))
+    wide, high = (load(images_of({"a": shape}), padded) for shape in (image, image.reshape(16, 4)))
     assert wide.pixels.digest != high.pixels.digest
     np.testing.assert_array_equal(pixels_of(high)[0], pixels_of(wide)[0].T)
 
@@ -191,8 +191,8 @@ def test_the_shape_of_pixels_changes_the_pixel_key(images_of, load):
     "change",
     [{"label": 1}, {"patient": "somebody else"}, {"split": "test"}, {"key": "other.png"}, {"site": "Basel"}, {"source": "NIH"}],
 )
-def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(images_of, films_of, decoding, change, load):
-    contents = films_of(3)
+def test_record_fields_change_the_fingerprint_but_not_the_pixels(images_of, png_files, decoding, change, load):
+    contents = png_files(3)
     images = images_of(contents)
     before = load(images, decoding)
     changed = replace(images.records[0], **change)
@@ -205,8 +205,34 @@ def test_what_is_known_of_an_image_changes_the_fingerprint_but_not_the_pixels(im
     assert after.pixels == before.pixels
 
 
-def test_another_order_of_files_gives_another_pixel_key(images_of, films_of, decoding, load):
-    contents = films_of(3)
+def test_fingerprint_and_pixel_key_have_their_published_values(images_of, decoding):
+    details = {"split": "test", "view": "PA", "age": "4", "sex": "F", "site": "Basel", "source": "K"}
+    records = [Record(key="a", label=0, patient="p"), Record(key="b", label=1, patient="q", **details)]
+    images = replace(images_of({"a": np.zeros((2, 3), np.uint8), "b": b"abc"}), records=records)
+    assert catalogue_images(images, decoding).fingerprint == (
+        "b695039e00b7bc5c26de38614e0ddebd63768bb84bf4e7e27a85aad145b3ea0a"
+    )
+
+
+@pytest.mark.parametrize("default", [{"default": None}, {"default_factory": list}])
+def test_an_added_record_field_counts_only_where_it_is_set(images_of, png_files, decoding, default):
+    images = images_of(png_files(2))
+    names = [(each.name, each.type) for each in fields(Record)]
+    later = make_dataclass("Record", [*names, ("laterality", object, field(**default))], frozen=True, slots=True, kw_only=True)
+    unset = [later(**asdict(record)) for record in images.records]
+    left = [later(**asdict(images.records[0]), laterality="left"), unset[1]]
+    before, same, other = (catalogue_images(replace(images, records=made), decoding) for made in (images.records, unset, left))
+    assert same.fingerprint == before.fingerprint != other.fingerprint
+    assert other.pixels == before.pixels
+
+
+def test_class_names_are_carried_over(images_of, png_files, decoding, load):
+    names = ClassNames(negative="clear", positive="effusion")
+    assert load(replace(images_of(png_files(2)), class_names=names), decoding).class_names == names
+
+
+def test_another_order_of_files_gives_another_pixel_key(images_of, png_files, decoding, load):
+    contents = png_files(3)
     before = load(images_of(contents), decoding)
     after = load(images_of(dict(reversed(contents.items()))), decoding)
     assert after.pixels.digest != before.pixels.digest
@@ -214,15 +240,15 @@ def test_another_order_of_files_gives_another_pixel_key(images_of, films_of, dec
 
 
 @pytest.mark.parametrize("change", [{"size": 9}, {"resize": "pad"}])
-def test_size_and_resizing_change_the_pixel_key_but_not_the_fingerprint(images_of, films_of, decoding, change, load):
-    before = load(images_of(films_of(3)), decoding)
-    after = load(images_of(films_of(3)), replace(decoding, **change))
+def test_size_and_resize_change_the_pixel_key_not_the_fingerprint(images_of, png_files, decoding, change, load):
+    before = load(images_of(png_files(3)), decoding)
+    after = load(images_of(png_files(3)), replace(decoding, **change))
     assert after.pixels.digest != before.pixels.digest
     assert after.fingerprint == before.fingerprint
 
 
-def test_the_number_of_threads_changes_nothing(images_of, films_of, tmp_path, monkeypatch, load):
-    contents = films_of(40) | {"notes.txt": b"not a film"}
+def test_the_number_of_threads_changes_nothing(images_of, png_files, tmp_path, monkeypatch, load):
+    contents = png_files(40) | {"notes.txt": b"not an image"}
     found = []
     for threads in (1, 7):
         monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / str(threads)))
@@ -242,10 +268,10 @@ def test_more_images_than_are_in_flight_at_once_keep_their_order(images_of, deco
     np.testing.assert_array_equal(pixels_of(dataset)[:, 3, 3], levels)
 
 
-def test_two_processes_may_decode_the_same_images_at_once(films_of, cache, tmp_path):
-    folder = tmp_path / "films"
+def test_two_processes_may_decode_the_same_images_at_once(png_files, cache, tmp_path):
+    folder = tmp_path / "images"
     folder.mkdir()
-    for key, content in films_of(60).items():
+    for key, content in png_files(60).items():
         (folder / key).write_bytes(content)
     command = [sys.executable, "-c", TWO_AT_ONCE, str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -263,7 +289,9 @@ def test_two_processes_may_decode_the_same_images_at_once(films_of, cache, tmp_p
 
 
 def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding, load):
-    with pytest.raises(DataError, match=r"none of 2 files could be read as an image; the first: a is no image") as caught:
+    with pytest.raises(
+        DataError, match=r"none of the 2 files could be read as an image; the first: a is not an image"
+    ) as caught:
         load(images_of({"a": b"x", "b": b""}), decoding)
     assert caught.value.exit_code == 3
 
@@ -273,16 +301,16 @@ def test_a_data_set_without_one_readable_image_is_refused(images_of, decoding, l
     [
         ([], "no images"),
         ([Record(key="a", label=0, patient="p"), Record(key="a", label=1, patient="q")], "two images have the key 'a'"),
-        ([Record(key="a", label=2, patient="p")], "a: label 2 is neither 0"),
-        ([Record(key="a", label=None, patient="p")], "a: label None is neither 0"),
+        ([Record(key="a", label=2, patient="p")], "a: label 2 is neither 0 nor 1"),
+        ([Record(key="a", label=None, patient="p")], "a: label None is neither 0 nor 1"),
     ],
 )
-def test_records_that_cannot_be_meant_are_refused(images_of, decoding, records, words, load):
+def test_invalid_records_are_refused(images_of, decoding, records, words, load):
     with pytest.raises(DataError, match=words):
         load(replace(images_of({"a": np.zeros((8, 8), dtype=np.uint8)}), records=records), decoding)
 
 
-def test_nothing_is_written_outside_the_cache(images_of, films_of, decoding, cache, load):
-    dataset = load(images_of(films_of(2)), decoding)
+def test_nothing_is_written_outside_the_cache(images_of, png_files, decoding, cache, load):
+    dataset = load(images_of(png_files(2)), decoding)
     assert dataset.pixels.array.folder.is_relative_to(cache)
     assert {path.relative_to(cache).parts[0] for path in Path(cache).rglob("*")} == {"images"}

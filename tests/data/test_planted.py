@@ -1,4 +1,4 @@
-"""One defect among a thousand clean films is found, and nothing else is."""
+"""One defect among a thousand clean images is found, and nothing else is."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from cxrbench.plugin import Images, Record
 from cxrbench_datasets.phantom import load as load_phantom
 
 SIDE = 64
-FILMS = 1000
+IMAGES = 1000
 
 
 @pytest.fixture(scope="module")
 def clean():
-    """Draw 1,001 films as PNG files; 1,000 of them are records, each of its own patient, in the parts of a source."""
-    phantom = load_phantom(images=FILMS + 1, size=SIDE)
+    """Draw 1,001 images as PNG files; 1,000 of them are records, each of its own patient, in the parts of a source."""
+    phantom = load_phantom(images=IMAGES + 1, size=SIDE)
     pixels = [np.asarray(phantom.read(record.key)) for record in phantom.records]
-    contents = {f"{row:04d}.png": saved(film) for row, film in enumerate(pixels)}
+    contents = {f"{row:04d}.png": saved(image) for row, image in enumerate(pixels)}
     parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     records = [
         Record(key=key, label=record.label, patient=key, split=parts[row % 10])
         for row, (key, record) in enumerate(zip(contents, phantom.records, strict=True))
     ]
-    return contents, records[:FILMS], records[FILMS]
+    return contents, records[:IMAGES], records[IMAGES]
 
 
-def saved(film, kind="PNG", **options):
+def saved(image, kind="PNG", **options):
     buffer = io.BytesIO()
-    Image.fromarray(film).save(buffer, kind, **options)
+    Image.fromarray(image).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -65,12 +65,12 @@ def told(found, but=""):
 
 @pytest.fixture
 def pair(clean):
-    """Return a training film's record and one like it under another key, of another patient, in the test part."""
-    film = clean[1][0]
-    return film, replace(film, key="copy.png", patient="somebody else", split="test")
+    """Return a training image's record and one like it under another key, of another patient, in the test part."""
+    image = clean[1][0]
+    return image, replace(image, key="copy.png", patient="somebody else", split="test")
 
 
-def test_a_thousand_clean_films_are_clean(findings):
+def test_a_thousand_clean_images_are_clean(findings):
     assert findings(allow_leak=False).verdict == "clean"
 
 
@@ -85,13 +85,13 @@ def test_the_same_pixels_in_another_file_in_train_and_test(findings, clean, pair
 
 
 @pytest.mark.parametrize("change", ["jpeg", "rescaled", "brighter", "negative"])
-def test_nearly_the_same_film_in_train_and_test(findings, clean, pair, change):
-    film = opened(clean[0][pair[0].key])
+def test_near_duplicates_in_train_and_test(findings, clean, pair, change):
+    image = opened(clean[0][pair[0].key])
     content = {
-        "jpeg": lambda: saved(film, "JPEG", quality=30),
-        "rescaled": lambda: saved(np.asarray(Image.fromarray(film).resize((150, 150)))),
-        "brighter": lambda: saved(((film / 255) ** 0.7 * 255).astype(np.uint8)),
-        "negative": lambda: saved(255 - film),
+        "jpeg": lambda: saved(image, "JPEG", quality=30),
+        "rescaled": lambda: saved(np.asarray(Image.fromarray(image).resize((150, 150)))),
+        "brighter": lambda: saved(((image / 255) ** 0.7 * 255).astype(np.uint8)),
+        "negative": lambda: saved(255 - image),
     }[change]()
     (near,) = [one for one in told(findings({"copy.png": content}, [pair[1]])) if one[0] != "odd-file"]
     assert near == ("near-duplicates", "leak", 2, ["0000.png", "copy.png"])
@@ -105,46 +105,46 @@ def test_a_patient_in_train_and_test(findings, clean):
 
 @pytest.mark.parametrize("change", [lambda content: content, lambda content: saved(opened(content), "JPEG", quality=60)])
 def test_a_mislabelled_twin(findings, clean, pair, change):
-    film, copy = pair
-    twin = replace(copy, split="train", label=1 - film.label)
-    assert told(findings({"copy.png": change(clean[0][film.key])}, [twin])) == [
+    image, copy = pair
+    twin = replace(copy, split="train", label=1 - image.label)
+    assert told(findings({"copy.png": change(clean[0][image.key])}, [twin])) == [
         ("two-labels", "conflict", 2, ["0000.png", "copy.png"])
     ]
 
 
 def test_a_mislabelled_twin_of_the_same_patient(findings, clean, pair):
-    film, copy = pair
-    twin = replace(copy, patient=film.patient, split="train", label=1 - film.label)
-    assert [one[:3] for one in told(findings({"copy.png": saved(opened(clean[0][film.key]), "JPEG")}, [twin]))] == [
+    image, copy = pair
+    twin = replace(copy, patient=image.patient, split="train", label=1 - image.label)
+    assert [one[:3] for one in told(findings({"copy.png": saved(opened(clean[0][image.key]), "JPEG")}, [twin]))] == [
         ("two-labels", "conflict", 2)
     ]
 
 
-def test_a_negative_of_16_bits(findings, clean):
+def test_an_inverted_image_of_16_bits(findings, clean):
     contents, _, extra = clean
     odd = 65535 - opened(contents[extra.key]).astype(np.uint16) * 257
     sixteen, negative = findings({extra.key: saved(odd)}, [extra]).findings
     assert {sixteen.check, negative.check} == {"odd-file"}
     assert sixteen.examples == negative.examples == (extra.key,)
     assert "1 of 1,001 files have more than 8 bits" in sixteen.message
-    assert "1 of 1,001 files look like negatives" in negative.message
+    assert "1 of 1,001 files look inverted" in negative.message
 
 
-def test_grouped_keeps_a_copy_with_its_film_and_says_so(findings, clean, pair):
+def test_grouped_keeps_copies_together_with_a_note(findings, clean, pair):
     found = findings({"copy.png": clean[0][pair[0].key]}, [pair[1]], split_name="grouped", allow_leak=False)
     assert told(found, but="small-validation") == [("byte-identical", "note", 2, ["0000.png", "copy.png"])]
 
 
-def test_the_papers_split_permits_copies_but_no_film_under_two_labels(findings, clean, pair):
-    film, copy = pair
+def test_paper_permits_copies_but_no_conflicting_labels(findings, clean, pair):
+    image, copy = pair
     copies = [replace(copy, key=f"copy{number}.png", patient=f"copy{number}") for number in range(12)]
-    contents = {one.key: clean[0][film.key] for one in copies}
+    contents = {one.key: clean[0][image.key] for one in copies}
     (finding,) = told(findings(contents, copies, split_name="paper", allow_leak=False), but="small-validation")
     assert finding[:3] == ("byte-identical", "warning", 13)
-    with pytest.raises(DataError, match="2 images show films that are under both labels"):
+    with pytest.raises(DataError, match="2 images have a copy or near-duplicate with the other label"):
         findings(
-            {"copy.png": clean[0][film.key]},
-            [replace(copy, label=1 - film.label)],
+            {"copy.png": clean[0][image.key]},
+            [replace(copy, label=1 - image.label)],
             split_name="paper",
             allow_leak=False,
         )
@@ -155,7 +155,7 @@ def test_a_leak_stops_with_its_number_the_keys_and_what_to_do(findings, clean, p
         findings({"copy.png": clean[0][pair[0].key]}, [pair[1]], allow_leak=False)
 
 
-def test_a_film_that_another_data_set_has_as_well(findings, clean, load):
+def test_an_image_that_is_also_in_another_dataset(findings, clean, load):
     contents, records, extra = clean
     theirs = {"a.png": contents[extra.key], "b.jpeg": saved(opened(contents[records[5].key]), "JPEG", quality=50)}
     listed = [Record(key=key, label=0, patient=key) for key in theirs]

@@ -55,9 +55,9 @@ def host(tmp_path_factory):
 @pytest.fixture
 def tree(tmp_path, encode):
     for name in ("NORMAL/a.png", "PNEUMONIA/b.png"):
-        (tmp_path / "films" / name).parent.mkdir(parents=True)
-        (tmp_path / "films" / name).write_bytes(encode(np.zeros((4, 4), dtype=np.uint8)))
-    return tmp_path / "films"
+        (tmp_path / "images" / name).parent.mkdir(parents=True)
+        (tmp_path / "images" / name).write_bytes(encode(np.zeros((4, 4), dtype=np.uint8)))
+    return tmp_path / "images"
 
 
 def no_fetch(download):
@@ -70,17 +70,17 @@ def test_a_folder_goes_to_the_dataset_that_claims_it(host, tree):
     assert [record.label for record in read_images(part, no_fetch).records] == [0, 1]
 
 
-def test_names_of_folders_are_told_in_one_line(host, tree):
+def test_folder_names_are_shown_in_one_line(host, tree):
     odd = tree.rename(tree.with_name("wa\nrd \udcff"))
     (odd / "CO\u202eVID").mkdir()
     images = read_images(find_dataset(str(odd), host), no_fetch)
     assert images.name == "wa\\nrd \\xff"
-    assert "left out, being neither a class nor a part: CO\\u202eVID" in images.warnings
+    assert "ignored folders that are neither a class nor train, val or test: CO\\u202eVID" in images.warnings
 
 
 def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
-    (tree / "films.csv").write_text("path,label\nNORMAL/a.png,0\nPNEUMONIA/b.png,1\n")
-    part = find_dataset(str(tree / "films.csv"), host)
+    (tree / "images.csv").write_text("path,label\nNORMAL/a.png,0\nPNEUMONIA/b.png,1\n")
+    part = find_dataset(str(tree / "images.csv"), host)
     assert part.spec.name == "manifest"
     assert [record.key for record in read_images(part, no_fetch).records] == ["NORMAL/a.png", "PNEUMONIA/b.png"]
 
@@ -92,7 +92,7 @@ def test_a_file_goes_to_the_one_file_plugin_that_claims_it(host, tmp_path):
     assert read_images(part, no_fetch).name == f"{tmp_path / 'x.notes'} 28"
 
 
-@pytest.mark.parametrize("text", [".", "films", "./films", "films/"])
+@pytest.mark.parametrize("text", [".", "images", "./images", "images/"])
 def test_a_relative_path_is_a_path(host, tree, monkeypatch, text):
     monkeypatch.chdir(tree if text == "." else tree.parent)
     assert find_dataset(text, host).spec.name == "folder"
@@ -100,18 +100,18 @@ def test_a_relative_path_is_a_path(host, tree, monkeypatch, text):
 
 def test_the_home_folder_may_be_written_as_a_tilde(host, tree, monkeypatch):
     monkeypatch.setenv("HOME", str(tree.parent))
-    part = find_dataset("~/films", host)
+    part = find_dataset("~/images", host)
     assert part.spec.name == "folder"
     assert len(read_images(part, no_fetch).records) == 2
 
 
-def test_a_folder_that_nobody_claims_is_an_error_that_lists_the_layouts(host, tmp_path):
+def test_an_unrecognised_folder_is_an_error_with_all_layouts(host, tmp_path):
     (tmp_path / "cats").mkdir()
     with pytest.raises(DataError, match="no dataset recognises this") as caught:
         find_dataset(str(tmp_path / "cats"), host)
     assert caught.value.exit_code == 3
     for words in (
-        "folder: a folder that holds NORMAL/",
+        "folder: a folder with NORMAL/",
         "manifest: a .csv file",
         "medmnist: a file",
         "notes: a file that ends",
@@ -119,11 +119,11 @@ def test_a_folder_that_nobody_claims_is_an_error_that_lists_the_layouts(host, tm
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["absent/films", "./absent", "~/absent-films", "/absent/films.csv"])
+@pytest.mark.parametrize("text", ["absent/images", "./absent", "~/absent-images", "/absent/images.csv"])
 def test_a_path_that_does_not_exist_is_an_error(host, tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(ConfigError, match=r"absent.*: there is no such file or folder"):
+    with pytest.raises(ConfigError, match=r"absent.*: no such file or folder"):
         find_dataset(text, host)
 
 
@@ -150,7 +150,7 @@ def test_a_named_source_is_not_fetched(host, tmp_path):
     assert read_images(find_dataset(f"fetched:source={tmp_path}", host), no_fetch).name == f"{tmp_path} 28"
 
 
-def test_a_download_hears_the_options_and_its_file_becomes_the_source(host, tmp_path):
+def test_a_download_gets_the_options_and_its_file_is_the_source(host, tmp_path):
     asked = []
 
     def fetch(download):
@@ -184,7 +184,7 @@ def test_an_unknown_name_is_an_error_that_offers_the_nearest(host):
         find_dataset("phantm", host)
 
 
-def test_a_name_wins_over_a_folder_of_that_name_which_a_dot_and_slash_mean(host, tree, monkeypatch):
+def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch):
     monkeypatch.chdir(tree.parent)
     tree.rename(tree.parent / "phantom")
     assert find_dataset("phantom", host).spec.name == "phantom"

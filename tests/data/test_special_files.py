@@ -46,10 +46,10 @@ def reason_for(path):
 
 
 @pytest.fixture
-def tree(tmp_path, films_of):
-    """Return a folder of twenty films of each class."""
-    root = tmp_path / "films"
-    for number, content in enumerate(films_of(40).values()):
+def tree(tmp_path, png_files):
+    """Return a folder of twenty images of each class."""
+    root = tmp_path / "images"
+    for number, content in enumerate(png_files(40).values()):
         path = root / ("NORMAL", "PNEUMONIA")[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -73,7 +73,7 @@ def skipped(load, decoding):
 
 
 @pytest.mark.timeout(60)
-def test_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path):
+def test_special_files_are_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(tmp_path / "socket.png"))
@@ -85,7 +85,7 @@ def test_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path):
     assert reason_for(tmp_path / "zero.png") == "is a device, not a file"
 
 
-def test_a_file_beyond_all_films_is_not_read(tmp_path):
+def test_a_file_larger_than_any_image_is_not_read(tmp_path):
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(2**40)
     assert reason_for(tmp_path / "large.png").startswith("has 1,099,511,627,776 bytes")
@@ -121,23 +121,25 @@ def test_folders_that_link_back_are_named_and_not_gone_into_again(tree):
     (tree / "NORMAL" / "again").symlink_to(tree / "NORMAL")
     (tree / "NORMAL" / "ring").symlink_to(tree / "NORMAL" / "ring")
     images = load_folder(str(tree))
-    assert "left out, being links to folders that are listed already: NORMAL/again, NORMAL/deeper/up/NORMAL" in images.warnings
+    assert (
+        "ignored folders that link to folders that are already listed: NORMAL/again, NORMAL/deeper/up/NORMAL" in images.warnings
+    )
     new = {record.key for record in images.records} - {*before}
     assert new == {"NORMAL/ring"} | {f"NORMAL/deeper/up/{key}" for key in before if key.startswith("PNEUMONIA")}
 
 
 @pytest.mark.timeout(60)
-def test_folders_that_all_link_to_each_other_are_listed_once(tree, films_of):
+def test_folders_that_all_link_to_each_other_are_listed_once(tree, png_files):
     places = [tree / "NORMAL" / f"ward-{number:02d}" for number in range(12)]
-    for place, content in zip(places, films_of(12).values(), strict=True):
+    for place, content in zip(places, png_files(12).values(), strict=True):
         place.mkdir()
-        (place / "film.png").write_bytes(content)
+        (place / "image.png").write_bytes(content)
     for place in places:
         for other in places:
             (place / f"to-{other.name}").symlink_to(other)
     images = load_folder(str(tree))
     found = [record.key for record in images.records if "ward" in record.key]
-    assert found == [f"NORMAL/{place.name}/film.png" for place in places]
+    assert found == [f"NORMAL/{place.name}/image.png" for place in places]
 
 
 def test_a_folder_that_is_linked_twice_is_listed_once_and_said(tree, tmp_path):
@@ -147,22 +149,22 @@ def test_a_folder_that_is_linked_twice_is_listed_once_and_said(tree, tmp_path):
         (tree / "NORMAL" / name).symlink_to(tmp_path / "elsewhere")
     images = load_folder(str(tree))
     assert sum(record.label == 0 for record in images.records) == 20
-    assert "left out, being links to folders that are listed already: NORMAL/b" in images.warnings
+    assert "ignored folders that link to folders that are already listed: NORMAL/b" in images.warnings
 
 
-def test_odd_names_are_keys_and_are_escaped_for_people(tree, skipped, load, decoding, films_of):
+def test_odd_names_are_keys_and_are_escaped_for_people(tree, skipped, load, decoding, png_files):
     for name in ODD:
-        (tree / "NORMAL" / name).write_bytes(films_of(1)["0.png"])
+        (tree / "NORMAL" / name).write_bytes(png_files(1)["0.png"])
         (tree / "PNEUMONIA" / name).write_bytes(b"broken")
     named = skipped(tree)
-    assert named == {f"PNEUMONIA/{name}": "is no image of a known format" for name in ODD}
+    assert named == {f"PNEUMONIA/{name}": "is not an image of a known format" for name in ODD}
     assert {as_line(key) for key in named} == {f"PNEUMONIA/{shown}" for shown in ODD.values()}
 
 
-def test_names_that_are_no_unicode_are_read_under_an_escaped_key(tree, load, decoding, films_of):
+def test_names_that_are_not_unicode_have_escaped_keys(tree, load, decoding, png_files):
     raw = os.fsencode(tree / "NORMAL") + b"/caf\xe9\xff.png"
     with open(raw, "wb") as file:  # noqa: PTH123 - bytes are no path
-        file.write(films_of(41)["40.png"])
+        file.write(png_files(41)["40.png"])
     images = load_folder(str(tree))
     keys = {record.key for record in load(images, decoding).records}
     assert "NORMAL/caf\\xe9\\xff.png" in keys
@@ -170,15 +172,15 @@ def test_names_that_are_no_unicode_are_read_under_an_escaped_key(tree, load, dec
     assert pickle.loads(pickle.dumps(images.read))("NORMAL/caf\\xe9\\xff.png").is_file()
 
 
-def test_a_plugin_whose_keys_cannot_be_written_is_told(images_of, films_of, decoding):
-    images = replace(images_of(films_of(1)), records=[Record(key="caf\udce9.png", label=0, patient="p")])
-    with pytest.raises(DataError, match=r"the key 'caf\\udce9.png' is no Unicode text"):
+def test_keys_that_are_not_unicode_are_an_error(images_of, png_files, decoding):
+    images = replace(images_of(png_files(1)), records=[Record(key="caf\udce9.png", label=0, patient="p")])
+    with pytest.raises(DataError, match=r"the key 'caf\\udce9.png' is not valid Unicode"):
         catalogue_images(images, decoding)
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_an_audit_names_odd_names_in_one_line(images_of, films_of, load, decoding, strict):
-    dataset = load(images_of(films_of(400) | dict.fromkeys(ODD, b"")), decoding)
+def test_an_audit_names_odd_names_in_one_line(images_of, png_files, load, decoding, strict):
+    dataset = load(images_of(png_files(400) | dict.fromkeys(ODD, b"")), decoding)
     splits = split_dataset(dataset, "grouped", 0, 1)
     if strict:
         with pytest.raises(DataError) as caught:
@@ -207,9 +209,9 @@ except DataError as error:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has other permissions")
-def test_a_file_that_may_not_be_read_is_named(tmp_path, films_of):
+def test_a_file_that_may_not_be_read_is_named(tmp_path, png_files):
     closed = tmp_path / "closed.png"
-    closed.write_bytes(films_of(1)["0.png"])
+    closed.write_bytes(png_files(1)["0.png"])
     closed.chmod(0)
     if os.geteuid():
         assert reason_for(closed) == "Permission denied"

@@ -69,7 +69,7 @@ def test_grouped_has_no_patient_on_two_sides(dataset_of, rows, seed):
 
 @settings(deadline=None)
 @given(rows=TAGGED, seed=SEEDS)
-def test_official_has_no_patient_on_two_sides_where_the_source_has_none(dataset_of, rows, seed):
+def test_official_shares_no_patient_if_the_source_does_not(dataset_of, rows, seed):
     assume(any(part == "test" for _, _, part in rows))
     assume(sum(part == "val" for _, _, part in rows) < 100)
     dataset = dataset_of(with_own_patients(rows))
@@ -167,7 +167,7 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
         assert split.train.tolist() == list(range(200))
 
 
-def test_official_cuts_anew_where_the_source_has_a_patient_in_both_training_and_validation(dataset_of):
+def test_official_resplits_a_validation_set_that_shares_a_patient(dataset_of):
     rows = [(row % 2, f"p{row}", "train" if row < 300 else "val" if row < 420 else "test") for row in range(500)]
     kept = split_once(dataset_of(rows), "official", 0)
     assert kept.validation.tolist() == list(range(300, 420))
@@ -179,7 +179,7 @@ def test_official_cuts_anew_where_the_source_has_a_patient_in_both_training_and_
 
 
 def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
-    with pytest.raises(ConfigError, match="handmade has no test part of its own; use --split grouped"):
+    with pytest.raises(ConfigError, match="handmade has no test set of its own; use --split grouped"):
         split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
 
 
@@ -191,9 +191,9 @@ def test_the_default_follows_the_source(dataset_of, parts, expected):
 FOLDS = st.integers(2, 6)
 
 
-def copied(dataset, films):
-    """Give images the pixels of the numbered films: images of one film have the same pixels."""
-    facts = [FileFacts(bits=8, colour=False, width=9, height=9, pixels=str(film)) for film in films]
+def copied(dataset, images):
+    """Give images the pixels of the numbered images: images of one image have the same pixels."""
+    facts = [FileFacts(bits=8, colour=False, width=9, height=9, pixels=str(image)) for image in images]
     return replace(dataset, files=tuple(facts))
 
 
@@ -203,9 +203,9 @@ def enough_groups(dataset, folds):
 
 @settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS, data=st.data())
-def test_no_group_of_patients_and_equal_films_is_ever_divided(dataset_of, rows, seed, data):
-    films = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
-    dataset, folds = copied(dataset_of(rows), films), data.draw(st.integers(1, 6))
+def test_no_group_of_patients_and_equal_images_is_divided(dataset_of, rows, seed, data):
+    images = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
+    dataset, folds = copied(dataset_of(rows), images), data.draw(st.integers(1, 6))
     enough_groups(dataset, folds)
     for split in split_dataset(dataset, "grouped", seed, folds):
         for one, other in combinations(parts_of(split), 2):
@@ -218,8 +218,8 @@ def test_no_group_of_patients_and_equal_films_is_ever_divided(dataset_of, rows, 
 @given(rows=TAGGED, seed=SEEDS, data=st.data())
 def test_the_validation_part_that_official_cuts_divides_no_group(dataset_of, rows, seed, data):
     assume(any(part == "test" for _, _, part in rows))
-    films = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
-    dataset = copied(dataset_of(rows), films)
+    images = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
+    dataset = copied(dataset_of(rows), images)
     assume(sum(record.split == "val" for record in dataset.records) < 100)
     split = split_once(dataset, "official", seed)
     assert not set(dataset.groups[split.train]) & set(dataset.groups[split.validation])
@@ -228,7 +228,7 @@ def test_the_validation_part_that_official_cuts_divides_no_group(dataset_of, row
 @pytest.mark.parametrize("name", ["grouped", "paper"])
 @settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS, folds=FOLDS)
-def test_every_row_is_tested_in_exactly_one_fold_and_in_one_part_of_each(dataset_of, name, rows, seed, folds):
+def test_every_row_is_in_one_test_set_and_in_one_set_per_fold(dataset_of, name, rows, seed, folds):
     dataset = dataset_of(rows)
     enough_groups(dataset, folds)
     splits = split_dataset(dataset, name, seed, folds)
@@ -268,16 +268,16 @@ def test_a_seed_decides_the_folds(dataset_of):
 
 
 def test_official_has_no_folds(dataset_of):
-    with pytest.raises(ConfigError, match=r"--folds 5: --split official has the one test part .* use --split grouped"):
+    with pytest.raises(ConfigError, match=r"--folds 5: --split official has one fixed test set; use --split grouped"):
         split_dataset(dataset_of([(0, "a", "train"), (1, "b", "test")]), "official", 0, 5)
 
 
 @pytest.mark.parametrize("folds", [0, -1, 4])
-def test_folds_that_cannot_be_filled_are_an_error_that_says_how_many_can(dataset_of, folds):
-    with pytest.raises(ConfigError, match=f"--folds {folds}: handmade has 3 groups of images; ask for 1 to 3 folds"):
+def test_too_many_folds_are_an_error_with_the_allowed_range(dataset_of, folds):
+    with pytest.raises(ConfigError, match=f"--folds {folds}: handmade has 3 groups of images; expected 1 to 3 folds"):
         split_dataset(dataset_of([(0, "a", None), (1, "b", None), (1, "b", None), (0, "c", None)]), "grouped", 0, folds)
 
 
-def test_two_patients_with_one_film_are_one_group_and_so_is_who_shares_another_with_them(dataset_of):
+def test_patients_that_share_images_are_one_group_transitively(dataset_of):
     dataset = copied(dataset_of([(0, patient, None) for patient in "abbccde"]), [1, 1, 2, 2, 3, 4, 5])
     assert dataset.groups.tolist() == [0, 0, 0, 0, 0, 1, 2]

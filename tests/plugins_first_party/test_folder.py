@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.plugin import ConfigError, DataError
+from cxrbench.plugin import ClassNames, ConfigError, DataError
 from cxrbench_datasets.folder import claims_folder, load_folder
 
 
 @pytest.fixture
 def tree(tmp_path, draw):
-    """Kaggle's layout with two patients of two films each in train and one film of each class in test."""
+    """Kaggle's layout with two patients of two images each in train and one image of each class in test."""
     root = tmp_path / "chest_xray"
     for name in (
         "train/NORMAL/IM-0115-0001.jpeg",
@@ -82,12 +82,12 @@ def test_a_tree_may_have_only_some_parts_in_any_case(tmp_path, draw):
 
 
 def test_files_without_a_known_patient_are_counted_in_one_warning(tree, draw):
-    draw(tree / "train" / "NORMAL" / "film.png")
+    draw(tree / "train" / "NORMAL" / "image.png")
     images = load_folder(str(tree))
     (warning,) = images.warnings
     assert "1 of 10 files" in warning
     assert "patient column" in warning
-    record = next(record for record in images.records if record.key.endswith("film.png"))
+    record = next(record for record in images.records if record.key.endswith("image.png"))
     assert record.patient == record.key
 
 
@@ -122,9 +122,10 @@ def test_other_class_names_can_be_given(tmp_path, draw):
     draw(tmp_path / "COVID" / "images" / "COVID-1.png")
     images = load_folder(str(tmp_path), positive="viral pneumonia")
     assert keys(images) == ["Normal/images/Normal-1.png", "Viral Pneumonia/images/Viral Pneumonia-1.png"]
-    strangers, masks, _ = images.warnings
-    assert "COVID" in strangers
-    assert masks.endswith("called masks: 1")
+    assert images.class_names == ClassNames(negative="NORMAL", positive="viral pneumonia")
+    ignored, masks, _ = images.warnings
+    assert "COVID" in ignored
+    assert masks.endswith("named masks: 1")
 
 
 def test_folders_beside_the_class_folders_of_a_part_are_named(tree, draw):
@@ -146,22 +147,22 @@ def test_one_class_alone_is_an_error_that_names_the_missing_one(tmp_path, draw, 
 
 def test_no_class_folders_is_an_error_that_says_what_was_found(tmp_path):
     (tmp_path / "cats").mkdir()
-    with pytest.raises(DataError, match=r"holds cats/; expected are NORMAL/ and PNEUMONIA/"):
+    with pytest.raises(DataError, match=r"has cats/; expected NORMAL/ and PNEUMONIA/"):
         load_folder(str(tmp_path))
 
 
 def test_class_folders_on_two_levels_are_an_error(tree, draw):
     draw(tree / "NORMAL" / "a.png")
-    with pytest.raises(DataError, match="NORMAL/ both directly and beside"):
+    with pytest.raises(DataError, match="NORMAL/ both directly and in"):
         load_folder(str(tree))
 
 
-def test_a_source_that_cannot_be_meant_is_refused(tmp_path):
+def test_an_invalid_source_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="needs a source"):
         load_folder(None)
     with pytest.raises(ConfigError, match="not a folder"):
         load_folder(str(tmp_path / "absent"))
-    with pytest.raises(ConfigError, match="both name"):
+    with pytest.raises(ConfigError, match="are both"):
         load_folder(str(tmp_path), negative="a", positive="A")
 
 

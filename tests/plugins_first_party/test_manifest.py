@@ -36,18 +36,18 @@ def keys(images):
 def test_every_column_arrives(write, draw):
     file = write(
         "path,label,patient,split,view,age,sex,site,source",
-        "films/a.png,1,p1,train,PA,4,F,Basel,Kermany",
-        "films/b.png,0,p2,test,,,,,",
+        "images/a.png,1,p1,train,PA,4,F,Basel,Kermany",
+        "images/b.png,0,p2,test,,,,,",
     )
-    draw(file.parent / "films" / "a.png")
+    draw(file.parent / "images" / "a.png")
     images = load_manifest(str(file))
     first, second = images.records
     assert (images.name, images.warnings) == ("study", ())
-    assert (first.key, first.label, first.patient, first.split) == ("films/a.png", 1, "p1", "train")
+    assert (first.key, first.label, first.patient, first.split) == ("images/a.png", 1, "p1", "train")
     assert (first.view, first.age, first.sex, first.site, first.source) == ("PA", "4", "F", "Basel", "Kermany")
     assert (second.label, second.split) == (0, "test")
     assert (second.view, second.age, second.sex, second.site, second.source) == (None,) * 5
-    assert pickle.loads(pickle.dumps(images.read))("films/a.png").is_file()
+    assert pickle.loads(pickle.dumps(images.read))("images/a.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_a_named_file_that_does_not_exist_is_listed(write):
 
 
 def test_keys_never_hold_an_absolute_path(write, tmp_path, draw):
-    inside = draw(tmp_path / "set" / "films" / "a.png")
+    inside = draw(tmp_path / "set" / "images" / "a.png")
     outside = [draw(tmp_path / "elsewhere" / patient / "view1.png", grey) for patient, grey in (("p1", 1), ("p2", 2))]
     lines = [f"{path},1,p" for path in (inside, *outside, "../elsewhere/c.png", "C:\\Users\\me\\d.png")]
     images = load_manifest(str(write("path,label,patient", *lines)))
-    assert keys(images) == ["films/a.png", "p1/view1.png", "p2/view1.png", "../elsewhere/c.png", "me/d.png"]
+    assert keys(images) == ["images/a.png", "p1/view1.png", "p2/view1.png", "../elsewhere/c.png", "me/d.png"]
     read = pickle.loads(pickle.dumps(images.read))
     assert [read(key) for key in keys(images)[:3]] == [inside, *outside]
     assert read("../elsewhere/c.png").resolve() == tmp_path / "elsewhere" / "c.png"
@@ -124,19 +124,22 @@ def test_keys_do_not_depend_on_where_the_data_is_mounted(paths, mount):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,label,patient", "a.png,2,p"], r"study.csv, line 2: label '2' is none of 0, 1, normal and pneumonia"),
-        (["path,label", "a.png,"], r"line 2: label '' is none of"),
-        (["path,label,split", "a.png,1,train", "", "b.png,1,dev"], r"line 4: split 'dev' is none of train, val, test"),
-        (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is listed before, at .*study.csv, line 2"),
+        (
+            ["path,label,patient", "a.png,2,p"],
+            r"study.csv, line 2: label '2' is not valid: write 0 or normal, or 1 or pneumonia",
+        ),
+        (["path,label", "a.png,"], r"line 2: label '' is not valid"),
+        (["path,label,split", "a.png,1,train", "", "b.png,1,dev"], r"line 4: split 'dev' is not valid: write train, val, test"),
+        (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is already listed at .*study.csv, line 2"),
         (["path,label", ",1"], r"line 2: the path is empty"),
-        (["file,label", "a.png,1"], r"line 1: no column path among 'file', 'label'.*header path,label\["),
-        (["path;label", "a.png;1"], r"no column path and label among 'path;label'.*commas between"),
-        (["path,label,label", "a.png,1,1"], r"column label is there twice"),
+        (["file,label", "a.png,1"], r"line 1: column path is missing \(found: 'file', 'label'\).*header path,label\["),
+        (["path;label", "a.png;1"], r"column path and label is missing \(found: 'path;label'\).*commas between"),
+        (["path,label,label", "a.png,1,1"], r"column label appears twice"),
         (["path,label", "a,b.png,1"], r"line 2: 3 values for 2 columns"),
         (["path,label,patient", "a.png,1"], r"line 2: 2 values for 3 columns"),
         (["path,label", '"a.png,1'], r"line 2: unexpected end of data: check the quotes"),
         (["path,label", '"a.png"x,1'], r"line 2: .*check the quotes"),
-        (["path,label"], r"a header and no images"),
+        (["path,label"], r"a header but no images"),
         ([""], r"is empty: the first line must be the header"),
     ],
 )
@@ -147,15 +150,15 @@ def test_a_line_that_cannot_be_understood_is_named(write, lines, message):
 
 def test_a_duplicate_is_found_under_another_spelling(write, tmp_path):
     file = write("path,label", "../set/a.png,1", f"{tmp_path / 'set' / 'a.png'},1")
-    with pytest.raises(DataError, match=r"line 3: .* is listed before"):
+    with pytest.raises(DataError, match=r"line 3: .* is already listed"):
         load_manifest(str(file))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is no UTF-8"),
-        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is no UTF-8"),
+        ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is not UTF-8"),
+        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
         ("path,label\n".encode("utf-16-le"), "zero bytes"),
     ],
 )
@@ -166,7 +169,7 @@ def test_text_in_another_encoding_is_refused(write, data, message):
         load_manifest(str(file))
 
 
-def test_a_source_that_cannot_be_meant_is_refused(tmp_path):
+def test_an_invalid_source_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="needs a source"):
         load_manifest(None)
     with pytest.raises(ConfigError, match="not a file"):

@@ -17,16 +17,16 @@ from sklearn.preprocessing import StandardScaler
 
 from cxrbench.plugin import ConfigError, DataError
 from cxrbench_datasets.phantom import load
-from cxrbench_datasets.phantom.drawing import draw_attenuation, draw_film
-from cxrbench_datasets.phantom.patients import Film, films
+from cxrbench_datasets.phantom.drawing import draw_attenuation, draw_image
+from cxrbench_datasets.phantom.patients import PhantomImage, list_images
 
 GENERATOR_SEEDS = range(10)
 
 
-def frame_of(film):
-    """Average a film of 64 or 224 pixels down to 32 and keep the outer three pixels."""
-    step = len(film) // 32
-    small = film.reshape(32, step, 32, step).mean((1, 3))
+def frame_of(image):
+    """Average a image of 64 or 224 pixels down to 32 and keep the outer three pixels."""
+    step = len(image) // 32
+    small = image.reshape(32, step, 32, step).mean((1, 3))
     frame = np.ones((32, 32), bool)
     frame[3:-3, 3:-3] = False
     return small[frame]
@@ -43,11 +43,11 @@ def grouped_auc(features, labels, patients):
 
 
 def with_opacity(count):
-    return [film for film in films(600, 0) if film.label][:count]
+    return [image for image in list_images(600, 0) if image.label][:count]
 
 
-def without_opacity(film):
-    return Film(patient=film.patient, number=film.number, label=0)
+def without_opacity(image):
+    return PhantomImage(patient=image.patient, number=image.number, label=0)
 
 
 def digest(images):
@@ -55,7 +55,7 @@ def digest(images):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 99])
-def test_600_films_are_450_of_pneumonia_and_150_normal(seed):
+def test_600_images_are_450_of_pneumonia_and_150_normal(seed):
     assert Counter(record.label for record in load(seed=seed).records) == {1: 450, 0: 150}
 
 
@@ -68,7 +68,7 @@ def test_keys_are_unique():
     assert len(set(keys)) == len(keys) == 600
 
 
-def test_a_patient_has_one_to_three_films_and_one_label():
+def test_a_patient_has_one_to_three_images_and_one_label():
     labels = defaultdict(list)
     for record in load().records:
         labels[record.patient].append(record.label)
@@ -76,7 +76,7 @@ def test_a_patient_has_one_to_three_films_and_one_label():
     assert all(len(set(of_one)) == 1 for of_one in labels.values())
 
 
-def test_both_labels_have_as_many_patients_of_one_two_and_three_films():
+def test_both_labels_have_as_many_patients_of_one_two_and_three_images():
     counts, label_of = Counter(record.patient for record in load().records), {}
     label_of.update((record.patient, record.label) for record in load().records)
     shares = Counter((label_of[patient], count) for patient, count in counts.items())
@@ -102,12 +102,12 @@ def test_fewer_images_are_the_first_of_more():
 
 
 @pytest.mark.parametrize("size", [32, 65, 224, 300])
-def test_a_film_is_grey_bytes_of_the_asked_size(size):
+def test_a_image_is_grey_bytes_of_the_asked_size(size):
     images = load(size=size)
-    film = images.read(images.records[0].key)
-    assert film.dtype == np.uint8
-    assert film.shape == (size, size)
-    assert film.std() > 20
+    image = images.read(images.records[0].key)
+    assert image.dtype == np.uint8
+    assert image.shape == (size, size)
+    assert image.std() > 20
 
 
 def test_the_same_seed_gives_the_same_bytes_from_a_pickled_reader():
@@ -135,11 +135,11 @@ def test_the_order_of_reading_does_not_matter():
     assert np.array_equal(first, images.read(images.records[0].key))
 
 
-def test_another_seed_gives_other_films():
+def test_another_seed_gives_other_images():
     assert digest(load(seed=0, size=64)) != digest(load(seed=1, size=64))
 
 
-def test_films_of_one_patient_differ():
+def test_images_of_one_patient_differ():
     images = load(size=64)
     twice = [record.key for record in images.records if record.patient == "patient-0001"]
     every = [images.read(key).tobytes() for key in twice]
@@ -147,12 +147,12 @@ def test_films_of_one_patient_differ():
 
 
 @pytest.mark.parametrize("size", [64, 224])
-def test_an_opacity_changes_nothing_in_the_outer_tenth_of_the_film(size):
+def test_an_opacity_changes_nothing_in_the_outer_tenth_of_the_image(size):
     frame = np.ones((size, size), bool)
     margin = round(size * 3 / 32)
     frame[margin:-margin, margin:-margin] = False
-    for film in with_opacity(40):
-        changed = draw_film(film, 0, size) != draw_film(without_opacity(film), 0, size)
+    for image in with_opacity(40):
+        changed = draw_image(image, 0, size) != draw_image(without_opacity(image), 0, size)
         assert not (changed & frame).any()
 
 
@@ -163,10 +163,10 @@ def test_an_opacity_lies_in_the_lungs_and_only_adds():
     from cxrbench_datasets.phantom.shapes import place
     from cxrbench_datasets.phantom.streams import stream
 
-    for film in with_opacity(40):
-        body = place(112, sample_position(stream(0, "position", film.patient, film.number)))
-        lungs = outline_lungs(body, sample_anatomy(stream(0, "anatomy", film.patient)))
-        added = draw_attenuation(film, 0, 112) - draw_attenuation(without_opacity(film), 0, 112)
+    for image in with_opacity(40):
+        body = place(112, sample_position(stream(0, "position", image.patient, image.number)))
+        lungs = outline_lungs(body, sample_anatomy(stream(0, "anatomy", image.patient)))
+        added = draw_attenuation(image, 0, 112) - draw_attenuation(without_opacity(image), 0, 112)
         assert added.min() >= 0
         assert added.max() > 0.005
         assert not added[lungs.both == 0].any()
@@ -184,8 +184,8 @@ def test_the_border_does_not_tell_the_label():
 
 
 def test_a_source_is_refused():
-    with pytest.raises(ConfigError, match="drawn and has no source, but got 'films/'"):
-        load("films/")
+    with pytest.raises(ConfigError, match="drawn and takes no source, got 'images/'"):
+        load("images/")
 
 
 @pytest.mark.parametrize(
@@ -193,10 +193,10 @@ def test_a_source_is_refused():
 )
 def test_an_option_out_of_range_is_refused_by_name(options):
     [(name, value)] = options.items()
-    with pytest.raises(ConfigError, match=f"phantom:{name}={value} cannot be meant: {name} is a whole number from"):
+    with pytest.raises(ConfigError, match=f"phantom:{name}={value}: {name} must be an integer from"):
         load(**options)
 
 
 def test_an_unknown_key_is_refused():
-    with pytest.raises(DataError, match="no film 'nobody'"):
+    with pytest.raises(DataError, match="no image 'nobody'"):
         load().read("nobody")

@@ -1,1 +1,1 @@
-"""Find leaks, label conflicts, near-duplicates and odd files in a dataset."""
+"""Audit a dataset: leaks, label conflicts, near-duplicates, odd files."""

@@ -1,4 +1,4 @@
-"""Refuse what no fair comparison can be made with, and write down what weakens one."""
+"""Refuse a dataset that allows no fair comparison, and report what weakens one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from cxrbench.data.audit.duplicates import copies, shared_patients, shared_with, sides_of
 from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding
-from cxrbench.data.audit.label_rates import telling_attributes
+from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
 from cxrbench.data.audit.oddities import odd_files
 from cxrbench.errors import DataError
+from cxrbench.plugin.contracts import ClassNames
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
@@ -26,21 +27,22 @@ if TYPE_CHECKING:
 __all__ = ["Audit", "Finding", "audit", "refuse_leaks"]
 
 MINIMUM_VALIDATION = 50
-"""Validation images below which a threshold is noise (AutoGluon refuses below the same number)."""
+"""With fewer validation images, a threshold is noise (AutoGluon refuses below the same number)."""
 MINIMUM_CLASS = 10
 COMFORTABLE_CLASS = 50
-NAMED = 10
-"""How many skipped files a message names before it only counts them."""
-GROUPED = "keep patients and copies on one side with --split grouped, or correct the parts"
+LISTED_FILES = 10
+"""Skipped files that a message lists; it only counts the others."""
+USE_GROUPED = "use --split grouped, which keeps patients and copies on one side, or correct the split tags"
 REMEDIES = {
-    "shared-patients": GROUPED,
-    "byte-identical": GROUPED,
-    "pixel-identical": GROUPED,
-    "near-duplicates": "remove one of each two, or give both the same patient in a manifest",
-    "two-labels": "correct the wrong label, or remove these films",
-    "other-dataset": "remove these films from one of the two data sets",
+    "shared-patients": USE_GROUPED,
+    "byte-identical": USE_GROUPED,
+    "pixel-identical": USE_GROUPED,
+    "near-duplicates": "remove one image of each pair, or give both the same patient in a manifest",
+    "two-labels": "correct the wrong label, or remove these images",
+    "other-dataset": "remove these images from one of the two datasets",
 }
 WORST_FIRST = ("conflict", "leak", "warning", "note")
+DEFAULT_CLASS_NAMES = ClassNames()
 
 
 def audit(
@@ -52,57 +54,58 @@ def audit(
     allow_leak: bool = False,
     strict: bool = False,
 ) -> Audit:
-    """Look for whatever makes a result on these images say less than it seems to.
+    """Find what makes results on these images unreliable.
 
     Args:
         dataset: decoded images.
-        splits: one for each fold; what several of them show is found once.
-        split_name: under `paper`, patients and films on both sides are warnings.
-        others: external test sets, whose films must not be among these.
-        allow_leak: return leaks and conflicts in place of raising them.
-        strict: raise where a file could not be read.
+        splits: one per fold; a finding that several of them share is reported once.
+        split_name: under `paper`, patients and images on both sides are warnings, not leaks.
+        others: external test sets, which must not share images with the dataset.
+        allow_leak: return leaks and conflicts instead of raising them.
+        strict: raise if a file could not be read.
 
     Raises:
-        DataError: one class only, parts that decide nothing, images on both sides of a split, a film under two labels.
+        DataError: one class only, too few images in a set, images on both sides of a split, or an image under both labels.
     """
-    check_classes(dataset.name, dataset.labels)
-    findings = [*_unreadable(dataset, strict=strict), *_parts(dataset, splits)]
+    check_classes(dataset.name, dataset.labels, class_names=dataset.class_names)
+    findings = [*_unreadable_files(dataset, strict=strict), *_small_validation(dataset, splits)]
     sides = sides_of(dataset, splits, permitted=split_name == "paper")
-    findings += [*shared_patients(sides), *telling_attributes(dataset)]
+    findings += [*shared_patients(sides), *predictive_attributes(dataset)]
     if dataset.files:
         small = thumbnails(dataset)
         findings += [*copies(sides, small), *odd_files(dataset, small)]
         for other in others:
             findings += shared_with(sides, small, other, thumbnails(other))
-    found = Audit(findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))))
+    result = Audit(findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))))
     if not allow_leak:
-        refuse_leaks(dataset.name, found)
-    return found
+        refuse_leaks(dataset.name, result)
+    return result
 
 
-def refuse_leaks(name: str, found: Audit) -> None:
-    """Raise DataError if an audit of the data set of that name found leaks or conflicts."""
-    if not found.leaks:
+def refuse_leaks(name: str, result: Audit) -> None:
+    """Raise DataError if the audit of the named dataset found leaks or conflicts."""
+    if not result.leaks:
         return
-    listed = "; ".join(f"{leak.message} ({', '.join(leak.examples)})" for leak in found.leaks)
-    remedies = dict.fromkeys(REMEDIES[leak.check] for leak in found.leaks)
-    raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or go on with --allow-leak, which marks every row")
+    listed = "; ".join(f"{leak.message} ({', '.join(leak.examples)})" for leak in result.leaks)
+    remedies = dict.fromkeys(REMEDIES[leak.check] for leak in result.leaks)
+    raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or pass --allow-leak, which marks every row")
 
 
-def check_classes(name: str, labels: NDArray[np.int64]) -> None:
-    """Raise DataError for images of one class only, on which nothing can be learnt or scored."""
+def check_classes(name: str, labels: NDArray[np.int64], *, class_names: ClassNames = DEFAULT_CLASS_NAMES) -> None:
+    """Raise DataError unless there are images of both classes."""
     counts = np.bincount(labels, minlength=2)
     if not counts.all():
-        only, missing = ("pneumonia", "normal") if counts[1] else ("normal", "pneumonia")
-        raise DataError(f"{name}: all {counts.sum()} images are {only}; images of {missing} are needed as well")
+        names = class_names.negative, class_names.positive
+        only, missing = reversed(names) if counts[1] else names
+        raise DataError(f"{name}: all {counts.sum()} images are {only}; {missing} images are needed as well")
 
 
-def _unreadable(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:
+def _unreadable_files(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:
     if not dataset.skipped:
         return
-    named = "; ".join(f"{as_line(key)} {reason}" for key, reason in dataset.skipped[:NAMED])
-    more = f"; and {len(dataset.skipped) - NAMED} more" if len(dataset.skipped) > NAMED else ""
-    message = f"{len(dataset.skipped)} of {len(dataset.skipped) + len(dataset.records)} files could not be read: {named}{more}"
+    listed = "; ".join(f"{as_line(key)} {reason}" for key, reason in dataset.skipped[:LISTED_FILES])
+    more = f"; and {len(dataset.skipped) - LISTED_FILES} more" if len(dataset.skipped) > LISTED_FILES else ""
+    message = f"{len(dataset.skipped)} of {len(dataset.skipped) + len(dataset.records)} files could not be read: {listed}{more}"
     if strict:
         raise DataError(f"--strict-data: {message}")
     keys = tuple(as_line(key) for key, _ in dataset.skipped)
@@ -111,31 +114,37 @@ def _unreadable(dataset: LoadedDataset, *, strict: bool) -> Iterator[Finding]:
     )
 
 
-def _parts(dataset: LoadedDataset, splits: Sequence[Split]) -> Iterator[Finding]:
-    """Find a validation part that decides little; raise DataError where it or another part decides nothing."""
-    validations = [_check_parts(dataset, split) for split in splits]
-    normal, pneumonia = min(validations, key=min)
-    if min(normal, pneumonia) < COMFORTABLE_CLASS:
-        message = f"{_counted(normal, pneumonia)}: below {COMFORTABLE_CLASS} of a class, the threshold and the choice of trial "
-        yield Finding(check="small-validation", severity="warning", count=normal + pneumonia, message=f"{message}are uncertain")
+def _small_validation(dataset: LoadedDataset, splits: Sequence[Split]) -> Iterator[Finding]:
+    """Find a small validation set; raise DataError if any set is too small."""
+    counts = [_validation_counts(dataset, split) for split in splits]
+    negatives, positives = min(counts, key=min)
+    if min(negatives, positives) < COMFORTABLE_CLASS:
+        message = (
+            f"{_describe_validation(dataset, negatives, positives)}: with fewer than {COMFORTABLE_CLASS} of a class, the "
+            "threshold and the choice of trial are uncertain"
+        )
+        yield Finding(check="small-validation", severity="warning", count=negatives + positives, message=message)
 
 
-def _check_parts(dataset: LoadedDataset, split: Split) -> tuple[int, int]:
-    """Return the validation images of either class."""
+def _validation_counts(dataset: LoadedDataset, split: Split) -> tuple[int, int]:
+    """Return the numbers of negative and positive validation images; raise DataError if a set is too small."""
     labels = dataset.labels
-    normal, pneumonia = (int(count) for count in np.bincount(labels[split.validation], minlength=2))
-    if normal + pneumonia < MINIMUM_VALIDATION or min(normal, pneumonia) < MINIMUM_CLASS:
+    negatives, positives = (int(count) for count in np.bincount(labels[split.validation], minlength=2))
+    if negatives + positives < MINIMUM_VALIDATION or min(negatives, positives) < MINIMUM_CLASS:
         raise DataError(
-            f"{dataset.name}: {_counted(normal, pneumonia)}; at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class, "
-            "are needed to choose a threshold and a winner: bring more images"
+            f"{dataset.name}: {_describe_validation(dataset, negatives, positives)}; choosing a threshold and a winner needs "
+            f"at least {MINIMUM_VALIDATION}, and {MINIMUM_CLASS} of each class: add images"
         )
     for part, rows in (("training", split.train), ("test", split.test)):
         if len(np.unique(labels[rows])) < 2:
+            names = f"{dataset.class_names.negative} and {dataset.class_names.positive}"
             raise DataError(
-                f"{dataset.name}: the {part} part has {len(rows)} images of one class or none; both classes are needed"
+                f"{dataset.name}: the {len(rows)} images of the {part} set do not cover both classes; {names} are needed"
             )
-    return normal, pneumonia
+    return negatives, positives
 
 
-def _counted(normal: int, pneumonia: int) -> str:
-    return f"the validation part has {normal + pneumonia} images ({normal} normal, {pneumonia} pneumonia)"
+def _describe_validation(dataset: LoadedDataset, negatives: int, positives: int) -> str:
+    names = dataset.class_names
+    by_class = f"{negatives} {names.negative}, {positives} {names.positive}"
+    return f"the validation set has {negatives + positives} images ({by_class})"

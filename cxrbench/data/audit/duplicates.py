@@ -1,4 +1,4 @@
-"""Find patients and films that a split has on both sides, and films under two labels."""
+"""Find patients and images on both sides of a split, and images under both labels."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """A data set, where each split puts its images, and how grave it is to find one thing on two sides.
+    """A dataset and the set that each split puts its images into.
 
     Attributes:
         parts: int ``[splits, rows]``: 0 for training, 1 for validation, 2 for test, -1 for none.
-        severity: of a patient or a film that is in more than one part.
+        severity: of a patient or an image in more than one set.
     """
 
     dataset: LoadedDataset
@@ -35,11 +35,11 @@ class Sides:
     severity: Severity
 
     def divided(self, group: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return the rows whose group is in more than one part of any split, bool ``[rows]``."""
-        found = np.zeros(len(group), dtype=bool)
+        """Return whether the group of each row is in more than one set of any split, bool ``[rows]``."""
+        divided = np.zeros(len(group), dtype=bool)
         for part in self.parts:
-            found |= differ_within(group, part)
-        return found
+            divided |= differ_within(group, part)
+        return divided
 
     def finding(self, check: str, severity: Severity, rows: NDArray[np.int64], message: str) -> Finding:
         """Return a finding about some rows."""
@@ -47,7 +47,7 @@ class Sides:
 
 
 def sides_of(dataset: LoadedDataset, splits: Sequence[Split], *, permitted: bool) -> Sides:
-    """Return the sides of all splits; `permitted` says that patients and films may be on both, as in the literature."""
+    """Return the sides of all splits; `permitted`: patients and images may be on both, as in the literature."""
     parts = np.full((len(splits), len(dataset.records)), -1, dtype=np.int64)
     for part, split in zip(parts, splits, strict=True):
         for number, rows in enumerate((split.train, split.validation, split.test)):
@@ -56,7 +56,7 @@ def sides_of(dataset: LoadedDataset, splits: Sequence[Split], *, permitted: bool
 
 
 def shared_patients(sides: Sides) -> Iterator[Finding]:
-    """Find the patients with images in more than one part."""
+    """Find patients with images in more than one set."""
     patients = numbered(sides.dataset.patients)
     if len(rows := _by_group(patients, sides.divided(patients))):
         count = len(np.unique(patients[rows]))
@@ -64,83 +64,87 @@ def shared_patients(sides: Sides) -> Iterator[Finding]:
             "shared-patients",
             sides.severity,
             rows,
-            f"{len(rows):,} images are of {_count(count, 'patient')} with images on both sides of the split: the result says "
-            "little about new patients",
+            f"{len(rows):,} images belong to {_count(count, 'patient')} with images on both sides of the split: the result "
+            "says little about new patients",
         )
 
 
 def copies(sides: Sides, small: NDArray[np.uint8]) -> Iterator[Finding]:
-    """Find the same film in several files: byte for byte, pixel for pixel, nearly; and under two labels.
+    """Find copies of images: byte for byte, pixel for pixel, or nearly so; and images under both labels.
 
     Args:
-        sides: where the images are.
+        sides: the dataset and its splits.
         small: their thumbnails.
     """
-    films, labels = sides.dataset.image_groups, sides.dataset.labels
-    pairs = _foreign(near_pairs(small), sides.dataset)
-    contrary = differ_within(films, labels)
-    contrary[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
-    if len(rows := _by_group(films, contrary)):
-        yield sides.finding("two-labels", "conflict", rows, f"{len(rows):,} images show films that are under both labels")
-    yield from _identical(sides, films, contrary)
+    image, labels, names = sides.dataset.image_groups, sides.dataset.labels, sides.dataset.class_names
+    pairs = _unexpected(near_pairs(small), sides.dataset)
+    conflicting = differ_within(image, labels)
+    conflicting[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
+    if len(rows := _by_group(image, conflicting)):
+        message = (
+            f"{len(rows):,} images have a copy or near-duplicate with the other label ({names.negative}, {names.positive})"
+        )
+        yield sides.finding("two-labels", "conflict", rows, message)
+    yield from _identical(sides, image, conflicting)
     yield from _near(sides, pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
 
 
-def _identical(sides: Sides, films: NDArray[np.int64], contrary: NDArray[np.bool_]) -> Iterator[Finding]:
-    contents = numbered(sides.dataset.contents) if sides.dataset.contents else np.arange(len(films))
-    same, divided = repeated(films), sides.divided(films)
-    other_bytes = differ_within(films, contents)
-    for check, kind, what in (
-        ("byte-identical", same & ~other_bytes, "the same file, byte for byte"),
-        ("pixel-identical", same & other_bytes, "the same film, pixel for pixel, in files that differ"),
+def _identical(sides: Sides, image: NDArray[np.int64], conflicting: NDArray[np.bool_]) -> Iterator[Finding]:
+    file = numbered(sides.dataset.digests) if sides.dataset.digests else np.arange(len(image))
+    copied, divided = repeated(image), sides.divided(image)
+    other_bytes = differ_within(image, file)
+    for check, kind, identity in (
+        ("byte-identical", copied & ~other_bytes, "the same file, byte for byte"),
+        ("pixel-identical", copied & other_bytes, "the same image, pixel for pixel, in different files"),
     ):
-        if len(rows := _by_group(films, kind & divided)):
-            yield sides.finding(check, sides.severity, rows, f"{len(rows):,} images on both sides of the split are {what}")
-        if len(rows := _by_group(films, kind & ~divided & ~contrary)):
-            count = _count(len(np.unique(films[rows])), "film")
-            yield sides.finding(
-                check, "note", rows, f"{len(rows):,} images of {count} are {what}; each film is on one side of the split"
-            )
+        if len(rows := _by_group(image, kind & divided)):
+            yield sides.finding(check, sides.severity, rows, f"{len(rows):,} images on both sides of the split are {identity}")
+        if len(rows := _by_group(image, kind & ~divided & ~conflicting)):
+            count = _count(len(np.unique(image[rows])), "image")
+            message = f"{len(rows):,} files hold {count} ({identity}); all copies of an image are on one side of the split"
+            yield sides.finding(check, "note", rows, message)
 
 
 def _near(sides: Sides, pairs: NDArray[np.int64]) -> Iterator[Finding]:
-    """Find the pairs of nearly the same film."""
-    one, other = sides.parts[:, pairs[:, 0]], sides.parts[:, pairs[:, 1]]
-    divided = ((one != other) & (one >= 0) & (other >= 0)).any(axis=0)
-    what = "nearly the same film (re-encoded, rescaled or otherwise changed a little)"
-    for some, severity, where in ((pairs[divided], sides.severity, "both sides"), (pairs[~divided], "note", "one side")):
-        if len(rows := _distinct(some.ravel())):
-            message = f"{len(rows):,} images of different patients on {where} of the split show {what}"
+    """Find pairs of near-duplicates."""
+    first, second = sides.parts[:, pairs[:, 0]], sides.parts[:, pairs[:, 1]]
+    divided = ((first != second) & (first >= 0) & (second >= 0)).any(axis=0)
+    for found, severity, where in ((pairs[divided], sides.severity, "both sides"), (pairs[~divided], "note", "one side")):
+        if len(rows := _distinct(found.ravel())):
+            message = (
+                f"{len(rows):,} images of different patients on {where} of the split are nearly identical (re-encoded, "
+                "rescaled or slightly changed)"
+            )
             yield sides.finding("near-duplicates", severity, rows, message)
 
 
 def shared_with(sides: Sides, small: NDArray[np.uint8], other: LoadedDataset, others: NDArray[np.uint8]) -> Iterator[Finding]:
-    """Find the films that another data set has as well, identical or nearly so.
+    """Find images that are also in another dataset, identical or nearly so.
 
     Args:
-        sides: where the images are.
+        sides: the dataset and its splits.
         small: their thumbnails.
         other: an external test set.
         others: its thumbnails.
     """
-    mine = near_pairs(small, others)[:, 0]
-    known = set(other.contents) | {file.pixels for file in other.files}
-    own = zip(sides.dataset.contents, sides.dataset.files, strict=True)
-    identical = [row for row, (content, file) in enumerate(own) if content in known or file.pixels in known]
-    if len(rows := np.unique(np.concatenate([mine, np.array(identical, dtype=np.int64)]))):
-        message = f"{len(rows):,} images show films that {other.name} has as well, so that it is no test by other data"
+    near = near_pairs(small, others)[:, 0]
+    known = set(other.digests) | {file.pixels for file in other.files}
+    files = zip(sides.dataset.digests, sides.dataset.files, strict=True)
+    identical = [row for row, (digest, file) in enumerate(files) if digest in known or file.pixels in known]
+    if len(rows := np.unique(np.concatenate([near, np.array(identical, dtype=np.int64)]))):
+        message = f"{_count(len(rows), 'image')} also in {other.name}, which is therefore not an independent test set"
         yield sides.finding("other-dataset", "leak", rows, message)
 
 
-def _foreign(pairs: NDArray[np.int64], dataset: LoadedDataset) -> NDArray[np.int64]:
-    """Leave out pairs with the same pixels, and pairs of one group with one label: films of a patient may look alike."""
-    films, groups, labels = dataset.image_groups[pairs], dataset.groups[pairs], dataset.labels[pairs]
-    of_one = (groups[:, 0] == groups[:, 1]) & (labels[:, 0] == labels[:, 1])
-    return np.asarray(pairs[(films[:, 0] != films[:, 1]) & ~of_one])
+def _unexpected(pairs: NDArray[np.int64], dataset: LoadedDataset) -> NDArray[np.int64]:
+    """Drop pairs with the same pixels, and pairs of one group and label: images of a patient may look alike."""
+    image, groups, labels = dataset.image_groups[pairs], dataset.groups[pairs], dataset.labels[pairs]
+    expected = (groups[:, 0] == groups[:, 1]) & (labels[:, 0] == labels[:, 1])
+    return np.asarray(pairs[(image[:, 0] != image[:, 1]) & ~expected])
 
 
 def _by_group(group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the chosen rows, those of one group beside each other."""
+    """Return the chosen rows, sorted so that rows of a group are adjacent."""
     rows = np.flatnonzero(chosen)
     _, first, place = np.unique(group[rows], return_index=True, return_inverse=True)
     return np.asarray(rows[np.argsort(first[place], kind="stable")])

@@ -1,4 +1,4 @@
-"""What an audit says: records that are stored with every entry."""
+"""The result of an audit, stored with every entry."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 Severity = Literal["leak", "conflict", "warning", "note"]
 STOPS: tuple[Severity, ...] = ("leak", "conflict")
-"""What no fair comparison can be made with: images on both sides of a split, and one film under two labels."""
+"""Severities that stop a run: images on both sides of a split, and an image under both labels."""
 EXAMPLES = 5
 
 
 class Finding(BaseModel):
-    """One thing that an audit found.
+    """One finding of an audit.
 
     Attributes:
-        check: what was looked for, such as ``shared-patients``.
-        count: how many images it is about, or levels of an attribute.
-        message: a sentence for a person.
+        check: name of the check, such as ``shared-patients``.
+        count: number of images concerned, or of levels of an attribute.
+        message: one sentence for people.
         examples: at most five keys.
     """
 
@@ -43,7 +43,7 @@ class Finding(BaseModel):
 
 
 class Audit(BaseModel):
-    """All that an audit found, the worst first."""
+    """The findings of an audit, most severe first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,32 +51,32 @@ class Audit(BaseModel):
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
-        """The findings that stop a run unless it is told to go on."""
+        """The findings that stop a run without ``--allow-leak``."""
         return tuple(finding for finding in self.findings if finding.severity in STOPS)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The messages of all findings but notes."""
+        """The messages of all findings except notes."""
         return tuple(finding.message for finding in self.findings if finding.severity != "note")
 
     @property
     def verdict(self) -> str:
-        """One line for a table."""
+        """The findings in one line, for tables."""
         if not self.findings:
             return "clean"
-        told = Counter[tuple[str, Severity]]()
+        counts = Counter[tuple[str, Severity]]()
         for finding in self.findings:
-            told[finding.check, finding.severity] += finding.count
-        what = ", ".join(f"{count:,} {check} ({severity})" for (check, severity), count in told.items())
-        return f"{len(self.findings)} finding{'s' if len(self.findings) > 1 else ''}: {what}"
+            counts[finding.check, finding.severity] += finding.count
+        listed = ", ".join(f"{count:,} {check} ({severity})" for (check, severity), count in counts.items())
+        return f"{len(self.findings)} finding{'s' if len(self.findings) > 1 else ''}: {listed}"
 
 
 def examples(dataset: LoadedDataset, rows: NDArray[np.int64]) -> tuple[str, ...]:
-    """Return the keys of the first few rows; of an absolute one its end, for an entry tells nobody where data lie."""
+    """Return the keys of the first rows; absolute keys are shortened, so that entries do not show where the data lie."""
     keys = [dataset.records[row].key for row in rows[:EXAMPLES]]
     return tuple(as_line("/".join(key.split("/")[-3:]) if is_absolute(key) else key) for key in keys)
 
 
 def is_absolute(key: str) -> bool:
-    """Tell whether a key starts at a root or a drive, on whatever machine."""
+    """Return whether a key is an absolute path on POSIX or Windows."""
     return PurePosixPath(key).is_absolute() or PureWindowsPath(key).is_absolute()

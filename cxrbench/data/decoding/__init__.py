@@ -1,1 +1,1 @@
-"""Decode image files of any kind into grey squares."""
+"""Decode image files of any format into square grey images."""

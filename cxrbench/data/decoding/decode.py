@@ -1,4 +1,4 @@
-"""Decode one image into a grey square of the protocol's size."""
+"""Decode one image into a square grey image of the protocol's size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from cxrbench.data.decoding.contents import read_file
 from cxrbench.data.decoding.dicom import is_dicom, open_dicom
-from cxrbench.data.decoding.helper import examine_apart
-from cxrbench.data.decoding.raster import examine_opened, examine_picture
+from cxrbench.data.decoding.helper import decode_in_helper
+from cxrbench.data.decoding.image_bytes import read_file
+from cxrbench.data.decoding.raster import examine_opened, examine_raster
 from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import CxrbenchError, DataError
 
@@ -22,51 +22,51 @@ if TYPE_CHECKING:
     from cxrbench.data.decoding.facts import FileFacts
 
 DECODER = f"pillow-{PIL.__version__} grey-bilinear-4"
-"""What the pixels depend on besides the file: part of every cache key."""
+"""Version of the decoder: part of every cache key."""
 HARDENED = (b"\x89PNG", b"\xff\xd8\xff")
-"""Beginnings of files that are decoded in this process: libpng's and libjpeg's have met every attack there is."""
+"""First bytes of PNG and JPEG, which are decoded in this process: libpng and libjpeg are hardened by long use."""
 
-Source: TypeAlias = "Path | bytes | NDArray[np.uint8]"
+ImageSource: TypeAlias = "Path | bytes | NDArray[np.uint8]"
 Examined: TypeAlias = "tuple[NDArray[np.uint8], FileFacts]"
 
 
-def decode(source: Source, *, size: int, resize: Literal["stretch", "pad"]) -> NDArray[np.uint8]:
-    """Return the image as uint8 ``[size, size]`` grey; raise DataError with the reason if it cannot be read whole."""
+def decode(source: ImageSource, *, size: int, resize: Literal["stretch", "pad"]) -> NDArray[np.uint8]:
+    """Return an image in grey, uint8 ``[size, size]``; raise DataError with the reason if it cannot be read completely."""
     return examine(source, size=size, resize=resize)[0]
 
 
-def examine(source: Source, *, size: int, resize: Literal["stretch", "pad"]) -> Examined:
-    """Return the image as uint8 ``[size, size]`` grey and what its file was; raise DataError as `decode` does.
+def examine(source: ImageSource, *, size: int, resize: Literal["stretch", "pad"]) -> Examined:
+    """Return an image in grey, uint8 ``[size, size]``, and the properties of its file; raise DataError as `decode` does.
 
-    What may crash, hang or take all memory is decoded by a process of its own.
+    Files that might crash, hang or exhaust memory are decoded in a separate process.
     """
     try:
-        content = read_file(source) if isinstance(source, Path) else source
-        return _examine(content, size, resize)
+        data = read_file(source) if isinstance(source, Path) else source
+        return _examine_safely(data, size, resize)
     except CxrbenchError:
         raise
     except Exception as error:
         raise DataError(reason(error)) from None
 
 
-def _examine(content: bytes | NDArray[np.uint8], size: int, resize: Literal["stretch", "pad"]) -> Examined:
-    if isinstance(content, np.ndarray):
-        return examine_picture(content, size=size, resize=resize)
-    if not content:
+def _examine_safely(data: bytes | NDArray[np.uint8], size: int, resize: Literal["stretch", "pad"]) -> Examined:
+    if isinstance(data, np.ndarray):
+        return examine_raster(data, size=size, resize=resize)
+    if not data:
         raise DataError("is empty")
-    if not content.startswith(HARDENED) or is_dicom(content):
-        return examine_apart(content, size=size, resize=resize)
+    if not data.startswith(HARDENED) or is_dicom(data):
+        return decode_in_helper(data, size=size, resize=resize)
     try:
-        return examine_picture(content, size=size, resize=resize)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # or a film of more than 89 megapixels
-        return examine_apart(content, size=size, resize=resize, alone=True)
+        return examine_raster(data, size=size, resize=resize)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # or an image of more than 89 megapixels
+        return decode_in_helper(data, size=size, resize=resize, alone=True)
 
 
-def examine_anything(content: bytes, *, size: int, resize: Literal["stretch", "pad"]) -> Examined:
-    """Examine what may be any file, whatever may come of it; for a process that may die of it."""
+def examine_anything(data: bytes, *, size: int, resize: Literal["stretch", "pad"]) -> Examined:
+    """Examine any file in this process; only for a process that may crash."""
     try:
-        if is_dicom(content):
-            return examine_opened(*open_dicom(content), size=size, resize=resize)
-        return examine_picture(content, size=size, resize=resize)
+        if is_dicom(data):
+            return examine_opened(*open_dicom(data), size=size, resize=resize)
+        return examine_raster(data, size=size, resize=resize)
     except Exception as error:
         raise DataError(reason(error)) from None

@@ -1,4 +1,4 @@
-"""What is known of an image file besides its grey pixels."""
+"""Properties of an image file besides its grey pixels."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """One image file as it was before it became a grey square.
+    """Properties of an image file before decoding.
 
     Attributes:
-        bits: of one channel of one pixel.
-        colour: whether it shows colours; grey that is stored as RGB does not.
+        bits: per channel and pixel.
+        colour: whether it shows colours; False for grey stored as RGB.
         width, height: in pixels.
-        pixels: the digest of the grey square that it became.
+        pixels: digest of the decoded image.
     """
 
     bits: int
@@ -24,5 +24,5 @@ class FileFacts:
 
     @property
     def aspect(self) -> float:
-        """The longer side in multiples of the shorter one."""
+        """Longer side / shorter side."""
         return max(self.width, self.height) / min(self.width, self.height)

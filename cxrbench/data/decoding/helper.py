@@ -1,4 +1,4 @@
-"""Have a file decoded by another process, which may crash, hang or run out of memory without harm."""
+"""Decode files in separate processes, which may crash, hang or run out of memory without harm."""
 
 from __future__ import annotations
 
@@ -23,120 +23,120 @@ from cxrbench.execution.worker import THREAD_VARIABLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PATIENCE = 300.0
-"""Seconds that one file may take."""
+DECODING_SECONDS = 300.0
+"""Time limit of one file."""
 ATTEMPTS = 2
-"""A helper may die of something else than the file: of another program's memory, say."""
-BIG = 2**26
-"""Bytes of a file above which only one is decoded at a time."""
-HEADER = struct.Struct("<QI?")
-"""Bytes of the file, size, and whether bars are added."""
+"""A helper may die for another reason than the file, such as a lack of memory caused by another program."""
+BIG_FILE_BYTES = 2**26
+"""Files above this size are decoded one at a time."""
+REQUEST = struct.Struct("<QI?")
+"""Bytes of the file, size of the image, whether to pad."""
 READY = b"ready"
-LENGTH = struct.Struct("<?Q")
-"""Of an answer: whether it is a film, and its bytes."""
+RESPONSE = struct.Struct("<?Q")
+"""Whether an image was decoded, and the bytes of the response."""
 
-_idle: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
-_one_at_a_time = Lock()
+_idle_helpers: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
+_big_file_lock = Lock()
 
 
 class HelperDied(DataError):
-    """A process that did not survive a file."""
+    """A helper process crashed on a file."""
 
 
-def examine_apart(
-    content: bytes, *, size: int, resize: Literal["stretch", "pad"], alone: bool = False
+def decode_in_helper(
+    data: bytes, *, size: int, resize: Literal["stretch", "pad"], alone: bool = False
 ) -> tuple[NDArray[np.uint8], FileFacts]:
-    """Return what another process makes of a file; raise DataError with its reason, or with how it died of it.
+    """Examine a file in a helper process; raise DataError with the helper's reason, or if it crashes.
 
-    `alone` says that no other such file may be in memory meanwhile.
+    With `alone`, no other big file is in memory at the same time.
     """
-    with _one_at_a_time if alone or len(content) > BIG else nullcontext():
+    with _big_file_lock if alone or len(data) > BIG_FILE_BYTES else nullcontext():
         for _ in range(ATTEMPTS - 1):
             with suppress(HelperDied):
-                return _examine(content, size, resize)
-        return _examine(content, size, resize)
+                return _decode_once(data, size, resize)
+        return _decode_once(data, size, resize)
 
 
-def _examine(content: bytes, size: int, resize: Literal["stretch", "pad"]) -> tuple[NDArray[np.uint8], FileFacts]:
-    helper, deadline = _take(), time.monotonic() + PATIENCE
-    timer = Timer(PATIENCE, helper.kill)
+def _decode_once(data: bytes, size: int, resize: Literal["stretch", "pad"]) -> tuple[NDArray[np.uint8], FileFacts]:
+    helper, deadline = _idle_or_new_helper(), time.monotonic() + DECODING_SECONDS
+    timer = Timer(DECODING_SECONDS, helper.kill)
     timer.start()
     try:
-        is_film, answer = _ask(helper, content, HEADER.pack(len(content), size, resize == "pad"))
+        decoded, response = _request(helper, data, REQUEST.pack(len(data), size, resize == "pad"))
     except (OSError, EOFError):
         code = helper.wait()
-        _end(helper)
+        _end_helper(helper)
         if time.monotonic() >= deadline:
-            raise DataError(f"takes more than {PATIENCE:.0f} seconds to decode") from None
-        raise HelperDied(f"crashes what decodes it ({f'signal {-code}' if code < 0 else f'exit code {code}'})") from None
+            raise DataError(f"takes more than {DECODING_SECONDS:.0f} seconds to decode") from None
+        raise HelperDied(f"crashes the decoder ({f'signal {-code}' if code < 0 else f'exit code {code}'})") from None
     except BaseException:
-        _end(helper)
+        _end_helper(helper)
         raise
     finally:
         timer.cancel()
-    _idle.put(helper)
-    if not is_film:
-        raise DataError(answer.decode())
-    facts, _, film = answer.partition(b"\n")
-    return np.frombuffer(film, dtype=np.uint8).reshape(size, size), FileFacts(**json.loads(facts))
+    _idle_helpers.put(helper)
+    if not decoded:
+        raise DataError(response.decode())
+    facts, _, pixels = response.partition(b"\n")
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(size, size), FileFacts(**json.loads(facts))
 
 
-def _ask(helper: subprocess.Popen[bytes], content: bytes, header: bytes) -> tuple[bool, bytes]:
+def _request(helper: subprocess.Popen[bytes], data: bytes, header: bytes) -> tuple[bool, bytes]:
     assert helper.stdin is not None
     assert helper.stdout is not None
     helper.stdin.write(header)
-    helper.stdin.write(content)
+    helper.stdin.write(data)
     helper.stdin.flush()
-    is_film, length = LENGTH.unpack(read_exactly(helper.stdout, LENGTH.size))
-    return is_film, read_exactly(helper.stdout, length)
+    decoded, length = RESPONSE.unpack(read_exactly(helper.stdout, RESPONSE.size))
+    return decoded, read_exactly(helper.stdout, length)
 
 
 def read_exactly(stream: IO[bytes], count: int) -> bytes:
-    """Return so many bytes; raise EOFError if there are fewer."""
-    found = stream.read(count)
-    if len(found) < count:
+    """Read `count` bytes; raise EOFError if there are fewer."""
+    data = stream.read(count)
+    if len(data) < count:
         raise EOFError
-    return found
+    return data
 
 
-def _take() -> subprocess.Popen[bytes]:
-    """Return a helper that nobody uses, or a new one; raise CxrbenchError if none starts, which is no fault of a file."""
+def _idle_or_new_helper() -> subprocess.Popen[bytes]:
+    """Return an idle helper or start a new one; raise CxrbenchError if it does not start."""
     with suppress(queue.Empty):
         while True:
-            helper = _idle.get_nowait()
+            helper = _idle_helpers.get_nowait()
             if helper.poll() is None:
                 return helper
-            _end(helper)
+            _end_helper(helper)
     paths = os.pathsep.join(filter(None, sys.path))
     try:
         helper = subprocess.Popen(
             [sys.executable, "-P", "-m", "cxrbench.data.decoding.helper_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # native code prints what it likes
+            stderr=subprocess.DEVNULL,  # native code may print anything
             env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": paths},  # each thread reserves memory
-            start_new_session=True,  # who interrupts a run does not hit the file that is being decoded
+            start_new_session=True,  # Ctrl-C must not reach the helper
         )
     except OSError as error:
-        raise CxrbenchError(f"the process that decodes films did not start: {error.strerror}") from None
+        raise CxrbenchError(f"the process that decodes images did not start: {error.strerror}") from None
     if helper.stdout and helper.stdout.read(len(READY)) != READY:
-        _end(helper)
-        raise CxrbenchError(f"the process that decodes films did not start (exit code {helper.returncode})")
+        _end_helper(helper)
+        raise CxrbenchError(f"the process that decodes images did not start (exit code {helper.returncode})")
     return helper
 
 
 def dismiss_helpers() -> None:
-    """End the helpers that nobody uses."""
+    """End all idle helpers."""
     with suppress(queue.Empty):
         while True:
-            _end(_idle.get_nowait())
+            _end_helper(_idle_helpers.get_nowait())
 
 
-def _end(helper: subprocess.Popen[bytes]) -> None:
+def _end_helper(helper: subprocess.Popen[bytes]) -> None:
     helper.kill()
     for stream in (helper.stdin, helper.stdout):
         if stream:
-            with suppress(OSError):  # what it has not read
+            with suppress(OSError):  # unread data
                 stream.close()
     helper.wait()
 

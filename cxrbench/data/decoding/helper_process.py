@@ -1,4 +1,4 @@
-"""Decode one file after the other for the process at the other end of stdin and stdout."""
+"""Decode files that arrive on stdin and write the results to stdout."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict
 
-MEMORY = 8 * 2**30
-"""Bytes of addresses: a film of 30,000 by 30,000 pixels of 16 bits and its file need six thousand million."""
+ADDRESS_SPACE_BYTES = 8 * 2**30
+"""An image of 30,000 by 30,000 pixels of 16 bits and its file need 6 billion."""
 
 
-def main() -> None:
-    """Answer until there is nothing more to read."""
+def serve() -> None:
+    """Decode files until stdin ends."""
     from PIL import Image
 
     from cxrbench.data.decoding.decode import examine_anything
-    from cxrbench.data.decoding.helper import HEADER, LENGTH, READY, read_exactly
+    from cxrbench.data.decoding.helper import READY, REQUEST, RESPONSE, read_exactly
     from cxrbench.errors import DataError
 
-    _limit_memory()
-    Image.MAX_IMAGE_PIXELS = None  # cxrbench.data.decoding.large says what is too large
-    asked = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what decoders print is no answer
+    _limit_resources()
+    Image.MAX_IMAGE_PIXELS = None  # cxrbench.data.decoding.large checks the size
+    requests = sys.stdin.buffer
+    responses = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # decoders may print to stdout
     with suppress(EOFError, BrokenPipeError):
-        answers.write(READY)
-        answers.flush()
+        responses.write(READY)
+        responses.flush()
         while True:
-            length, size, with_bars = HEADER.unpack(read_exactly(asked, HEADER.size))
-            content = read_exactly(asked, length)
-            is_film, answer = True, b""
+            length, size, padded = REQUEST.unpack(read_exactly(requests, REQUEST.size))
+            data = read_exactly(requests, length)
+            decoded, response = True, b""
             try:
-                film, facts = examine_anything(content, size=size, resize="pad" if with_bars else "stretch")
-                answer = json.dumps(asdict(facts)).encode() + b"\n" + film.tobytes()
+                pixels, facts = examine_anything(data, size=size, resize="pad" if padded else "stretch")
+                response = json.dumps(asdict(facts)).encode() + b"\n" + pixels.tobytes()
             except DataError as error:
-                is_film, answer = False, str(error).encode()
-            del content  # before the next one comes
-            answers.write(LENGTH.pack(is_film, len(answer)) + answer)
-            answers.flush()
+                decoded, response = False, str(error).encode()
+            del data  # free the memory before the next file
+            responses.write(RESPONSE.pack(decoded, len(response)) + response)
+            responses.flush()
 
 
-def _limit_memory() -> None:
-    with suppress(ImportError, OSError, ValueError):  # where limits are not known, or lower already
+def _limit_resources() -> None:
+    with suppress(ImportError, OSError, ValueError):  # unsupported, or the limit is already lower
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no copy of a patient's film behind
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain the patient's image
 
 
 if __name__ == "__main__":
-    main()
+    serve()

@@ -1,4 +1,4 @@
-"""Films of up to a thousand megapixels in bounded memory, and bombs refused before anything is unpacked."""
+"""Reduce large images, up to a thousand megapixels, in bounded memory; refuse decompression bombs."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from cxrbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGE = 89_478_485
-"""Pixels above which Pillow itself warns."""
-MOST_BYTES = 2**31
-"""Of an image in memory: enough for 30,000 by 30,000 grey pixels of 16 bits."""
-BOMB = 500
-"""How many times its file a large image may be: no film is that empty."""
-STRIP = 2**24
-"""Pixels that are worked on at once."""
+LARGE_PIXELS = 89_478_485
+"""Above this number Pillow itself warns."""
+LARGEST_IMAGE_BYTES = 2**31
+"""In memory; enough for 30,000 by 30,000 grey pixels of 16 bits."""
+BOMB_RATIO = 500
+"""Most pixels per byte of the file; no X-ray compresses that well."""
+STRIP_PIXELS = 2**24
+"""Pixels that are processed at once."""
 
 
 def is_large(image: Image.Image) -> bool:
-    """Tell whether an image must not be held in memory twice."""
-    return image.width * image.height > LARGE
+    """Return whether an image is too large to be in memory twice."""
+    return image.width * image.height > LARGE_PIXELS
 
 
 def check_size(image: Image.Image, stored: int) -> None:
-    """Raise DataError for a large image whose file is too small for it, or that needs too much memory.
+    """Raise DataError for a decompression bomb and for an image that needs too much memory.
 
     Args:
-        image: opened, not unpacked.
-        stored: bytes of its file.
+        image: opened, not decoded.
+        stored: size of its file in bytes.
     """
     if not is_large(image):
         return
     claim = f"{image.width:,} x {image.height:,} pixels"
-    needed = image.width * image.height * _bytes_a_pixel(image)
-    if image.width * image.height > BOMB * stored:
-        raise DataError(f"is a decompression bomb: {stored:,} bytes that claim to be {claim}")
-    if needed > MOST_BYTES:
+    needed = image.width * image.height * _bytes_per_pixel(image)
+    if image.width * image.height > BOMB_RATIO * stored:
+        raise DataError(f"is a decompression bomb: {stored:,} bytes claim to be {claim}")
+    if needed > LARGEST_IMAGE_BYTES:
         raise DataError(
-            f"is too large: {claim} take {needed / 1e9:.1f} GB, and {MOST_BYTES / 1e9:.1f} is the most: save it smaller"
+            f"is too large: {claim} take {needed / 1e9:.1f} GB, the limit is {LARGEST_IMAGE_BYTES / 1e9:.1f}: reduce it"
         )
 
 
-def _is_scaled(image: Image.Image) -> bool:
-    """Tell whether libjpeg scales an image as it unpacks it, row by row."""
+def _is_scaled_by_libjpeg(image: Image.Image) -> bool:
+    """Return whether libjpeg scales an image row by row while decoding."""
     return isinstance(image, JpegImageFile) and image.mode in {"L", "RGB"} and not image.info.get("progressive")
 
 
-def _bytes_a_pixel(image: Image.Image) -> float:
-    if _is_scaled(image):
+def _bytes_per_pixel(image: Image.Image) -> float:
+    if _is_scaled_by_libjpeg(image):
         return 4 / 64
-    if isinstance(image, JpegImageFile):  # all coefficients before the first pixel
+    if isinstance(image, JpegImageFile):  # it holds all coefficients before the first pixel
         return 2 * len(image.getbands()) + 4 / 64
     if image.mode.startswith("I;16"):
         return 2
@@ -63,20 +63,20 @@ def _bytes_a_pixel(image: Image.Image) -> float:
 
 
 def reduced(image: Image.Image, size: int, flat: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Return the mean of blocks of pixels, at least eight times the wanted size on both sides, taken strip by strip.
+    """Reduce an image by block means, strip by strip, to at least eight times the wanted size on both sides.
 
     Args:
         image: opened, of any mode.
-        size: that it will be resized to.
-        flat: what is done to each strip before.
+        size: size it will be resized to.
+        flat: applied to each strip first.
     """
     factor = max(1, min(image.size) // (8 * size))
-    height = max(factor, STRIP // image.width // factor * factor)
+    height = max(factor, STRIP_PIXELS // image.width // factor * factor)
     image.load()
     strips = []
     for top in range(0, image.height, height):
         strip = image.crop((0, top, image.width, min(top + height, image.height)))
-        strips.append(_means(strip, factor) if image.mode[0] in "IF" else flat(strip).reduce(factor))
+        strips.append(_block_means(strip, factor) if image.mode[0] in "IF" else flat(strip).reduce(factor))
     canvas = Image.new(strips[0].mode, (strips[0].width, sum(strip.height for strip in strips)))
     top = 0
     for strip in strips:
@@ -85,8 +85,8 @@ def reduced(image: Image.Image, size: int, flat: Callable[[Image.Image], Image.I
     return canvas
 
 
-def _means(strip: Image.Image, factor: int) -> Image.Image:
-    """Return the means of blocks of numbers; what is left over at the right and below, less than a block, is left out."""
+def _block_means(strip: Image.Image, factor: int) -> Image.Image:
+    """Return the means of blocks of numbers; incomplete blocks at the right and at the bottom are dropped."""
     values = np.asarray(strip, dtype=np.float32)
     rows, columns = (max(1, side // factor) for side in values.shape)
     blocks = values[: rows * factor, : columns * factor].reshape(rows, -1, columns, min(factor, values.shape[1]))

@@ -1,4 +1,4 @@
-"""Decode images once into an array on disk that every process can map, shard by shard."""
+"""Decode images once, shard by shard, into an array on disk that every process can map."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.data.decoding.contents import digest_of, digest_of_none, read_content
 from cxrbench.data.decoding.decode import DECODER, examine
 from cxrbench.data.decoding.dicom import dicom_decoder, is_dicom
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.helper import dismiss_helpers
+from cxrbench.data.decoding.image_bytes import digest_of, digest_of_unreadable, read_image
 from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import DataError
 from cxrbench.execution.failures import failure_reason
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.contracts import Images
 
-    Examined = tuple[NDArray[np.uint8], FileFacts] | DataError
+    Decoded = tuple[NDArray[np.uint8], FileFacts] | DataError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """Decoded images on disk: uint8 ``[rows, size, size]``, grey; black where an image could not be read.
+    """Decoded images on disk: uint8 ``[rows, size, size]``, grey; black if an image could not be read.
 
-    Noted on each shard is, of every image, what is known of its file in the order of FileFacts, or why it cannot be read.
+    The note of each shard lists, for every image, the values of its FileFacts in order, or the reason why it cannot be read.
 
     Attributes:
-        rows: one for each record of the dataset.
-        digest: of all that the pixels depend on.
-        resize: how images became square.
+        rows: one per record of the dataset.
+        digest: of everything the pixels depend on.
+        resize: how images are made square.
     """
 
     rows: int
@@ -56,27 +56,27 @@ class Pixels:
         return ShardedArray(folder=home() / "images" / self.digest, rows=self.rows, dtype="uint8")
 
     def files(self) -> dict[int, FileFacts | str]:
-        """Return what each row's file was, or why it could not be read, as far as shards are on disk."""
+        """Return the file properties of each row, or why it could not be read, as far as shards are on disk."""
         names = [field.name for field in fields(FileFacts)]
-        found: dict[int, FileFacts | str] = {}
-        for shard, listed in self.array.notes().items():
-            for row, known in enumerate(listed, self.array.bounds(shard)[0]):
-                found[row] = known if isinstance(known, str) else FileFacts(**dict(zip(names, known, strict=True)))
-        return found
+        files: dict[int, FileFacts | str] = {}
+        for shard, note in self.array.notes().items():
+            for row, noted in enumerate(note, self.array.bounds(shard)[0]):
+                files[row] = noted if isinstance(noted, str) else FileFacts(**dict(zip(names, noted, strict=True)))
+        return files
 
     def unreadable(self) -> dict[int, str]:
-        """Return the row of each image that could not be read, and why."""
-        return {row: known for row, known in self.files().items() if isinstance(known, str)}
+        """Return the rows of the images that could not be read, with the reasons."""
+        return {row: file for row, file in self.files().items() if isinstance(file, str)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """How images become pixels.
+    """How images are decoded.
 
     Attributes:
         size: height and width in pixels.
-        resize: how an image becomes square.
-        threads: how many images are read at once; changes no pixel.
+        resize: how images are made square.
+        threads: images read at once; does not change the pixels.
     """
 
     size: int
@@ -85,116 +85,115 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What was read of a dataset before anything is decoded.
+class ImageDigests:
+    """The digests of a dataset's images, computed before decoding.
 
     Attributes:
-        digests: the SHA-256 of each image's bytes or pixels, or why it cannot be read.
-        dicom: whether DICOM is among them, whose pixels depend on more packages than those of other files.
+        digests: the SHA-256 of each image's bytes or pixels, or the reason why it cannot be read.
+        dicom: whether any image is DICOM, whose pixels depend on further packages.
     """
 
     digests: tuple[str, ...]
     dicom: bool
 
 
-def content_digests(images: Images, threads: int) -> Contents:
-    """Read every image's content."""
+def image_digests(images: Images, threads: int) -> ImageDigests:
+    """Read and digest every image."""
 
-    def look(key: str) -> tuple[str, bool]:
+    def digest(key: str) -> tuple[str, bool]:
         try:
-            content = read_content(images, key)
-            return digest_of(content), isinstance(content, bytes) and is_dicom(content)
-        except Exception as error:  # decoding must meet it again, and gives the reason
-            return digest_of_none(error), False
+            data = read_image(images, key)
+            return digest_of(data), isinstance(data, bytes) and is_dicom(data)
+        except Exception as error:  # decoding raises it again and reports the reason
+            return digest_of_unreadable(error), False
 
     keys = [record.key for record in images.records]
-    with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each waiting call takes memory
-        looked = [
-            found for start in range(0, len(keys), SHARD_ROWS) for found in pool.map(look, keys[start : start + SHARD_ROWS])
-        ]
-    return Contents(digests=tuple(digest for digest, _ in looked), dicom=any(dicom for _, dicom in looked))
+    with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each pending call takes memory
+        starts = range(0, len(keys), SHARD_ROWS)
+        results = [result for start in starts for result in pool.map(digest, keys[start : start + SHARD_ROWS])]
+    return ImageDigests(digests=tuple(text for text, _ in results), dicom=any(dicom for _, dicom in results))
 
 
-def pixels_of(images: Images, contents: Contents, decoding: Decoding) -> Pixels:
-    """Return where the pixels of images lie, or will lie when they are decoded."""
-    decoders = [DECODER, *([dicom_decoder()] if contents.dicom else [])]
-    key = digest_each([[*decoders, decoding.size, decoding.resize, SHARD_ROWS], *contents.digests])
+def pixels_of(images: Images, digested: ImageDigests, decoding: Decoding) -> Pixels:
+    """Return the array on disk for the pixels of images, decoded or not."""
+    decoders = [DECODER, *([dicom_decoder()] if digested.dicom else [])]
+    key = digest_each([[*decoders, decoding.size, decoding.resize, SHARD_ROWS], *digested.digests])
     return Pixels(rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize)
 
 
 def decode_missing(
     images: Images, digests: Sequence[str], pixels: Pixels, decoding: Decoding, on_progress: Callable[[int, int], None]
 ) -> Iterator[int]:
-    """Yield each shard as soon as its pixels are on disk; threads decode the next one in the meantime.
+    """Yield each shard once its pixels are on disk; threads decode the next shard in the meantime.
 
     Args:
-        images: what to read, a row for each record.
-        digests: of what was read before, which names the place where the pixels go.
-        pixels: where they go.
+        images: the images to read, one row per record.
+        digests: of the images when they were catalogued.
+        pixels: the array to write.
         decoding: size, resizing and threads.
-        on_progress: called with images done and images in all; not called if nothing is missing.
+        on_progress: called with the images done and the total; not called if nothing is missing.
 
     Raises:
-        DataError: what is read is not what was read before; the shard with it is missing still.
+        DataError: an image has changed since it was catalogued; its shard stays missing.
     """
-    films, missing = pixels.array, pixels.array.missing()
-    yield from sorted(set(range(films.shards)).difference(missing))
+    array, missing = pixels.array, pixels.array.missing()
+    yield from sorted(set(range(array.shards)).difference(missing))
     if not missing:
         return
-    total = sum(stop - start for start, stop in map(films.bounds, missing))
+    total = sum(stop - start for start, stop in map(array.bounds, missing))
     on_progress(0, total)
     steps = itertools.count(1)
     pool = ThreadPoolExecutor(decoding.threads)
     try:
-        ahead: deque[tuple[int, Iterator[Examined]]] = deque()
+        ahead: deque[tuple[int, Iterator[Decoded]]] = deque()
         for shard in missing:
-            ahead.append((shard, pool.map(partial(_film_of, images, digests, decoding), range(*films.bounds(shard)))))
+            ahead.append((shard, pool.map(partial(_decode_row, images, digests, decoding), range(*array.bounds(shard)))))
             if len(ahead) > 1:
-                yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
-        yield _store(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
-    finally:  # nobody who interrupts waits for a thousand images
+                yield _write_shard(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
+        yield _write_shard(pixels, *ahead.popleft(), lambda: on_progress(next(steps), total))
+    finally:  # Ctrl-C must not wait for a thousand images
         pool.shutdown(cancel_futures=True)
         dismiss_helpers()
 
 
-def _store(pixels: Pixels, shard: int, decoded: Iterator[Examined], on_step: Callable[[], None]) -> int:
+def _write_shard(pixels: Pixels, shard: int, results: Iterator[Decoded], on_step: Callable[[], None]) -> int:
     files: list[tuple[object, ...] | str] = []
     black = np.zeros((1, pixels.size, pixels.size), dtype=np.uint8)
 
     def blocks() -> Iterator[NDArray[np.uint8]]:
-        for examined in decoded:
-            if isinstance(examined, DataError):
-                files.append(str(examined))
+        for result in results:
+            if isinstance(result, DataError):
+                files.append(str(result))
                 yield black
             else:
-                film, facts = examined
+                image, facts = result
                 files.append(astuple(facts))
-                yield film[None]
+                yield image[None]
             on_step()
 
     pixels.array.write(shard, blocks(), note=files)
     return shard
 
 
-def _film_of(images: Images, digests: Sequence[str], decoding: Decoding, row: int) -> Examined:
-    """Examine an image; raise DataError if its content is not what its digest says, for its pixels are kept under that."""
+def _decode_row(images: Images, digests: Sequence[str], decoding: Decoding, row: int) -> Decoded:
+    """Decode the image of a row; raise DataError if its digest has changed, because the pixels are stored under that."""
     key, failure = images.records[row].key, None
     try:
-        content = read_content(images, key)
-        digest = digest_of(content)
+        data = read_image(images, key)
+        digest = digest_of(data)
     except Exception as error:  # a plugin's reader may raise anything
-        digest, failure = digest_of_none(error), DataError(_failure(error))
+        digest, failure = digest_of_unreadable(error), DataError(_reading_failure(error))
     if digest != digests[row]:
         now = f" (now: {failure})" if failure else ""
-        raise DataError(f"{as_line(key)} changed while the run was reading it{now}: run again when nobody writes to it")
+        raise DataError(f"{as_line(key)} changed while the run was reading it{now}: run again when no program writes to it")
     if failure:
         return failure
     try:
-        return examine(content, size=decoding.size, resize=decoding.resize)
+        return examine(data, size=decoding.size, resize=decoding.resize)
     except DataError as error:
         return error
 
 
-def _failure(error: Exception) -> str:
-    """Return why a plugin's reader, or the system, does not give the content."""
+def _reading_failure(error: Exception) -> str:
+    """Return why the plugin's reader or the operating system did not deliver an image."""
     return reason(error) if isinstance(error, OSError | DataError) else failure_reason(error)

@@ -1,4 +1,4 @@
-"""Say in one line why an image cannot be read, without a word of what stands in the file."""
+"""Describe in one line why an image cannot be read, without quoting the file."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import PIL
 from cxrbench.errors import DataError
 from cxrbench.storage.safe_text import as_line
 
-WORDS = {
-    PIL.UnidentifiedImageError: "is no image of a known format",
-    MemoryError: "needs more memory than there is",
+REASONS = {
+    PIL.UnidentifiedImageError: "is not an image of a known format",
+    MemoryError: "needs more memory than is available",
     FileNotFoundError: "does not exist",
 }
-PLAIN = re.compile(r"image file is truncated|broken data stream|broken PNG file|unrecognized data stream|Truncated File Read")
-"""Beginnings of Pillow's messages that say more than their class; others may quote the file, in which patients have names."""
+SAFE_MESSAGES = re.compile(
+    r"image file is truncated|broken data stream|broken PNG file|unrecognized data stream|Truncated File Read"
+)
+"""Beginnings of Pillow's messages that quote nothing; others may quote the file, which may contain a patient's name."""
 
 
 def reason(error: BaseException) -> str:
-    """Return why an image cannot be read; only errors of our own and of the system speak for themselves."""
+    """Return why an image cannot be read; only messages of cxrbench and of the operating system are quoted."""
     if isinstance(error, DataError):
         return as_line(str(error)) or "cannot be read"
-    known = next((words for kind, words in WORDS.items() if isinstance(error, kind)), "")
+    known = next((text for kind, text in REASONS.items() if isinstance(error, kind)), "")
     if known:
         return known
     if isinstance(error, OSError) and error.strerror:
         return as_line(error.strerror)
-    plain = PLAIN.match(str(error))
+    safe = SAFE_MESSAGES.match(str(error))
     kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-    return f"cannot be decoded: {plain[0] if plain else kind}"
+    return f"cannot be decoded: {safe[0] if safe else kind}"

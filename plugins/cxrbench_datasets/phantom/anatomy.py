@@ -1,4 +1,4 @@
-"""What differs from one patient to the next, whatever the diagnosis."""
+"""What differs between patients, independent of the diagnosis."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anatomy:
-    """One patient's chest, in the body's coordinates; densities in attenuation, where 1 is the densest part of a film.
+    """One patient's chest, in body coordinates; densities as attenuation, where 1 is the densest part of an image.
 
-    Pairs are (patient's right, patient's left), which is left and right on the film.
+    Pairs are (patient's right, patient's left), which is left and right in the image.
     """
 
     torso_width: float
@@ -52,7 +52,7 @@ class Anatomy:
 
 
 def sample_anatomy(random: np.random.Generator) -> Anatomy:
-    """Draw a patient's chest."""
+    """Sample a patient's chest."""
     lucency, dome = between(random, 0.30, 0.42), between(random, 0.40, 0.56)
     return Anatomy(
         torso_width=between(random, 1.00, 1.12),

@@ -1,4 +1,4 @@
-"""Bones: ribs, clavicles, spine and shoulder blades."""
+"""Draw bones: ribs, clavicles, spine and shoulder blades."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw_bones(body: Body, anatomy: Anatomy) -> Pixels:
 
 
 def _ribs(body: Body, anatomy: Anatomy, lateral: Pixels) -> Pixels:
-    """Draw the ribs of the back as arches and those of the front, fainter, sloping down to the middle."""
+    """Draw the posterior ribs as arches, and the fainter anterior ribs sloping down to the middle."""
     across = (lateral - 0.20) / (anatomy.lung_width + anatomy.lung_centre - 0.16)
     down = (body.y - 0.20) / 1.02
     cage = ramp((1.0 - across * across - down * down) * 6.0) * (1.0 - 0.75 * ramp((body.y - 0.40) * 4.0))
@@ -34,7 +34,7 @@ def _ribs(body: Body, anatomy: Anatomy, lateral: Pixels) -> Pixels:
 
 
 def _bands(height: Pixels, anatomy: Anatomy) -> Pixels:
-    """Draw a ladder of bands with brighter rims; the lower ribs lie further apart."""
+    """Draw parallel bands with brighter rims; the lower ones are further apart."""
     step = height * (1.0 - 0.12 * height) / anatomy.rib_spacing + anatomy.rib_start
     offset = (step - np.floor(step) - 0.5) / anatomy.rib_width
     squared = offset * offset

@@ -1,4 +1,4 @@
-"""Soft tissue: the outline of the body, lungs, heart, mediastinum and what lies below the diaphragm."""
+"""Draw soft tissue: body outline, lungs, heart, mediastinum and abdomen."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Lungs:
     """How much of every pixel is lung, 0..1, float32 ``[H, W]`` each.
 
     Attributes:
-        right: the patient's right lung, on the left of the film, as far as the heart does not hide it.
-        left: the other one.
+        right: the patient's right lung, on the left of the image, without what the heart hides.
+        left: the patient's left lung.
         above: 1 above the diaphragm, 0 below it.
-        depth: how thick the lung is there.
+        depth: thickness of the lung.
     """
 
     right: Pixels

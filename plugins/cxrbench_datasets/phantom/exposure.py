@@ -1,4 +1,4 @@
-"""What differs from one film to the next of the same patient: position, exposure, collimation, marker and grain."""
+"""What differs between images of the same patient: position, exposure, collimation, marker and grain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench_datasets.phantom.shapes import Pixels, Position, enlarge, film_axis, ramp
+from cxrbench_datasets.phantom.shapes import Pixels, Position, enlarge, pixel_axis, ramp
 from cxrbench_datasets.phantom.streams import between, chance
 
 if TYPE_CHECKING:
@@ -21,19 +21,19 @@ LETTERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """How one film was taken.
+    """How one image was taken.
 
     Attributes:
         fog: grey where nothing attenuates, 0..255.
         gain: grey per unit of attenuation.
-        bend: curvature of the film's response.
-        vignette: loss of light towards the corners.
-        heel: fall of the exposure across the film: rightwards, downwards.
-        blur: standard deviation in film widths.
+        bend: curvature of the detector's response.
+        vignette: loss of exposure towards the corners.
+        heel: decrease of the exposure across the image: rightwards, downwards.
+        blur: standard deviation in image widths.
         grain: standard deviation in greys.
-        margins: collimated width at left, right, top, bottom, in half film widths.
-        marker: the letter on the film, if any, on the side that it names.
-        marker_at: its place: distance from the side and from the top, in film widths.
+        margins: collimated width at left, right, top, bottom, in half image widths.
+        marker: the letter in the image, if any, on the side that it names.
+        marker_at: distance of the marker from the side and from the top, in image widths.
     """
 
     fog: float
@@ -49,7 +49,7 @@ class Exposure:
 
 
 def sample_position(random: np.random.Generator) -> Position:
-    """Draw how the patient stands."""
+    """Sample how the patient stands."""
     return Position(
         right=between(random, -0.06, 0.06),
         down=between(random, -0.05, 0.07),
@@ -61,7 +61,7 @@ def sample_position(random: np.random.Generator) -> Position:
 
 
 def sample_exposure(random: np.random.Generator) -> Exposure:
-    """Draw how the film is taken."""
+    """Sample how the image is taken."""
     letters: tuple[Literal["", "L", "R"], ...] = ("", "L", "R")
     return Exposure(
         fog=between(random, 0.0, 30.0),
@@ -78,30 +78,29 @@ def sample_exposure(random: np.random.Generator) -> Exposure:
 
 
 def _margin(random: np.random.Generator) -> float:
-    """Draw how far the beam is closed on one side; most are open."""
+    """Sample how far the beam is collimated on one side; most sides are open."""
     return between(random, 0.01, 0.10) if chance(random, 0.4) else -1.0
 
 
-def develop(attenuation: Pixels, size: int, exposure: Exposure, grain: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn attenuation into a film, uint8 ``[size, size]``.
+def render(attenuation: Pixels, size: int, exposure: Exposure, grain: np.random.Generator) -> NDArray[np.uint8]:
+    """Turn attenuation into an image, uint8 ``[size, size]``.
 
-    The response is the same for every pixel and knows nothing of the others: a normalisation over the film would carry an
-    opacity into its border.
+    Every pixel is mapped alone: normalising over the whole image would let an opacity change the border.
     """
     from scipy.ndimage import gaussian_filter
 
     sharp = np.clip(attenuation, 0.0, 1.2)
     light = enlarge(gaussian_filter(sharp, exposure.blur * len(sharp), truncate=3.0, mode="nearest"), size)
     light = light + exposure.bend * light * (1.0 - light)
-    film = (exposure.fog + exposure.gain * light) * _beam(size, exposure)
-    film = np.maximum(film, _marker(size, exposure)) + exposure.grain * _grain(size, grain)
-    rounded: NDArray[np.uint8] = (np.minimum(np.maximum(film, 0.0), 255.0) + 0.5).astype(np.uint8)
+    image = (exposure.fog + exposure.gain * light) * _beam(size, exposure)
+    image = np.maximum(image, _marker(size, exposure)) + exposure.grain * _grain(size, grain)
+    rounded: NDArray[np.uint8] = (np.minimum(np.maximum(image, 0.0), 255.0) + 0.5).astype(np.uint8)
     return rounded
 
 
 def _beam(size: int, exposure: Exposure) -> Pixels:
-    """Draw how much of the beam arrives where: vignette, heel effect and collimation."""
-    axis = film_axis(size)
+    """Draw the intensity of the beam: vignette, heel effect and collimation."""
+    axis = pixel_axis(size)
     left, right, top, bottom = (1.0 - margin for margin in exposure.margins)
     squared = axis * axis
     columns = ramp((left + axis) * 40.0) * ramp((right - axis) * 40.0)
@@ -112,21 +111,21 @@ def _beam(size: int, exposure: Exposure) -> Pixels:
 
 
 def _marker(size: int, exposure: Exposure) -> Pixels:
-    """Draw the letter, which hangs on the side of the patient that it names."""
-    film = np.zeros((size, size), np.float32)
+    """Draw the marker letter on the side of the patient that it names."""
+    image = np.zeros((size, size), np.float32)
     if not exposure.marker:
-        return film
+        return image
     scale = max(1, round(size / 112))
     letter = np.array([[int(dot) for dot in row] for row in LETTERS[exposure.marker]], np.float32)
     letter = 235.0 * letter.repeat(scale, axis=0).repeat(scale, axis=1)
     height, width = letter.shape
     aside, top = (round(place * size) for place in exposure.marker_at)
     left = aside if exposure.marker == "R" else size - aside - width
-    film[top : top + height, left : left + width] = letter
-    return film
+    image[top : top + height, left : left + width] = letter
+    return image
 
 
 def _grain(size: int, random: np.random.Generator) -> Pixels:
-    """Draw noise of variance 1 that neighbouring pixels share in part."""
+    """Draw noise of variance 1 that is correlated between neighbouring pixels."""
     dots = random.random((size + 1, size + 1), dtype=np.float32) - 0.5
     return 2.6 * dots[1:, 1:] + 1.6 * (dots[:-1, 1:] + dots[1:, :-1])

@@ -1,4 +1,4 @@
-"""Pneumonia: the one thing that the label decides."""
+"""Draw pneumonia, the only thing that depends on the label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench_datasets.phantom.shapes import Body, Numbers, Pixels, film_axis, ramp, splat, texture
+from cxrbench_datasets.phantom.shapes import Body, Numbers, Pixels, pixel_axis, ramp, splat, texture
 from cxrbench_datasets.phantom.streams import between, chance
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ STRAND_POINTS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """One consolidated part of a lung, in the body's coordinates."""
+    """One consolidation, in body coordinates."""
 
     x: float
     y: float
@@ -33,11 +33,11 @@ class Opacity:
     """One patient's pneumonia.
 
     Attributes:
-        patches: of a focal pneumonia; none if it is diffuse.
+        patches: of a focal pneumonia; empty if it is diffuse.
         contrast: attenuation at the densest spot.
-        basal: whether a diffuse one is denser at the bases (1) or around the hila (0).
-        coarse, fine: float32 squares of values 0..1 that make it uneven.
-        strands: float64 ``[4, STRANDS]``, the fine lines of a diffuse one: x, y and their run, rightwards and downwards.
+        basal: whether a diffuse pneumonia is denser at the bases (1) or around the hila (0).
+        coarse, fine: float32 squares of values 0..1, the texture.
+        strands: float64 ``[4, STRANDS]``, the fine lines of a diffuse pneumonia: x, y, and extent rightwards and downwards.
     """
 
     patches: tuple[Patch, ...]
@@ -49,7 +49,7 @@ class Opacity:
 
 
 def sample_opacity(random: np.random.Generator) -> Opacity:
-    """Draw a pneumonia, as often focal as diffuse, from obvious to barely visible."""
+    """Sample a pneumonia, focal or diffuse with equal probability, from obvious to barely visible."""
     count = 0 if chance(random, 0.5) else int(random.integers(1, 4))
     return Opacity(
         patches=tuple(_sample_patch(random) for _ in range(count)),
@@ -72,7 +72,7 @@ def _sample_patch(random: np.random.Generator) -> Patch:
 
 
 def draw_opacity(body: Body, lungs: Lungs, opacity: Opacity, change: np.random.Generator) -> Pixels:
-    """Draw the pneumonia as attenuation, float32 ``[H, W]``; `change` is what happened to it between two films."""
+    """Draw the pneumonia as attenuation, float32 ``[H, W]``; `change` varies it between images of a patient."""
     contrast = opacity.contrast * between(change, 0.8, 1.2)
     coarse, fine = texture(body, opacity.coarse), texture(body, opacity.fine)
     if opacity.patches:
@@ -94,7 +94,7 @@ def _focal(body: Body, opacity: Opacity, coarse: Pixels, growth: float) -> Pixel
 
 
 def _veil(body: Body, opacity: Opacity, coarse: Pixels) -> Pixels:
-    """Draw a veil over both lungs, patchy, denser below or around the hila."""
+    """Draw a patchy veil over both lungs, denser at the bases or around the hila."""
     low = ramp(0.45 + body.y)
     distance = (np.abs(body.x) - 0.2) ** 2 + body.y * body.y
     central = ramp(1.0 - 1.6 * distance)
@@ -103,7 +103,7 @@ def _veil(body: Body, opacity: Opacity, coarse: Pixels) -> Pixels:
 
 
 def _strands(body: Body, opacity: Opacity, change: np.random.Generator) -> Pixels:
-    """Draw a net of fine lines, as of thickened septa; some of them come and go."""
+    """Draw a net of fine lines, like thickened septa; their strength varies between images."""
     x, y, right, down = opacity.strands[:, :, None]
     along = np.linspace(-0.045, 0.045, STRAND_POINTS)[None, :]
     weight = (np.abs(right) + np.abs(down)) * change.uniform(0.4, 1.0, (STRANDS, 1))
@@ -112,6 +112,6 @@ def _strands(body: Body, opacity: Opacity, change: np.random.Generator) -> Pixel
 
 
 def _inner(body: Body) -> Pixels:
-    """Return 1 well inside the film and 0 in its outer tenth, which stays free of all that the label decides."""
-    inner = ramp((0.78 - np.abs(film_axis(body.size))) * 16.0)
+    """Return 1 inside the image and 0 in its outer tenth, which must not depend on the label."""
+    inner = ramp((0.78 - np.abs(pixel_axis(body.size))) * 16.0)
     return inner[:, None] * inner[None, :]

@@ -1,7 +1,7 @@
-"""The shapes that films are drawn with.
+"""Shapes to draw with.
 
-Pixels go through additions, multiplications, divisions and square roots alone: those are exactly rounded everywhere, whereas
-a single-precision exponential may differ in its last bits from one processor to another, and with it the bytes of a film.
+Pixels are computed with additions, multiplications, divisions and square roots only. These are exactly rounded everywhere; a
+single-precision exponential may differ in its last bits between processors, which would change the bytes of an image.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How the patient stands before the film.
+    """How the patient stands in front of the detector.
 
     Attributes:
-        right, down: shift in half film widths.
+        right, down: shift in half image widths.
         zoom: magnification.
         tilt: as a slope.
-        shrug, arms: how far the shoulders are lowered and the arms held away, in the body's coordinates.
+        shrug, arms: how far the shoulders are lowered and the arms held away, in body coordinates.
     """
 
     right: float
@@ -38,12 +38,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """The body's coordinates of every pixel of a film.
+    """The body coordinates of every pixel of an image.
 
     The midline is at x = 0; lungs and diaphragm lie within -0.8..0.8 both ways; y grows downwards.
 
     Attributes:
-        size: pixels along a side of the film.
+        size: height and width of the image in pixels.
         position: how the patient stands.
         x, y: float32 ``[H, W]``.
     """
@@ -55,7 +55,7 @@ class Body:
 
 
 @lru_cache(maxsize=4)
-def film_axis(size: int) -> Pixels:
+def pixel_axis(size: int) -> Pixels:
     """Return the centres of a row's pixels in -1..1, float32 ``[size]``."""
     axis = ((2 * np.arange(size) + 1) / size - 1).astype(np.float32)
     axis.setflags(write=False)
@@ -63,8 +63,8 @@ def film_axis(size: int) -> Pixels:
 
 
 def place(size: int, position: Position) -> Body:
-    """Lay the body's coordinates over a film."""
-    axis = film_axis(size)
+    """Compute the body coordinates of every pixel."""
+    axis = pixel_axis(size)
     right, down = (axis - position.right) / position.zoom, (axis - position.down) / position.zoom
     x = right[None, :] + position.tilt * down[:, None]
     y = down[:, None] - position.tilt * right[None, :]
@@ -90,8 +90,8 @@ def ellipse(body: Body, x: float, y: float, width: float, height: float) -> Pixe
 
 
 def texture(body: Body, values: Pixels) -> Pixels:
-    """Spread a square of values over the body between -1 and 1, smooth in between; the tilt is left out for speed."""
-    axis, position = film_axis(body.size), body.position
+    """Interpolate a square of values over the body from -1 to 1, smoothly; the tilt is ignored for speed."""
+    axis, position = pixel_axis(body.size), body.position
     rows = _blend(values, (axis - position.down) / position.zoom)
     return np.ascontiguousarray(_blend(np.ascontiguousarray(rows.T), (axis - position.right) / position.zoom).T)
 
@@ -106,7 +106,7 @@ def _blend(values: Pixels, places: Pixels) -> Pixels:
 
 
 def enlarge(pixels: Pixels, size: int) -> Pixels:
-    """Bring a square to `size` pixels along a side, linear in between."""
+    """Enlarge a square to `size` pixels, with linear interpolation."""
     if len(pixels) == size:
         return pixels
     places = np.clip((np.arange(size, dtype=np.float32) + 0.5) * (len(pixels) / size) - 0.5, 0.0, len(pixels) - 1.001)
@@ -118,13 +118,13 @@ def enlarge(pixels: Pixels, size: int) -> Pixels:
 
 
 def splat(body: Body, x: Numbers, y: Numbers, mass: Numbers) -> Pixels:
-    """Drop points of matter on the film, each shared by the four pixels around it.
+    """Add points of matter to an image, each spread over the four nearest pixels.
 
     Args:
-        body: where the film's pixels are.
-        x: ``[n]``, the points in the body's coordinates.
-        y: ``[n]``, likewise.
-        mass: ``[n]``, attenuation times area, so that the look does not depend on the film's size.
+        body: coordinates of the pixels.
+        x: ``[n]``, in body coordinates.
+        y: ``[n]``, in body coordinates.
+        mass: ``[n]``, attenuation times area, so that the look does not depend on the image size.
     """
     position, half = body.position, body.size / 2
     stretch = position.zoom / (1 + position.tilt**2)

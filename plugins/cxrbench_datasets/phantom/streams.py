@@ -1,4 +1,4 @@
-"""Independent random streams, so that what one part draws never shifts what another part gets."""
+"""Independent random streams: draws for one purpose never shift those for another."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ Purpose = Literal["patients", "anatomy", "vessels", "opacity", "change", "positi
 
 
 def stream(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """Return the random numbers that belong to a purpose, a patient and a film."""
+    """Return the random generator of a purpose, a patient and an image."""
     return np.random.default_rng([seed, *purpose.encode(), *numbers])
 
 
 def between(random: np.random.Generator, low: float, high: float) -> float:
-    """Draw one number evenly from ``low..high``."""
+    """Draw a number uniformly from ``low..high``."""
     return low + (high - low) * random.random()
 
 
 def chance(random: np.random.Generator, probability: float) -> bool:
-    """Draw whether something happens."""
+    """Return True with a probability."""
     return random.random() < probability

@@ -1,4 +1,4 @@
-"""The vessels of the lungs: a hilum on each side, stems that leave it and twigs that leave the stems."""
+"""Draw the vessels of the lungs: a hilum on each side, stems from it and twigs from the stems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DENSITY = 0.0016
 
 
 def draw_vessels(body: Body, anatomy: Anatomy, random: np.random.Generator) -> Pixels:
-    """Draw hila and vessels as attenuation, float32 ``[H, W]``, whatever part of it the lungs show."""
+    """Draw hila and vessels as attenuation, float32 ``[H, W]``, also outside the lungs."""
     sides = [_tree(random, side) for side in (-1.0, 1.0)]
     x, y, mass = (np.concatenate(parts) for parts in zip(*sides, strict=True))
     hila = ramp(ellipse(body, -0.19, 0.0, 0.10, 0.17)) + ramp(ellipse(body, 0.20, -0.04, 0.09, 0.15))
@@ -24,7 +24,7 @@ def draw_vessels(body: Body, anatomy: Anatomy, random: np.random.Generator) -> P
 
 
 def _tree(random: np.random.Generator, side: float) -> tuple[Numbers, Numbers, Numbers]:
-    """Place the points of one lung's vessels: x, y and mass, one after another."""
+    """Return x, y and mass of the points of one lung's vessels."""
     start_x = 0.17 + random.uniform(-0.03, 0.03, STEMS)
     start_y = random.uniform(-0.10, 0.10, STEMS)
     goal_x = random.uniform(0.06, 0.42, STEMS)
@@ -43,7 +43,7 @@ def _tree(random: np.random.Generator, side: float) -> tuple[Numbers, Numbers, N
 def _curves(
     random: np.random.Generator, start: tuple[Numbers, Numbers], run: tuple[Numbers, Numbers], thickness: Numbers
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Draw bent lines that thin out: x, y and mass of their points, ``[lines, POINTS]`` each."""
+    """Return x, y and mass of the points of curved, tapering lines, ``[lines, POINTS]`` each."""
     along = np.linspace(0.0, 1.0, POINTS)[None, :]
     bend = random.uniform(-0.5, 0.5, (len(thickness), 1)) * along * (1.0 - along)
     (x, y), (across, down) = (start[0][:, None], start[1][:, None]), (run[0][:, None], run[1][:, None])

@@ -51,7 +51,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self):
-        return f"{'https' if self.tls else 'http'}://{self.address}/film.bin"
+        return f"{'https' if self.tls else 'http'}://{self.address}/image.bin"
 
     def protect(self, certificate):
         """Speak TLS from now on, with a certificate."""

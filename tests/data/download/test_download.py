@@ -46,14 +46,14 @@ def content(server):
 
 def download_of(url, content=CONTENT, algorithm="md5"):
     digest = f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}" if algorithm else ""
-    return Download(url=url, file_name="film.bin", digest=digest)
+    return Download(url=url, file_name="image.bin", digest=digest)
 
 
 def partial_of(downloader, content):
     """Leave the beginning of a file, as an earlier run does that broke off."""
     downloader.folder.mkdir(parents=True)
-    (downloader.folder / "film.bin.part").write_bytes(content)
-    return downloader.folder / "film.bin.part"
+    (downloader.folder / "image.bin.part").write_bytes(content)
+    return downloader.folder / "image.bin.part"
 
 
 def reason_for(downloader, download):
@@ -67,13 +67,13 @@ def reason_for(downloader, download):
 def test_a_file_is_fetched_whole(server, downloader, said, algorithm):
     download = download_of(server.url, algorithm=algorithm)
     path = downloader.fetch(download)
-    assert path == downloader.path_of(download) == downloader.folder / "film.bin"
+    assert path == downloader.path_of(download) == downloader.folder / "image.bin"
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None]
-    assert said[0] == f"fetching {server.url}"
-    without = f"film.bin: its publisher gives no checksum; what came has sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    assert said[0] == f"downloading {server.url}"
+    without = f"image.bin: the publisher gives no checksum; downloaded file has sha256:{hashlib.sha256(CONTENT).hexdigest()}"
     assert said[1:] == ([] if algorithm else [without])
-    assert not path.with_name("film.bin.part").exists()
+    assert not path.with_name("image.bin.part").exists()
 
 
 def test_a_file_that_is_there_is_not_fetched(server, downloader, said):
@@ -85,8 +85,8 @@ def test_a_file_that_is_there_is_not_fetched(server, downloader, said):
 
 
 def test_a_download_may_name_its_folder(server, downloader, tmp_path):
-    download = Download(url=server.url, file_name="film.bin", folder=tmp_path / "models" / "deep")
-    assert downloader.fetch(download) == tmp_path / "models" / "deep" / "film.bin"
+    download = Download(url=server.url, file_name="image.bin", folder=tmp_path / "models" / "deep")
+    assert downloader.fetch(download) == tmp_path / "models" / "deep" / "image.bin"
 
 
 def test_a_partial_file_is_resumed_where_it_stopped(server, downloader):
@@ -107,7 +107,7 @@ def test_a_partial_file_that_is_already_whole_is_taken(server, downloader):
     assert server.ranges == [f"bytes={len(CONTENT)}-"]
 
 
-def test_a_server_without_ranges_is_asked_from_the_start(server, downloader):
+def test_a_server_without_ranges_is_read_from_the_start(server, downloader):
     server.knows_ranges = False
     partial_of(downloader, b"another beginning")
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
@@ -116,50 +116,50 @@ def test_a_server_without_ranges_is_asked_from_the_start(server, downloader):
 def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloader):
     server.break_after = 200_000
     reason = reason_for(downloader, download_of(server.url))
-    partial = downloader.folder / "film.bin.part"
+    partial = downloader.folder / "image.bin.part"
     assert partial.read_bytes() == CONTENT[:200_000]
-    assert "broke off after 200000 of 300000 bytes" in reason
+    assert "broke after 200000 of 300000 bytes" in reason
     assert "run the same command again" in reason
-    assert str(downloader.folder / "film.bin") in reason
+    assert str(downloader.folder / "image.bin") in reason
     server.break_after = None
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=200000-"]
     assert not partial.exists()
 
 
-def test_a_broken_connection_of_unannounced_length_is_no_crash(server, downloader):
+def test_a_broken_connection_of_unknown_length_can_be_resumed(server, downloader):
     server.chunked, server.break_after = True, 200_000
     assert "run the same command again" in reason_for(downloader, download_of(server.url))
     server.break_after = None
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
 
 
-def test_a_server_that_speaks_something_else_is_no_crash(server, downloader):
+def test_a_server_that_does_not_speak_http_is_an_error(server, downloader):
     server.speaks_http = False
     assert server.url in reason_for(downloader, download_of(server.url))
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (503, "Service Unavailable")])
-def test_a_refusal_is_told_with_the_remedy(server, downloader, status, words):
+def test_an_http_error_is_reported_with_the_remedy(server, downloader, status, words):
     server.status = status
     reason = reason_for(downloader, download_of(server.url))
     assert words in reason
-    assert f"fetch {server.url} yourself and put it at {downloader.folder / 'film.bin'}" in reason
+    assert f"download {server.url} yourself and save it as {downloader.folder / 'image.bin'}" in reason
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_a_file_that_is_not_what_its_digest_says_is_thrown_away(server, downloader, algorithm):
+def test_a_file_with_a_wrong_digest_is_deleted(server, downloader, algorithm):
     server.content = CONTENT[:-1] + b"\0"
     reason = reason_for(downloader, download_of(server.url, algorithm=algorithm))
-    assert f"brought {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
-    assert f"not {algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}" in reason
-    assert "thrown away" in reason
-    assert not (downloader.folder / "film.bin.part").exists()
+    assert f"got {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
+    assert f"expected {algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}" in reason
+    assert "the file was deleted" in reason
+    assert not (downloader.folder / "image.bin.part").exists()
 
 
-def test_a_resumed_file_whose_beginning_is_wrong_is_thrown_away_and_then_fetched_anew(server, downloader):
+def test_a_resumed_file_with_a_wrong_beginning_is_downloaded_again(server, downloader):
     partial_of(downloader, bytes(1000))
-    assert "thrown away" in reason_for(downloader, download_of(server.url))
+    assert "the file was deleted" in reason_for(downloader, download_of(server.url))
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000-", None]
 
@@ -194,25 +194,25 @@ def test_offline_opens_no_connection_and_says_what_to_put_where(server, tmp_path
     reason = reason_for(downloader, download_of(server.url))
     assert "--offline" in reason
     assert server.url in reason
-    assert str(tmp_path / "film.bin") in reason
+    assert str(tmp_path / "image.bin") in reason
     assert server.connections == 0
     assert said == []
 
 
 def test_offline_still_finds_what_is_there(tmp_path, said):
-    (tmp_path / "film.bin").write_bytes(b"x")
+    (tmp_path / "image.bin").write_bytes(b"x")
     downloader = Downloader(folder=tmp_path, offline=True, say=said.append)
-    assert downloader.fetch(download_of("http://localhost/film.bin")) == tmp_path / "film.bin"
+    assert downloader.fetch(download_of("http://localhost/image.bin")) == tmp_path / "image.bin"
 
 
-def test_a_host_that_refuses_is_told_at_once(closed_port, downloader):
+def test_a_host_that_refuses_fails_at_once(closed_port, downloader):
     start = time.monotonic()
-    url = f"http://127.0.0.1:{closed_port}/film.bin"
+    url = f"http://127.0.0.1:{closed_port}/image.bin"
     reason = reason_for(downloader, download_of(url))
     assert time.monotonic() - start < 2
     assert "127.0.0.1 cannot be reached" in reason
     assert url in reason
-    assert str(downloader.folder / "film.bin") in reason
+    assert str(downloader.folder / "image.bin") in reason
 
 
 def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
@@ -224,7 +224,7 @@ def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
             one.setblocking(False)
             one.connect_ex(silent.getsockname())
         start = time.monotonic()
-        reason = reason_for(downloader, download_of(f"http://127.0.0.1:{silent.getsockname()[1]}/film.bin"))
+        reason = reason_for(downloader, download_of(f"http://127.0.0.1:{silent.getsockname()[1]}/image.bin"))
         seconds = time.monotonic() - start
         for one in waiting:
             one.close()
@@ -234,8 +234,8 @@ def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
 
 @pytest.fixture
 def behind_proxy(server, other_server, trusted):
-    """Return the server of films.invalid, which `server` alone knows the way to."""
-    other_server.protect(trusted.issue_cert("films.invalid"))
+    """Return the server of images.invalid, which `server` alone knows the way to."""
+    other_server.protect(trusted.issue_cert("images.invalid"))
     other_server.content = CONTENT
     server.tunnel_to = other_server.server_address
     return other_server
@@ -244,9 +244,9 @@ def behind_proxy(server, other_server, trusted):
 @pytest.mark.parametrize("scheme", ["http://", ""])
 def test_a_proxy_is_asked_instead_of_the_host(server, behind_proxy, downloader, monkeypatch, scheme):
     monkeypatch.setenv("https_proxy", f"{scheme}{server.address}")
-    assert downloader.fetch(download_of("https://films.invalid/film.bin")).read_bytes() == CONTENT
-    assert server.requests == [("films.invalid:443", None)]
-    assert behind_proxy.requests == [("/film.bin", None)]
+    assert downloader.fetch(download_of("https://images.invalid/image.bin")).read_bytes() == CONTENT
+    assert server.requests == [("images.invalid:443", None)]
+    assert behind_proxy.requests == [("/image.bin", None)]
 
 
 def test_a_host_that_needs_no_proxy_is_asked_itself(server, downloader, monkeypatch, closed_port):

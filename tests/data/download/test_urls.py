@@ -19,7 +19,7 @@ def content(server, other_server):
     server.content = other_server.content = CONTENT
 
 
-def download_of(url, digest=DIGEST, file_name="film.bin"):
+def download_of(url, digest=DIGEST, file_name="image.bin"):
     return Download(url=url, file_name=file_name, digest=digest)
 
 
@@ -30,71 +30,71 @@ def reason_for(downloader, download):
     return str(caught.value)
 
 
-def test_a_server_with_a_certificate_that_this_machine_trusts_is_believed(server, downloader, trusted):
+def test_a_server_with_a_trusted_certificate_is_accepted(server, downloader, trusted):
     server.protect(trusted.issue_cert("127.0.0.1"))
     assert server.url.startswith("https:")
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("127.0.0.1", "unable to get local issuer certificate"), ("films.invalid", "127.0.0.1")]
+    ("name", "words"), [("127.0.0.1", "unable to get local issuer certificate"), ("images.invalid", "127.0.0.1")]
 )
-def test_a_certificate_of_a_stranger_or_for_another_host_is_refused(server, downloader, trusted, name, words):
+def test_an_untrusted_certificate_is_refused(server, downloader, trusted, name, words):
     server.protect((trustme.CA() if name == "127.0.0.1" else trusted).issue_cert(name))
     reason = reason_for(downloader, download_of(server.url))
-    assert "the server's certificate is not to be trusted" in reason
+    assert "the server's certificate is not trusted" in reason
     assert words in reason
-    assert f"fetch {server.url} yourself and put it at {downloader.folder / 'film.bin'}" in reason
+    assert f"download {server.url} yourself and save it as {downloader.folder / 'image.bin'}" in reason
     assert server.requests == []
-    assert not (downloader.folder / "film.bin.part").exists()
+    assert not (downloader.folder / "image.bin.part").exists()
 
 
-def test_a_redirection_from_a_protected_to_an_open_connection_is_refused(server, other_server, downloader, trusted):
+def test_a_redirect_from_https_to_http_is_refused(server, other_server, downloader, trusted):
     server.protect(trusted.issue_cert("127.0.0.1"))
     server.passed_on_to = other_server.url
     reason = reason_for(downloader, download_of(server.url))
-    assert f"it is passed on to {other_server.url}, which is not protected (https)" in reason
+    assert f"redirected to {other_server.url}, which does not use https" in reason
     assert other_server.connections == 0
 
 
-@pytest.mark.parametrize("where", ["http://films.invalid/film.bin", "ftp://127.0.0.1/film.bin", "file:///etc/hostname"])
-def test_a_redirection_to_somewhere_open_is_refused(server, downloader, where):
+@pytest.mark.parametrize("where", ["http://images.invalid/image.bin", "ftp://127.0.0.1/image.bin", "file:///etc/hostname"])
+def test_a_redirect_to_an_unprotected_url_is_refused(server, downloader, where):
     server.passed_on_to = where
-    assert "film.bin" in reason_for(downloader, download_of(server.url))
+    assert "image.bin" in reason_for(downloader, download_of(server.url))
 
 
-def test_a_redirection_to_a_protected_connection_is_followed(server, other_server, downloader, trusted):
+def test_a_redirect_to_https_is_followed(server, other_server, downloader, trusted):
     other_server.protect(trusted.issue_cert("127.0.0.1"))
     server.passed_on_to = other_server.url
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("url", ["http://films.invalid/f", "ftp://films.invalid/f", "http://127.0.0.1.films.invalid/f", "f"])
-def test_what_is_not_protected_is_not_asked_for(downloader, url):
-    with pytest.raises(PluginError, match="over https alone"):
+@pytest.mark.parametrize("url", ["http://images.invalid/f", "ftp://images.invalid/f", "http://127.0.0.1.images.invalid/f", "f"])
+def test_an_unprotected_url_is_refused(downloader, url):
+    with pytest.raises(PluginError, match="must use https"):
         downloader.fetch(download_of(url))
 
 
 @pytest.mark.parametrize("digest", ["crc32:00000000", "md5:", "sha256:xyz", "md5", f"sha1:{'0' * 40}", f"md5:{'0' * 31}"])
-def test_a_checksum_that_is_none_is_refused(server, downloader, digest):
-    with pytest.raises(PluginError, match="is no checksum"):
+def test_an_invalid_checksum_is_refused(server, downloader, digest):
+    with pytest.raises(PluginError, match="is not a valid checksum"):
         downloader.fetch(download_of(server.url, digest))
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("name", ["../film.bin", "/tmp/film.bin", "a/b", "..", "", "a\\b", "C:film.bin"])
+@pytest.mark.parametrize("name", ["../image.bin", "/tmp/image.bin", "a/b", "..", "", "a\\b", "C:image.bin"])
 def test_a_name_that_leads_elsewhere_is_refused(server, downloader, name):
-    with pytest.raises(PluginError, match="is no file name"):
+    with pytest.raises(PluginError, match="is not a valid file name"):
         downloader.fetch(download_of(server.url, file_name=name))
     assert server.connections == 0
 
 
-def test_what_the_disk_has_no_room_for_is_not_begun(server, downloader):
+def test_a_file_too_large_for_the_disk_is_not_begun(server, downloader):
     server.announced = 10**18
     reason = reason_for(downloader, download_of(server.url))
-    assert "1,000,000,000,000,000,000 bytes, for which there is no room" in reason
+    assert "1,000,000,000,000,000,000 bytes, more than the limit of" in reason
 
 
 def test_a_file_that_a_user_brings_is_never_fetched(downloader, tmp_path):
     absent = Download(url=(tmp_path / "model.keras").as_uri(), file_name="model.keras", folder=tmp_path)
-    assert "is not there: it is a file that you bring" in reason_for(downloader, absent)
+    assert "does not exist: provide this file yourself" in reason_for(downloader, absent)

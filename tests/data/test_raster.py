@@ -1,4 +1,4 @@
-"""Orientation, colours, several images in one file, formats, and films of 30,000 pixels."""
+"""Orientation, colours, several images in one file, formats, and images of 30,000 pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cxrbench.data.decoding.decode import decode, examine
 from cxrbench.errors import DataError
 
 ROWS, COLUMNS = np.mgrid[:48, :64]
-FILM = (ROWS * 3 + COLUMNS).astype(np.uint8)
+GREY = (ROWS * 3 + COLUMNS).astype(np.uint8)
 """Bright at the lower right alone, so that every turn shows."""
 
 
@@ -35,8 +35,8 @@ def reason_for(content):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_a_film_is_turned_as_its_exif_says(encode, kind, mode, turn):
-    image = Image.fromarray(FILM).convert(mode)
+def test_an_image_is_rotated_as_its_exif_says(encode, kind, mode, turn):
+    image = Image.fromarray(GREY).convert(mode)
     exif = Image.Exif()
     exif[Tag.Orientation] = turn
     options = {"quality": 100} if kind in {"JPEG", "WEBP"} else {}
@@ -52,8 +52,8 @@ def test_a_film_is_turned_as_its_exif_says(encode, kind, mode, turn):
     "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0"]
 )
 def test_broken_exif_turns_nothing_and_says_nothing(encode, exif, recwarn):
-    content = encode(FILM, "JPEG", exif=exif)
-    np.testing.assert_array_equal(grey(content), grey(encode(FILM, "JPEG")))
+    content = encode(GREY, "JPEG", exif=exif)
+    np.testing.assert_array_equal(grey(content), grey(encode(GREY, "JPEG")))
     assert not recwarn.list
 
 
@@ -61,52 +61,52 @@ def test_broken_exif_turns_nothing_and_says_nothing(encode, exif, recwarn):
 def test_an_orientation_that_does_not_exist_turns_nothing(encode, turn):
     exif = Image.Exif()
     exif[Tag.Orientation] = turn
-    np.testing.assert_array_equal(grey(encode(FILM, "JPEG", exif=exif)), grey(encode(FILM, "JPEG")))
+    np.testing.assert_array_equal(grey(encode(GREY, "JPEG", exif=exif)), grey(encode(GREY, "JPEG")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "GIF", "PPM", "JPEG2000"])
 def test_every_lossless_format_gives_the_same_whatever_it_is_called(encode, kind, tmp_path):
-    (tmp_path / "film.jpeg").write_bytes(encode(FILM, kind))
-    np.testing.assert_array_equal(grey(tmp_path / "film.jpeg"), grey(FILM))
+    (tmp_path / "image.jpeg").write_bytes(encode(GREY, kind))
+    np.testing.assert_array_equal(grey(tmp_path / "image.jpeg"), grey(GREY))
 
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "tiff_raw_16"])
 def test_tiffs_of_8_and_16_bits_are_read(encode, compression):
     sixteen = compression == "tiff_raw_16"
-    content = encode((FILM.astype(np.uint16) * 200) if sixteen else FILM, "TIFF", compression="raw" if sixteen else compression)
-    low, high = np.percentile(FILM, (0.5, 99.5))
-    expected = ((FILM - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8) if sixteen else FILM
+    content = encode((GREY.astype(np.uint16) * 200) if sixteen else GREY, "TIFF", compression="raw" if sixteen else compression)
+    low, high = np.percentile(GREY, (0.5, 99.5))
+    expected = ((GREY - low) / (high - low) * 255).clip(0, 255).round().astype(np.uint8) if sixteen else GREY
     np.testing.assert_allclose(grey(content), grey(expected), atol=1)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_cmyk_is_read_in_its_luma(encode, kind):
-    content = encode(Image.fromarray(FILM).convert("RGB").convert("CMYK"), kind, **({"quality": 95} if kind == "JPEG" else {}))
-    np.testing.assert_allclose(grey(content), grey(FILM), atol=4)
+    content = encode(Image.fromarray(GREY).convert("RGB").convert("CMYK"), kind, **({"quality": 95} if kind == "JPEG" else {}))
+    np.testing.assert_allclose(grey(content), grey(GREY), atol=4)
 
 
 @pytest.mark.parametrize(("kind", "several"), [("GIF", "2"), ("PNG", "2"), ("WEBP", "2"), ("TIFF", "2")])
 def test_several_images_in_one_file_are_refused_with_their_number(kind, several):
-    buffer, other = io.BytesIO(), Image.fromarray(255 - FILM)
-    Image.fromarray(FILM).save(buffer, kind, save_all=True, append_images=[other])
-    assert reason_for(buffer.getvalue()) == f"holds {several} images: save the one that is meant by itself"
+    buffer, other = io.BytesIO(), Image.fromarray(255 - GREY)
+    Image.fromarray(GREY).save(buffer, kind, save_all=True, append_images=[other])
+    assert reason_for(buffer.getvalue()) == f"has {several} images: save the right one as a single file"
 
 
 def test_a_photograph_with_its_thumbnail_is_one_image():
     buffer = io.BytesIO()
-    Image.fromarray(FILM).save(buffer, "MPO", save_all=True, append_images=[Image.new("L", (8, 8))], quality=95)
-    np.testing.assert_allclose(grey(buffer.getvalue()), grey(FILM), atol=4)
+    Image.fromarray(GREY).save(buffer, "MPO", save_all=True, append_images=[Image.new("L", (8, 8))], quality=95)
+    np.testing.assert_allclose(grey(buffer.getvalue()), grey(GREY), atol=4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_pixels_that_are_no_numbers_are_refused(encode, value):
-    film = FILM.astype(np.float32)
-    film[3, 4] = value
-    assert reason_for(encode(film, "TIFF")) == "holds values that are no numbers"
+def test_pixels_that_are_not_finite_are_refused(encode, value):
+    image = GREY.astype(np.float32)
+    image[3, 4] = value
+    assert reason_for(encode(image, "TIFF")) == "has values that are not finite numbers"
 
 
 def test_programs_that_draw_an_image_are_not_run(encode):
-    assert reason_for(encode(Image.fromarray(FILM), "EPS")) == "is no image of a known format"
+    assert reason_for(encode(Image.fromarray(GREY), "EPS")) == "is not an image of a known format"
 
 
 def test_no_words_of_a_header_are_in_a_reason():
@@ -123,7 +123,7 @@ def png_of_one_grey(width, height, bits=8):
     packer, packed = zlib.compressobj(1), []
     noise = np.random.default_rng(0)
     for row in range(height):
-        if row % 1000 == 0:  # no film is as empty as a bomb
+        if row % 1000 == 0:  # no image is as empty as a bomb
             line = b"\0" + noise.integers(0, 256, width * bits // 8, dtype=np.uint8).tobytes()
         packed.append(packer.compress(line if row % 1000 < 4 else b"\0" * (width * bits // 8 + 1)))
     packed.append(packer.flush())
@@ -132,23 +132,23 @@ def png_of_one_grey(width, height, bits=8):
 
 
 @pytest.mark.parametrize(("width", "height", "bits"), [(30_000, 4_000, 8), (4_000, 30_000, 16)])
-def test_a_film_of_30000_pixels_on_one_side_is_read(width, height, bits):
+def test_an_image_of_30000_pixels_on_one_side_is_read(width, height, bits):
     content = png_of_one_grey(width, height, bits)
-    film, facts = examine(content, size=50, resize="stretch")
+    image, facts = examine(content, size=50, resize="stretch")
     assert (facts.width, facts.height, facts.bits) == (width, height, bits)
-    assert film.shape == (50, 50)
-    assert film.std() > 0
+    assert image.shape == (50, 50)
+    assert image.std() > 0
 
 
-def test_a_large_film_is_the_small_one(encode):
+def test_a_large_image_is_decoded_like_a_small_one(encode):
     side = np.arange(9_500)
-    film = ((np.outer(np.sin(side / 900), np.cos(side / 700)) + 1) * 127).astype(np.uint8)
-    small = decode(film, size=64, resize="stretch").astype(int)
-    for content in (encode(film, "JPEG"), encode(film, "TIFF")):
+    image = ((np.outer(np.sin(side / 900), np.cos(side / 700)) + 1) * 127).astype(np.uint8)
+    small = decode(image, size=64, resize="stretch").astype(int)
+    for content in (encode(image, "JPEG"), encode(image, "TIFF")):
         np.testing.assert_allclose(grey(content, 64), small, atol=2)
 
 
-def test_a_film_that_needs_too_much_memory_is_named_with_what_it_needs():
+def test_an_image_that_needs_too_much_memory_is_refused():
     content = bytearray(png_of_one_grey(64, 64))
     content[16:26] = struct.pack(">IIBB", 30_000, 30_000, 8, 2)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
@@ -182,7 +182,7 @@ def _ihdr(width, height):
 
 
 def test_warnings_of_pillow_are_not_the_users(encode):
-    content = bytearray(encode(FILM, "TIFF", compression="tiff_lzw"))
+    content = bytearray(encode(GREY, "TIFF", compression="tiff_lzw"))
     content[4:8] = b"\xff\xff\0\0"
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
