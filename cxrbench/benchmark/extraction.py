@@ -16,7 +16,6 @@ from cxrbench.models.features.schedule import extract_missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.resources import Resources
     from cxrbench.execution.progress import Progress
@@ -32,6 +31,19 @@ class FeaturesUnavailable(CxrbenchError):
         """Keep the reason and its kind."""
         super().__init__(missing.reason)
         self.missing = missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyFeatures:
+    """The features of a recipe, once they are extracted or can be extracted on demand.
+
+    Attributes:
+        source: gives the features of a trial.
+        seconds: worker time of the extraction.
+    """
+
+    source: FeatureSource
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +67,34 @@ class StartedExtraction:
         shards = range(wanted[0].pixels.array.shards)
         return extract_missing(wanted, shards, self.resources.executor, SilentProgress())
 
+    def wait(self, recipe: PlannedRecipe) -> ReadyFeatures:
+        """Return the features of a recipe as soon as they are extracted.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyFeatures:
-    """The features of a recipe, once they are extracted or can be extracted on demand.
+        Raises:
+            FeaturesUnavailable: its weights cannot be had.
+            Exception: the error with which the extraction failed.
+        """
+        features = recipe.features
+        if isinstance(features, MissingFeatures):
+            raise FeaturesUnavailable(features)
+        if features.is_searched:
+            return ReadyFeatures(source=self._searched(features), seconds=0.0)
+        outcomes = [self.pending.wait(view) for view in features.views]
+        external = {name: (view.features, self.pending.wait(view)) for name, view in features.external.items()}
+        for outcome in outcomes:
+            if outcome.error:
+                raise outcome.error
+        return ReadyFeatures(
+            source=CachedFeatures(
+                extracted=features.folders,
+                of_external={name: outcome.problem or array for name, (array, outcome) in external.items()},
+            ),
+            seconds=sum(outcome.seconds for outcome in outcomes),
+        )
 
-    Attributes:
-        source: gives the features of a trial.
-        seconds: worker time of the extraction.
-    """
-
-    source: FeatureSource
-    seconds: float
+    def _searched(self, features: RecipeFeatures) -> FeatureSource:
+        lazy = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=self.extract)
+        return replace(lazy, space=self.resources.executor.submit(discover_space, features.views[0]).result())
 
 
 def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
@@ -95,38 +123,6 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
         pending |= extract_missing(external[name], shards, executor, progress, f"features of {name}")
     _list_skipped(plan, progress)
     return StartedExtraction(unfinished=unfinished, pending=pending, resources=resources)
-
-
-def wait_for_features(run: RunContext, recipe: PlannedRecipe) -> ReadyFeatures:
-    """Return the features of a recipe as soon as they are extracted.
-
-    Raises:
-        FeaturesUnavailable: its weights cannot be had.
-        Exception: with which the extraction failed.
-    """
-    features = recipe.features
-    if isinstance(features, MissingFeatures):
-        raise FeaturesUnavailable(features)
-    if features.is_searched:
-        return ReadyFeatures(source=_searched_features(run, features), seconds=0.0)
-    pending = run.extraction.pending
-    outcomes = [pending.wait(view) for view in features.views]
-    external = {name: (view.features, pending.wait(view)) for name, view in features.external.items()}
-    for outcome in outcomes:
-        if outcome.error:
-            raise outcome.error
-    return ReadyFeatures(
-        source=CachedFeatures(
-            extracted=features.folders,
-            of_external={name: outcome.problem or array for name, (array, outcome) in external.items()},
-        ),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-    )
-
-
-def _searched_features(run: RunContext, features: RecipeFeatures) -> FeatureSource:
-    lazy = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=run.extraction.extract)
-    return replace(lazy, space=run.executor.submit(discover_space, features.views[0]).result())
 
 
 def _list_skipped(plan: Plan, progress: Progress) -> None:

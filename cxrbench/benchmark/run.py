@@ -13,7 +13,7 @@ from cxrbench.benchmark.callbacks import Callbacks
 from cxrbench.benchmark.context import open_run, published_on_failure
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, head_result, recipe_subject
 from cxrbench.benchmark.external import score_externals
-from cxrbench.benchmark.extraction import start_extraction, wait_for_features
+from cxrbench.benchmark.extraction import start_extraction
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.recipes import failure_of, run_concurrently
 from cxrbench.benchmark.request import read_request
@@ -139,7 +139,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     studies: list[FoldStudy] = []
     outcome: Result | NoResult
     try:
-        features = wait_for_features(run, recipe)
+        features = run.extraction.wait(recipe)
         start = time.perf_counter()
         _refuse_other_selection(run, recipe)
         studies = open_studies(run, recipe, features.source)

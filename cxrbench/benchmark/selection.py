@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.retry import BatchResult
@@ -76,28 +77,31 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
         )
 
     calls = [train(seed) for seed in range(run.protocol.seeds)]
-    return tuple(_selection(run, fold, job, selected, seed=seed, trained=call.result()) for seed, call in enumerate(calls))
+    found = []
+    for seed, trained in enumerate(call.result() for call in calls):
+        threshold = _threshold(run.protocol, job, selected, trained.value if seed else None)
+        about = {"subset": "validation", "fold": fold, "seed": seed, "threshold": threshold}
+        found.append(
+            Selection(
+                fold=fold,
+                seed=seed,
+                params={name: value for name, value in selected.params.items() if name != THRESHOLD},
+                threshold=threshold,
+                identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
+                batch_size=trained.batch,
+                head=trained.value,
+                view=job.views[0],
+                validated=image_predictions(run.dataset, run.splits[fold].validation, trained.value.scores, about),
+            )
+        )
+    return tuple(found)
 
 
-def _selection(
-    run: RunContext, fold: int, job: HeadJob, selected: Trial, *, seed: int, trained: BatchResult[FrozenHead]
-) -> Selection:
-    head, policy = trained.value, run.protocol.threshold
-    threshold = float(selected.params[THRESHOLD])
-    if seed and policy != SEARCHED_THRESHOLD:
-        threshold = choose_threshold(policy, job.validation[1], head.scores)
-    about = {"subset": "validation", "fold": fold, "seed": seed, "threshold": threshold}
-    return Selection(
-        fold=fold,
-        seed=seed,
-        params={name: value for name, value in selected.params.items() if name != THRESHOLD},
-        threshold=threshold,
-        identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
-        batch_size=trained.batch,
-        head=head,
-        view=job.views[0],
-        validated=image_predictions(run.dataset, run.splits[fold].validation, head.scores, about),
-    )
+def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, repeat: FrozenHead | None) -> float:
+    """Return the threshold of the trial for its own head, and for the head of a repeat the best on its validation scores."""
+    if repeat is None or protocol.threshold == SEARCHED_THRESHOLD:
+        return float(selected.params[THRESHOLD])
+    return choose_threshold(protocol.threshold, job.validation[1], repeat.scores)
 
 
 def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:
