@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.cli.doctor.machine import WORKER, memory
-from cxrbench.cli.doctor.places import cached, writable
+from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
+from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
 from cxrbench.config.settings import Settings
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "leftovers", "plugins", "weights", "factories", "keras", "gpu", "optional"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional"),
 }
 
 
@@ -41,10 +41,10 @@ def test_a_machine_on_which_all_is_well(place):
     assert set(found) >= AREAS
     assert "numpy" in found["packages"][0]["found"]
     assert found["keras"][0]["found"].endswith("with tensorflow")
-    here, _, away = found["weights"][0]["found"].partition("; not here: ")
-    assert "texture" in here
-    assert "mobilenet" in away
-    assert found["weights"][0]["remedy"] == "cxrbench run --download fetches them"
+    present, _, missing = found["weights"][0]["found"].partition("; missing: ")
+    assert "texture" in present
+    assert "mobilenet" in missing
+    assert found["weights"][0]["remedy"] == "run with --download to fetch them"
     assert "can be imported" in found["factories"][0]["found"]
     assert {path.name for path in place.folder.iterdir()} <= {"keras"}  # which Keras itself makes
 
@@ -76,7 +76,7 @@ def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(place):
     status, found = examined(place, "--plugin", "ends.py")
     assert status == 1
     assert problems(found) == {"plugins"}
-    assert "did not come to its end: exit code 7" in found["plugins"][0]["found"]
+    assert "the process that loads all plugins failed: exit code 7" in found["plugins"][0]["found"]
     assert "keras" in found
 
 
@@ -87,15 +87,15 @@ def test_folders_that_cannot_be_made_are_problems(place):
     assert code == 1
     assert problems(found) == {"--out", "CXRBENCH_HOME"}
     for setting in ("--out", "CXRBENCH_HOME"):
-        assert "cannot be written" in found[setting][0]["found"]
+        assert "not writable" in found[setting][0]["found"]
         assert setting in found[setting][0]["remedy"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_a_problem(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
-    (finding,) = writable("--out", tmp_path / "locked" / "below", "--out")
-    assert finding.verdict == "problem"
+    (diagnosis,) = check_writable_and_lockable("--out", tmp_path / "locked" / "below")
+    assert diagnosis.verdict == "problem"
 
 
 @pytest.mark.long
@@ -140,9 +140,9 @@ def test_more_workers_than_cores_and_leftovers_are_warnings(place):
     temporary = {"TMPDIR": str(place.folder / "tmp")}
     code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9", **temporary)
     assert code == 0
-    assert (found["cores"][0]["verdict"], found["leftovers"][0]["verdict"]) == ("warn", "warn")
+    assert (found["cores"][0]["verdict"], found["stale files"][0]["verdict"]) == ("warn", "warn")
     assert "--workers" in found["cores"][0]["remedy"]
-    assert found["leftovers"][0]["remedy"] == "cxrbench clean removes them"
+    assert found["stale files"][0]["remedy"] == "to remove them: cxrbench clean"
     assert place.call("clean", **temporary).stdout == f"half-written file: {half}\n"
     assert not half.exists()
     assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]
@@ -151,18 +151,18 @@ def test_more_workers_than_cores_and_leftovers_are_warnings(place):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("workers", [0, 256])
 def test_workers_need_memory(workers):
-    (finding,) = memory(Settings(workers=workers))
-    available = float(finding.found.split(", ")[1].split()[0])
-    assert finding.verdict == ("ok" if available >= max(1, workers) * WORKER else "warn")
-    assert bool(finding.remedy) == (finding.verdict != "ok")
+    (diagnosis,) = memory(Settings(workers=workers))
+    available = float(diagnosis.found.split(", ")[1].split()[0])
+    assert diagnosis.verdict == ("ok" if available >= max(1, workers) * WORKER_GIGABYTES else "warn")
+    assert bool(diagnosis.remedy) == (diagnosis.verdict != "ok")
 
 
 def test_what_is_in_the_cache_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "home"))
-    assert cached(tmp_path / "home")[1][0].found == "empty"
+    assert cache_size(tmp_path / "home")[1].found == "empty"
     for name in ("images", "features"):
         (tmp_path / "home" / name / "one").mkdir(parents=True)
         (tmp_path / "home" / name / "one" / "0").write_bytes(bytes(10**7))
-    size, (finding,) = cached(tmp_path / "home")
+    size, diagnosis = cache_size(tmp_path / "home")
     assert round(size, 2) == 0.02
-    assert finding.found == "0.020 GB in 2 folders, 0 in use"
+    assert diagnosis.found == "0.020 GB in 2 folders, 0 in use"

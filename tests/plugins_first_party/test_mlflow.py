@@ -158,14 +158,14 @@ def test_a_server_that_fails_midway_is_given_up_until_the_next_run(monkeypatch):
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         session = Session(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        session.begin()
+        session.start()
     asked = []
     with pytest.raises(ConnectionError, match="does not answer"):
-        session.tell(asked.append)
-    session.tell(asked.append)
+        session.send(asked.append)
+    session.send(asked.append)
     assert asked == []
     with pytest.raises(ConnectionError):
-        session.begin()
+        session.start()
 
 
 def test_it_can_be_left_out_like_any_plugin():
