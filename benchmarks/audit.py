@@ -1,10 +1,10 @@
-"""How long does an audit take, what does it find that is not there, and what does it miss?
+"""Measure the time, the false findings and the missed findings of a data audit.
 
     python benchmarks/audit.py --data .../chest_xray
 
-Reported are the time of `cxrbench data audit` with nothing cached; how near to each other films of different groups come, and
-how many of these pairs count as one film; how many films that were changed on purpose are recognised; how many films are taken
-for negatives, and how many negatives are; and the time and memory of comparing 30,000 films with each other.
+Reports the time of `cxrbench data audit` with and without a cache; how similar images of different groups are, and how many of
+these pairs count as duplicates; how many of the changed images are recognised; how many images are found to be inverted,
+rightly and wrongly; and the time and memory of comparing 30,000 images with each other.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Film = NDArray[np.uint8]
+    GreyImages = NDArray[np.uint8]
 
 CHANGED = 300
 MANY = 30_000
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each measure."""
+    """Print a Markdown table with one row per measure."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--data", required=True)
     data = arguments.parse_args().data
@@ -54,7 +54,7 @@ def main() -> None:
         _row("the same with decoded images", f"{_time_of_command(data):.1f} s")
         dataset = _load(data)
         small = thumbnails(dataset)
-        _strangers(dataset, small)
+        _different_groups(dataset, small)
         _changes(dataset, small)
         _negatives(small)
     _many(small)
@@ -78,35 +78,35 @@ def _load(data: str) -> LoadedDataset:
     return load_dataset(catalogue)
 
 
-def _strangers(dataset: LoadedDataset, small: Film) -> None:
-    """Compare all films of different groups."""
+def _different_groups(dataset: LoadedDataset, small: GreyImages) -> None:
+    """Compare all images of different groups."""
     groups, vectors, codes = dataset.groups, standardised(small), hashes(small)
     nearest, distance = 0.0, codes.shape[1]
     for start in range(0, len(small), BLOCK):
-        strangers = groups[start : start + BLOCK, None] != groups
-        nearest = max(nearest, float((vectors[start : start + BLOCK] @ vectors.T)[strangers].max()))
-        agreement = (codes[start : start + BLOCK] @ codes.T)[strangers].max()
+        different = groups[start : start + BLOCK, None] != groups
+        nearest = max(nearest, float((vectors[start : start + BLOCK] @ vectors.T)[different].max()))
+        agreement = (codes[start : start + BLOCK] @ codes.T)[different].max()
         distance = min(distance, int((codes.shape[1] - agreement) / 2))
-    _row(f"highest correlation of different films (limit {CORRELATION})", f"{nearest:.3f}")
-    _row(f"least distance of their hashes (limit {HASH_DISTANCE} of 255 bits)", str(distance))
+    _row(f"highest correlation of different images (limit {CORRELATION})", f"{nearest:.3f}")
+    _row(f"smallest distance of their hashes (limit {HASH_DISTANCE} of 255 bits)", str(distance))
     pairs = near_pairs(small)
     wrong = int((groups[pairs[:, 0]] != groups[pairs[:, 1]]).sum())
     compared = len(groups) * (len(groups) - 1) // 2
-    _row(f"pairs of different groups, of {compared:,} pairs, that count as one film", str(wrong))
+    _row(f"pairs of different groups, of {compared:,} pairs, that count as duplicates", str(wrong))
 
 
-def _changes(dataset: LoadedDataset, small: Film) -> None:
-    """Change some films and count those that are recognised."""
+def _changes(dataset: LoadedDataset, small: GreyImages) -> None:
+    """Change some images and count those that are recognised."""
     rows = np.random.default_rng(0).choice(len(small), CHANGED, replace=False)
-    films = dataset.pixels.array.gather(dataset.rows[rows])
+    images = dataset.pixels.array.gather(dataset.rows[rows])
     for words, change in _CHANGES.items():
-        changed = np.stack([_thumbnail(change(Image.fromarray(film))) for film in films])
+        changed = np.stack([_thumbnail(change(Image.fromarray(image))) for image in images])
         pairs = near_pairs(small[rows], changed)
         found = int((pairs[:, 0] == pairs[:, 1]).sum())
         _row(f"recognised after {words}", f"{found / CHANGED:.1%}")
 
 
-def _thumbnail(image: Image.Image) -> Film:
+def _thumbnail(image: Image.Image) -> GreyImages:
     whole = image.convert("L").resize((224, 224), Image.Resampling.BILINEAR)
     return np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.BOX))
 
@@ -131,35 +131,35 @@ _CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "half the size": lambda image: image.resize((112, 112), Image.Resampling.BILINEAR),
     "gamma 0.7": lambda image: _gamma(image, 0.7),
     "gamma 1.4": lambda image: _gamma(image, 1.4),
-    "turning it negative": lambda image: image.point(lambda grey: 255 - grey),
+    "inverting it": lambda image: image.point(lambda grey: 255 - grey),
     "cutting off a border of 1 %": lambda image: _without_border(image, 0.01),
     "cutting off a border of 2 %": lambda image: _without_border(image, 0.02),
-    "turning it by 1 degree": lambda image: image.rotate(1, Image.Resampling.BILINEAR),
+    "rotating it by 1 degree": lambda image: image.rotate(1, Image.Resampling.BILINEAR),
 }
 
 
-def _negatives(small: Film) -> None:
-    """Count films that are taken for negatives, and turn each tenth film negative, one at a time."""
-    _row(f"films taken for negatives (limit {NEGATIVE})", str(int(against_the_typical(small).sum())))
+def _negatives(small: GreyImages) -> None:
+    """Count images wrongly found to be inverted, and invert each tenth image, one at a time."""
+    _row(f"images wrongly found to be inverted (limit {NEGATIVE})", str(int(against_the_typical(small).sum())))
     rows = range(0, len(small), 10)
     found = 0
     for row in rows:
-        turned = small[row - row % 1000 : row - row % 1000 + 1000].copy()
-        turned[row % 1000] = 255 - turned[row % 1000]
-        found += bool(against_the_typical(turned)[row % 1000])
-    _row("negatives found, one among 1,000", f"{found / len(rows):.1%}")
+        inverted = small[row - row % 1000 : row - row % 1000 + 1000].copy()
+        inverted[row % 1000] = 255 - inverted[row % 1000]
+        found += bool(against_the_typical(inverted)[row % 1000])
+    _row("inverted images found, one among 1,000", f"{found / len(rows):.1%}")
 
 
-def _many(small: Film) -> None:
-    """Compare as many films, each a mixture of two, with each other."""
+def _many(small: GreyImages) -> None:
+    """Compare MANY images, each a mixture of two, with each other."""
     generator = np.random.default_rng(0)
-    one, other = generator.integers(0, len(small), (2, MANY))
-    mixed = (small[one] // 2 + small[other] // 2).astype(np.uint8)
+    first, second = generator.integers(0, len(small), (2, MANY))
+    mixed = (small[first] // 2 + small[second] // 2).astype(np.uint8)
     with machine.watched_memory() as memory:
         start = time.perf_counter()
         near_pairs(mixed)
         seconds = time.perf_counter() - start
-    _row(f"all pairs of {MANY:,} films", f"{seconds:.1f} s, {memory.peak / 1e9:.2f} GB at most")
+    _row(f"all pairs of {MANY:,} images", f"{seconds:.1f} s, {memory.peak / 1e9:.2f} GB at most")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How often a 95 % interval contains the truth, and how often two equal classifiers are told apart.
+"""Measure how often a 95 % interval contains the truth, and how often two equal classifiers differ significantly.
 
-Simulated test sets of which the truth is known in closed form: 624 films of children with 1-15 films each, 3 of 4 with
-pneumonia, scores normal within a class, half of their variance the child's own. Prints, per kind of interval and in %: how
+The truth of the simulated test sets is known in closed form: 624 images of patients with 1-15 images each, 3 of 4 positive,
+scores normal within a class, half of their variance shared by a patient's images. Prints, per kind of interval and in %: how
 often it contains the truth, and how often the truth lies below and above it.
 """
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FILMS = 624
+IMAGES = 624
 PREVALENCE = 0.75
-OF_THE_CHILD = 0.5
+PATIENT_SHARE = 0.5
 AUCS = (0.90, 0.98, 0.995)
 NAMES = ("accuracy", "auc")
 Z = 1.959964
@@ -37,7 +37,7 @@ Z = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """One data set, and a second classifier that is exactly as good as the first."""
+    """One test set scored by two classifiers that are exactly as good as each other."""
 
     unit: Predictions
     rival: Predictions
@@ -45,27 +45,27 @@ class Simulated:
 
 
 def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulated:
-    """Draw a data set; `few` films a child (2.5 on average) or evenly 1 to 15 (8 on average)."""
-    films: list[int] = []
-    while sum(films) < FILMS:
-        films.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
-    films[-1] -= sum(films) - FILMS
-    child = np.repeat(np.arange(len(films)), films)
-    sick = (generator.random(len(films)) < PREVALENCE).astype(np.int64)
-    sick[:2] = (0, 1)
+    """Draw a test set with `few` images per patient (2.5 on average), or 1 to 15 with equal probability (8 on average)."""
+    images: list[int] = []
+    while sum(images) < IMAGES:
+        images.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
+    images[-1] -= sum(images) - IMAGES
+    patient = np.repeat(np.arange(len(images)), images)
+    positive = (generator.random(len(images)) < PREVALENCE).astype(np.int64)
+    positive[:2] = (0, 1)
     distance = np.sqrt(2) * ndtri(area)
-    shared = normal(generator, child)
+    shared = normal(generator, patient)
     units = []
     for seed in (0, 1):
-        scores = distance * (sick[child] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, child))
-        patients = np.array([f"{number:04d}" for number in child])
+        scores = distance * (positive[patient] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, patient))
+        patients = np.array([f"{number:04d}" for number in patient])
         units.append(
             Predictions(
                 subset="test",
                 keys=patients,
                 fold=0,
                 seed=seed,
-                labels=sick[child],
+                labels=positive[patient],
                 scores=ndtr(scores),
                 patients=patients,
                 threshold=0.5,
@@ -74,10 +74,10 @@ def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulate
     return Simulated(*units, {"auc": area, "accuracy": float(ndtr(distance / 2))})
 
 
-def normal(generator: np.random.Generator, child: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return standard normal numbers that correlate within a child."""
-    own = generator.normal(size=child.max() + 1)[child]
-    return np.sqrt(OF_THE_CHILD) * own + np.sqrt(1 - OF_THE_CHILD) * generator.normal(size=len(child))
+def normal(generator: np.random.Generator, patient: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return standard normal numbers that correlate within a patient."""
+    shared = generator.normal(size=patient.max() + 1)[patient]
+    return np.sqrt(PATIENT_SHARE) * shared + np.sqrt(1 - PATIENT_SHARE) * generator.normal(size=len(patient))
 
 
 def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.f
 
 
 def accelerated(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the BCa interval (Efron, JASA 1987), accelerated by leaving out one patient after the other."""
+    """Return the BCa interval (Efron, JASA 1987), with the acceleration from leaving out one patient at a time."""
     share = np.clip((values < point).mean() + (values == point).mean() / 2, 1e-4, 1 - 1e-4)
     apart = left_out.mean() - left_out
     skew = (apart**3).sum() / (6 * max((apart**2).sum(), 1e-300) ** 1.5)
@@ -136,7 +136,7 @@ def intervals(simulated: Simulated, seed: int) -> dict[tuple[str, str], tuple[fl
 
 
 def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
-    """Return the p-values of a difference that is none."""
+    """Return the p-values of the difference between the two equal classifiers."""
     first, second = [simulated.unit], [simulated.rival]
     draws = draw_patients(first, seed)
     one, other = (bootstrap_values(units, draws, prevalence=0.1, names=("auc",))["auc"] for units in (first, second))
@@ -168,14 +168,20 @@ def report(few: bool, repeats: int) -> None:
     """Print one table."""
     start = time.perf_counter()
     measured = {area: measure(area, few, repeats) for area in AUCS}
-    print(f"\n{'2.5' if few else '8'} films a child on average, {repeats} data sets ({time.perf_counter() - start:.0f} s)\n")
+    print(
+        f"\n{'2.5' if few else '8'} images per patient on average, {repeats} test sets ({time.perf_counter() - start:.0f} s)\n"
+    )
     columns = [(area, name) for name in NAMES for area in AUCS]
     print("| interval | " + " | ".join(f"{name} (AUC {area:g})" for area, name in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for kind in (*RIVALS, OURS):
         cells = [measured[area][0][kind, name] for area, name in columns]
         print(f"| {kind} | " + " | ".join(f"{hit:.1f} ({below:.1f}, {above:.1f})" for hit, below, above in cells) + " |")
-    print("| p < 0.05 between equals | " + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns) + " |")
+    print(
+        "| p < 0.05 between equal classifiers | "
+        + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns)
+        + " |"
+    )
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Images a second through a backbone: cxrbench against `model.predict`, and the share of the machine's matrix-product peak.
+"""Measure images per second through a backbone: cxrbench and `model.predict`, and their share of the matrix-product peak.
 
     KERAS_HOME=../shared/keras_home python benchmarks/extraction.py mobilenet:alpha=0.25 resnet50:weights=none
 
 Both get decoded images of 224 x 224 in memory or in the page cache. `model.predict` runs in one process with all cores, as
-users call it; cxrbench in one process a core, as `cxrbench run` does. Rounds alternate, and the peak is measured in each.
+users call it; cxrbench in one process per core, as `cxrbench run` does. Rounds alternate, and the peak is measured in each.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SHAPE = (SIZE, SIZE, CHANNELS)
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each backbone."""
+    """Print a Markdown table with one row per backbone."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\nmedians of {arguments.rounds} rounds, {arguments.precision}\n")
     columns = ("backbone", "GFLOP an image", "images/s", "model.predict", "ratio", "share of the peak", "peak GFLOP/s")
@@ -57,16 +57,16 @@ def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> No
     gigaflop = operations(model) / 1e9
     images = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
     images = min(images, 512)
-    films = np.random.default_rng(0).integers(0, 256, (images * arguments.workers, SIZE, SIZE), dtype=np.uint8)
-    as_users_have_them = np.repeat(films[..., None], CHANNELS, axis=-1).astype(np.float32)
+    decoded = np.random.default_rng(0).integers(0, 256, (images * arguments.workers, SIZE, SIZE), dtype=np.uint8)
+    as_users_store_them = np.repeat(decoded[..., None], CHANNELS, axis=-1).astype(np.float32)
     ours, theirs, peaks = [], [], []
-    for round_number in range(arguments.rounds + 1):  # the first one compiles and does not count
+    for round_number in range(arguments.rounds + 1):  # the first round compiles and is not counted
         peaks.append(machine.peak(executor, arguments.workers))
-        rate, features = _extracted(backbone, films, round_number, arguments, executor)
+        rate, features = _extracted(backbone, decoded, round_number, arguments, executor)
         ours.append(rate)
         start = time.perf_counter()
-        predicted = model.predict(as_users_have_them, batch_size=BATCH, verbose=0)
-        theirs.append(len(films) / (time.perf_counter() - start))
+        predicted = model.predict(as_users_store_them, batch_size=BATCH, verbose=0)
+        theirs.append(len(decoded) / (time.perf_counter() - start))
     ratio = statistics.median(mine / plain for mine, plain in zip(ours[1:], theirs[1:], strict=True))
     share = statistics.median(mine * gigaflop / peak for mine, peak in zip(ours[1:], peaks[1:], strict=True))
     mine, plain, peak = (statistics.median(rates[1:]) for rates in (ours, theirs, peaks))
@@ -76,11 +76,11 @@ def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> No
 
 
 def _extracted(
-    backbone: Part[Backbone], films: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
+    backbone: Part[Backbone], decoded: np.ndarray, round_number: int, arguments: argparse.Namespace, executor: Executor
 ) -> tuple[float, np.ndarray]:
-    """Return images a second and features, through a run's own path: a shard for each worker, from disk and to it."""
+    """Return images per second and features, as in a run: one shard per worker, read from and written to disk."""
     extractions = []
-    for worker, own in enumerate(np.array_split(films, arguments.workers)):
+    for worker, own in enumerate(np.array_split(decoded, arguments.workers)):
         pixels = Pixels(rows=len(own), size=SIZE, digest=f"{backbone.component}-{round_number}-{worker}")
         pixels.array.write(0, [own])
         extractions.append(
@@ -99,12 +99,12 @@ def _extracted(
     for extraction in extractions:
         if problem := underway.wait(extraction).problem:
             raise RuntimeError(problem)
-    rate = len(films) / (time.perf_counter() - start)
+    rate = len(decoded) / (time.perf_counter() - start)
     return rate, np.concatenate([extraction.features.read(0, extraction.features.rows) for extraction in extractions])
 
 
 def operations(model: Any) -> float:
-    """Return the floating-point operations of the products in an image's pass: two for each multiplication and addition."""
+    """Return the floating-point operations of the products in an image's pass: two per multiply-add."""
     total = 0.0
     for layer in _layers(model):
         for weight in layer.weights:
@@ -123,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("backbone", nargs="*", default=["mobilenet:weights=none,alpha=0.25", "resnet50:weights=none"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=12.0, help="about what cxrbench takes in a round")
+    parser.add_argument("--seconds", type=float, default=12.0, help="approximate seconds of a round of cxrbench")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     return parser.parse_args()
 

@@ -1,9 +1,9 @@
-"""Does a long search grow? The resident memory of every process of one command, from trial 200 to trial 2,000.
+"""Measure whether the memory of a long search grows: resident memory per process, from trial 200 to trial 2,000.
 
     python benchmarks/growth.py
 
-One recipe on small phantoms, so that trials are many and short. What a process has at trial 200 is the mean over the fifty
-trials from there on, and so is what it has later: a single reading tells of the trial that was just being trained.
+One recipe on small phantoms, so that trials are many and short. The memory at a trial is the mean over the fifty trials from
+there on, as a single reading depends on the trial that is being trained.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WINDOW = 50
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each process."""
+    """Print a Markdown table with one row per process."""
     arguments = _arguments()
     print(f"{machine.describe()}\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _watch(folder: Path, arguments: argparse.Namespace) -> dict[int, list[tuple[int, int]]]:
-    """Run the command; return for each process its readings: trials on record, and bytes."""
+    """Run the command; return the readings of each process: recorded trials, and bytes."""
     command = [str(Path(sys.executable).parent / "cxrbench"), *RUN, "--trials", str(arguments.trials)]
     surroundings = {**os.environ, "CXRBENCH_HOME": str(folder / "home")}
     process = subprocess.Popen(
@@ -62,7 +62,7 @@ def _watch(folder: Path, arguments: argparse.Namespace) -> dict[int, list[tuple[
 
 
 def _trials(folder: Path) -> int:
-    """Return how many trials are on record: a journal has a line for each, and a few before the first."""
+    """Return the number of recorded trials: a journal has one line per trial, after a few header lines."""
     return sum(path.read_bytes().count(b'"op_code":4') for path in folder.glob("leaderboard/studies/*.journal"))
 
 
@@ -72,7 +72,7 @@ def _session(leader: int) -> list[int]:
         try:
             if int((folder / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
                 found.append(int(folder.name))
-        except OSError:  # ended meanwhile
+        except OSError:  # the process has ended
             continue
     return found
 
@@ -93,7 +93,7 @@ def _windows(found: list[tuple[int, int]], arguments: argparse.Namespace) -> lis
     """Return the mean memory over each window of trials, from the first to the last one that was trained."""
     windows: dict[int, list[int]] = {}
     for trials, memory in found:
-        if arguments.first <= trials < arguments.trials:  # afterwards there is no search any more, but a ranking
+        if arguments.first <= trials < arguments.trials:  # after the last trial the process ranks
             windows.setdefault((trials - arguments.first) // WINDOW, []).append(memory)
     return [(arguments.first + WINDOW * number, sum(held) / len(held)) for number, held in sorted(windows.items())]
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, its matrix-product peak, and memory of processes."""
+"""Shared by the benchmarks: a description of the machine, its matrix-product peak, and the memory of processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def peak(executor: Executor, workers: int) -> float:
 
 
 def matrix_products(seconds: float) -> float:
-    """Return the GFLOP/s of products of 2,048 x 2,048 matrices in this process: the median of those that fit in the time."""
+    """Return the median GFLOP/s of products of 2,048 x 2,048 matrices in this process, repeated for some time."""
     import tensorflow
 
     left, right = tensorflow.random.normal((SIDE, SIDE)), tensorflow.random.normal((SIDE, SIDE))
@@ -57,14 +57,14 @@ def matrix_products(seconds: float) -> float:
 
 @dataclass(slots=True)
 class Memory:
-    """The most anonymous memory that any one process of this tree had, in bytes."""
+    """Peak anonymous memory of any one process of this tree, in bytes."""
 
     peak: int = 0
 
 
 @contextmanager
 def watched_memory() -> Iterator[Memory]:
-    """Look at this process and its children twenty times a second."""
+    """Measure this process and its children twenty times a second."""
     memory, over = Memory(), Event()
 
     def watch() -> None:

@@ -1,9 +1,9 @@
-"""Seconds of a whole search against the arithmetic that it does: 50 trials on features that are on disk.
+"""Compare the seconds of a whole search with the arithmetic in it: 50 trials on features that are on disk.
 
     python benchmarks/overhead.py --width 256 2048
 
 The arithmetic of an epoch is 4 x rows x width x 512 operations (forward, and gradient of the weights), at the matrix-product
-peak that the same workers show before and after. Optimizer, validation, dropout, reading of features, proposals and waiting
+peak of the same workers, measured before and after. Optimizer, validation, dropout, reading of features, proposals and waiting
 for the last trial of a generation are all overhead.
 """
 
@@ -40,12 +40,14 @@ TRAIN, VALIDATION = 3651, 782
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each width."""
+    """Print a Markdown table with one row per width."""
     arguments = _arguments()
     print(
         f"{machine.describe()}\n\n{arguments.trials} trials, {TRAIN} training rows, {arguments.workers} workers, no pruning\n"
     )
-    print("| width | seconds | epochs trained | seconds a trial and core | GFLOP/s of matrix products | times the arithmetic |")
+    print(
+        "| width | seconds | epochs trained | seconds per trial and core | GFLOP/s of matrix products | times the arithmetic |"
+    )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, open_executor(arguments.workers) as executor:
         for width in arguments.width:
@@ -62,7 +64,7 @@ def main() -> None:
 
 
 def generated(folder: Path, rows: int, width: int) -> tuple[ShardedArray, np.ndarray]:
-    """Return features on disk, and labels that they tell apart as well as those of an X-ray: AUC about 0.95."""
+    """Return features on disk, and labels that they separate as well as those of X-rays: AUC about 0.95."""
     features = ShardedArray(folder=folder, rows=rows, dtype="float32")
     kernel = np.random.default_rng(0).normal(size=(32, width)).astype(np.float32)
     labels = []
@@ -79,7 +81,7 @@ def generated(folder: Path, rows: int, width: int) -> tuple[ShardedArray, np.nda
 def job_on(
     data: tuple[ShardedArray, np.ndarray], train: int, *, epochs: int, batch_size: int | None = None, patience: int = 3
 ) -> HeadJob:
-    """Return the job of training heads on the first `train` rows and validating on the others."""
+    """Return the job that trains heads on the first `train` rows and validates on the others."""
     features, labels = data
     rows = np.arange(len(labels))
     strategy = load_host().find(Imbalance, "none")

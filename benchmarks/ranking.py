@@ -1,4 +1,4 @@
-"""Seconds that a ranking takes: rank intervals, probabilities of being first, and Holm tests against the leader.
+"""Measure the seconds of a ranking: rank intervals, probabilities of being first, and Holm tests against the leader.
 
     python benchmarks/ranking.py
 
@@ -29,7 +29,7 @@ SIZES = ((100, 624, 1, 1), (20, 5216, 5, 3))
 def main() -> None:
     """Print a Markdown table."""
     print(f"{describe()}\n\n{DRAWS} resamplings\n")
-    print("| entries | images | folds | seeds | by | standings, s | told apart from the leader | summary of an entry, s |")
+    print("| entries | images | folds | seeds | by | standings, s | different from the leader | summary of an entry, s |")
     print("|---|---|---|---|---|---|---|---|")
     for entries, images, folds, seeds in SIZES:
         scored = {f"entry-{number}": list(units) for number, units in enumerate(simulated(entries, images, folds, seeds))}
@@ -49,7 +49,7 @@ def measured(scored: Mapping[str, list[Predictions]], metric: str) -> tuple[str,
 
 
 def simulated(entries: int, images: int, folds: int, seeds: int) -> Iterator[list[Predictions]]:
-    """Yield ever worse entries on the same images, two a patient on average."""
+    """Yield entries of falling quality on the same images, two per patient on average."""
     generator = np.random.default_rng(0)
     patient = np.unique(generator.integers(images // 2, size=images), return_inverse=True)[1]
     people = int(patient.max()) + 1

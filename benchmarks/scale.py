@@ -1,10 +1,10 @@
-"""Does anything grow with the number of images? Extraction and a study over 10^4, 10^5 and 10^6 generated images.
+"""Measure whether time or memory per image grows: extraction and a study on 10^4, 10^5 and 10^6 generated images.
 
     python benchmarks/scale.py
 
-Images of 32 x 32 pixels are generated into the store of decoded images; a backbone of one matrix product makes 1,024 features
-of each; a study trains two trials on nine tenths of them. Reported are the time per row of both and the most anonymous memory
-(RssAnon) that any one process had. Needs 6 GB of disk for 10^6 rows.
+Images of 32 x 32 pixels are generated into the cache of decoded images; a backbone of one matrix product computes 1,024
+features of each; a study trains two trials on nine tenths of them. Reports the time per row of both and the peak anonymous
+memory (RssAnon) of any one process. Needs 6 GB of disk for 10^6 rows.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ SIZE = 32
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each number of rows."""
+    """Print a Markdown table with one row per number of rows."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\n1,024 features, {arguments.trials} trials at a time on {arguments.workers} workers\n")
-    print("| rows | extraction, µs a row | training, µs a row and epoch | peak anonymous memory of a process |")
+    print("| rows | extraction, µs per row | training, µs per row and epoch | peak anonymous memory of a process |")
     print("|---|---|---|---|")
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as home:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[float, float]:
-    """Return the seconds a row of extraction and of an epoch, over all workers."""
+    """Return the seconds per row of extraction and of an epoch, over all workers."""
     pixels = Pixels(rows=rows, size=SIZE, digest="generated")
     labels = np.concatenate([_generate(pixels, shard) for shard in range(pixels.array.shards)])
     plugin = Path(__file__).parent / "projection.py"
@@ -57,7 +57,7 @@ def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[floa
         pixels=pixels, backbone=backbone, weights=Weights(name="none"), augmentation=None, view=0, seed=0, precision="float32"
     )
     with open_executor(arguments.workers) as executor:
-        machine.peak(executor, arguments.workers)  # the workers have begun
+        machine.peak(executor, arguments.workers)  # starts the workers
         start = time.perf_counter()
         problem = extract_missing([extraction], range(pixels.array.shards), executor, SilentProgress()).wait(extraction).problem
         extracted = time.perf_counter() - start
@@ -76,19 +76,19 @@ def _generate(pixels: Pixels, shard: int) -> np.ndarray:
     generator = np.random.default_rng([2, shard])
     start, stop = pixels.array.bounds(shard)
     labels = (generator.random(stop - start) < 0.7).astype(np.int64)
-    films = generator.integers(0, 200, (stop - start, SIZE, SIZE), dtype=np.uint8)
-    films[:, 12:20, 12:20] += (labels * 12).astype(np.uint8)[:, None, None]
-    pixels.array.write(shard, [films])
+    images = generator.integers(0, 200, (stop - start, SIZE, SIZE), dtype=np.uint8)
+    images[:, 12:20, 12:20] += (labels * 12).astype(np.uint8)[:, None, None]
+    pixels.array.write(shard, [images])
     return labels
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", type=int, default=[10**4, 10**5, 10**6])
-    parser.add_argument("--row-epochs", type=int, default=400_000, help="rows times epochs of a trial, at least")
+    parser.add_argument("--row-epochs", type=int, default=400_000, help="minimum of rows times epochs of a trial")
     parser.add_argument("--trials", type=int, default=2)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--folder", help="where the gigabytes go [the system's temporary folder]")
+    parser.add_argument("--folder", help="folder for the generated files [default: the system's temporary folder]")
     return parser.parse_args()
 
 

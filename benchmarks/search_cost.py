@@ -1,12 +1,12 @@
-"""What a search costs: cxrbench, plain Keras with Optuna, and KerasTuner, for the same recipe, split, budget and machine.
+"""Compare the cost of a search: cxrbench, plain Keras with Optuna, and KerasTuner, for the same recipe, split and budget.
 
     KERAS_HOME=../shared/keras_home python benchmarks/search_cost.py --data ../shared/data/chest_xray
 
-cxrbench is timed whole, as a command: once with nothing on disk, then with cached features. The others push every image
-through the frozen backbone in every epoch of every trial, as notebooks do. They get a fair chance: decoded images in memory
-for nothing, prefetching, all cores, the same split, batch size, epochs and stopping rule. They are timed on a few of the
-settings that cxrbench trained, and extrapolated by epochs: the seconds of an epoch, measured, times the epochs of all trials
-that a cxrbench study without pruning trained.
+cxrbench is timed as a whole command: once with an empty cache, then with cached features. The others push every image
+through the frozen backbone in every epoch of every trial, as notebooks do. To be fair, they get decoded images in memory at no
+cost, prefetching, all cores, and the same split, batch size, epochs and stopping rule. They are timed on a few of the settings
+that cxrbench trained. Their total is extrapolated: measured seconds per epoch, times the epochs of all trials of a cxrbench
+study without pruning.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What a plain trial on images came to."""
+    """The result of a plain trial on images."""
 
     seconds: float
     epochs: int
@@ -69,7 +69,7 @@ def main() -> None:
         done = run(arguments.backbone, parts, protocol, settings)
         each = sum(trial.seconds for trial in done) / sum(trial.epochs for trial in done)
         total = each * epochs
-        print(f"{name}: {each:.2f} s an epoch over {sum(trial.epochs for trial in done)} epochs of {len(done)} trials;")
+        print(f"{name}: {each:.2f} s per epoch over {sum(trial.epochs for trial in done)} epochs of {len(done)} trials;")
         print(f"extrapolated to {epochs} epochs: {total:.0f} s = {total / 3600:.2f} h;")
         print(
             f"**cxrbench is {total / cold:.0f}x cheaper cold, {total / statistics.median(warm):.0f}x with cached features**\n"
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _cxrbench(arguments: argparse.Namespace, folder: Path, out: str) -> float:
-    """Return the seconds of the whole command, the start of Python included."""
+    """Return the seconds of the whole command, including the start of Python."""
     components = [f"--backbone={arguments.backbone}", "--augmentation=none", "--imbalance=none", "--no-controls"]
     command = [str(Path(sys.executable).parent / "cxrbench"), "run", f"--data={arguments.data}", *components]
     environment = {**os.environ, "CXRBENCH_HOME": str(folder / "home")}
@@ -94,7 +94,7 @@ def _cxrbench(arguments: argparse.Namespace, folder: Path, out: str) -> float:
 
 
 def _trials(out: Path) -> list[FrozenTrial]:
-    """Return the trials that cxrbench trained, read by Optuna itself."""
+    """Return the trials of cxrbench, as Optuna reads them."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -105,24 +105,24 @@ def _trials(out: Path) -> list[FrozenTrial]:
 
 
 def _spread(trials: list[FrozenTrial], count: int) -> list[FrozenTrial]:
-    """Return the best trial and others down the ranking, so that learning rates, dropouts and epochs differ."""
+    """Return trials spread over the ranking, the best one first, so that their settings differ."""
     ranked = sorted(trials, key=lambda trial: -trial.value)
     return [ranked[number * len(ranked) // count] for number in range(count)]
 
 
 def _parts(data: str, out: Path) -> tuple[Arrays, Arrays]:
-    """Return the images and labels of the training and the validation part that cxrbench had."""
+    """Return the images and labels of the training and validation parts that cxrbench used."""
     images = read_images(find_dataset(data, load_host()), lambda download: Path(download.file_name))
     with next(out.glob("*/predictions/*.csv")).open(newline="", encoding="utf-8") as file:
         part_of = {row["key"]: row["set"] for row in csv.DictReader(file)}
-    films: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
+    pixels: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
     labels: dict[str, list[int]] = {"train": [], "validation": []}
     for record in images.records:
         part = part_of.get(record.key, "train")
-        if part in films:
-            films[part].append(decode(images.read(record.key), size=SIZE, resize="stretch"))
+        if part in pixels:
+            pixels[part].append(decode(images.read(record.key), size=SIZE, resize="stretch"))
             labels[part].append(record.label)
-    return tuple((np.stack(films[part]), np.array(labels[part], dtype=np.float32)) for part in films)  # type: ignore[return-value]
+    return tuple((np.stack(pixels[part]), np.array(labels[part], dtype=np.float32)) for part in pixels)  # type: ignore[return-value]
 
 
 def _with_optuna(text: str, parts: tuple[Arrays, Arrays], protocol: dict[str, Any], settings: list[FrozenTrial]) -> list[Plain]:
@@ -164,7 +164,7 @@ def _with_keras_tuner(
 
 
 def _fit(text: str, parts: tuple[Arrays, Arrays], protocol: dict[str, Any], learning_rate: float, dropout: float) -> Plain:
-    """Train a head on the frozen backbone as a notebook does; the time counts building and compiling, too."""
+    """Train a head on the frozen backbone as a notebook does; the time includes building and compiling."""
     import keras
     import tensorflow
 
@@ -191,10 +191,10 @@ def _fit(text: str, parts: tuple[Arrays, Arrays], protocol: dict[str, Any], lear
     return Plain(seconds, len(losses), _auc(validation[1], model.predict(checked, verbose=0)[:, 0]))
 
 
-def _as_pixels(films: Any, labels: Any) -> tuple[Any, Any]:
+def _as_pixels(images: Any, labels: Any) -> tuple[Any, Any]:
     import tensorflow
 
-    return tensorflow.repeat(tensorflow.cast(films, tensorflow.float32)[..., None], 3, axis=-1), labels
+    return tensorflow.repeat(tensorflow.cast(images, tensorflow.float32)[..., None], 3, axis=-1), labels
 
 
 def _backbone(text: str) -> Callable[..., Any]:
@@ -215,7 +215,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True)
     parser.add_argument("--backbone", default="mobilenet:alpha=0.25")
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--settings", type=int, default=3, help="how many of the trials the others are timed on")
+    parser.add_argument("--settings", type=int, default=3, help="number of trials that the others are timed on")
     return parser.parse_args()
 
 

@@ -1,9 +1,9 @@
-"""What the protocol's settings of training cost and bring: batch size and pruning, at the end of a whole search.
+"""Measure the cost and benefit of training settings (batch size, pruning) over a whole search.
 
     python benchmarks/training_configuration.py --setting batch-size 32 64 128 --data ../shared/data/chest_xray \
         --backbone mobilenet:alpha=0.25
 
-Every value gets the same data, split and number of trials; what counts is the quality of the trial that a search selects.
+Every value gets the same data, split and number of trials. The quality is that of the trial that the search selects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Print a Markdown table: a row for each backbone and value, means over the seeds."""
+    """Print a Markdown table with one row per backbone and value: means over the seeds."""
     arguments = _arguments()
     name = arguments.setting[0].replace("-", "_")
     print(f"{arguments.data}, {arguments.trials} trials, {arguments.seeds} seeds\n")
@@ -35,7 +35,7 @@ def main() -> None:
                 for column in zip(
                     *(
                         (
-                            entry.validation["auc"],
+                            entry.validation("auc"),
                             entry.metrics["auc"],
                             entry.seconds["search"],
                             entry.trials.get("pruned", 0),

@@ -1,4 +1,4 @@
-"""Starting is cheap: what is not needed is not imported, seen from outside with `python -X importtime`."""
+"""Start-up is fast: only needed modules are imported, as `python -X importtime` shows."""
 
 import os
 import subprocess
@@ -34,28 +34,28 @@ def imported(folder, *arguments):
         ["doctor", "--help"],
     ],
 )
-def test_a_command_that_computes_nothing_imports_nothing_that_computes(arguments, tmp_path):
+def test_a_command_that_computes_nothing_imports_nothing_heavy(arguments, tmp_path):
     names, printed = imported(tmp_path, SCRIPT, *arguments)
     assert names & HEAVY == set()
     assert "cxrbench" in names
     assert printed
 
 
-def test_listing_does_not_import_what_the_factories_of_a_plugin_need(tmp_path):
+def test_listing_does_not_import_what_factories_need(tmp_path):
     plugin = Path(__file__).parent / "plugins" / "heavy.py"
     names, printed = imported(tmp_path, SCRIPT, "plugins", "list", "--json", "--plugin", plugin)
     assert names & HEAVY == set()
     assert '"name": "heavy"' in printed
 
 
-def test_the_library_imports_pluggy_and_nothing_else_of_others(tmp_path):
+def test_the_library_imports_no_third_party_package_but_pluggy(tmp_path):
     code = "import sys; before = set(sys.modules); import cxrbench; print(*sorted(set(sys.modules) - before))"
     _, printed = imported(tmp_path, "-c", code)
     names = {name.partition(".")[0] for name in printed.split()}
     assert names - set(sys.stdlib_module_names) == {"cxrbench", "pluggy"}
 
 
-def test_the_plugin_hall_can_be_imported_without_the_rest_of_the_harness(tmp_path):
+def test_the_plugin_api_can_be_imported_without_the_harness(tmp_path):
     code = "import sys, cxrbench.plugin; print(*sorted(name for name in sys.modules if name.startswith('cxrbench.')))"
     _, printed = imported(tmp_path, "-c", code)
     assert {name.split(".")[1] for name in printed.split()} == {"errors", "plugin"}

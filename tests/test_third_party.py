@@ -1,4 +1,4 @@
-"""A plugin by somebody else, installed with pip, and one-file plugins take part in a real run beside the first-party ones."""
+"""A third-party plugin, installed with pip, and one-file plugins take part in a real run beside the first-party ones."""
 
 import json
 import os
@@ -21,7 +21,7 @@ METRICS = ("auc", "f1", "accuracy", "recall", "precision", "validation")
 
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory):
-    """Install the distribution with pip into a folder of its own; return the environment that sees it."""
+    """Install the distribution with pip into a separate folder; return the environment that sees it."""
     folder = tmp_path_factory.mktemp("third_party")
     shutil.copytree(PLUGINS / "third_party", folder / "source")
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -47,7 +47,7 @@ def rows(finished):
     return {row["backbone"]: row for row in json.loads(finished.stdout)}
 
 
-def test_an_installed_plugin_is_listed_with_its_distribution_and_version(surroundings, tmp_path):
+def test_an_installed_plugin_is_listed_with_its_version(surroundings, tmp_path):
     command = [SCRIPT, "plugins", "list", "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=True, timeout=60)
     found = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}["quadrants"]
@@ -55,7 +55,7 @@ def test_an_installed_plugin_is_listed_with_its_distribution_and_version(surroun
     assert [spec["name"] for spec in found["declares"]] == ["quadrants"]
 
 
-def test_the_run_goes_well_although_an_observer_and_an_unused_plugin_are_broken(finished):
+def test_a_broken_observer_and_unused_plugin_do_not_break_the_run(finished):
     assert finished.returncode == 0, finished.stderr
     assert "Traceback" not in finished.stderr
 
@@ -68,15 +68,15 @@ def test_every_backbone_has_a_complete_ranked_row(backbone, rows):
     assert all(0 <= row[metric] <= 1 for metric in METRICS)
 
 
-def test_the_three_are_ranked_by_the_metric_of_the_search_under_one_protocol(rows):
+def test_all_backbones_are_ranked_under_one_protocol(rows):
     ordered = sorted(rows.values(), key=lambda row: row["rank"])
     assert [row["auc"] for row in ordered] == sorted((row["auc"] for row in ordered), reverse=True)
     assert ordered[0]["rank"] == 1
     assert len({row["protocol"] for row in ordered}) == 1
     assert [row["kind"] for row in ordered].count("recipe") == 3
-    assert len(ordered) == 4  # and the majority class
+    assert len(ordered) == 4  # including the majority class
 
 
 def test_the_broken_observer_is_reported_once(finished):
     lines = [line for line in finished.stderr.splitlines() if "raising_observer.py failed in on_entry: ValueError" in line]
-    assert len(lines) == 1  # though there were three entries to hear of
+    assert len(lines) == 1  # although it was notified of three entries

@@ -1,4 +1,4 @@
-"""What the tests of killed, crowded and starved runs share: a small run, and what it must come to."""
+"""Fixtures for runs that are killed, run concurrently or run out of space: a small run and its expected result."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def small(long):
 
 
 @dataclass(frozen=True)
-class Undisturbed:
-    """What the small run comes to when nobody disturbs it, and what it takes: seconds, and bytes on disk."""
+class Uninterrupted:
+    """The result of the small run without interruption, its seconds and its bytes on disk."""
 
     results: dict
     trials: dict
@@ -37,30 +37,30 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(small, place_at, tmp_path_factory):
-    """Run the small run undisturbed."""
-    place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
-    done = place.call(*small)
+def uninterrupted(small, make_workspace, tmp_path_factory):
+    """Run the small run without interruption."""
+    workspace, start = make_workspace(tmp_path_factory.mktemp("uninterrupted")), time.monotonic()
+    done = workspace.call(*small)
     assert done.returncode == 0, done.stderr
-    seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in place.folder.rglob("*"))
-    return Undisturbed(results_of(place), trials_of(place), seconds, size)
+    seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in workspace.folder.rglob("*"))
+    return Uninterrupted(results_of(workspace), trials_of(workspace), seconds, size)
 
 
 @pytest.fixture(scope="session")
-def same_result(undisturbed):
-    """Return what asserts that a place has the results of the undisturbed run, and the budget of trials."""
+def same_result(uninterrupted):
+    """Return a function that asserts the results of the uninterrupted run and the budget of trials."""
 
-    def check(place):
-        assert results_of(place) == undisturbed.results
-        assert trials_of(place) == undisturbed.trials
-        assert [len(numbers) for numbers in trials_of(place).values()] == [TRIALS] * STUDIES
+    def check(workspace):
+        assert results_of(workspace) == uninterrupted.results
+        assert trials_of(workspace) == uninterrupted.trials
+        assert [len(numbers) for numbers in trials_of(workspace).values()] == [TRIALS] * STUDIES
 
     return check
 
 
-def results_of(place):
-    """Return all that a run wrote below its protocol's folder, less the seconds that it took."""
-    folder = place.protocol_folder()
+def results_of(workspace):
+    """Return the files in the protocol's folder of a run, without the seconds in them."""
+    folder = workspace.protocol_folder()
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
@@ -77,10 +77,10 @@ def _without_seconds(path):
     return path.read_bytes()
 
 
-def trials_of(place):
-    """Return the trials that each study has on record: number, parameters, value and losses, in the order of their numbers."""
+def trials_of(workspace):
+    """Return the recorded trials of each study, sorted by number: number, parameters, value and losses."""
     found = {}
-    for path in sorted((place.folder / "leaderboard" / "studies").glob("*.journal")):
+    for path in sorted((workspace.folder / "leaderboard" / "studies").glob("*.journal")):
         logs = [json.loads(line) for line in path.read_text().splitlines()]
         trials = [log for log in logs if log["op_code"] == 4]
         found[path.name] = sorted(

@@ -1,4 +1,4 @@
-"""`cxrbench data audit` finds what makes a result worth less than it seems, and nothing else."""
+"""`cxrbench data audit` finds defects of a dataset and reports no false ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ COLUMNS = ("path", "label", "patient", "split")
 
 
 @pytest.fixture(scope="session")
-def real_films(shared_folder):
-    """List 1,001 real films of as many patients, half of them with pneumonia, none of them a copy of another."""
+def real_images(shared_folder):
+    """List 1,001 real images of different patients, half of each class, without duplicates."""
     chosen = []
     for name in CLASSES:
         first = {}
@@ -29,32 +29,32 @@ def real_films(shared_folder):
 
 
 @pytest.fixture
-def thousand(place, real_films):
-    """Write a manifest of 1,000 clean films in three parts, and whatever comes instead or besides."""
+def thousand(workspace, real_images):
+    """Write a manifest of 1,000 clean images in three parts, with replaced or additional rows."""
     parts = ("train",) * 12 + ("val",) * 4 + ("test",) * 4
 
     def write(*lines, patients=()):
         rows = [
             {"path": str(path), "label": number % 2, "patient": f"p{number}", "split": parts[number % 20]}
-            for number, path in enumerate(real_films[:1000])
+            for number, path in enumerate(real_images[:1000])
         ]
         for number, patient in dict(patients).items():
             rows[number]["patient"] = patient
-        with (place.folder / "films.csv").open("w", newline="") as file:
+        with (workspace.folder / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows([*rows, *(dict(zip(COLUMNS, line, strict=True)) for line in lines)])
-        return "films.csv"
+        return "images.csv"
 
     return write
 
 
 @pytest.fixture
-def audited(place):
-    """Audit a data set and return the exit code, what was found in short, and what was said."""
+def audited(workspace):
+    """Audit a dataset and return the exit code, a summary of the findings, and the messages."""
 
     def call(*arguments):
-        result = place.call("data", "audit", *arguments, "--json")
+        result = workspace.call("data", "audit", *arguments, "--json")
         assert "Traceback" not in result.stderr
         found = json.loads(result.stdout)["findings"]
         return result.returncode, [(one["check"], one["severity"], one["count"]) for one in found], result.stderr
@@ -62,12 +62,12 @@ def audited(place):
     return call
 
 
-def test_a_thousand_real_films_are_clean(audited, thousand):
+def test_a_thousand_real_images_are_clean(audited, thousand):
     assert audited(thousand())[:2] == (0, [])
 
 
-def test_a_copied_real_film_in_train_and_test(audited, thousand, place, real_films):
-    shutil.copy(real_films[0], place.folder / "copy.jpeg")
+def test_a_copied_real_image_in_train_and_test(audited, thousand, workspace, real_images):
+    shutil.copy(real_images[0], workspace.folder / "copy.jpeg")
     code, found, said = audited(thousand(("copy.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("byte-identical", "leak", 2)])
     assert "copy.jpeg" in said
@@ -79,41 +79,41 @@ def test_a_patient_in_train_and_test(audited, thousand):
     assert (code, found) == (3, [("shared-patients", "leak", 2)])
 
 
-def test_a_mislabelled_twin_of_a_real_film(audited, thousand, place, real_films):
-    shutil.copy(real_films[0], place.folder / "twin.jpeg")
+def test_a_mislabelled_twin_of_a_real_image(audited, thousand, workspace, real_images):
+    shutil.copy(real_images[0], workspace.folder / "twin.jpeg")
     code, found, said = audited(thousand(("twin.jpeg", 1, "another", "train")))
     assert (code, found) == (3, [("two-labels", "conflict", 2)])
     assert "2 images show films that are under both labels" in said
 
 
-def test_a_16_bit_negative_of_a_real_film(audited, thousand, place, real_films):
-    grey = np.asarray(Image.open(real_films[1000]).convert("L")).astype(np.uint16)
-    Image.fromarray(65535 - grey * 257).save(place.folder / "odd.png")
+def test_a_16_bit_negative_of_a_real_image(audited, thousand, workspace, real_images):
+    grey = np.asarray(Image.open(real_images[1000]).convert("L")).astype(np.uint16)
+    Image.fromarray(65535 - grey * 257).save(workspace.folder / "odd.png")
     assert audited(thousand(("odd.png", 0, "another", "train")))[:2] == (0, [("odd-file", "warning", 1)] * 2)
 
 
-def test_a_real_film_saved_again_at_another_size(audited, thousand, place, real_films):
-    Image.open(real_films[0]).convert("L").resize((500, 480)).save(place.folder / "again.jpeg", quality=40)
+def test_a_real_image_saved_again_at_another_size(audited, thousand, workspace, real_images):
+    Image.open(real_images[0]).convert("L").resize((500, 480)).save(workspace.folder / "again.jpeg", quality=40)
     code, found, _ = audited(thousand(("again.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("near-duplicates", "leak", 2)])
 
 
-def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, place, real_films):
-    (place.folder / "elsewhere").mkdir()
+def test_an_external_test_set_that_overlaps_the_dataset(audited, thousand, workspace, real_images):
+    (workspace.folder / "elsewhere").mkdir()
     for number, name in enumerate(CLASSES):
-        (place.folder / "elsewhere" / name).mkdir()
-        Image.open(real_films[number]).resize((300, 300)).save(place.folder / "elsewhere" / name / "film.png")
+        (workspace.folder / "elsewhere" / name).mkdir()
+        Image.open(real_images[number]).resize((300, 300)).save(workspace.folder / "elsewhere" / name / "image.png")
     code, found, said = audited(thousand(), "--other", "elsewhere")
     assert (code, found) == (3, [("other-dataset", "leak", 2)])
     assert "elsewhere" in said
 
 
-def test_all_real_films_have_24_films_twice_and_no_other_defect(audited, shared_folder):
+def test_all_real_images_have_24_images_twice_and_no_other_defect(audited, shared_folder):
     code, found, _ = audited(shared_folder / "data" / "chest_xray")
     assert (code, found) == (0, [("byte-identical", "note", 50)])
 
 
-def test_the_papers_split_of_real_films_shares_patients_and_may(audited, shared_folder):
+def test_the_papers_split_of_real_images_shares_patients_and_may(audited, shared_folder):
     code, found, _ = audited(shared_folder / "data" / "chest_xray", "--split", "paper", "--folds", 3, "--image-size", 64)
     assert code == 0
     assert {check for check, _, _ in found} == {"shared-patients", "byte-identical"}
@@ -121,21 +121,21 @@ def test_the_papers_split_of_real_films_shares_patients_and_may(audited, shared_
 
 
 @pytest.fixture
-def drawn(place):
-    """Write a manifest of 700 drawn films with a site, and a copy of the first one in the test part."""
+def drawn(workspace):
+    """Write a manifest of 700 generated images with a site, and a copy of the first one in the test part."""
     generator = np.random.default_rng(0)
     lines = ["path,label,patient,split,site"]
     for number in range(700):
-        Image.fromarray(generator.integers(0, 256, (40, 40), dtype=np.uint8)).save(place.folder / f"{number}.png")
+        Image.fromarray(generator.integers(0, 256, (40, 40), dtype=np.uint8)).save(workspace.folder / f"{number}.png")
         part = "test" if number >= 600 else "train"
         lines.append(f"{number}.png,{number % 2},p{number},{part},{'Basel' if number % 2 else 'Bern'}")
-    shutil.copy(place.folder / "0.png", place.folder / "copy.png")
-    (place.folder / "films.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
-    return "films.csv"
+    shutil.copy(workspace.folder / "0.png", workspace.folder / "copy.png")
+    (workspace.folder / "images.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
+    return "images.csv"
 
 
-def test_a_person_sees_parts_rates_findings_and_a_verdict_and_then_why_it_stops(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32)
+def test_the_audit_shows_parts_rates_findings_verdict_and_error(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32)
     assert result.returncode == 3
     words = " ".join(result.stdout.split())
     assert "official images normal pneumonia patients" in words
@@ -143,42 +143,42 @@ def test_a_person_sees_parts_rates_findings_and_a_verdict_and_then_why_it_stops(
     assert "leak byte-identical 2" in words
     assert "warning label-rate 2 site tells the label" in words
     assert "verdict: 2 findings: 2 byte-identical (leak), 2 label-rate (warning)" in words
-    assert "error: films: 2 images on both sides of the split are the same file" in " ".join(result.stderr.split())
+    assert "error: images: 2 images on both sides of the split are the same file" in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
 
 
-def test_whoever_allows_a_leak_is_told_of_it_and_goes_on(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--allow-leak")
+def test_an_allowed_leak_is_a_warning_and_not_an_error(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--allow-leak")
     assert result.returncode == 0
     assert "2 byte-identical (leak)" in result.stdout
     assert "error" not in result.stderr
 
 
-def test_each_fold_is_shown_with_its_parts(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--split", "grouped", "--folds", 3)
+def test_each_fold_is_shown_with_its_parts(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--split", "grouped", "--folds", 3)
     assert result.returncode == 0, result.stderr
     assert all(f"fold {number} {part}" in result.stdout for number in (1, 2, 3) for part in ("train", "validation", "test"))
     assert "groups: 700" in result.stdout
 
 
-def test_folds_of_the_sources_own_parts_are_an_error_for_a_person(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--folds", 3)
+def test_folds_with_the_official_split_are_an_error(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--folds", 3)
     assert result.returncode == 2
     assert "--split grouped" in result.stderr
 
 
-def test_inspect_warns_of_a_leak_and_shows_the_parts_all_the_same(place, drawn):
-    result = place.call("data", "inspect", drawn, "--image-size", 32)
+def test_inspect_warns_of_a_leak_and_still_shows_the_parts(workspace, drawn):
+    result = workspace.call("data", "inspect", drawn, "--image-size", 32)
     assert result.returncode == 0
     assert "images: 701" in result.stdout
     assert "2 images on both sides of the split" in result.stderr
 
 
-def test_films_too_few_for_a_run_are_shown_before_the_reason(place, drawn):
-    lines = (place.folder / drawn).read_text().splitlines()
-    (place.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
+def test_too_few_images_are_shown_before_the_error(workspace, drawn):
+    lines = (workspace.folder / drawn).read_text().splitlines()
+    (workspace.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
     for command in ("inspect", "audit"):
-        result = place.call("data", command, "few.csv", "--image-size", 32)
+        result = workspace.call("data", command, "few.csv", "--image-size", 32)
         assert result.returncode == 3
         assert "images: 59" in result.stdout
         assert "at least 50" in result.stderr
@@ -188,14 +188,14 @@ RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentatio
 QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
 
 
-def test_a_leak_stops_a_run_before_a_table_unless_it_is_allowed_and_then_every_row_tells(place, drawn):
-    stopped = place.call(*RUN, *QUICK, "--data", drawn)
+def test_a_leak_stops_a_run_unless_allowed_and_then_marks_every_row(workspace, drawn):
+    stopped = workspace.call(*RUN, *QUICK, "--data", drawn)
     assert stopped.returncode == 3
     assert stopped.stdout == ""
     assert "2 images on both sides of the split are the same file" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    allowed = place.call(*RUN, *QUICK, "--data", drawn, "--allow-leak")
+    allowed = workspace.call(*RUN, *QUICK, "--data", drawn, "--allow-leak")
     assert allowed.returncode == 0, allowed.stderr
     assert "2 byte-identical (leak)" in " ".join(allowed.stdout.split())
-    for entry in place.entries().values():
+    for entry in workspace.entries().values():
         assert "byte-identical" in [finding["check"] for finding in entry["audit"]["findings"]]

@@ -1,4 +1,4 @@
-"""`cxrbench plugins new`: what it writes installs, is listed, keeps the rules and takes part in a run at once."""
+"""`cxrbench plugins new`: what it writes installs, is listed, passes the checks and takes part in a run."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def command(folder, *arguments, **environment):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Write a distribution of every kind, install all with pip into a folder of their own; return it and the environment."""
+    """Write a distribution of every kind, install all with pip into a separate folder; return it and the environment."""
     folder = tmp_path_factory.mktemp("new")
     names = {"backbone": "squeezenet", **{kind: f"my-{kind}" for kind in KINDS[1:]}}
     for kind, name in names.items():
@@ -77,7 +77,7 @@ def test_a_new_backbone_gives_a_complete_row(installed):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_single_file_keeps_the_rules(kind, tmp_path, tensorflow_ready):
+def test_a_single_file_passes_the_checks(kind, tmp_path, tensorflow_ready):
     (file,) = write_one_file(Draft(name="in-one-file", kind=kind), tmp_path, load_host())
     assert file == tmp_path / "cxrbench_in_one_file.py"
     states = {result.check.name: result.state for result in run_checks(file)}
@@ -143,7 +143,7 @@ def test_files_go_to_stdout_and_what_to_do_next_to_stderr(tmp_path):
     assert (tmp_path / "drafts" / "cxrbench_mine.py").is_file()
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+def test_a_folder_that_is_not_writable_is_a_one_line_error(tmp_path):
     (tmp_path / "file").write_text("")
     done = command(tmp_path, "plugins", "new", "mine", "--kind", "backbone", "--out", "file")
     assert done.returncode == 2

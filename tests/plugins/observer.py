@@ -1,4 +1,4 @@
-"""Hears of entries and trials, and writes down what it was told."""
+"""Records the entries and trials that it is notified of."""
 
 from cxrbench import hookimpl
 

@@ -1,4 +1,4 @@
-"""Breaks whenever it is told of an entry."""
+"""Raises whenever it is notified of an entry."""
 
 from cxrbench import hookimpl
 

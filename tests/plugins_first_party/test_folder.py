@@ -12,7 +12,7 @@ from cxrbench_datasets.folder import claims_folder, load_folder
 
 @pytest.fixture
 def tree(tmp_path, draw):
-    """Kaggle's layout with two patients of two films each in train and one film of each class in test."""
+    """Kaggle's layout with two patients of two images each in train and one image of each class in test."""
     root = tmp_path / "chest_xray"
     for name in (
         "train/NORMAL/IM-0115-0001.jpeg",
@@ -82,12 +82,12 @@ def test_a_tree_may_have_only_some_parts_in_any_case(tmp_path, draw):
 
 
 def test_files_without_a_known_patient_are_counted_in_one_warning(tree, draw):
-    draw(tree / "train" / "NORMAL" / "film.png")
+    draw(tree / "train" / "NORMAL" / "image.png")
     images = load_folder(str(tree))
     (warning,) = images.warnings
     assert "1 of 10 files" in warning
     assert "patient column" in warning
-    record = next(record for record in images.records if record.key.endswith("film.png"))
+    record = next(record for record in images.records if record.key.endswith("image.png"))
     assert record.patient == record.key
 
 
@@ -182,8 +182,8 @@ def test_claims_trees_and_nothing_else(tree, tmp_path):
     assert not claims_folder(Path(__file__))
 
 
-def test_the_real_collection_has_its_known_counts(real_films):
-    images = load_folder(str(real_films))
+def test_the_real_collection_has_its_known_counts(real_images):
+    images = load_folder(str(real_images))
     assert images.warnings == ()
     assert len(images.records) == 5216
     assert sum(record.label for record in images.records) == 3875

@@ -40,7 +40,7 @@ def test_names_of_the_collection_tell_the_patient(name, patient, merged):
 
 @pytest.mark.parametrize(
     "name",
-    ["film.png", "person_bacteria_1.jpeg", "person1_covid_2.jpeg", "xperson1_virus_2.jpeg", "IM-0115.jpeg", "IM-a-1.png", ""],
+    ["image.png", "person_bacteria_1.jpeg", "person1_covid_2.jpeg", "xperson1_virus_2.jpeg", "IM-0115.jpeg", "IM-a-1.png", ""],
 )
 def test_other_names_tell_nothing(name):
     assert find_patient(name) is None
@@ -48,15 +48,15 @@ def test_other_names_tell_nothing(name):
 
 
 @given(PATIENTS, PATIENTS, NUMBERS, NUMBERS)
-def test_two_films_share_a_patient_exactly_if_kind_and_number_agree(patient, other, film, other_film):
+def test_two_images_share_a_patient_exactly_if_kind_and_number_agree(patient, other, image, other_image):
     (kind, number), (other_kind, other_number) = patient, other
-    found = find_patient(NAMES[kind].format(number, film))
-    assert (found == find_patient(NAMES[other_kind].format(other_number, other_film))) == (patient == other)
+    found = find_patient(NAMES[kind].format(number, image))
+    assert (found == find_patient(NAMES[other_kind].format(other_number, other_image))) == (patient == other)
 
 
 @given(KINDS, NUMBERS, NUMBERS, NUMBERS)
-def test_merging_never_parts_one_patient(kind, number, film, other_film):
-    names = [NAMES[kind].format(number, film), NAMES[kind].format(number, other_film)]
+def test_merging_never_parts_one_patient(kind, number, image, other_image):
+    names = [NAMES[kind].format(number, image), NAMES[kind].format(number, other_image)]
     assert len({find_patient(name, merged=True) for name in names}) == 1
 
 
@@ -65,9 +65,9 @@ def test_any_text_is_answered(name):
     assert find_patient(name) is None or find_patient(name, merged=True) is not None
 
 
-def test_the_real_collection_has_its_known_numbers_of_patients(real_films):
-    pneumonia = {find_patient(film.name) for film in (real_films / "train" / "PNEUMONIA").iterdir()}
-    normal = {find_patient(film.name) for film in (real_films / "train" / "NORMAL").iterdir()}
+def test_the_real_collection_has_its_known_numbers_of_patients(real_images):
+    pneumonia = {find_patient(image.name) for image in (real_images / "train" / "PNEUMONIA").iterdir()}
+    normal = {find_patient(image.name) for image in (real_images / "train" / "NORMAL").iterdir()}
     assert (len(pneumonia), len(normal)) == (2443, 1211)
     assert None not in pneumonia | normal
     assert not pneumonia & normal

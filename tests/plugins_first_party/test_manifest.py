@@ -36,18 +36,18 @@ def keys(images):
 def test_every_column_arrives(write, draw):
     file = write(
         "path,label,patient,split,view,age,sex,site,source",
-        "films/a.png,1,p1,train,PA,4,F,Basel,Kermany",
-        "films/b.png,0,p2,test,,,,,",
+        "images/a.png,1,p1,train,PA,4,F,Basel,Kermany",
+        "images/b.png,0,p2,test,,,,,",
     )
-    draw(file.parent / "films" / "a.png")
+    draw(file.parent / "images" / "a.png")
     images = load_manifest(str(file))
     first, second = images.records
     assert (images.name, images.warnings) == ("study", ())
-    assert (first.key, first.label, first.patient, first.split) == ("films/a.png", 1, "p1", "train")
+    assert (first.key, first.label, first.patient, first.split) == ("images/a.png", 1, "p1", "train")
     assert (first.view, first.age, first.sex, first.site, first.source) == ("PA", "4", "F", "Basel", "Kermany")
     assert (second.label, second.split) == (0, "test")
     assert (second.view, second.age, second.sex, second.site, second.source) == (None,) * 5
-    assert pickle.loads(pickle.dumps(images.read))("films/a.png").is_file()
+    assert pickle.loads(pickle.dumps(images.read))("images/a.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_a_named_file_that_does_not_exist_is_listed(write):
 
 
 def test_keys_never_hold_an_absolute_path(write, tmp_path, draw):
-    inside = draw(tmp_path / "set" / "films" / "a.png")
+    inside = draw(tmp_path / "set" / "images" / "a.png")
     outside = [draw(tmp_path / "elsewhere" / patient / "view1.png", grey) for patient, grey in (("p1", 1), ("p2", 2))]
     lines = [f"{path},1,p" for path in (inside, *outside, "../elsewhere/c.png", "C:\\Users\\me\\d.png")]
     images = load_manifest(str(write("path,label,patient", *lines)))
-    assert keys(images) == ["films/a.png", "p1/view1.png", "p2/view1.png", "../elsewhere/c.png", "me/d.png"]
+    assert keys(images) == ["images/a.png", "p1/view1.png", "p2/view1.png", "../elsewhere/c.png", "me/d.png"]
     read = pickle.loads(pickle.dumps(images.read))
     assert [read(key) for key in keys(images)[:3]] == [inside, *outside]
     assert read("../elsewhere/c.png").resolve() == tmp_path / "elsewhere" / "c.png"

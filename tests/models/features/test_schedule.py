@@ -291,7 +291,7 @@ def test_a_shard_without_memory_is_extracted_in_half_batches_and_that_is_known(
 def test_a_backbone_that_never_gets_memory_fails_after_three_attempts(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
-    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 films are too many")
+    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 images are too many")
     assert executor.batches == [32, 16, 8]
     assert extraction.features.missing() == [0, 1]
 
@@ -304,4 +304,4 @@ def test_a_worker_without_memory_halves_too(extraction_of, hungry, pixels_with, 
         assert underway.wait(some).problem == ""
         assert underway.wait(none).failure == "oom"
     assert smallest_batch([some.features]) == 16
-    assert underway.wait(none).log[-1] == "MemoryError: 8 films are too many"
+    assert underway.wait(none).log[-1] == "MemoryError: 8 images are too many"
