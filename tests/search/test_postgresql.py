@@ -83,7 +83,7 @@ def test_a_server_that_stays_away_ends_the_run_and_keeps_what_is_finished(postgr
         written.add(trial(0))
         postgresql.control("stop", "-m", "immediate")
         try:
-            with pytest.raises(StorageLost, match=r"postgresql://films:\*\*\*@127\.0\.0\.1:\d+/.* stays away"):
+            with pytest.raises(StorageLost, match=r"postgresql://cxrbench:\*\*\*@127\.0\.0\.1:\d+/.* stays away"):
                 written.add(trial(1))
             start = time.monotonic()
             with pytest.raises(ConfigError, match=r"cannot be used: .*refused"), open_database(url, pytest.fail):

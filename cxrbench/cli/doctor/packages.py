@@ -19,7 +19,7 @@ from cxrbench.cli.doctor.diagnosis import Diagnosis
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-IMPORT_SECONDS = 120
+IMPORT_CHECK_SECONDS = 120
 """Time limit: importing TensorFlow takes 3 to 30 s, and a minute on a slow network disk."""
 DEVELOPER_EXTRAS = frozenset({"test", "dev", "benchmarks"})
 IMPORT_KERAS = """
@@ -78,7 +78,7 @@ class ImportCheck:
 
     def __init__(self, code: str, arguments: Sequence[str] = ()) -> None:
         """Start the process."""
-        self._deadline = time.monotonic() + IMPORT_SECONDS
+        self._deadline = time.monotonic() + IMPORT_CHECK_SECONDS
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
@@ -98,7 +98,7 @@ class ImportCheck:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-            return None, f"no answer within {IMPORT_SECONDS} s"
+            return None, f"no answer within {IMPORT_CHECK_SECONDS} s"
         lines = [line.strip() for line in err.splitlines() if line.strip()]
         if self._process.returncode:
             return None, lines[-1] if lines else f"exit code {self._process.returncode}"
