@@ -2,9 +2,9 @@
 
     python benchmarks/audit.py --data .../chest_xray
 
-Reported are the time of `cxrbench data audit` with nothing cached; how near to each other films of different groups come, and
-how many of these pairs count as one film; how many films that were changed on purpose are recognised; how many films are taken
-for negatives, and how many negatives are; and the time and memory of comparing 30,000 films with each other.
+Reported are the time of `cxrbench data audit` with nothing cached; how near to each other images of different groups come, and
+how many of these pairs count as one image; how many images that were changed on purpose are recognised; how many images are taken
+for negatives, and how many negatives are; and the time and memory of comparing 30,000 images with each other.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Film = NDArray[np.uint8]
+    GreyImage = NDArray[np.uint8]
 
 CHANGED = 300
 MANY = 30_000
@@ -87,8 +87,8 @@ def _load(data: str) -> LoadedDataset:
     return load_dataset(catalogue)
 
 
-def _strangers(dataset: LoadedDataset, small: Film) -> None:
-    """Compare all films of different groups."""
+def _strangers(dataset: LoadedDataset, small: GreyImage) -> None:
+    """Compare all images of different groups."""
     groups, vectors, codes = dataset.groups, standardised(small), hashes(small)
     nearest, distance = 0.0, codes.shape[1]
     for start in range(0, len(small), COMPARED_ROWS):
@@ -96,26 +96,26 @@ def _strangers(dataset: LoadedDataset, small: Film) -> None:
         nearest = max(nearest, float((vectors[start : start + COMPARED_ROWS] @ vectors.T)[strangers].max()))
         agreement = (codes[start : start + COMPARED_ROWS] @ codes.T)[strangers].max()
         distance = min(distance, int((codes.shape[1] - agreement) / 2))
-    _row(f"highest correlation of different films (limit {CORRELATION})", f"{nearest:.3f}")
+    _row(f"highest correlation of different images (limit {CORRELATION})", f"{nearest:.3f}")
     _row(f"least distance of their hashes (limit {HASH_DISTANCE} of 255 bits)", str(distance))
     pairs = near_pairs(small)
     wrong = int((groups[pairs[:, 0]] != groups[pairs[:, 1]]).sum())
     compared = len(groups) * (len(groups) - 1) // 2
-    _row(f"pairs of different groups, of {compared:,} pairs, that count as one film", str(wrong))
+    _row(f"pairs of different groups, of {compared:,} pairs, that count as one image", str(wrong))
 
 
-def _changes(dataset: LoadedDataset, small: Film) -> None:
-    """Change some films and count those that are recognised."""
+def _changes(dataset: LoadedDataset, small: GreyImage) -> None:
+    """Change some images and count those that are recognised."""
     rows = np.random.default_rng(0).choice(len(small), CHANGED, replace=False)
-    films = dataset.pixels.array.gather(dataset.rows[rows])
+    images = dataset.pixels.array.gather(dataset.rows[rows])
     for words, change in _CHANGES.items():
-        changed = np.stack([_thumbnail(change(Image.fromarray(film))) for film in films])
+        changed = np.stack([_thumbnail(change(Image.fromarray(image))) for image in images])
         pairs = near_pairs(small[rows], changed)
         found = int((pairs[:, 0] == pairs[:, 1]).sum())
         _row(f"recognised after {words}", f"{found / CHANGED:.1%}")
 
 
-def _thumbnail(image: Image.Image) -> Film:
+def _thumbnail(image: Image.Image) -> GreyImage:
     whole = image.convert("L").resize((224, 224), Image.Resampling.BILINEAR)
     return np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.BOX))
 
@@ -147,9 +147,9 @@ _CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def _negatives(small: Film) -> None:
-    """Count films that are taken for negatives, and turn each tenth film negative, one at a time."""
-    _row(f"films taken for negatives (limit {INVERTED})", str(int(opposite_to_typical(small).sum())))
+def _negatives(small: GreyImage) -> None:
+    """Count images that are taken for negatives, and turn each tenth image negative, one at a time."""
+    _row(f"images taken for negatives (limit {INVERTED})", str(int(opposite_to_typical(small).sum())))
     rows = range(0, len(small), 10)
     found = 0
     for row in rows:
@@ -159,8 +159,8 @@ def _negatives(small: Film) -> None:
     _row("negatives found, one among 1,000", f"{found / len(rows):.1%}")
 
 
-def _many(small: Film) -> None:
-    """Compare as many films, each a mixture of two, with each other."""
+def _many(small: GreyImage) -> None:
+    """Compare as many images, each a mixture of two, with each other."""
     generator = np.random.default_rng(0)
     one, other = generator.integers(0, len(small), (2, MANY))
     mixed = (small[one] // 2 + small[other] // 2).astype(np.uint8)
@@ -168,7 +168,7 @@ def _many(small: Film) -> None:
         start = time.perf_counter()
         near_pairs(mixed)
         seconds = time.perf_counter() - start
-    _row(f"all pairs of {MANY:,} films", f"{seconds:.1f} s, {memory.peak / 1e9:.2f} GB at most")
+    _row(f"all pairs of {MANY:,} images", f"{seconds:.1f} s, {memory.peak / 1e9:.2f} GB at most")
 
 
 if __name__ == "__main__":

@@ -179,7 +179,11 @@ def report(few: bool, repeats: int) -> None:
     for kind in (*ALTERNATIVES, CXRBENCH):
         cells = [measured[area][0][kind, name] for area, name in columns]
         print(f"| {kind} | " + " | ".join(f"{hit:.1f} ({below:.1f}, {above:.1f})" for hit, below, above in cells) + " |")
-    print("| p < 0.05 between equals | " + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns) + " |")
+    print(
+        "| p < 0.05 between equal classifiers | "
+        + " | ".join(f"{measured[area][1][name]:.1f}" for area, name in columns)
+        + " |"
+    )
 
 
 def main() -> None:

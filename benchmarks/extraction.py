@@ -38,7 +38,7 @@ SHAPE = (SIZE, SIZE, CHANNELS)
 
 
 def main() -> None:
-    """Print a Markdown table, a row for each backbone."""
+    """Print a Markdown table with one row per backbone."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\nmedians of {arguments.rounds} rounds, {arguments.precision}\n")
     columns = ("backbone", "GFLOP an image", "images/s", "model.predict", "ratio", "share of the peak", "peak GFLOP/s")

@@ -45,7 +45,9 @@ def main() -> None:
     print(
         f"{machine.describe()}\n\n{arguments.trials} trials, {TRAIN} training rows, {arguments.workers} workers, no pruning\n"
     )
-    print("| width | seconds | epochs trained | seconds a trial and core | GFLOP/s of matrix products | times the arithmetic |")
+    print(
+        "| width | seconds | epochs trained | seconds per trial and core | GFLOP/s of matrix products | times the arithmetic |"
+    )
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder, open_executor(arguments.workers) as executor:
         for width in arguments.width:

@@ -36,7 +36,7 @@ def main() -> None:
     """Print a Markdown table with a line for each number of rows."""
     arguments = _arguments()
     print(f"{machine.describe()}\n\n1,024 features, {arguments.trials} trials at a time on {arguments.workers} workers\n")
-    print("| rows | extraction, µs a row | training, µs a row and epoch | peak anonymous memory of a process |")
+    print("| rows | extraction, µs per row | training, µs per row and epoch | peak anonymous memory of a process |")
     print("|---|---|---|---|")
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as home:

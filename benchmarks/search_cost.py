@@ -69,7 +69,7 @@ def main() -> None:
         done = run(arguments.backbone, parts, protocol, settings)
         each = sum(trial.seconds for trial in done) / sum(trial.epochs for trial in done)
         total = each * epochs
-        print(f"{name}: {each:.2f} s an epoch over {sum(trial.epochs for trial in done)} epochs of {len(done)} trials;")
+        print(f"{name}: {each:.2f} s per epoch over {sum(trial.epochs for trial in done)} epochs of {len(done)} trials;")
         print(f"extrapolated to {epochs} epochs: {total:.0f} s = {total / 3600:.2f} h;")
         print(
             f"**cxrbench is {total / cold:.0f}x cheaper cold, {total / statistics.median(warm):.0f}x with cached features**\n"

@@ -35,7 +35,7 @@ def main() -> None:
                 for column in zip(
                     *(
                         (
-                            entry.validation["auc"],
+                            entry.validation("auc"),
                             entry.metrics["auc"],
                             entry.seconds["search"],
                             entry.trials.get("pruned", 0),

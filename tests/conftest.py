@@ -1,4 +1,4 @@
-"""What all tests share: the plugins, and a TensorFlow of one thread, as workers have it."""
+"""Shared fixtures: workspaces, plugins, and TensorFlow with one thread, as in workers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LONG = os.environ.get("CXRBENCH_TESTS") == "long"
 
 
 @dataclass(frozen=True)
-class Place:
-    """An empty working folder with a cache of its own, where commands run."""
+class Workspace:
+    """An empty working folder with its own cache, to run commands in."""
 
     folder: Path
 
     def command(self, *arguments, **environment):
-        """Return what `subprocess` needs to run a command here."""
+        """Return the arguments for `subprocess` to run a command in this workspace."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "KERAS_"))}
         home = {"CXRBENCH_HOME": str(self.folder / "home"), "KERAS_HOME": str(self.folder / "keras")}
         return {
@@ -42,62 +42,62 @@ class Place:
         }
 
     def call(self, *arguments, **environment):
-        """Run a command here and return what came of it."""
+        """Run a command in this workspace and return the completed process."""
         return subprocess.run(**self.command(*arguments, **environment), capture_output=True, check=False)
 
     def protocol_folder(self, out="leaderboard"):
-        """Return the one protocol's folder below `out`."""
+        """Return the folder of the only protocol in `out`."""
         (found,) = (path.parent for path in (self.folder / out).glob("*/protocol.json"))
         return found
 
     def entries(self, out="leaderboard"):
-        """Return the entries by recipe, that of the majority class left out."""
+        """Return the entries by recipe, without the baseline."""
         read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
         return {entry["recipe"]: entry for entry in read if entry["kind"] != "majority"}
 
     def files(self, pattern, out="leaderboard"):
-        """Return the bytes of all files below `out` that match."""
+        """Return the bytes of all files in `out` that match the pattern."""
         return {
             path.relative_to(self.folder): path.read_bytes() for path in (self.folder / out).glob(pattern) if path.is_file()
         }
 
 
 @pytest.fixture(scope="session")
-def place_at():
-    """Return what makes a place of an empty folder."""
-    return Place
+def make_workspace():
+    """Return a function that makes an empty folder a workspace."""
+    return Workspace
 
 
 @pytest.fixture
-def place(tmp_path):
-    """Return an empty place."""
-    return Place(tmp_path)
+def workspace(tmp_path):
+    """Return an empty workspace."""
+    return Workspace(tmp_path)
 
 
 def pytest_configure():
     """Set the threads before any test module imports Keras."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    settings.register_profile("no-deadline", deadline=None)  # a busy machine is no failure
+    settings.register_profile("no-deadline", deadline=None)  # a busy machine must not fail a test
     settings.load_profile("no-deadline")
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what is marked as long, unless the long form is asked for."""
+    """Skip tests marked as long, unless CXRBENCH_TESTS=long is set."""
     for item in items:
         if item.get_closest_marker("long") and not LONG:
-            item.add_marker(pytest.mark.skip(reason="CXRBENCH_TESTS=long runs the long forms, too"))
+            item.add_marker(pytest.mark.skip(reason="set CXRBENCH_TESTS=long to run it"))
 
 
 @pytest.fixture(scope="session")
 def long():
-    """Return whether the long form is asked for."""
+    """Return whether CXRBENCH_TESTS=long is set."""
     return LONG
 
 
 @pytest.fixture(scope="session")
 def tensorflow_ready():
-    """Import Keras and start TensorFlow, so that no test's time limit pays for it; return Keras."""
+    """Import Keras and start TensorFlow, so that it does not count towards a test's time limit; return Keras."""
     import keras
 
     keras.ops.zeros(1)
@@ -112,59 +112,59 @@ def host():
 
 @pytest.fixture(scope="session")
 def dicom(recoded):
-    """Make the bytes of a DICOM film of some pixels, in any transfer syntax, with any elements changed or (None) left out."""
+    """Return a function that makes a DICOM file of pixels, in any transfer syntax, with elements changed or (None) removed."""
     from pydicom import uid
     from pydicom.encaps import encapsulate
 
     def make(pixels, syntax=uid.ExplicitVRLittleEndian, *, jpeg=None, **elements) -> bytes:
-        film = dicom_of(pixels, big_endian=syntax == uid.ExplicitVRBigEndian)
-        for name, value in ({"HighBit": elements.get("BitsStored", film.BitsAllocated) - 1} | elements).items():
+        dataset = dicom_of(pixels, big_endian=syntax == uid.ExplicitVRBigEndian)
+        for name, value in ({"HighBit": elements.get("BitsStored", dataset.BitsAllocated) - 1} | elements).items():
             if value is None:
-                delattr(film, name)
+                delattr(dataset, name)
             else:
-                setattr(film, name, value)
+                setattr(dataset, name, value)
         if jpeg is not None:
-            film.PixelData, film["PixelData"].VR = encapsulate([jpeg]), "OB"
+            dataset.PixelData, dataset["PixelData"].VR = encapsulate([jpeg]), "OB"
         elif syntax == uid.RLELossless:
-            film.compress(uid.RLELossless, generate_instance_uid=False)
+            dataset.compress(uid.RLELossless, generate_instance_uid=False)
         elif syntax.is_compressed and syntax != uid.DeflatedExplicitVRLittleEndian:
-            return recoded(bytes_of(film), syntax)
-        film.file_meta.TransferSyntaxUID = syntax
-        return bytes_of(film)
+            return recoded(bytes_of(dataset), syntax)
+        dataset.file_meta.TransferSyntaxUID = syntax
+        return bytes_of(dataset)
 
     return make
 
 
 def dicom_of(pixels, *, big_endian=False):
-    """Return pixels as a data set of pydicom's."""
+    """Return pixels as a pydicom dataset."""
     from pydicom import uid
     from pydicom.dataset import Dataset, FileMetaDataset
 
-    film, bits, colour = Dataset(), 8 * pixels.dtype.itemsize, pixels.ndim == 3
-    film.file_meta = FileMetaDataset()
-    film.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    film.SOPClassUID, film.SOPInstanceUID = uid.ComputedRadiographyImageStorage, "1.2.3"
-    film.Rows, film.Columns = pixels.shape[:2]
-    film.SamplesPerPixel, film.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
+    dataset, bits, colour = Dataset(), 8 * pixels.dtype.itemsize, pixels.ndim == 3
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = uid.ComputedRadiographyImageStorage, "1.2.3"
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = (3, "RGB") if colour else (1, "MONOCHROME2")
     if colour:
-        film.PlanarConfiguration = 0
-    film.BitsAllocated = film.BitsStored = bits
-    film.HighBit, film.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
-    film.PixelData = pixels.astype(pixels.dtype.newbyteorder(">" if big_endian else "<")).tobytes()
-    film["PixelData"].VR = "OB" if bits == 8 else "OW"
-    return film
+        dataset.PlanarConfiguration = 0
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit, dataset.PixelRepresentation = bits - 1, int(pixels.dtype.kind == "i")
+    dataset.PixelData = pixels.astype(pixels.dtype.newbyteorder(">" if big_endian else "<")).tobytes()
+    dataset["PixelData"].VR = "OB" if bits == 8 else "OW"
+    return dataset
 
 
-def bytes_of(film) -> bytes:
-    """Return the file of a data set of pydicom's."""
+def bytes_of(dataset) -> bytes:
+    """Return a pydicom dataset as the bytes of a file."""
     buffer = io.BytesIO()
-    film.save_as(buffer, enforce_file_format=True)
+    dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
 def recoded(tmp_path_factory):
-    """Have GDCM compress an uncompressed DICOM file."""
+    """Return a function that compresses an uncompressed DICOM file with GDCM."""
 
     def recode(content, syntax) -> bytes:
         import gdcm
@@ -182,17 +182,17 @@ def recoded(tmp_path_factory):
         writer.SetFile(reader.GetFile())
         writer.SetImage(change.GetOutput())
         assert writer.Write()
-        film, coded = pydicom.dcmread(source), pydicom.dcmread(target)  # of which the second has numbers that nobody seeds
-        film.PixelData, film.file_meta.TransferSyntaxUID = coded.PixelData, syntax
-        film["PixelData"].VR = "OB"
-        return bytes_of(film)
+        dataset, coded = pydicom.dcmread(source), pydicom.dcmread(target)  # GDCM writes random identifiers into the second
+        dataset.PixelData, dataset.file_meta.TransferSyntaxUID = coded.PixelData, syntax
+        dataset["PixelData"].VR = "OB"
+        return bytes_of(dataset)
 
     return recode
 
 
 @dataclass(frozen=True)
 class PostgreSQL:
-    """A real server of the tests' own, on a free port of this machine; its administrator is `films`."""
+    """A real server for the tests, on a free port of this machine; its administrator is `cxrbench`."""
 
     binaries: Path
     folder: Path
@@ -200,10 +200,10 @@ class PostgreSQL:
     password: str = "p4ss/word of a test"
 
     def url(self, database, password="p4ss%2Fword of a test"):
-        return f"postgresql://films:{password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://cxrbench:{password}@127.0.0.1:{self.port}/{database}"
 
     def run(self, program, *arguments):
-        """Run one of the server's programs, as another user where this one is root, whom it refuses."""
+        """Run one of the server's programs; root runs it as another user, as the server refuses root."""
         as_user = {"user": self.folder.owner()} if os.geteuid() == 0 else {}
         command = [self.binaries / program, *map(str, arguments)]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60, **as_user)
@@ -215,7 +215,7 @@ class PostgreSQL:
         self.run("pg_ctl", verb, "-w", "-D", self.folder / "data", *log, *arguments)
 
     def create(self, database):
-        """Make an empty database and return its URL."""
+        """Create an empty database and return its URL."""
         import sqlalchemy
 
         engine = sqlalchemy.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
@@ -235,11 +235,11 @@ def _postgresql_binaries():
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """Start a PostgreSQL server with an empty folder; skip where the machine has none."""
+    """Start a PostgreSQL server in an empty folder; skip if PostgreSQL is not installed."""
     pytest.importorskip("psycopg", reason="needs pip install 'cxrbench[postgresql]'")
     binaries = _postgresql_binaries()
     if not binaries:
-        pytest.skip("no PostgreSQL server here: initdb, pg_ctl and postgres are neither in PATH nor in /usr/lib/postgresql")
+        pytest.skip("no PostgreSQL server: initdb, pg_ctl and postgres are neither in PATH nor in /usr/lib/postgresql")
     folder = Path(tempfile.mkdtemp(prefix="cxrbench-postgresql-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "nobody")
@@ -250,11 +250,11 @@ def postgresql():
         (folder / "password").write_text(server.password)
         (folder / "password").chmod(0o644)
         server.run(
-            *("initdb", "-D", folder / "data", "-U", "films", "-E", "UTF8", "--locale=C", "--no-sync"),
+            *("initdb", "-D", folder / "data", "-U", "cxrbench", "-E", "UTF8", "--locale=C", "--no-sync"),
             *("--auth=scram-sha-256", "--pwfile", folder / "password"),
         )
         with (folder / "data" / "postgresql.conf").open("a") as file:
-            file.write("fsync = off\n")  # the server dies in these tests, the machine does not
+            file.write("fsync = off\n")  # these tests kill the server, not the machine
             file.write(f"port = {server.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n")
         server.control("start")
         yield server

@@ -1,4 +1,4 @@
-"""Our own sources: no file is unpickled, evaluated or unpacked, and no certificate goes unchecked."""
+"""The sources of cxrbench unpickle, evaluate and unpack no file, and check every certificate."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FORBIDDEN = {
     "keras.config.enable_unsafe_deserialization",
 }
 METHODS = {"extractall", "enable_unsafe_deserialization", "unpack_archive", "read_pickle"}
-"""Of whatever object: nothing of ours unpacks an archive, which could lead outside its folder."""
+"""Methods of any object: cxrbench unpacks no archive, as its paths could lead outside the folder."""
 MODULES = {"marshal", "shelve", "dill", "cloudpickle", "joblib", "tarfile", "yaml", "xml"}
 FIXED = {"load_model": ("safe_mode", True), "load": ("allow_pickle", False)}
-"""Arguments that must be written out, and so."""
+"""Arguments that must be given explicitly, with these values."""
 ALLOWED = {
     ("cxrbench/execution/worker.py", "pickle.loads"): "an error's own bytes, to see whether it can travel to the parent",
     ("cxrbench/testing/datasets.py", "pickle.loads"): "a reader's own bytes, to see whether it can travel to a worker",
@@ -29,7 +29,7 @@ ALLOWED = {
 
 
 def spelled(node):
-    """Return the dotted name that a call is made by."""
+    """Return the dotted name of a called function."""
     if isinstance(node, ast.Attribute):
         return f"{spelled(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
@@ -55,13 +55,13 @@ def forbidden_in(path):
             yield name
 
 
-def test_there_is_something_to_look_at():
+def test_there_are_sources_to_check():
     assert len(SOURCES) > 100
     assert {name for path in SOURCES for name, _ in calls(path)} >= {"np.load", "keras.saving.load_model"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_nothing_forbidden_is_called_but_where_it_is_harmless(path):
+def test_forbidden_calls_occur_only_where_allowed(path):
     where = path.relative_to(ROOT).as_posix()
     assert [name for name in forbidden_in(path) if (where, name) not in ALLOWED] == []
 
@@ -78,6 +78,6 @@ def test_nothing_that_reads_more_than_data_is_imported(path):
     assert names & FORBIDDEN == set()
 
 
-def test_the_list_of_what_is_allowed_is_not_longer_than_it_must_be():
+def test_the_list_of_allowed_calls_has_no_unused_entry():
     found = {(path.relative_to(ROOT).as_posix(), name) for path in SOURCES for name in forbidden_in(path)}
     assert found == set(ALLOWED)

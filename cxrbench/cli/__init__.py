@@ -1,4 +1,4 @@
-"""The command line: one file per command; a command's body imports what it needs."""
+"""The command line: one file per command. A command imports what it needs in its body, so that `--help` stays fast."""
 
 from cxrbench.cli.app import main
 

@@ -1,4 +1,4 @@
-"""Put the commands together and turn errors into one clear message and an exit code."""
+"""Assemble the commands; turn an error into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def main() -> None:
     """Run the command line; exit with 0, 1 (some recipe failed), 2 (usage), 3 (data), 4 (nothing finished) or 130."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files need not be letters of the terminal's
+            stream.reconfigure(errors="backslashreplace")  # file names may hold characters that the terminal's encoding lacks
     try:
         app()
     except CxrbenchError as error:

@@ -1,31 +1,29 @@
-"""`cxrbench clean`: remove what killed runs have left behind."""
+"""`cxrbench clean`: remove stale files of killed runs."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove_stale_file nothing")]
+from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing")]
 
 
-def clean(out: Out = None, dry_run: DryRun = False) -> None:
-    """Remove what killed runs have left behind; results, studies and the cache stay.
+def clean(out: OutFolder = None, dry_run: DryRun = False) -> None:
+    """Remove stale files of killed runs. Results, studies and the cache stay.
 
-    What a run that still goes on uses stays, too. To be rid of decoded images and features: cxrbench cache clear.
+    Files that a running process uses stay, too. To remove decoded images and features, run: cxrbench cache clear.
     """
     from cxrbench.cli import console
     from cxrbench.cli.doctor.stale_files import find_stale_files, remove_stale_file
     from cxrbench.config.settings import read_settings
 
-    found = find_stale_files(read_settings({"out": out}).out)
-    for leftover in found:
+    stale_files = find_stale_files(read_settings({"out": out}).out)
+    for stale_file in stale_files:
         if not dry_run:
-            remove_stale_file(leftover)
-        console.print_text(f"{leftover.what}: {leftover.path}\n")
-    size = sum(leftover.size for leftover in found) / 1e6
-    console.print_talk(f"{'to remove' if dry_run else 'removed'}: {len(found)}, {size:.1f} MB")
+            remove_stale_file(stale_file)
+        console.print_text(f"{stale_file.description}: {stale_file.path}\n")
+    size = sum(stale_file.size for stale_file in stale_files) / 1e6
+    console.print_talk(f"{'would remove' if dry_run else 'removed'} {len(stale_files)} files and folders, {size:.1f} MB")

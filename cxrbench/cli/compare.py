@@ -1,31 +1,33 @@
-"""`cxrbench compare`: two entries of one leaderboard, metric by metric."""
+"""`cxrbench compare`: compare two entries of one leaderboard, metric by metric."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cxrbench.leaderboard.comparison import Difference
 
-HEADINGS = ("metric", "A", "B", "A - B", "95 % interval", "p", "test")
+COMPARISON_HEADINGS = ("metric", "A", "B", "A - B", "95 % interval", "p", "test")
 
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="A recipe as it stands in the table: backbone+augmentation+imbalance")
+        str, typer.Argument(metavar="A", help="First recipe, as shown in the table: backbone+augmentation+imbalance")
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="The recipe to compare it with")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
-    ] = None,
+    second: Annotated[str, typer.Argument(metavar="B", help="Second recipe, as shown in the table")],
+    out: OutFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
-    """Say how two recipes differ on the same test images, and whether that is more than chance."""
+    """Compare two recipes on the same test images.
+
+    For each metric: both values, the difference, its 95 % interval and the p-value.
+    """
     from dataclasses import asdict
 
     from cxrbench.cli import console
@@ -36,33 +38,33 @@ def compare(
     from cxrbench.leaderboard.comparison import find_pair
 
     names = [name_in_table(text) for text in (first, second)]
-    found = [
-        (board, compare_entries(board, one, other))
-        for board, one, other in find_pair(read_boards(read_settings({"out": out}).out), *names)
+    compared = [
+        (board, compare_entries(board, entry, other))
+        for board, entry, other in find_pair(read_boards(read_settings({"out": out}).out), *names)
     ]
     if as_json:
         rows: list[dict[str, Any]] = [
-            {"protocol": board.name, "a": names[0], "b": names[1], **asdict(one)}
-            for board, differences in found
-            for one in differences
+            {"protocol": board.name, "a": names[0], "b": names[1], **asdict(difference)}
+            for board, differences in compared
+            for difference in differences
         ]
         console.print_json(rows)
         return
-    for board, differences in found:
+    for board, differences in compared:
         console.print_facts({"protocol": board.name, "A": names[0], "B": names[1]})
-        console.print_table(HEADINGS, _cells(differences))
+        console.print_table(COMPARISON_HEADINGS, _comparison_rows(differences))
 
 
-def _cells(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
+def _comparison_rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
     return [
         (
-            one.metric,
-            f"{one.first:.4f}",
-            f"{one.second:.4f}",
-            f"{one.difference:+.4f}",
-            f"{one.low:+.4f} to {one.high:+.4f}",
-            f"{one.p:.4f}" if one.p >= 1e-4 else f"{one.p:.1e}",
-            one.test,
+            row.metric,
+            f"{row.first:.4f}",
+            f"{row.second:.4f}",
+            f"{row.difference:+.4f}",
+            f"{row.low:+.4f} to {row.high:+.4f}",
+            f"{row.p:.4f}" if row.p >= 1e-4 else f"{row.p:.1e}",
+            row.test,
         )
-        for one in differences
+        for row in differences
     ]

@@ -1,4 +1,4 @@
-"""The only module that draws on the terminal: tables on stdout, talk and progress on stderr."""
+"""Write to the terminal: tables on stdout; messages and progress on stderr. No other module does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
 from cxrbench.storage.safe_text import as_json, as_text
@@ -35,7 +35,7 @@ LEAST_TELLING = ("trials", "threshold", "p_first", "f1", "precision", "recall")
 
 
 def escape(text: str) -> str:
-    """Return text that the terminal shows as it is, whoever wrote it: nothing in it is markup, and nothing is obeyed."""
+    """Escape text of any origin: rich markup and terminal control characters are shown, not interpreted."""
     return escape_markup(as_text(text))
 
 
@@ -43,14 +43,14 @@ class ConsoleProgress:
     """Progress bars on a terminal, one plain line per step elsewhere."""
 
     def __init__(self) -> None:
-        """Talk to stderr."""
+        """Write to stderr."""
         self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
+        self._bars = ProgressBars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
         self._started: dict[str, float] = {}
-        self._one_at_a_time = Lock()
+        self._lock = Lock()
 
     def __enter__(self) -> ConsoleProgress:
         self._bars.start()
@@ -60,7 +60,7 @@ class ConsoleProgress:
         self._bars.stop()
 
     def say(self, line: str) -> None:
-        """Print a line of talk."""
+        """Print a message."""
         self._console.print(escape(line))
 
     def warn(self, line: str) -> None:
@@ -74,24 +74,24 @@ class ConsoleProgress:
             self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
-        """Move a stage's bar; without a terminal, say when the stage is over."""
+        """Advance a stage's bar; without a terminal, print one line when the stage is done."""
         task = self._tasks[stage]
         self._bars.advance(task, steps)
         if steps:
-            self._say_if_over(stage)
+            self._report_if_done(stage)
 
     def skip(self, stage: str, steps: int) -> None:
-        """Shorten a stage's bar, so that it counts only what is done now."""
-        with self._one_at_a_time:
+        """Remove steps from a stage's total, so that the bar counts only the work left to do."""
+        with self._lock:
             self._totals[stage] -= steps
             self._bars.update(self._tasks[stage], total=self._totals[stage])
         if steps:
-            self._say_if_over(stage)
+            self._report_if_done(stage)
 
-    def _say_if_over(self, stage: str) -> None:
-        done = self._bars.tasks[self._tasks[stage]]
-        if done.finished and done.completed and not self._console.is_terminal:
-            self.say(f"{stage}: {done.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
+    def _report_if_done(self, stage: str) -> None:
+        task = self._bars.tasks[self._tasks[stage]]
+        if task.finished and task.completed and not self._console.is_terminal:
+            self.say(f"{stage}: {task.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 
 def print_board(board: Board, sort: str = "") -> None:
@@ -145,7 +145,7 @@ def _two_lines(value: str, below: str) -> str:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print any table."""
+    """Print a table."""
     table = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for row in rows:
         table.add_row(*(escape(text) for text in row))
@@ -153,14 +153,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Print names and values, one a line."""
+    """Print `name: value` lines."""
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     for name, value in facts.items():
         console.print(f"[bold]{escape(name)}[/]: {escape(str(value))}")
 
 
 def print_section(title: str, facts: Iterable[tuple[str, str]]) -> None:
-    """Print a title and what stands below it: names and values, or values alone."""
+    """Print a title and the lines below it: `name: value`, or the value alone where the name is empty."""
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     console.print(f"\n[bold]{escape(title)}[/]")
     for name, value in facts:
@@ -168,25 +168,25 @@ def print_section(title: str, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is, less what a terminal would obey."""
+    """Print text with terminal control characters escaped."""
     Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(as_text(text), end="")
 
 
-def print_json(content: Any) -> None:
-    """Print content as JSON, its texts whole and nothing in them for a terminal to obey."""
-    print_text(as_json(content) + "\n")
+def print_json(value: Any) -> None:
+    """Print a value as JSON: no text is shortened, and terminal control characters are escaped."""
+    print_text(as_json(value) + "\n")
 
 
 def print_talk(line: str) -> None:
-    """Print a line of talk to stderr."""
+    """Print a message to stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(escape(line))
 
 
 def print_error(message: str) -> None:
-    """Print an error for a person."""
+    """Print an error message to stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(f"[bold red]error:[/] {escape(message)}")
 
 
 def _stdout() -> Console:
-    """Return a console that does not squeeze tables into 80 columns where nobody looks at a terminal."""
+    """Return a console of the terminal's width, or of at least PIPE_WIDTH columns where stdout is not a terminal."""
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else max(PIPE_WIDTH, Console().width))

@@ -1,12 +1,12 @@
-"""`cxrbench ensemble`: put entries of a leaderboard together, from their stored scores."""
+"""`cxrbench ensemble`: add the mean of several entries' stored scores to a leaderboard."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
 from cxrbench.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -18,25 +18,29 @@ if TYPE_CHECKING:
 def ensemble(
     entries: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ENTRY", help="Recipes as they stand in the table [all complete ones]", show_default=False),
+        typer.Argument(metavar="ENTRY", help="Recipes, as shown in the table [default: all complete]", show_default=False),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
-    ] = None,
-    protocol: Annotated[str, typer.Option(metavar="NAME", help="Which leaderboard, if there are several")] = "",
+    out: OutFolder = None,
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="Leaderboard to use; needed if there are several")] = "",
     method: Annotated[
         Literal["soft-vote", "greedy"],
-        typer.Option(
-            help="soft-vote: the mean of all; greedy: those that together are best on validation, some more than once"
-        ),
+        typer.Option(help="soft-vote: mean of all; greedy: add the best next recipe on validation, repeats allowed"),
     ] = "greedy",
     size: Annotated[
         int | None,
-        typer.Option(min=1, help="soft-vote: take the best on validation [all]; greedy: rounds [20]", show_default=False),
+        typer.Option(
+            min=1,
+            help="soft-vote: use the N best on validation [default: all]; greedy: rounds [default: 20]",
+            metavar="N",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON instead of a table")] = False,
 ) -> None:
-    """Enter the mean of several entries' scores, chosen on their stored validation scores; nothing is trained."""
+    """Add the mean of several entries' scores to a leaderboard.
+
+    Members are chosen by their stored validation scores. Nothing is trained.
+    """
     from cxrbench.benchmark.ensemble.members import Ensemble, candidates
     from cxrbench.benchmark.ensemble.run import add_ensemble
     from cxrbench.cli import console
@@ -47,7 +51,7 @@ def ensemble(
     from cxrbench.plugin.host import load_host
 
     settings = read_settings({"out": out})
-    board = _one_of(read_boards(settings.out), protocol)
+    board = _board_named(read_boards(settings.out), protocol)
     folder = ProtocolFolder(out=settings.out, protocol=board.protocol, attempt=board.attempt)
     host = load_host(settings.plugin, settings.blocked)
     found = candidates(board.entries, entries or ())
@@ -62,11 +66,11 @@ def ensemble(
         console.print_board(board)
 
 
-def _one_of(boards: Sequence[Board], name: str) -> Board:
-    """Return the board of that name, or the only one."""
+def _board_named(boards: Sequence[Board], name: str) -> Board:
+    """Return the board of that protocol, or the only board if no name is given."""
     names = {board.name: board for board in boards}
     if name and name not in names:
         raise unknown_name("protocol", name, names)
     if not name and len(names) > 1:
-        raise ConfigError(f"there are several leaderboards: say which one with --protocol {' or --protocol '.join(names)}")
+        raise ConfigError(f"there are several leaderboards: choose one with --protocol {' or --protocol '.join(names)}")
     return names[name or next(iter(names))]

@@ -1,4 +1,4 @@
-"""Ctrl-C, and the system's wish that a command ends, which comes when it shuts down or a terminal is closed."""
+"""Turn Ctrl-C and the system's stop signals (shutdown, closed terminal) into one KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Have any of the signals raise one KeyboardInterrupt inside; those that follow find the command ending already."""
-    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]  # such as SIGHUP under nohup
+    """Raise KeyboardInterrupt inside the block at the first stop signal, and ignore later ones while the command ends."""
+    numbers = [getattr(signal, name) for name in STOP_SIGNALS if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handled = [number for number in numbers if handlers[number] is not signal.SIG_IGN]  # nohup ignores SIGHUP: leave it so
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame
-        for one in heard:
-            signal.signal(one, signal.SIG_IGN)
+        for handled_number in handled:
+            signal.signal(handled_number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in heard:
+    for number in handled:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in heard:
-            signal.signal(number, before[number])
+        for number in handled:
+            signal.signal(number, handlers[number])

@@ -1,23 +1,21 @@
-"""`cxrbench leaderboard`: print what has been found so far."""
+"""`cxrbench leaderboard`: print the leaderboards."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
 from cxrbench.errors import ConfigError
 
 
 def leaderboard(
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
-    ] = None,
-    sort: Annotated[str, typer.Option(metavar="METRIC", help="Rank by this metric instead of the search's own")] = "",
-    format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="How to print")] = "table",
+    out: OutFolder = None,
+    sort: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by [default: the search metric]")] = "",
+    format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="Output format")] = "table",
 ) -> None:
-    """Print the leaderboards below a folder, one protocol after the other."""
+    """Print the leaderboards in a folder, one per protocol."""
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.evaluation.metrics import SORTABLE

@@ -1,4 +1,4 @@
-"""`cxrbench reproduce`: run an entry once more from its file alone, and say what differs."""
+"""`cxrbench reproduce`: run an entry again from its file alone, and report what differs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ from typing import Annotated
 
 import typer
 
+from cxrbench.cli.options import OneFilePlugins  # noqa: TC001  # typer reads the annotations at run time
 from cxrbench.errors import ConfigError
 
-DIFFERS = 1
+EXIT_DIFFERENT = 1
 
 
 def reproduce(
     entry: Annotated[
-        Path, typer.Argument(metavar="ENTRY", help="An entry's JSON file, leaderboard/PROTOCOL/entries/RECIPE.json")
+        Path, typer.Argument(metavar="ENTRY", help="JSON file of the entry: leaderboard/PROTOCOL/entries/RECIPE.json")
     ],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help="Where its images lie, unless they are drawn or fetched")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="Where its images are; not needed if they are generated or downloaded"),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; 0 computes in this one")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing and probe nothing")] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; 0: compute in this one [default: one per core, at most 8]")
+    ] = None,
+    plugin: OneFilePlugins = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network")] = False,
     trust_code: Annotated[
-        bool, typer.Option("--trust-code", help="Run code that the entry names, such as hypermodel:class=PACKAGE.CLASS")
+        bool, typer.Option("--trust-code", help="Allow code that the entry names, such as hypermodel:class=PACKAGE.CLASS")
     ] = False,
 ) -> None:
-    """Run an entry once more from what its file says, and report every number that comes out otherwise.
+    """Run an entry again and report what differs.
 
-    Exit code 0 if nothing does, 1 if something does.
+    All settings come from the entry's file. Exit code 0: nothing differs. Exit code 1: something differs.
     """
     from cxrbench.benchmark.reproduce import reproduce as run_again
     from cxrbench.benchmark.reproduce import require_no_code, settings_of
@@ -37,7 +41,7 @@ def reproduce(
     from cxrbench.plugin.host import load_host
 
     if not entry.is_file():
-        raise ConfigError(f"{entry}: there is no such file; entries lie in leaderboard/PROTOCOL/entries/")
+        raise ConfigError(f"{entry}: no such file. Entries are in leaderboard/PROTOCOL/entries/")
     stored = read_entry(entry)
     given = {"data": data, "workers": workers, "plugin": plugin, "offline": offline or None}
     settings = settings_of(stored, {name: value for name, value in given.items() if value not in (None, [])})
@@ -46,12 +50,14 @@ def reproduce(
         require_no_code(stored, host)
     predictions = entry.parent.parent / stored.predictions
     with console.ConsoleProgress() as progress:
-        found = run_again(stored, predictions, settings, host, progress)
-    if not found:
+        deviations = run_again(stored, predictions, settings, host, progress)
+    if not deviations:
         compared = "metric, threshold and prediction" if predictions.is_file() else "metric and threshold"
         console.print_text(f"{stored.recipe}: reproduced exactly, every {compared}\n")
         if not predictions.is_file():
-            console.print_talk(f"{predictions} is not there: single predictions were not compared")
+            console.print_talk(f"{predictions}: no such file, so predictions were not compared")
         return
-    console.print_table(("what", "stored", "now"), [(one.what, one.stored, one.now) for one in found])
-    raise typer.Exit(DIFFERS)
+    console.print_table(
+        ("what", "stored", "now"), [(deviation.what, deviation.stored, deviation.now) for deviation in deviations]
+    )
+    raise typer.Exit(EXIT_DIFFERENT)

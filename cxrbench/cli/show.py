@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
 from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:
@@ -16,15 +17,11 @@ if TYPE_CHECKING:
 
 
 def show(
-    entry: Annotated[
-        str, typer.Argument(metavar="ENTRY", help="A recipe as it stands in the table, its rank, or an entry's JSON file")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where leaderboards were written [leaderboard]", show_default=False)
-    ] = None,
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="Recipe as shown in the table, rank, or JSON file of an entry")],
+    out: OutFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the entry as JSON")] = False,
 ) -> None:
-    """Explain an entry: what it came to and how, or why it failed and what to do."""
+    """Explain the result or the failure of an entry."""
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.describe import describe
@@ -32,26 +29,26 @@ def show(
     from cxrbench.leaderboard.store.entry_files import read_entry
 
     path = find_entry(entry, read_settings({"out": out}).out)
-    found = read_entry(path)
+    stored = read_entry(path)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(stored.model_dump(mode="json"))
         return
-    for section in describe(found, path, _trials(found, path)):
+    for section in describe(stored, path, _recorded_trials(stored, path)):
         console.print_section(section.title, section.facts)
 
 
-def _trials(entry: Entry, path: Path) -> list[Trial]:
-    """Return the trials of an entry's studies as far as their records lie beside its protocol's folder."""
+def _recorded_trials(entry: Entry, path: Path) -> list[Trial]:
+    """Return the trials of an entry's studies, leaving out studies whose record is missing or damaged."""
     from cxrbench.leaderboard.store.attempts import attempt_of
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.search.record import read_trials
 
-    place = path.parent.parent
-    attempt = attempt_of(place.name, entry.protocol) or 1
-    folder = ProtocolFolder(out=place.parent, protocol=entry.protocol, attempt=attempt)
+    protocol_folder = path.parent.parent
+    attempt = attempt_of(protocol_folder.name, entry.protocol) or 1
+    folder = ProtocolFolder(out=protocol_folder.parent, protocol=entry.protocol, attempt=attempt)
     studies = [*(fold.study for fold in entry.folds if fold.study), *entry.begun]
-    found: list[Trial] = []
+    trials: list[Trial] = []
     for record in filter(Path.is_file, map(folder.study, studies)):
-        with suppress(StudyDamaged):  # which is then the reason why the entry failed
-            found += read_trials(record, entry.recipe)
-    return [trial for trial in found if trial.number < entry.protocol.trials]
+        with suppress(StudyDamaged):  # the entry gives this as its failure reason
+            trials += read_trials(record, entry.recipe)
+    return [trial for trial in trials if trial.number < entry.protocol.trials]

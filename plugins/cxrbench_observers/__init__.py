@@ -1,4 +1,4 @@
-"""First-party observers: MLflow, where the extra `mlflow` is installed and MLFLOW_TRACKING_URI says where it is."""
+"""First-party observers: log to MLflow, if the extra `mlflow` is installed and MLFLOW_TRACKING_URI is set."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from cxrbench_observers.session import active_session
 
 @hookimpl
 def on_run_start() -> None:
-    """Find out early whether the tracking server answers."""
+    """Check early that the tracking server answers."""
     if session := active_session():
-        session.begin()
+        session.start()
 
 
 @hookimpl
 def on_entry(entry: Any) -> None:
-    """Log an entry as a run."""
+    """Log an entry as an MLflow run."""
     if session := active_session():
-        session.tell(lambda client: _runs().find_or_log(client, entry))
+        session.send(lambda client: _runs().find_or_log(client, entry))
 
 
 @hookimpl
 def on_run_end(board: Any) -> None:
-    """Log the entries that nobody has told of, and where each one stands."""
+    """Log each entry's rank and predictions, and the entries that were not logged before."""
     if session := active_session():
-        session.tell(lambda client: _runs().log_board(client, board))
+        session.send(lambda client: _runs().log_board(client, board))
 
 
 def _runs() -> Any:
-    """Import what is needed only where there is a server."""
+    """Import the module that logs; without a server it is not needed."""
     from cxrbench_observers import runs
 
     return runs

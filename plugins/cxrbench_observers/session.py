@@ -1,4 +1,4 @@
-"""The way to an MLflow tracking server, which is given up for the rest of the run when it fails."""
+"""Connect to an MLflow tracking server. After a failure nothing more is sent for the rest of the run."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ PROBE_SECONDS = 3.0
 
 @dataclass(slots=True)
 class Session:
-    """One tracking server.
+    """A connection to one tracking server.
 
     Attributes:
-        uri: as in MLFLOW_TRACKING_URI.
-        failed: whether it failed, which is said once; from then on nothing is sent.
+        uri: value of MLFLOW_TRACKING_URI.
+        failed: whether the server failed; it is reported once, and nothing more is sent.
     """
 
     uri: str
     failed: bool = False
 
-    def begin(self) -> None:
-        """Give the server another chance, and raise if it does not answer."""
+    def start(self) -> None:
+        """Try the server again; raise ConnectionError if it does not answer."""
         self.failed = False
-        self.tell(None)
+        self.send(None)
 
-    def tell(self, work: Callable[[Any], object] | None) -> None:
-        """Do `work` with a client of the server, unless the server has failed before; whatever it raises counts as failure."""
+    def send(self, log: Callable[[Any], object] | None) -> None:
+        """Call `log` with a client of the server, unless the server failed before. An exception counts as a failure."""
         if self.failed:
             return
         self.failed = True
-        _require_answer(self.uri)  # MLflow itself would try for minutes
-        if work:
-            work(_client(self.uri))
+        _require_answer(self.uri)  # MLflow itself would retry for minutes
+        if log:
+            log(_client(self.uri))
         self.failed = False
 
 
 def active_session() -> Session | None:
-    """Return the session of this process, or None where MLflow is not installed or nobody has said where it is."""
+    """Return the session of this process, or None if MLflow is not installed or MLFLOW_TRACKING_URI is not set."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return _session(uri) if uri and _is_installed() else None
+    return _session(uri) if uri and _mlflow_is_installed() else None
 
 
 @cache
@@ -56,13 +56,13 @@ def _session(uri: str) -> Session:
     return Session(uri)
 
 
-def _is_installed() -> bool:
-    found = find_spec("mlflow")
-    return found is not None and found.origin is not None  # a folder `mlflow` in the working folder is no package
+def _mlflow_is_installed() -> bool:
+    spec = find_spec("mlflow")
+    return spec is not None and spec.origin is not None  # a folder `mlflow` in the working directory has no origin
 
 
 def _require_answer(uri: str) -> None:
-    """Raise ConnectionError unless the server of an HTTP address accepts a connection, or a proxy stands before it."""
+    """Raise ConnectionError unless the server of an HTTP address accepts a connection; behind a proxy, do not check."""
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"}:
         return
@@ -72,11 +72,13 @@ def _require_answer(uri: str) -> None:
     try:
         socket.create_connection((host, parts.port or (443 if parts.scheme == "https" else 80)), PROBE_SECONDS).close()
     except OSError as error:
-        raise ConnectionError(f"MLFLOW_TRACKING_URI={uri} does not answer ({error}); nothing more is logged there") from None
+        raise ConnectionError(
+            f"MLFLOW_TRACKING_URI={uri} does not answer ({error}). Nothing more is logged there in this run"
+        ) from None
 
 
 def _client(uri: str) -> Any:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would tell its makers of every call
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # do not report every call to MLflow's makers
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # stdout is data
     from mlflow import MlflowClient
 

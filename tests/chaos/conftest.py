@@ -1,4 +1,4 @@
-"""Fixtures of the chaos tests: a small run and its expected result."""
+"""Fixtures for runs that are killed, run concurrently or run out of space: a small run and its expected result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = (
     *("--external", "ward=phantom:images=60,size=64,seed=5", "--offline"),
 )
 TRIALS, STUDIES = 5, 2 * 4
-"""Trials of a study. Studies: two folds of four recipes."""
+"""Trials of a study; studies: two folds of four recipes."""
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def small(long):
 
 
 @dataclass(frozen=True)
-class Undisturbed:
-    """The result of the undisturbed small run, its time in seconds, and its size on disk in bytes."""
+class Uninterrupted:
+    """The result of the small run without interruption, its seconds and its bytes on disk."""
 
     results: dict
     trials: dict
@@ -37,35 +37,35 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(small, place_at, tmp_path_factory):
-    """Run the small run without disturbance."""
-    place, start = place_at(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
-    done = place.call(*small)
+def uninterrupted(small, make_workspace, tmp_path_factory):
+    """Run the small run without interruption."""
+    workspace, start = make_workspace(tmp_path_factory.mktemp("uninterrupted")), time.monotonic()
+    done = workspace.call(*small)
     assert done.returncode == 0, done.stderr
-    seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in place.folder.rglob("*"))
-    return Undisturbed(results_of(place), trials_of(place), seconds, size)
+    seconds, size = time.monotonic() - start, sum(4096 + path.stat().st_size for path in workspace.folder.rglob("*"))
+    return Uninterrupted(results_of(workspace), trials_of(workspace), seconds, size)
 
 
 @pytest.fixture(scope="session")
-def same_result(undisturbed):
-    """Return a function that asserts that a place has the results and trials of the undisturbed run."""
+def same_result(uninterrupted):
+    """Return a function that asserts the results of the uninterrupted run and the budget of trials."""
 
-    def check(place):
-        assert results_of(place) == undisturbed.results
-        assert trials_of(place) == undisturbed.trials
-        assert [len(numbers) for numbers in trials_of(place).values()] == [TRIALS] * STUDIES
+    def check(workspace):
+        assert results_of(workspace) == uninterrupted.results
+        assert trials_of(workspace) == uninterrupted.trials
+        assert [len(numbers) for numbers in trials_of(workspace).values()] == [TRIALS] * STUDIES
 
     return check
 
 
-def results_of(place):
-    """Return the files of a run in its protocol's folder, without times."""
-    folder = place.protocol_folder()
-    results = {}
+def results_of(workspace):
+    """Return the files in the protocol's folder of a run, without the seconds in them."""
+    folder = workspace.protocol_folder()
+    found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
-            results[path.relative_to(folder).as_posix()] = _without_seconds(path)
-    return results
+            found[path.relative_to(folder).as_posix()] = _without_seconds(path)
+    return found
 
 
 def _without_seconds(path):
@@ -77,13 +77,13 @@ def _without_seconds(path):
     return path.read_bytes()
 
 
-def trials_of(place):
+def trials_of(workspace):
     """Return the recorded trials of each study, sorted by number: number, parameters, value and losses."""
-    studies = {}
-    for path in sorted((place.folder / "leaderboard" / "studies").glob("*.journal")):
+    found = {}
+    for path in sorted((workspace.folder / "leaderboard" / "studies").glob("*.journal")):
         logs = [json.loads(line) for line in path.read_text().splitlines()]
         trials = [log for log in logs if log["op_code"] == 4]
-        studies[path.name] = sorted(
+        found[path.name] = sorted(
             (log["user_attrs"]["number"], log["params"], log["value"], log["user_attrs"]["losses"]) for log in trials
         )
-    return studies
+    return found

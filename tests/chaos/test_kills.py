@@ -1,6 +1,6 @@
-"""Runs that are killed at random times and restarted until they finish.
+"""Runs that are killed at random moments and started again until they are done.
 
-A kill hits the whole process group, or only the parent, so that its workers are orphans.
+A kill hits the whole process group, or the parent alone, so that its workers are orphaned.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ SEED = 6
 
 
 @pytest.fixture
-def places(place_at, tmp_path):
-    """Yield empty places."""
+def workspaces(make_workspace, tmp_path):
+    """Yield empty workspaces."""
 
     def make():
         for number in itertools.count():
             (tmp_path / str(number)).mkdir()
-            yield place_at(tmp_path / str(number))
+            yield make_workspace(tmp_path / str(number))
 
     return make()
 
 
-def is_killed(place, command, seconds, *, with_workers):
-    """Start a run and kill it after some seconds; return False if it finished before."""
+def is_killed(workspace, command, seconds, *, with_workers):
+    """Start a run, kill it after so many seconds, and return whether it was still running."""
     process = subprocess.Popen(
-        **place.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        **workspace.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
         said, _ = process.communicate(timeout=seconds)
@@ -48,12 +48,12 @@ def is_killed(place, command, seconds, *, with_workers):
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
 @pytest.mark.timeout(3600)
-def test_runs_that_are_killed_repeatedly_have_the_same_result(places, small, undisturbed, same_result, long):
+def test_runs_killed_again_and_again_give_the_same_result(workspaces, small, uninterrupted, same_result, long):
     chance, kills = random.Random(SEED), 0
     while kills < (MANY if long else FEW):
-        place = next(places)
-        while is_killed(place, small, chance.uniform(0.3, undisturbed.seconds), with_workers=chance.random() < 0.5):
+        workspace = next(workspaces)
+        while is_killed(workspace, small, chance.uniform(0.3, uninterrupted.seconds), with_workers=chance.random() < 0.5):
             kills += 1
-        same_result(place)
-        assert place.call("clean").returncode == 0
-        assert not list(place.folder.glob("leaderboard/**/*.lock"))
+        same_result(workspace)
+        assert workspace.call("clean").returncode == 0
+        assert not list(workspace.folder.glob("leaderboard/**/*.lock"))

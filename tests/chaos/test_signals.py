@@ -1,4 +1,4 @@
-"""Runs that get SIGINT, SIGTERM or SIGHUP."""
+"""Runs that are stopped by Ctrl-C, by the system, or by closing the terminal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 SAYS = "error: interrupted; what was finished is kept: the same command goes on from there"
 
 
-def stopped(place, command, number, when):
+def stopped(workspace, command, number, when):
     """Start a run, send it a signal once `when()` is true, and return the completed process."""
     process = subprocess.Popen(
-        **place.command(*command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        **workspace.command(*command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     while not when():
         assert process.poll() is None, process.communicate()
@@ -29,16 +29,16 @@ def stopped(place, command, number, when):
     ("name", "moment"),
     [("SIGTERM", "studies/*.journal"), ("SIGINT", "features/*/*.done"), ("SIGHUP", "*/entries/random*.json")],
 )
-def test_a_run_that_is_interrupted_says_how_to_resume_and_resumes(place, small, same_result, name, moment):
+def test_a_stopped_run_says_how_to_resume_and_resumes(workspace, small, same_result, name, moment):
     if not hasattr(signal, name):
         pytest.skip(f"no {name} here")
-    root = place.folder / ("home" if moment.startswith("features") else "leaderboard")
-    ended = stopped(place, small, getattr(signal, name), lambda: any(root.glob(moment)))
+    root = workspace.folder / ("home" if moment.startswith("features") else "leaderboard")
+    ended = stopped(workspace, small, getattr(signal, name), lambda: any(root.glob(moment)))
     assert ended.returncode == 130, ended.stderr
     assert ended.stderr.splitlines()[-1] == SAYS
     assert "Traceback" not in ended.stderr
     if moment.endswith("json"):  # finished entries are ranked
-        assert (place.protocol_folder() / "LEADERBOARD.md").is_file()
-    resumed = place.call(*small)
+        assert (workspace.protocol_folder() / "LEADERBOARD.md").is_file()
+    resumed = workspace.call(*small)
     assert resumed.returncode == 0, resumed.stderr
-    same_result(place)
+    same_result(workspace)

@@ -1,4 +1,4 @@
-"""Real runs of the command line: in a process of their own, or in this one, which has imported TensorFlow already."""
+"""Real runs of the command line, in their own process or in this one (which has already imported TensorFlow)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cxrbench.cli.app import main
 
 
 @pytest.fixture
-def here(place, monkeypatch, capsys, tensorflow_ready):
-    """Return a function that runs a command in this process, in the folder of `place` and with its surroundings."""
-    command = place.command()
+def run_here(workspace, monkeypatch, capsys, tensorflow_ready):
+    """Return a function that runs a command in this process, in the folder and with the environment of `workspace`."""
+    command = workspace.command()
     for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
         monkeypatch.delenv(name)
     for name in ("CXRBENCH_HOME", "KERAS_HOME"):
         monkeypatch.setenv(name, command["env"][name])
-    monkeypatch.chdir(place.folder)
+    monkeypatch.chdir(workspace.folder)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["cxrbench", *map(str, arguments)])
@@ -37,8 +37,8 @@ def here(place, monkeypatch, capsys, tensorflow_ready):
 
 
 @pytest.fixture
-def films(tmp_path):
-    """Write a folder of tiny films: `count` of each class, brighter ones with pneumonia."""
+def write_images(tmp_path):
+    """Write a folder of tiny images with so many of each class; the positive class is brighter."""
 
     def write(name, normal, pneumonia, *, seed=0, difference=60):
         generator = np.random.default_rng(seed)
@@ -58,26 +58,26 @@ def shared_folder():
     """Return the folder of test data, or skip."""
     folder = Path(os.environ.get("CXRBENCH_TEST_DATA", Path(__file__).parents[3] / "shared"))
     if not (folder / "data" / "chest_xray").is_dir():
-        pytest.skip(f"no real films at {folder}: set CXRBENCH_TEST_DATA to the folder that holds data/chest_xray")
+        pytest.skip(f"no real images at {folder}: set CXRBENCH_TEST_DATA to the folder that holds data/chest_xray")
     return folder
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory, place_at):
-    """Run a small grid on small phantoms once, for all that look at its results."""
-    place = place_at(tmp_path_factory.mktemp("run"))
-    result = place.call("run", *SMALL, "--trials", 3, "--workers", 2, "--json")
+def small_run(tmp_path_factory, make_workspace):
+    """Run a small grid on small phantoms once, for all tests of its results."""
+    workspace = make_workspace(tmp_path_factory.mktemp("run"))
+    result = workspace.call("run", *SMALL, "--trials", 3, "--workers", 2, "--json")
     assert result.returncode == 0, result.stderr
-    return place, result
+    return workspace, result
 
 
 @pytest.fixture(scope="session")
-def folded_run(tmp_path_factory, place_at):
+def folded_run(tmp_path_factory, make_workspace):
     """Run two recipes and the controls once with folds, seeds, a further threshold and an external test set."""
-    place = place_at(tmp_path_factory.mktemp("folds"))
-    result = place.call("run", *FOLDED, "--workers", 2, "--json")
+    workspace = make_workspace(tmp_path_factory.mktemp("folds"))
+    result = workspace.call("run", *FOLDED, "--workers", 2, "--json")
     assert result.returncode == 0, result.stderr
-    return place, result
+    return workspace, result
 
 
 FOLDED = (
@@ -98,7 +98,7 @@ def small_flags():
 
 
 @pytest.fixture
-def copy_of_small_run(small_run, tmp_path, place_at):
-    """Return a copy of the small run that a test may go on with."""
+def copy_of_small_run(small_run, tmp_path, make_workspace):
+    """Return a copy of the small run that a test may change."""
     shutil.copytree(small_run[0].folder, tmp_path / "copy")
-    return place_at(tmp_path / "copy")
+    return make_workspace(tmp_path / "copy")

@@ -1,4 +1,4 @@
-"""Bad input gets one clear message, the right exit code and no traceback, and leaves finished work alone."""
+"""Bad input gets one clear message, the right exit code and no traceback, and changes no finished results."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ def refused(result, code, *words):
         assert word in result.stderr
 
 
-def test_an_empty_folder(place):
-    (place.folder / "empty").mkdir()
-    refused(place.call(*RUN, *QUICK, "--data", "empty"), 3, "empty", "NORMAL/")
+def test_an_empty_folder(workspace):
+    (workspace.folder / "empty").mkdir()
+    refused(workspace.call(*RUN, *QUICK, "--data", "empty"), 3, "empty", "NORMAL/")
 
 
-def test_one_class_only(place, films):
-    films("one", 60, 0)
-    refused(place.call(*RUN, *QUICK, "--data", "one"), 3, "PNEUMONIA")
+def test_one_class_only(workspace, write_images):
+    write_images("one", 60, 0)
+    refused(workspace.call(*RUN, *QUICK, "--data", "one"), 3, "PNEUMONIA")
 
 
-def test_too_few_validation_images(place, films):
-    films("few", 100, 100)
-    refused(place.call(*RUN, *QUICK, "--data", "few"), 3, "validation", "at least 50")
+def test_too_few_validation_images(workspace, write_images):
+    write_images("few", 100, 100)
+    refused(workspace.call(*RUN, *QUICK, "--data", "few"), 3, "validation", "at least 50")
 
 
-def test_unreadable_files_are_named_skipped_and_counted(place, films):
-    folder = films("films", 200, 220)
+def test_unreadable_files_are_named_skipped_and_counted(workspace, write_images):
+    folder = write_images("images", 200, 220)
     whole = (folder / "NORMAL" / "000.jpeg").read_bytes()
     (folder / "NORMAL" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
     (folder / "PNEUMONIA" / "notes.txt").write_text("no image")
-    result = place.call(*RUN, *QUICK, "--data", "films")
+    result = workspace.call(*RUN, *QUICK, "--data", "images")
     assert result.returncode == 0, result.stderr
     for text in (result.stderr, result.stdout):
         assert "2 of 422 files" in " ".join(text.split())
         assert "NORMAL/cut.jpeg" in text
         assert "PNEUMONIA/notes.txt" in text
-    (entry,) = place.entries().values()
+    (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 2
     assert (entry["dataset"]["normal"], entry["dataset"]["pneumonia"]) == (200, 220)
     assert sum(sum(part.values()) for part in entry["dataset"]["folds"]) == 420
 
 
-def test_an_unreadable_file_does_not_shift_the_films_after_it(here, place, films):
-    folder = films("films", 210, 210)
+def test_an_unreadable_file_does_not_shift_the_images_after_it(run_here, workspace, write_images):
+    folder = write_images("images", 210, 210)
     (folder / "notes.png").write_text("no image")
-    by_turns = [f"films/{name}/{number:03d}.jpeg,{name.lower()}" for number in range(210) for name in ("NORMAL", "PNEUMONIA")]
-    (place.folder / "films.csv").write_text("\n".join(["path,label", "films/notes.png,normal", *by_turns]))
-    result = here(*RUN, *QUICK, "--data", "films.csv", "--epochs", 5)
+    by_turns = [f"images/{name}/{number:03d}.jpeg,{name.lower()}" for number in range(210) for name in ("NORMAL", "PNEUMONIA")]
+    (workspace.folder / "images.csv").write_text("\n".join(["path,label", "images/notes.png,normal", *by_turns]))
+    result = run_here(*RUN, *QUICK, "--data", "images.csv", "--epochs", 5)
     assert result.returncode == 0, result.stderr
-    (entry,) = place.entries().values()
+    (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 1
     validation = entry["folds"][0]["validation"]
-    assert (validation["auc"], entry["metrics"]["auc"]) == (1, 1)  # all films with pneumonia are the brighter ones
+    assert (validation["auc"], entry["metrics"]["auc"]) == (1, 1)  # all images of the positive class are brighter
 
 
-def test_strict_data_makes_an_unreadable_file_an_error(place, films):
-    folder = films("films", 200, 220)
+def test_strict_data_makes_an_unreadable_file_an_error(workspace, write_images):
+    folder = write_images("images", 200, 220)
     (folder / "NORMAL" / "cut.jpeg").write_bytes((folder / "NORMAL" / "000.jpeg").read_bytes()[:300])
-    refused(place.call(*RUN, *QUICK, "--data", "films", "--strict-data"), 3, "NORMAL/cut.jpeg", "1 of 421")
+    refused(workspace.call(*RUN, *QUICK, "--data", "images", "--strict-data"), 3, "NORMAL/cut.jpeg", "1 of 421")
 
 
 @pytest.mark.parametrize(
@@ -92,33 +92,33 @@ def test_strict_data_makes_an_unreadable_file_an_error(place, films):
         (("--plugin", "absent.py"), ("absent.py",)),
     ],
 )
-def test_what_cannot_be_meant_is_exit_code_2_before_any_work(place, flags, words):
-    refused(place.call(*RUN, *QUICK, *flags), 2, *words)
-    assert not (place.folder / "home" / "features").exists()
+def test_invalid_settings_give_exit_code_2_before_any_work(workspace, flags, words):
+    refused(workspace.call(*RUN, *QUICK, *flags), 2, *words)
+    assert not (workspace.folder / "home" / "features").exists()
 
 
-def test_an_out_that_cannot_be_written_is_found_before_the_work(place):
-    (place.folder / "file").write_text("not a folder")
-    refused(place.call(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
+def test_an_out_that_cannot_be_written_is_found_before_the_work(workspace):
+    (workspace.folder / "file").write_text("not a folder")
+    refused(workspace.call(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
 
 
-def test_bad_input_leaves_finished_work_alone(here, place, films):
-    films("films", 200, 220)
-    assert here(*RUN, *QUICK, "--data", "films").returncode == 0
-    before = {path: path.read_bytes() for path in place.folder.glob("leaderboard/**/*") if path.is_file()}
-    assert here(*RUN, *QUICK, "--data", "films", "--trials", 0).returncode == 2
-    assert here(*RUN, *QUICK, "--data", "films", "--backbone", "nonsense").returncode == 2
+def test_bad_input_leaves_finished_work_alone(run_here, workspace, write_images):
+    write_images("images", 200, 220)
+    assert run_here(*RUN, *QUICK, "--data", "images").returncode == 0
+    before = {path: path.read_bytes() for path in workspace.folder.glob("leaderboard/**/*") if path.is_file()}
+    assert run_here(*RUN, *QUICK, "--data", "images", "--trials", 0).returncode == 2
+    assert run_here(*RUN, *QUICK, "--data", "images", "--backbone", "nonsense").returncode == 2
     assert before == {path: path.read_bytes() for path in before}
 
 
-def test_a_recipe_that_fails_is_a_row_with_its_reason_beside_the_finished_ones(here, place, films):
-    films("films", 30, 400)
+def test_a_failed_recipe_is_a_row_with_its_failure_reason(run_here, workspace, write_images):
+    write_images("images", 30, 400)
     flags = ("--imbalance", "smote:k_neighbors=40")
-    result = here(*RUN, *QUICK, "--data", "films", *flags, "--json")
-    refused_data = result.returncode == 3  # 30 normals give too few for validation
+    result = run_here(*RUN, *QUICK, "--data", "images", *flags, "--json")
+    refused_data = result.returncode == 3  # 30 normal images are too few for validation
     assert refused_data
-    films("more", 80, 400)
-    result = here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
+    write_images("more", 80, 400)
+    result = run_here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
     assert result.returncode == 1
     rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert rows["none"]["status"] == "complete"

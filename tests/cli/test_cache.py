@@ -1,4 +1,4 @@
-"""What is kept on disk between runs: its size, its limit, and damage to it."""
+"""The cache on disk: its size, its limit, and repair of damage."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ CLEAN = (
 
 
 @pytest.fixture(scope="module")
-def cached(place_at, tmp_path_factory):
-    """Run once, so that there is something in the cache."""
-    place = place_at(tmp_path_factory.mktemp("cached"))
-    assert place.call(*CLEAN).returncode == 0
-    return place
+def cached(make_workspace, tmp_path_factory):
+    """Run once to fill the cache."""
+    workspace = make_workspace(tmp_path_factory.mktemp("cached"))
+    assert workspace.call(*CLEAN).returncode == 0
+    return workspace
 
 
 @pytest.fixture
-def kept(cached, place_at, tmp_path):
-    """Return a copy of the place whose cache is full."""
+def kept(cached, make_workspace, tmp_path):
+    """Return a copy of the workspace with the filled cache."""
     shutil.copytree(cached.folder, tmp_path / "copy")
-    return place_at(tmp_path / "copy")
+    return make_workspace(tmp_path / "copy")
 
 
-def digests_of(place):
+def digests_of(workspace):
     return {
         path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (place.folder / "home" / "features").glob("*/rows.raw")
+        for path in (workspace.folder / "home" / "features").glob("*/rows.raw")
     }
 
 
@@ -45,11 +45,11 @@ def flip(path, position):
 
 
 @pytest.mark.long
-def test_a_damaged_cache_is_mended_and_told_of(kept):
+def test_a_damaged_cache_is_repaired_with_a_warning(kept):
     whole = digests_of(kept)
-    (films,) = (kept.folder / "home" / "images").glob("*/rows.raw")
+    (images,) = (kept.folder / "home" / "images").glob("*/rows.raw")
     (features,) = (kept.folder / "home" / "features").glob("*/rows.raw")
-    flip(films, films.stat().st_size // 2)
+    flip(images, images.stat().st_size // 2)
     flip(features, 0)
     again = kept.call(*CLEAN, "--out", "again")
     assert again.returncode == 0, again.stderr

@@ -1,4 +1,4 @@
-"""`cxrbench clean`: what killed runs leave goes, what others use and what anybody needs stays."""
+"""`cxrbench clean` removes stale files of killed runs, and nothing that is needed or in use."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ def contents(folder):
 
 @pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
-def test_what_a_killed_run_leaves_is_named_and_removed_and_the_rest_goes_on(place):
-    (place.folder / "tmp").mkdir()
-    temporary = {"TMPDIR": str(place.folder / "tmp")}
-    endless = place.command(*RUN, "--trials", "5000", **temporary)
+def test_stale_files_of_a_killed_run_are_listed_and_removed(workspace):
+    (workspace.folder / "tmp").mkdir()
+    temporary = {"TMPDIR": str(workspace.folder / "tmp")}
+    endless = workspace.command(*RUN, "--trials", "5000", **temporary)
     process = subprocess.Popen(**endless, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not list((place.folder / "leaderboard").glob("studies/*.journal")):
+    while not list((workspace.folder / "leaderboard").glob("studies/*.journal")):
         assert process.poll() is None
         time.sleep(0.01)
-    running = place.call("clean", **temporary)
+    running = workspace.call("clean", **temporary)
     assert (running.stdout, running.returncode) == ("", 0)  # all of it is still in use
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    half = place.protocol_folder() / ".LEADERBOARD.md.x1.part"
+    half = workspace.protocol_folder() / ".LEADERBOARD.md.x1.part"
     half.write_bytes(b"half")
-    (place.folder / "leaderboard" / "uv.lock").touch()  # somebody else's
-    (place.folder / "leaderboard" / "studies" / "some.lock").write_text("[package]")
-    assert place.call("clean", **temporary).stdout.count("half-written") == 0  # somebody may be writing it
+    (workspace.folder / "leaderboard" / "uv.lock").touch()  # of another program
+    (workspace.folder / "leaderboard" / "studies" / "some.lock").write_text("[package]")
+    assert workspace.call("clean", **temporary).stdout.count("half-written") == 0  # too recent: it may still be written
     os.utime(half, (0, 0))
-    shown = place.call("clean", "--dry-run", **temporary)
-    assert f"half-written file: {half.relative_to(place.folder)}\n" in shown.stdout
+    shown = workspace.call("clean", "--dry-run", **temporary)
+    assert f"half-written file: {half.relative_to(workspace.folder)}\n" in shown.stdout
     assert half.exists()
-    kept = contents(place.folder / "home" / "features")
-    assert place.call("clean", **temporary).stdout == shown.stdout
+    kept = contents(workspace.folder / "home" / "features")
+    assert workspace.call("clean", **temporary).stdout == shown.stdout
     assert not half.exists()
-    assert {path.name for path in place.folder.glob("leaderboard/**/*.lock")} == {"uv.lock", "some.lock"}
-    assert contents(place.folder / "tmp") == set()
-    assert {path for path in kept if path.suffix != ".lock"} <= contents(place.folder / "home" / "features")
-    assert place.call("clean", **temporary).stdout == ""
-    assert place.call(*RUN, "--trials", "1", **temporary).returncode == 0
-    assert contents(place.folder / "tmp") == set()
-    assert place.call("clean", **temporary).stdout == ""  # a run that ends leaves nothing
+    assert {path.name for path in workspace.folder.glob("leaderboard/**/*.lock")} == {"uv.lock", "some.lock"}
+    assert contents(workspace.folder / "tmp") == set()
+    assert {path for path in kept if path.suffix != ".lock"} <= contents(workspace.folder / "home" / "features")
+    assert workspace.call("clean", **temporary).stdout == ""
+    assert workspace.call(*RUN, "--trials", "1", **temporary).returncode == 0
+    assert contents(workspace.folder / "tmp") == set()
+    assert workspace.call("clean", **temporary).stdout == ""  # a run that ends leaves nothing

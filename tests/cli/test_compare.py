@@ -10,11 +10,11 @@ FIRST, SECOND = "texture+none+smote", "control-border+none+none"
 
 
 @pytest.fixture
-def compare(small_run, here):
+def compare(small_run, run_here):
     """Compare rows of the small run."""
 
     def call(*arguments):
-        return here("compare", *arguments, "--out", small_run[0].folder / "leaderboard")
+        return run_here("compare", *arguments, "--out", small_run[0].folder / "leaderboard")
 
     return call
 
@@ -24,7 +24,7 @@ def rows(small_run):
     return {row["recipe"]: row for row in json.loads(small_run[1].stdout)}
 
 
-def test_two_rows_differ_by_what_the_table_says(compare, rows):
+def test_differences_agree_with_the_table(compare, rows):
     result = compare(FIRST, SECOND, "--json")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
@@ -42,12 +42,12 @@ def test_two_rows_differ_by_what_the_table_says(compare, rows):
     assert by_metric["auc"]["p"] < 0.05
 
 
-def test_films_of_one_patient_are_no_independent_images(compare):
+def test_images_of_one_patient_are_not_independent(compare):
     tests = {row["test"] for row in json.loads(compare(FIRST, SECOND, "--json").stdout)}
     assert tests == {"bootstrap of patients", "exchange of patients"}
 
 
-def test_a_person_gets_a_table_and_may_leave_blanks_as_the_leaderboard_does(compare, rows):
+def test_the_output_is_a_table_and_names_may_hold_blanks(compare, rows):
     result = compare("texture + none + smote", SECOND)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"protocol: {rows[FIRST]['protocol']}\nA: {FIRST}\nB: {SECOND}\n")
@@ -56,14 +56,14 @@ def test_a_person_gets_a_table_and_may_leave_blanks_as_the_leaderboard_does(comp
     assert f"{rows[FIRST]['accuracy']:.4f} {rows[SECOND]['accuracy']:.4f}" in words
 
 
-def test_the_majority_class_can_be_compared_with(compare):
+def test_the_majority_class_can_be_compared(compare):
     by_metric = {row["metric"]: row for row in json.loads(compare("majority-class", FIRST, "--json").stdout)}
     assert by_metric["auc"]["first"] == 0.5
     assert by_metric["auc"]["high"] < 0
     assert by_metric["recall"]["first"] == 1
 
 
-def test_an_unknown_recipe_is_answered_with_those_that_there_are(compare):
+def test_the_error_for_an_unknown_recipe_lists_the_known_ones(compare):
     result = compare(FIRST, "texture+none+smot")
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
@@ -72,7 +72,7 @@ def test_an_unknown_recipe_is_answered_with_those_that_there_are(compare):
     assert "majority-class" in words
 
 
-def test_without_a_leaderboard_it_says_how_to_make_one(here):
-    result = here("compare", FIRST, SECOND)
+def test_without_a_leaderboard_the_error_says_how_to_make_one(run_here):
+    result = run_here("compare", FIRST, SECOND)
     assert (result.returncode, result.stdout) == (2, "")
     assert "no leaderboard here; make one with: cxrbench run" in " ".join(result.stderr.split())

@@ -1,4 +1,4 @@
-"""Tables on terminals that are narrower than they are."""
+"""Tables that are wider than the terminal."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def test_recipes_and_their_intervals_are_whole_at_every_width(published, width):
     assert "0.994\N{EN DASH}0.998" in text
 
 
-def test_the_least_telling_columns_give_way_first_and_are_named(published):
+def test_the_least_important_columns_are_dropped_first_and_named(published):
     assert printed(published, 140)[1] == []
     assert printed(published, 120)[1] == ["trials"]
     assert printed(published, 80)[1] == ["trials", "threshold", "P(first)", "f1", "precision"]
 
 
-def test_the_column_that_ranks_never_gives_way(published):
+def test_the_ranking_column_is_never_dropped(published):
     text, left_out = printed(published, 80, ranked_by="f1")
     assert "f1" not in left_out
     assert " f1 " in text

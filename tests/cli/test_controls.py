@@ -1,4 +1,4 @@
-"""Controls and the majority class stand on every board, and rows that do not beat them say so."""
+"""Controls and the majority class are on every board; rows that do not beat them have a warning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 RUN = (
     "run",
     "--data",
-    "films",
+    "images",
     "--image-size",
     32,
     "--augmentation",
@@ -29,18 +29,18 @@ CONTROLS = {"control-border", "control-intensity", "control-thumbnail"}
 
 
 @pytest.fixture
-def framed_films(place):
-    """Write tiny films of nothing but noise, in a frame whose left or right side is the brighter one by class."""
+def framed_images(workspace):
+    """Write tiny noise images in a frame; the brighter side of the frame shows the class, or is random."""
 
     def write(telling):
         generator = np.random.default_rng(0)
         for label, name in enumerate(("NORMAL", "PNEUMONIA")):
-            (place.folder / "films" / name).mkdir(parents=True)
+            (workspace.folder / "images" / name).mkdir(parents=True)
             for number in range(210):
                 side = label if telling else int(generator.integers(2))
                 pixels = generator.integers(0, 256, (40, 40), dtype=np.uint8)
                 pixels[:, :2], pixels[:, -2:] = (220, 30) if side else (30, 220)
-                Image.fromarray(pixels).save(place.folder / "films" / name / f"{number}.png")
+                Image.fromarray(pixels).save(workspace.folder / "images" / name / f"{number}.png")
 
     return write
 
@@ -50,9 +50,9 @@ def by_backbone(result):
     return {row["backbone"]: row for row in json.loads(result.stdout)}
 
 
-def test_a_frame_that_tells_the_class_is_called_a_shortcut_and_what_no_row_beats_is_named(here, framed_films, place):
-    framed_films(telling=True)
-    rows = by_backbone(here(*RUN, *QUICK))
+def test_a_frame_that_shows_the_class_is_reported_as_a_shortcut(run_here, framed_images, workspace):
+    framed_images(telling=True)
+    rows = by_backbone(run_here(*RUN, *QUICK))
     assert {name for name, row in rows.items() if row["control"]} == {*CONTROLS, "majority-class"}
     border = rows["control-border"]
     assert border["auc_low"] > 0.75
@@ -62,23 +62,25 @@ def test_a_frame_that_tells_the_class_is_called_a_shortcut_and_what_no_row_beats
     (line,) = [line for line in rows["texture"]["warnings"] if "does not beat" in line]
     assert "control-border+none+none" in line
     assert "it has not shown that it looks at lungs" in line
-    table = " ".join((place.protocol_folder() / "LEADERBOARD.md").read_text().split())
+    table = " ".join((workspace.protocol_folder() / "LEADERBOARD.md").read_text().split())
     assert "SHORTCUT" in table
     assert "does not beat control-border+none+none" in table
 
 
-def test_a_frame_that_tells_nothing_is_no_shortcut(here, framed_films):
-    framed_films(telling=False)
-    rows = by_backbone(here(*RUN, *QUICK))
+def test_a_random_frame_is_not_a_shortcut(run_here, framed_images):
+    framed_images(telling=False)
+    rows = by_backbone(run_here(*RUN, *QUICK))
     assert not any(line.startswith("SHORTCUT") for row in rows.values() for line in row["warnings"])
-    (line,) = [line for line in rows["texture"]["warnings"] if "does not beat" in line]  # nothing can be learnt here
+    (line,) = [
+        line for line in rows["texture"]["warnings"] if "does not beat" in line
+    ]  # these images show nothing of their class
     assert "majority-class" in line
 
 
-def test_a_row_that_beats_every_control_is_not_warned_of(here, films):
-    films("films", 200, 220)
+def test_a_row_that_beats_every_control_has_no_warning(run_here, write_images):
+    write_images("images", 200, 220)
     plugin = ("--plugin", PLUGINS / "good.py", "--backbone", "coarse-pixels")
-    rows = by_backbone(here(*RUN, *QUICK, *plugin, "--no-controls"))
+    rows = by_backbone(run_here(*RUN, *QUICK, *plugin, "--no-controls"))
     assert set(rows) == {"texture", "coarse-pixels", "majority-class"}
     assert rows["coarse-pixels"]["auc"] > 0.95
     assert not any("does not beat" in line for line in rows["coarse-pixels"]["warnings"])
@@ -86,12 +88,12 @@ def test_a_row_that_beats_every_control_is_not_warned_of(here, films):
 
 
 @pytest.mark.parametrize(("normal", "pneumonia"), [(150, 270), (270, 150)])
-def test_the_majority_is_that_of_the_training_images(here, films, place, normal, pneumonia):
-    films("films", normal, pneumonia)
-    row = by_backbone(here(*RUN, "--trials", 1, "--epochs", 1, "--json", "--backbone", "control-intensity", "--no-controls"))[
-        "majority-class"
-    ]
-    (parts,) = json.loads((place.protocol_folder() / "entries" / "majority-class.json").read_text())["dataset"]["folds"]
+def test_the_majority_is_that_of_the_training_images(run_here, write_images, workspace, normal, pneumonia):
+    write_images("films", normal, pneumonia)
+    row = by_backbone(
+        run_here(*RUN, "--trials", 1, "--epochs", 1, "--json", "--backbone", "control-intensity", "--no-controls")
+    )["majority-class"]
+    (parts,) = json.loads((workspace.protocol_folder() / "entries" / "majority-class.json").read_text())["dataset"]["folds"]
     test = parts["test_negative"], parts["test_positive"]
     commoner = pneumonia > normal
     assert (parts["train_positive"] > parts["train_negative"]) == commoner

@@ -1,4 +1,4 @@
-"""`cxrbench data audit` finds what makes a result worth less than it seems, and nothing else."""
+"""`cxrbench data audit` finds defects of a dataset and reports no false ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def real_images(shared_folder):
 
 
 @pytest.fixture
-def thousand(place, real_images):
+def thousand(workspace, real_images):
     """Write a manifest of 1,000 clean images in three parts, and whatever comes instead or besides."""
     parts = ("train",) * 12 + ("val",) * 4 + ("test",) * 4
 
@@ -40,7 +40,7 @@ def thousand(place, real_images):
         ]
         for number, patient in dict(patients).items():
             rows[number]["patient"] = patient
-        with (place.folder / "images.csv").open("w", newline="") as file:
+        with (workspace.folder / "images.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows([*rows, *(dict(zip(COLUMNS, line, strict=True)) for line in lines)])
@@ -50,11 +50,11 @@ def thousand(place, real_images):
 
 
 @pytest.fixture
-def audited(place):
-    """Audit a data set and return the exit code, what was found in short, and what was said."""
+def audited(workspace):
+    """Audit a dataset and return the exit code, a summary of the findings, and the messages."""
 
     def call(*arguments):
-        result = place.call("data", "audit", *arguments, "--json")
+        result = workspace.call("data", "audit", *arguments, "--json")
         assert "Traceback" not in result.stderr
         found = json.loads(result.stdout)["findings"]
         return result.returncode, [(one["check"], one["severity"], one["count"]) for one in found], result.stderr
@@ -66,8 +66,8 @@ def test_a_thousand_real_images_are_clean(audited, thousand):
     assert audited(thousand())[:2] == (0, [])
 
 
-def test_a_copied_real_image_in_train_and_test(audited, thousand, place, real_images):
-    shutil.copy(real_images[0], place.folder / "copy.jpeg")
+def test_a_copied_real_image_in_train_and_test(audited, thousand, workspace, real_images):
+    shutil.copy(real_images[0], workspace.folder / "copy.jpeg")
     code, found, said = audited(thousand(("copy.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("byte-identical", "leak", 2)])
     assert "copy.jpeg" in said
@@ -79,30 +79,30 @@ def test_a_patient_in_train_and_test(audited, thousand):
     assert (code, found) == (3, [("shared-patients", "leak", 2)])
 
 
-def test_a_mislabelled_twin_of_a_real_image(audited, thousand, place, real_images):
-    shutil.copy(real_images[0], place.folder / "twin.jpeg")
+def test_a_mislabelled_twin_of_a_real_image(audited, thousand, workspace, real_images):
+    shutil.copy(real_images[0], workspace.folder / "twin.jpeg")
     code, found, said = audited(thousand(("twin.jpeg", 1, "another", "train")))
     assert (code, found) == (3, [("two-labels", "conflict", 2)])
     assert "2 images have a copy or near-duplicate with the other label" in said
 
 
-def test_a_16_bit_inverted_real_image(audited, thousand, place, real_images):
+def test_a_16_bit_inverted_real_image(audited, thousand, workspace, real_images):
     grey = np.asarray(Image.open(real_images[1000]).convert("L")).astype(np.uint16)
-    Image.fromarray(65535 - grey * 257).save(place.folder / "odd.png")
+    Image.fromarray(65535 - grey * 257).save(workspace.folder / "odd.png")
     assert audited(thousand(("odd.png", 0, "another", "train")))[:2] == (0, [("odd-file", "warning", 1)] * 2)
 
 
-def test_a_real_image_saved_again_at_another_size(audited, thousand, place, real_images):
-    Image.open(real_images[0]).convert("L").resize((500, 480)).save(place.folder / "again.jpeg", quality=40)
+def test_a_real_image_saved_again_at_another_size(audited, thousand, workspace, real_images):
+    Image.open(real_images[0]).convert("L").resize((500, 480)).save(workspace.folder / "again.jpeg", quality=40)
     code, found, _ = audited(thousand(("again.jpeg", 0, "another", "test")))
     assert (code, found) == (3, [("near-duplicates", "leak", 2)])
 
 
-def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, place, real_images):
-    (place.folder / "elsewhere").mkdir()
+def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, workspace, real_images):
+    (workspace.folder / "elsewhere").mkdir()
     for number, name in enumerate(CLASSES):
-        (place.folder / "elsewhere" / name).mkdir()
-        Image.open(real_images[number]).resize((300, 300)).save(place.folder / "elsewhere" / name / "image.png")
+        (workspace.folder / "elsewhere" / name).mkdir()
+        Image.open(real_images[number]).resize((300, 300)).save(workspace.folder / "elsewhere" / name / "image.png")
     code, found, said = audited(thousand(), "--other", "elsewhere")
     assert (code, found) == (3, [("other-dataset", "leak", 2)])
     assert "elsewhere" in said
@@ -121,21 +121,21 @@ def test_paper_may_share_patients_of_real_images(audited, shared_folder):
 
 
 @pytest.fixture
-def drawn(place):
+def drawn(workspace):
     """Write a manifest of 700 drawn images with a site, and a copy of the first one in the test set."""
     generator = np.random.default_rng(0)
     lines = ["path,label,patient,split,site"]
     for number in range(700):
-        Image.fromarray(generator.integers(0, 256, (40, 40), dtype=np.uint8)).save(place.folder / f"{number}.png")
+        Image.fromarray(generator.integers(0, 256, (40, 40), dtype=np.uint8)).save(workspace.folder / f"{number}.png")
         part = "test" if number >= 600 else "train"
         lines.append(f"{number}.png,{number % 2},p{number},{part},{'Basel' if number % 2 else 'Bern'}")
-    shutil.copy(place.folder / "0.png", place.folder / "copy.png")
-    (place.folder / "images.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
+    shutil.copy(workspace.folder / "0.png", workspace.folder / "copy.png")
+    (workspace.folder / "images.csv").write_text("\n".join([*lines, "copy.png,0,another,test,Bern"]) + "\n")
     return "images.csv"
 
 
-def test_audit_prints_split_rates_findings_verdict_and_error(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32)
+def test_audit_prints_split_rates_findings_verdict_and_error(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32)
     assert result.returncode == 3
     words = " ".join(result.stdout.split())
     assert "official images NORMAL PNEUMONIA patients" in words
@@ -147,38 +147,38 @@ def test_audit_prints_split_rates_findings_verdict_and_error(place, drawn):
     assert "Traceback" not in result.stderr
 
 
-def test_an_allowed_leak_is_reported_with_exit_code_0(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--allow-leak")
+def test_an_allowed_leak_is_reported_with_exit_code_0(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--allow-leak")
     assert result.returncode == 0
     assert "2 byte-identical (leak)" in result.stdout
     assert "error" not in result.stderr
 
 
-def test_each_fold_is_shown_with_its_parts(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--split", "grouped", "--folds", 3)
+def test_each_fold_is_shown_with_its_parts(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--split", "grouped", "--folds", 3)
     assert result.returncode == 0, result.stderr
     assert all(f"fold {number} {part}" in result.stdout for number in (1, 2, 3) for part in ("train", "validation", "test"))
     assert "groups: 700" in result.stdout
 
 
-def test_folds_of_the_sources_own_parts_are_an_error_for_a_person(place, drawn):
-    result = place.call("data", "audit", drawn, "--image-size", 32, "--folds", 3)
+def test_folds_with_the_official_split_are_an_error(workspace, drawn):
+    result = workspace.call("data", "audit", drawn, "--image-size", 32, "--folds", 3)
     assert result.returncode == 2
     assert "--split grouped" in result.stderr
 
 
-def test_inspect_warns_of_a_leak_and_shows_the_parts_all_the_same(place, drawn):
-    result = place.call("data", "inspect", drawn, "--image-size", 32)
+def test_inspect_warns_of_a_leak_and_still_shows_the_parts(workspace, drawn):
+    result = workspace.call("data", "inspect", drawn, "--image-size", 32)
     assert result.returncode == 0
     assert "images: 701" in result.stdout
     assert "2 images on both sides of the split" in result.stderr
 
 
-def test_too_few_images_are_shown_before_the_error(place, drawn):
-    lines = (place.folder / drawn).read_text().splitlines()
-    (place.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
+def test_too_few_images_are_shown_before_the_error(workspace, drawn):
+    lines = (workspace.folder / drawn).read_text().splitlines()
+    (workspace.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")
     for command in ("inspect", "audit"):
-        result = place.call("data", command, "few.csv", "--image-size", 32)
+        result = workspace.call("data", command, "few.csv", "--image-size", 32)
         assert result.returncode == 3
         assert "images: 59" in result.stdout
         assert "at least 50" in result.stderr
@@ -188,14 +188,14 @@ RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentatio
 QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 1)
 
 
-def test_a_leak_stops_a_run_unless_allowed_and_marks_every_row(place, drawn):
-    stopped = place.call(*RUN, *QUICK, "--data", drawn)
+def test_a_leak_stops_a_run_unless_allowed_and_marks_every_row(workspace, drawn):
+    stopped = workspace.call(*RUN, *QUICK, "--data", drawn)
     assert stopped.returncode == 3
     assert stopped.stdout == ""
     assert "2 images on both sides of the split are the same file" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    allowed = place.call(*RUN, *QUICK, "--data", drawn, "--allow-leak")
+    allowed = workspace.call(*RUN, *QUICK, "--data", drawn, "--allow-leak")
     assert allowed.returncode == 0, allowed.stderr
     assert "2 byte-identical (leak)" in " ".join(allowed.stdout.split())
-    for entry in place.entries().values():
+    for entry in workspace.entries().values():
         assert "byte-identical" in [finding["check"] for finding in entry["audit"]["findings"]]

@@ -1,4 +1,4 @@
-"""`cxrbench doctor` on machines where something is wrong: each thing is named with its remedy, and nothing crashes it."""
+"""`cxrbench doctor` reports every problem of a machine with its remedy, and never crashes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.cli.doctor.machine import WORKER, memory
-from cxrbench.cli.doctor.places import cached, writable
+from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
+from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
 from cxrbench.config.settings import Settings
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "leftovers", "plugins", "weights", "factories", "keras", "gpu", "optional"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional"),
 }
 
 
-def examined(place, *flags, **environment):
-    """Return the exit code and the findings by area."""
-    done = place.call("doctor", "--json", *flags, **environment)
+def examined(workspace, *flags, **environment):
+    """Return the exit code and the diagnoses by area."""
+    done = workspace.call("doctor", "--json", *flags, **environment)
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stdout
     found = {}
@@ -35,22 +35,22 @@ def problems(found):
     return {area for area, ones in found.items() if any(one["verdict"] == "problem" for one in ones)}
 
 
-def test_a_machine_on_which_all_is_well(place):
-    code, found = examined(place)
+def test_a_machine_without_problems(workspace):
+    code, found = examined(workspace)
     assert code == 0, found
     assert set(found) >= AREAS
     assert "numpy" in found["packages"][0]["found"]
     assert found["keras"][0]["found"].endswith("with tensorflow")
-    here, _, away = found["weights"][0]["found"].partition("; not here: ")
-    assert "texture" in here
-    assert "mobilenet" in away
-    assert found["weights"][0]["remedy"] == "cxrbench run --download fetches them"
+    present, _, missing = found["weights"][0]["found"].partition("; missing: ")
+    assert "texture" in present
+    assert "mobilenet" in missing
+    assert found["weights"][0]["remedy"] == "run with --download to fetch them"
     assert "can be imported" in found["factories"][0]["found"]
-    assert {path.name for path in place.folder.iterdir()} <= {"keras"}  # which Keras itself makes
+    assert {path.name for path in workspace.folder.iterdir()} <= {"keras"}  # created by Keras itself
 
 
-def test_a_person_reads_a_table_and_how_many_problems_there_are(place):
-    done = place.call("doctor", KERAS_BACKEND="nonsense")
+def test_the_output_is_a_table_and_a_count_of_problems(workspace):
+    done = workspace.call("doctor", KERAS_BACKEND="nonsense")
     assert done.returncode == 1
     assert "what to do" in done.stdout
     assert "unset KERAS_BACKEND (now nonsense)" in " ".join(done.stdout.split())
@@ -58,63 +58,63 @@ def test_a_person_reads_a_table_and_how_many_problems_there_are(place):
 
 
 @pytest.mark.long
-def test_broken_plugins_are_problems_with_their_names(place):
-    (place.folder / "bell.py").write_text(r"raise RuntimeError('\x1b[2J\x07 gone')")
+def test_broken_plugins_are_problems_with_their_names(workspace):
+    (workspace.folder / "bell.py").write_text(r"raise RuntimeError('\x1b[2J\x07 gone')")
     names = ("broken_import.py", "missing_factory.py", "raising_register.py")
-    broken = [*(PLUGINS / name for name in names), place.folder / "bell.py"]
-    code, found = examined(place, *(flag for file in broken for flag in ("--plugin", file)))
+    broken = [*(PLUGINS / name for name in names), workspace.folder / "bell.py"]
+    code, found = examined(workspace, *(flag for file in broken for flag in ("--plugin", file)))
     assert code == 1
     assert problems(found) == {"plugins", "factories"}
-    told = " ".join(one["found"] for one in [*found["plugins"], *found["factories"]])
-    assert all(file.name in told for file in broken)
-    assert "\x1b[2J\x07 gone" in told  # JSON loses nothing of it
+    reported = " ".join(one["found"] for one in [*found["plugins"], *found["factories"]])
+    assert all(file.name in reported for file in broken)
+    assert "\x1b[2J\x07 gone" in reported  # JSON keeps it whole
 
 
 @pytest.mark.long
-def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(place):
-    (place.folder / "ends.py").write_text("import os; os._exit(7)")
-    status, found = examined(place, "--plugin", "ends.py")
+def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(workspace):
+    (workspace.folder / "ends.py").write_text("import os; os._exit(7)")
+    status, found = examined(workspace, "--plugin", "ends.py")
     assert status == 1
     assert problems(found) == {"plugins"}
-    assert "did not come to its end: exit code 7" in found["plugins"][0]["found"]
+    assert "the process that loads all plugins failed: exit code 7" in found["plugins"][0]["found"]
     assert "keras" in found
 
 
 @pytest.mark.long
-def test_folders_that_cannot_be_made_are_problems(place):
-    (place.folder / "file").write_text("not a folder")
-    code, found = examined(place, "--out", "file/below", CXRBENCH_HOME=str(place.folder / "file"))
+def test_folders_that_cannot_be_made_are_problems(workspace):
+    (workspace.folder / "file").write_text("not a folder")
+    code, found = examined(workspace, "--out", "file/below", CXRBENCH_HOME=str(workspace.folder / "file"))
     assert code == 1
     assert problems(found) == {"--out", "CXRBENCH_HOME"}
     for setting in ("--out", "CXRBENCH_HOME"):
-        assert "cannot be written" in found[setting][0]["found"]
+        assert "not writable" in found[setting][0]["found"]
         assert setting in found[setting][0]["remedy"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_a_problem(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
-    (finding,) = writable("--out", tmp_path / "locked" / "below", "--out")
-    assert finding.verdict == "problem"
+    (diagnosis,) = check_writable_and_lockable("--out", tmp_path / "locked" / "below")
+    assert diagnosis.verdict == "problem"
 
 
 @pytest.mark.long
-def test_settings_that_cannot_be_meant_are_a_problem_and_all_else_is_still_looked_at(place):
-    code, found = examined(place, CXRBENCH_TRIALS="many")
+def test_invalid_settings_are_a_problem_and_all_other_checks_run(workspace):
+    code, found = examined(workspace, CXRBENCH_TRIALS="many")
     assert code == 1
     assert problems(found) == {"settings"}
     assert "--trials many" in found["settings"][0]["found"]
     assert set(found) >= AREAS
 
 
-def break_package(place, name):
-    (place.folder / "broken" / name).mkdir(parents=True)
-    (place.folder / "broken" / name / "__init__.py").write_text("raise ImportError('libbroken.so: not found')")
-    return str(place.folder / "broken")
+def break_package(workspace, name):
+    (workspace.folder / "broken" / name).mkdir(parents=True)
+    (workspace.folder / "broken" / name / "__init__.py").write_text("raise ImportError('libbroken.so: not found')")
+    return str(workspace.folder / "broken")
 
 
-def test_a_broken_numpy_is_told_and_does_not_break_the_doctor(place):
-    code, found = examined(place, PYTHONPATH=break_package(place, "numpy"))
+def test_a_broken_numpy_is_reported_and_does_not_break_the_doctor(workspace):
+    code, found = examined(workspace, PYTHONPATH=break_package(workspace, "numpy"))
     assert code == 1
     assert "keras" in problems(found)
     assert "libbroken.so" in found["keras"][0]["found"]
@@ -122,28 +122,28 @@ def test_a_broken_numpy_is_told_and_does_not_break_the_doctor(place):
     assert set(found) >= AREAS - {"gpu"}
 
 
-def test_without_what_the_doctor_itself_needs_there_is_one_message(place):
-    done = place.call("doctor", PYTHONPATH=break_package(place, "pydantic_settings"))
+def test_without_its_own_requirements_the_doctor_prints_one_message(workspace):
+    done = workspace.call("doctor", PYTHONPATH=break_package(workspace, "pydantic_settings"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "libbroken.so" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.long
-def test_more_workers_than_cores_and_leftovers_are_warnings(place):
-    home = place.folder / "home"
+def test_more_workers_than_cores_and_stale_files_are_warnings(workspace):
+    home = workspace.folder / "home"
     (home / "features" / "a").mkdir(parents=True)
     half = home / "features" / "a" / ".00000.done.x1.part"
     half.write_bytes(b"half")
     os.utime(half, (0, 0))
-    (place.folder / "tmp").mkdir()
-    temporary = {"TMPDIR": str(place.folder / "tmp")}
-    code, found = examined(place, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9", **temporary)
+    (workspace.folder / "tmp").mkdir()
+    temporary = {"TMPDIR": str(workspace.folder / "tmp")}
+    code, found = examined(workspace, CXRBENCH_WORKERS="256", CXRBENCH_CACHE_GB="1e9", **temporary)
     assert code == 0
-    assert (found["cores"][0]["verdict"], found["leftovers"][0]["verdict"]) == ("warn", "warn")
+    assert (found["cores"][0]["verdict"], found["stale files"][0]["verdict"]) == ("warn", "warn")
     assert "--workers" in found["cores"][0]["remedy"]
-    assert found["leftovers"][0]["remedy"] == "cxrbench clean removes them"
-    assert place.call("clean", **temporary).stdout == f"half-written file: {half}\n"
+    assert found["stale files"][0]["remedy"] == "to remove them: cxrbench clean"
+    assert workspace.call("clean", **temporary).stdout == f"half-written file: {half}\n"
     assert not half.exists()
     assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]
 
@@ -151,18 +151,18 @@ def test_more_workers_than_cores_and_leftovers_are_warnings(place):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("workers", [0, 256])
 def test_workers_need_memory(workers):
-    (finding,) = memory(Settings(workers=workers))
-    available = float(finding.found.split(", ")[1].split()[0])
-    assert finding.verdict == ("ok" if available >= max(1, workers) * WORKER else "warn")
-    assert bool(finding.remedy) == (finding.verdict != "ok")
+    (diagnosis,) = memory(Settings(workers=workers))
+    available = float(diagnosis.found.split(", ")[1].split()[0])
+    assert diagnosis.verdict == ("ok" if available >= max(1, workers) * WORKER_GIGABYTES else "warn")
+    assert bool(diagnosis.remedy) == (diagnosis.verdict != "ok")
 
 
-def test_what_is_in_the_cache_is_told(tmp_path, monkeypatch):
+def test_the_size_of_the_cache_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "home"))
-    assert cached(tmp_path / "home")[1][0].found == "empty"
+    assert cache_size(tmp_path / "home")[1].found == "empty"
     for name in ("images", "features"):
         (tmp_path / "home" / name / "one").mkdir(parents=True)
         (tmp_path / "home" / name / "one" / "0").write_bytes(bytes(10**7))
-    size, (finding,) = cached(tmp_path / "home")
+    size, diagnosis = cache_size(tmp_path / "home")
     assert round(size, 2) == 0.02
-    assert finding.found == "0.020 GB in 2 folders, 0 in use"
+    assert diagnosis.found == "0.020 GB in 2 folders, 0 in use"

@@ -1,4 +1,4 @@
-"""A run with folds, seeds, a further threshold and an external test set: every number from what is stored."""
+"""A run with folds, seeds, a further threshold and an external test set: every number follows from the stored files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def table(path):
 
 
 def part(rows, name, fold, seed):
-    """Return keys, patients, labels and scores of what one head said of one set."""
+    """Return keys, patients, labels and scores of one head on one set."""
     head = (name, str(fold), str(seed))
     mine = [row for row in rows if (row["set"], row["fold"], row["seed"]) == head]
     keys, patients = ([row[column] for row in mine] for column in ("key", "patient"))
@@ -68,10 +68,10 @@ def test_every_image_is_a_test_image_once_for_each_seed(stored):
             assert set(tested.values()) == {1}, recipe
 
 
-def test_no_patient_is_tested_in_a_fold_that_learnt_from_its_films_or_in_two_folds(stored):
+def test_no_patient_is_trained_on_and_tested_or_tested_in_two_folds(stored):
     predictions = next(iter(stored.values()))
     patient_of = {row["key"]: row["patient"] for row in predictions}
-    assert len(set(patient_of.values())) < len(patient_of) == 480  # some have several films
+    assert len(set(patient_of.values())) < len(patient_of) == 480  # some have several images
     tested = [set(part(predictions, "test", fold, 0)[1]) for fold in FOLDS]
     assert not tested[0] & tested[1] | tested[1] & tested[2] | tested[0] & tested[2]
     for fold in FOLDS:
@@ -84,7 +84,7 @@ def test_no_patient_is_tested_in_a_fold_that_learnt_from_its_films_or_in_two_fol
         assert not chosen_with & trained_on
 
 
-def test_the_counts_of_each_part_are_those_of_the_stored_predictions(entries, stored):
+def test_the_counts_of_each_part_match_the_stored_predictions(entries, stored):
     for entry in entries.values():
         for fold, counts in enumerate(entry["dataset"]["folds"]):
             held_out = [part(stored[entry["recipe"]], name, fold, 0)[2] for name in ("validation", "test")]
@@ -110,7 +110,7 @@ def mean_over_folds(values):
     return np.mean([np.mean([values[fold, seed] for seed in SEEDS]) for fold in FOLDS])
 
 
-def test_the_headline_is_the_mean_over_folds_of_the_mean_over_seeds_of_the_stored_predictions(entries, stored, rows):
+def test_the_headline_is_the_mean_over_folds_of_the_mean_over_seeds(entries, stored, rows):
     for recipe, entry in entries.items():
         chosen = thresholds(entry)
         heads = {head: part(stored[recipe], "test", *head)[2:] for head in chosen}
@@ -125,7 +125,7 @@ def test_the_headline_is_the_mean_over_folds_of_the_mean_over_seeds_of_the_store
             np.testing.assert_allclose(found, mean_over_folds(values), err_msg=f"{recipe} {name}")
 
 
-def test_each_head_has_the_counts_and_metrics_of_its_own_predictions(entries, stored):
+def test_each_heads_counts_and_metrics_match_its_predictions(entries, stored):
     for recipe, entry in entries.items():
         for fold in entry["folds"]:
             for head in fold["heads"]:
@@ -144,7 +144,7 @@ def test_the_spread_over_seeds_is_that_of_their_means_over_folds(entries, rows):
             np.testing.assert_allclose(rows[recipe][f"{name}_seed_sd"], np.std(of_seed, ddof=1), atol=1e-12)
 
 
-def test_the_threshold_of_every_head_is_the_best_one_on_its_validation_scores(entries, stored):
+def test_the_threshold_of_every_head_is_optimal_on_validation(entries, stored):
     for recipe in ("random-convnet+none+smote", "control-thumbnail+none+none"):
         for head, threshold in thresholds(entries[recipe]).items():
             _, _, labels, scores = part(stored[recipe], "validation", *head)
@@ -154,27 +154,27 @@ def test_the_threshold_of_every_head_is_the_best_one_on_its_validation_scores(en
 
 
 def test_each_fold_has_a_study_of_its_own_with_the_whole_budget(folded_run, entries, rows):
-    place, _ = folded_run
+    workspace, _ = folded_run
     studies = [fold["study"] for entry in entries.values() for fold in entry["folds"]]
-    journals = {path.stem for path in place.folder.glob("leaderboard/studies/*.journal")}
+    journals = {path.stem for path in workspace.folder.glob("leaderboard/studies/*.journal")}
     assert {study[:16] for study in studies} == journals
     assert len(journals) == len(entries) * len(FOLDS)
     assert {rows[recipe]["trials"] for recipe in entries} == {TRIALS * len(FOLDS)}
     for entry in entries.values():
         for fold in entry["folds"]:
             assert fold["trials"] == {"complete": TRIALS}
-            trials = trials_of(place, fold)
+            trials = trials_of(workspace, fold)
             assert len(trials) == TRIALS
             assert fold["selected_trial"] in {trial.user_attrs["number"] for trial in trials}
 
 
-def trials_of(place, fold):
-    path = place.folder / "leaderboard" / "studies" / f"{fold['study'][:16]}.journal"
+def trials_of(workspace, fold):
+    path = workspace.folder / "leaderboard" / "studies" / f"{fold['study'][:16]}.journal"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
     return optuna.load_study(study_name=None, storage=storage).trials
 
 
-def test_seed_0_is_the_trial_that_was_selected_and_the_others_are_not(folded_run, entries, stored):
+def test_seed_0_is_the_selected_trial_and_other_seeds_differ(folded_run, entries, stored):
     entry = entries["random-convnet+none+smote"]
     for fold in entry["folds"]:
         (selected,) = [
@@ -189,7 +189,7 @@ def test_seed_0_is_the_trial_that_was_selected_and_the_others_are_not(folded_run
         assert fold["heads"][0]["threshold"] == selected.params["threshold"]
 
 
-def test_every_head_opened_its_seal(folded_run, entries):
+def test_every_head_has_its_test_set_lock(folded_run, entries):
     for path in (folded_run[0].protocol_folder() / "seals").glob("*.json"):
         opened = json.loads(path.read_text())["opened_by"]
         if path.stem == "majority-class":
@@ -224,13 +224,13 @@ def test_the_external_test_set_has_columns_and_files_of_its_own(folded_run, entr
         assert "external_ward-2_recall@0.7" in rows[recipe]
 
 
-def test_the_external_test_set_is_no_part_of_the_entry(folded_run, entries, stored):
+def test_the_external_test_set_is_not_part_of_the_entry(folded_run, entries, stored):
     assert not any("external" in name for entry in entries.values() for name in (*entry["metrics"], *entry["protocol"]))
     assert {row["set"] for predictions in stored.values() for row in predictions} == {"validation", "test"}
     assert "ward" not in (folded_run[0].protocol_folder() / "protocol.json").read_text()
 
 
-def test_the_tables_show_folds_the_further_threshold_and_the_external_test_set(folded_run):
+def test_the_tables_show_folds_further_threshold_and_external_test_set(folded_run):
     text = (folded_run[0].protocol_folder() / "LEADERBOARD.md").read_text()
     assert "split grouped, 3 folds, 2 seeds, 2 trials a study" in text
     assert "At threshold 0.7:" in text
@@ -246,24 +246,26 @@ def test_the_majority_class_takes_part_in_every_fold(folded_run, rows):
     assert rows["majority-class"]["trials"] == 0
 
 
-def test_more_seeds_repeat_no_trial_and_leave_the_first_as_it_was(here, films, place):
-    films("films", 200, 220, difference=1)
-    run = ("run", "--data", "films", "--image-size", 32, "--backbone", "control-intensity", "--no-controls", "--offline")
+def test_more_seeds_repeat_no_trial_and_leave_the_first_as_it_was(run_here, write_images, workspace):
+    write_images("images", 200, 220, difference=1)
+    run = ("run", "--data", "images", "--image-size", 32, "--backbone", "control-intensity", "--no-controls", "--offline")
     flags = (*run, "--augmentation", "none", "--imbalance", "none", "--trials", 2, "--epochs", 1, "--workers", 0, "--json")
-    once = here(*flags)
-    journals = {path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*.journal")}
+    once = run_here(*flags)
+    journals = {
+        path: path.read_bytes().count(b'"op_code":4,') for path in workspace.folder.glob("leaderboard/studies/*.journal")
+    }
     assert list(journals.values()) == [2]
-    thrice = here(*flags, "--seeds", 3)
+    thrice = run_here(*flags, "--seeds", 3)
     assert (once.returncode, thrice.returncode) == (0, 0)
     assert journals == {
-        path: path.read_bytes().count(b'"op_code":4,') for path in place.folder.glob("leaderboard/studies/*.journal")
+        path: path.read_bytes().count(b'"op_code":4,') for path in workspace.folder.glob("leaderboard/studies/*.journal")
     }
     (first, *_), (again, *_) = (
         [row for row in json.loads(result.stdout) if row["kind"] == "recipe"] for result in (once, thrice)
     )
     assert first["protocol"] != again["protocol"]
     stored = [
-        table(place.folder / "leaderboard" / row["protocol"] / "predictions" / "control-intensity+none+none.csv")
+        table(workspace.folder / "leaderboard" / row["protocol"] / "predictions" / "control-intensity+none+none.csv")
         for row in (first, again)
     ]
     assert [row for row in stored[1] if row["seed"] == "0"] == stored[0]

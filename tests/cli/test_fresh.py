@@ -1,4 +1,4 @@
-"""Runs that go on where another one stopped, and runs that start over beside it."""
+"""Runs that resume an earlier one, and runs that start a new attempt beside it."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import shutil
 import optuna
 import pytest
 
-RUN = ("run", "--data", "films", "--image-size", 32, "--augmentation", "none", "--imbalance", "none", "--no-controls")
+RUN = ("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--imbalance", "none", "--no-controls")
 QUICK = ("--epochs", 1, "--workers", 0, "--offline", "--backbone", "control-intensity")
 RECIPE = "control-intensity+none+none"
 
 
 @pytest.fixture
-def run(here, films):
-    films("films", 320, 340)
+def run(run_here, write_images):
+    write_images("images", 320, 340)
 
     def call(trials, *more):
-        return here(*RUN, *QUICK, "--trials", trials, *more)
+        return run_here(*RUN, *QUICK, "--trials", trials, *more)
 
     return call
 
 
-def attempts(place, out="leaderboard"):
+def attempts(workspace, out="leaderboard"):
     """Return the protocols' folders, the first attempt first."""
-    return sorted(path.parent for path in (place.folder / out).glob("*/protocol.json"))
+    return sorted(path.parent for path in (workspace.folder / out).glob("*/protocol.json"))
 
 
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def journals(place):
+def journals(workspace):
     """Return how many trials each journal holds."""
-    found = (place.folder / "leaderboard" / "studies").glob("*.journal")
+    found = (workspace.folder / "leaderboard" / "studies").glob("*.journal")
     return {path.stem: path.read_bytes().count(b'"op_code":4,') for path in found}
 
 
-def test_a_larger_budget_says_what_is_done_and_counts_what_it_does(run):
+def test_a_larger_budget_reports_finished_and_new_trials(run):
     first = run(2)
     assert first.returncode == 0
     assert "resuming" not in first.stderr
@@ -47,29 +47,29 @@ def test_a_larger_budget_says_what_is_done_and_counts_what_it_does(run):
     more = run(5)
     assert f"{RECIPE}: resuming: 2 of 5 trials are done\n" in more.stderr
     assert "trials: 3 in" in more.stderr
-    assert "resuming" not in run(5).stderr  # all is there
+    assert "resuming" not in run(5).stderr  # all trials are finished
 
 
-def test_a_study_whose_entry_is_missing_trains_nothing(run, place):
+def test_a_study_whose_entry_is_missing_trains_nothing(run, workspace):
     assert run(2).returncode == 0
-    for path in place.protocol_folder().glob("entries/control-*"):
+    for path in workspace.protocol_folder().glob("entries/control-*"):
         path.unlink()
     again = run(2)
     assert f"{RECIPE}: resuming: 2 of 2 trials are done" in again.stderr
     assert "trials: " not in again.stderr
-    assert set(journals(place).values()) == {2}
+    assert set(journals(workspace).values()) == {2}
 
 
-def test_of_several_folds_each_says_what_is_done(run):
+def test_each_fold_reports_its_finished_trials(run):
     assert run(1, "--split", "grouped", "--folds", 2).returncode == 0
     more = run(2, "--split", "grouped", "--folds", 2)
     assert re.findall(r"fold \d: resuming: 1 of 2", more.stderr) == ["fold 0: resuming: 1 of 2", "fold 1: resuming: 1 of 2"]
     assert "trials: 2 in" in more.stderr
 
 
-def test_fresh_starts_over_beside_the_old_and_the_newest_goes_on(run, place, here):
+def test_fresh_starts_a_new_attempt_and_later_runs_resume_the_newest(run, workspace, run_here):
     assert run(2).returncode == 0
-    (first,) = attempts(place)
+    (first,) = attempts(workspace)
     before = contents(first)
     fresh = run(2, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
@@ -77,99 +77,99 @@ def test_fresh_starts_over_beside_the_old_and_the_newest_goes_on(run, place, her
     assert "resuming" not in fresh.stderr
     assert "trials: 2 in" in fresh.stderr
     second = first.with_name(f"{first.name}-2")
-    assert attempts(place) == [first, second]
+    assert attempts(workspace) == [first, second]
     assert contents(first) == before
     assert contents(second)[next(first.glob("predictions/control*")).relative_to(first)] in before.values()
-    assert sorted(journals(place).values()) == [2, 2]
-    assert "trials: " not in run(2).stderr  # the newest has them
+    assert sorted(journals(workspace).values()) == [2, 2]
+    assert "trials: " not in run(2).stderr  # the newest attempt has them
     for path in second.glob("entries/control-*"):
         path.unlink()
     assert run(2).returncode == 0
     assert list(second.glob("entries/control-*"))
     assert contents(first) == before
     assert run(2, "--fresh").returncode == 0
-    assert [path.name.removeprefix(first.name) for path in attempts(place)] == ["", "-2", "-3"]
-    rows = json.loads(here("leaderboard", "--format", "json").stdout)
+    assert [path.name.removeprefix(first.name) for path in attempts(workspace)] == ["", "-2", "-3"]
+    rows = json.loads(run_here("leaderboard", "--format", "json").stdout)
     assert {row["protocol"].removeprefix(first.name) for row in rows} == {"", "-2", "-3"}
-    table = here("leaderboard").stdout
+    table = run_here("leaderboard").stdout
     assert (table.count("(attempt 2)"), table.count("(attempt 3)")) == (1, 1)
     assert "(attempt 2)" in (second / "LEADERBOARD.md").read_text()
-    of_each = here("show", "1").stderr.splitlines()[1:]
-    assert [line.split("/")[1] for line in of_each] == [path.name for path in attempts(place)]
+    of_each = run_here("show", "1").stderr.splitlines()[1:]
+    assert [line.split("/")[1] for line in of_each] == [path.name for path in attempts(workspace)]
 
 
-def test_another_budget_goes_on_with_the_newest_attempt(run, place):
+def test_another_budget_resumes_the_newest_attempt(run, workspace):
     assert run(1).returncode == 0
     assert run(1, "--fresh").returncode == 0
     assert f"{RECIPE}: resuming: 1 of 3" in run(3).stderr
-    assert sorted((name[16:], trials) for name, trials in journals(place).items()) == [("", 1), ("-2", 3)]
-    assert sorted(path.name[-2:] == "-2" for path in attempts(place)) == [False, True, True]
-    assert "trials: " not in run(1).stderr  # and what was finished under one of its own goes on there
-    assert len(attempts(place)) == 3
+    assert sorted((name[16:], trials) for name, trials in journals(workspace).items()) == [("", 1), ("-2", 3)]
+    assert sorted(path.name[-2:] == "-2" for path in attempts(workspace)) == [False, True, True]
+    assert "trials: " not in run(1).stderr  # an attempt with this budget exists and is used
+    assert len(attempts(workspace)) == 3
 
 
-def test_fresh_with_nothing_before_is_the_first_attempt(run, place):
+def test_fresh_with_nothing_before_is_the_first_attempt(run, workspace):
     assert "attempt 1, in" in run(1, "--fresh").stderr
-    (folder,) = attempts(place)
+    (folder,) = attempts(workspace)
     assert not folder.name.endswith("-2")
 
 
-def test_fresh_takes_no_trials_of_an_attempt_whose_folder_is_gone(run, place):
+def test_fresh_takes_no_trials_of_an_attempt_whose_folder_is_gone(run, workspace):
     assert run(1).returncode == 0
-    shutil.rmtree(place.protocol_folder())
+    shutil.rmtree(workspace.protocol_folder())
     fresh = run(1, "--fresh")
     assert "attempt 2, in" in fresh.stderr
     assert "resuming" not in fresh.stderr
-    assert sorted(journals(place).values()) == [1, 1]
+    assert sorted(journals(workspace).values()) == [1, 1]
 
 
-def test_a_run_that_ends_before_it_begins_leaves_no_attempt_but_says_what_was_wrong(run, place):
+def test_a_run_that_fails_before_it_starts_leaves_no_attempt(run, workspace):
     assert run(1).returncode == 0
     assert run(1, "--fresh", "--strict-data").returncode == 0
-    bad = place.folder / "films" / "NORMAL" / "broken.jpeg"
-    bad.write_bytes(b"no film")
-    before = attempts(place)
+    bad = workspace.folder / "images" / "NORMAL" / "broken.jpeg"
+    bad.write_bytes(b"not an image")
+    before = attempts(workspace)
     assert run(1, "--fresh", "--strict-data").returncode == 3
-    assert attempts(place) == before
-    (left,) = set(place.folder.glob("leaderboard/films-*")) - set(before)
+    assert attempts(workspace) == before
+    (left,) = set(workspace.folder.glob("leaderboard/images-*")) - set(before)
     assert [path.name for path in left.iterdir()] == ["skipped.csv"]
 
 
 @pytest.mark.long
-def test_what_reads_leaderboards_reads_any_attempt(run, place, here):
+def test_what_reads_leaderboards_reads_any_attempt(run, workspace, run_here):
     more = ("--backbone", "texture", "--imbalance", "class-weights")
     pair = ("texture+none+none", "texture+none+class-weights")
     assert run(1, *more).returncode == 0
     assert run(1, *more, "--fresh").returncode == 0
-    first, second = attempts(place)
+    first, second = attempts(workspace)
     before = contents(first)
-    compared = json.loads(here("compare", *pair, "--json").stdout)
+    compared = json.loads(run_here("compare", *pair, "--json").stdout)
     assert {row["protocol"] for row in compared} == {first.name, second.name}
-    assert here("ensemble").returncode == 2
-    assert here("ensemble", *pair, "--protocol", second.name).returncode == 0
+    assert run_here("ensemble").returncode == 2
+    assert run_here("ensemble", *pair, "--protocol", second.name).returncode == 0
     assert len(list(second.glob("entries/ensemble*"))) == 1
     assert contents(first) == before
-    assert here("reproduce", second / "entries" / "control-intensity+none+none.json", "--data", "films").returncode == 0
+    assert run_here("reproduce", second / "entries" / "control-intensity+none+none.json", "--data", "images").returncode == 0
 
 
-def test_reproducing_takes_no_trials_from_a_database(run, place, here, monkeypatch):
-    url = f"sqlite:///{place.folder / 'studies.db'}"
+def test_reproducing_takes_no_trials_from_a_database(run, workspace, run_here, monkeypatch):
+    url = f"sqlite:///{workspace.folder / 'studies.db'}"
     monkeypatch.setenv("CXRBENCH_STORAGE", url)
     assert run(2).returncode == 0
-    assert journals(place) == {}
+    assert journals(workspace) == {}
     study = optuna.load_study(study_name=None, storage=url)
     assert sorted(trial.user_attrs["number"] for trial in study.trials) == [0, 1]
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
-    (entry,) = place.protocol_folder().glob("entries/control-*.json")
-    again = here("reproduce", entry, "--data", "films", "--workers", 0)
+    (entry,) = workspace.protocol_folder().glob("entries/control-*.json")
+    again = run_here("reproduce", entry, "--data", "images", "--workers", 0)
     assert again.returncode == 0, again.stdout
     assert "resuming" not in again.stderr
     assert "trials: 2 in" in again.stderr
 
 
-def test_fresh_takes_no_trials_from_a_database_that_other_folders_share(run, place):
-    storage = ("--storage", f"sqlite:///{place.folder / 'studies.db'}")
+def test_fresh_takes_no_trials_from_a_shared_database(run, workspace):
+    storage = ("--storage", f"sqlite:///{workspace.folder / 'studies.db'}")
     assert run(2, *storage).returncode == 0
     shared = run(2, *storage, "--out", "elsewhere")
     assert f"{RECIPE}: resuming: 2 of 2" in shared.stderr
@@ -178,9 +178,9 @@ def test_fresh_takes_no_trials_from_a_database_that_other_folders_share(run, pla
     assert "trials: 2 in" in fresh.stderr
 
 
-def test_a_damaged_journal_costs_its_recipe_and_the_others_go_on(run, place):
+def test_a_damaged_journal_fails_only_its_recipe(run, workspace):
     assert run(1).returncode == 0
-    (path,) = place.folder.glob("leaderboard/studies/*.journal")
+    (path,) = workspace.folder.glob("leaderboard/studies/*.journal")
     path.write_bytes(path.read_bytes().replace(b'{"op_code":4', b'{"op_code":4!'))
     both = run(2, "--backbone", "control-border", "--json")
     assert both.returncode == 1

@@ -1,4 +1,4 @@
-"""Folders as hospitals have them: DICOM and everything else, the list of what was skipped, and no patient's name anywhere."""
+"""Folders as hospitals have them: DICOM and other files, the list of skipped files, and no patient's name in any output."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PERSONAL = {
 
 
 @pytest.fixture
-def film(dicom):
-    """Make a DICOM film of a class and a number, with a patient in its header."""
+def dicom_image(dicom):
+    """Return a function that makes a DICOM image of a class and number, with a patient in its header."""
 
     def make(label, number, syntax=uid.ExplicitVRLittleEndian, **elements):
         low = 800 + 900 * label
@@ -37,27 +37,31 @@ def film(dicom):
 
 
 @pytest.fixture
-def ward(tmp_path, film):
-    """Write a folder of 210 films of each class, every tenth compressed, and return it."""
+def ward(tmp_path, dicom_image):
+    """Write a folder of 210 images of each class, every tenth compressed, and return it."""
     for label, name in enumerate(("NORMAL", "PNEUMONIA")):
         (tmp_path / "ward" / name).mkdir(parents=True)
         for number in range(210):
             syntax = uid.ExplicitVRLittleEndian if number % 10 else uid.JPEGLosslessSV1
-            (tmp_path / "ward" / name / f"{number:03d}.dcm").write_bytes(film(label, 2 * number + label, syntax))
+            (tmp_path / "ward" / name / f"{number:03d}.dcm").write_bytes(dicom_image(label, 2 * number + label, syntax))
     return tmp_path / "ward"
 
 
-def spoilt(film):
-    """Return broken files by name, all with the patient in them."""
-    whole = film(0, 999)
-    quoting = {  # what readers like to quote
+def broken_files(dicom_image):
+    """Return broken files by name, all with the patient's name in them."""
+    whole = dicom_image(0, 999)
+    quoting = {  # metadata that image readers quote in errors
         "slope": {"RescaleSlope": "1", "RescaleIntercept": "0"},
         "window": {"WindowCenter": "2048"},
         "frames": {"NumberOfFrames": "1"},
     }
-    files = {"cut.dcm": whole[:-1500], "header.dcm": whole[:900], "photometric.dcm": film(0, 1, PhotometricInterpretation=CODE)}
+    files = {
+        "cut.dcm": whole[:-1500],
+        "header.dcm": whole[:900],
+        "photometric.dcm": dicom_image(0, 1, PhotometricInterpretation=CODE),
+    }
     for name, elements in quoting.items():
-        content = film(0, 999, **elements)
+        content = dicom_image(0, 999, **elements)
         tag = {"slope": b"\x28\x00\x53\x10", "window": b"\x28\x00\x50\x10", "frames": b"\x28\x00\x08\x00"}[name]
         at = content.index(tag)
         length = int.from_bytes(content[at + 6 : at + 8], "little")
@@ -72,9 +76,9 @@ def spoilt(film):
     exif[Tag.ImageDescription], exif[Tag.Artist] = NAME, CODE
     grey = Image.new("L", (40, 40), 99)
     for name, options in {
-        "film.png": {"pnginfo": text},
-        "film.jpeg": {"exif": exif, "comment": CODE},
-        "film.tiff": {"exif": exif},
+        "image.png": {"pnginfo": text},
+        "image.jpeg": {"exif": exif, "comment": CODE},
+        "image.tiff": {"exif": exif},
     }.items():
         buffer = io.BytesIO()
         grey.save(buffer, name.partition(".")[2], **options)
@@ -83,7 +87,7 @@ def spoilt(film):
     return files
 
 
-def told_in(folder):
+def files_naming_the_patient(folder):
     """Return the files that hold the name or the code in any usual encoding."""
     words = [word.encode(code) for word in (NAME, "Zebrafink", "Quillon", CODE) for code in ("utf-8", "utf-16-le")]
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -96,8 +100,8 @@ def told_in(folder):
     ]
 
 
-def test_no_patient_is_named_in_an_entry_a_log_or_a_report(place, ward, film):
-    for name, content in spoilt(film).items():
+def test_no_patient_is_named_in_an_entry_a_log_or_a_report(workspace, ward, dicom_image):
+    for name, content in broken_files(dicom_image).items():
         (ward / "NORMAL" / name).write_bytes(content)
     commands = (
         (*RUN, *QUICK, "--data", "ward"),
@@ -105,33 +109,33 @@ def test_no_patient_is_named_in_an_entry_a_log_or_a_report(place, ward, film):
         ("data", "audit", "ward", "--json"),
     )
     for command in commands:
-        result = place.call(*command, PYTHONWARNINGS="always")
+        result = workspace.call(*command, PYTHONWARNINGS="always")
         assert result.returncode in ((0, 3) if command[0] == "data" else (0,)), result.stderr
         assert "cut.dcm" in result.stderr
         for text in (result.stdout, result.stderr):
             assert all(word.lower() not in text.lower() for word in ("Zebrafink", "Quillon", CODE))
             assert "Traceback" not in text
             assert all(package not in text for package in ("PIL/", "pydicom/", "gdcm"))
-    assert told_in(ward)  # the search itself can find them
-    assert told_in(place.folder / "leaderboard") == []
-    assert told_in(place.folder / "home") == []
+    assert files_naming_the_patient(ward)  # the search itself can find them
+    assert files_naming_the_patient(workspace.folder / "leaderboard") == []
+    assert files_naming_the_patient(workspace.folder / "home") == []
 
 
-def test_dicom_films_are_read_from_a_folder_and_from_a_manifest_alike(here, place, ward):
-    assert here(*RUN, *QUICK, "--data", "ward").returncode == 0
+def test_dicom_images_give_the_same_result_from_folder_and_manifest(run_here, workspace, ward):
+    assert run_here(*RUN, *QUICK, "--data", "ward").returncode == 0
     rows = [
         f"ward/{name}/{number:03d}.dcm,{label}" for label, name in enumerate(("NORMAL", "PNEUMONIA")) for number in range(210)
     ]
-    (place.folder / "rsna.csv").write_text("\n".join(["path,label", *rows]))
-    assert here(*RUN, *QUICK, "--data", "rsna.csv", "--out", "second").returncode == 0
-    (one,), (other,) = place.entries().values(), place.entries("second").values()
+    (workspace.folder / "rsna.csv").write_text("\n".join(["path,label", *rows]))
+    assert run_here(*RUN, *QUICK, "--data", "rsna.csv", "--out", "second").returncode == 0
+    (one,), (other,) = workspace.entries().values(), workspace.entries("second").values()
     assert (one["dataset"]["normal"], one["dataset"]["pneumonia"], one["dataset"]["skipped"]) == (210, 210, 0)
-    assert one["metrics"]["auc"] == other["metrics"]["auc"] > 0.9  # the films with pneumonia are the brighter ones
-    assert not (place.protocol_folder() / "skipped.csv").exists()
+    assert one["metrics"]["auc"] == other["metrics"]["auc"] > 0.9  # images of the positive class are brighter
+    assert not (workspace.protocol_folder() / "skipped.csv").exists()
 
 
-def test_every_skipped_file_is_listed_beside_the_results_and_named_by_inspect_and_audit(here, place, films):
-    folder = films("films", 210, 220)
+def test_every_skipped_file_is_listed_by_run_inspect_and_audit(run_here, workspace, write_images):
+    folder = write_images("images", 210, 220)
     odd = {
         "NORMAL/line\nbreak.png": "line\\nbreak.png",
         "NORMAL/\u202egnp.exe": "\\u202egnp.exe",
@@ -142,61 +146,59 @@ def test_every_skipped_file_is_listed_beside_the_results_and_named_by_inspect_an
         (folder / name).write_text("no image")
     os.mkfifo(folder / "NORMAL" / "pipe.jpeg")
     (folder / "NORMAL" / "empty.jpeg").touch()
-    result = here(*RUN, *QUICK, "--data", "films")
+    result = run_here(*RUN, *QUICK, "--data", "images")
     assert result.returncode == 0, result.stderr
-    path = place.protocol_folder() / "skipped.csv"
+    path = workspace.protocol_folder() / "skipped.csv"
     with path.open(encoding="utf-8", newline="") as file:
         listed = {row["key"]: row["reason"] for row in csv.DictReader(file)}
     assert len(listed) == len(broken) + 2
     assert listed["NORMAL/pipe.jpeg"] == "is a pipe, not a file"
     assert listed["NORMAL/empty.jpeg"] == "is empty"
     assert listed["NORMAL/line\\nbreak.png"] == "is not an image of a known format"
-    assert (
-        f"warning: 17 of 447 files could not be read and are left out; each with its reason: {path.relative_to(place.folder)}"
-        in (" ".join(result.stderr.split()))
-    )
+    warning = f"17 of 447 files could not be read and were skipped. The reasons are in {path.relative_to(workspace.folder)}"
+    assert f"warning: {warning}" in " ".join(result.stderr.split())
     for command in (("inspect",), ("audit",), ("audit", "--json")):
-        told = here("data", command[0], "films", "--image-size", 32, *command[1:])
+        told = run_here("data", command[0], "images", "--image-size", 32, *command[1:])
         for key, reason in listed.items():
             assert f"skipped: {key} {reason}" in told.stderr
         assert told.stdout.isprintable() or "\x1b" not in told.stdout
         assert "\u202e" not in told.stdout + told.stderr
 
 
-def test_what_is_repaired_is_no_longer_listed(here, place, films, dicom):
-    folder = films("films", 210, 220)
+def test_a_repaired_file_is_no_longer_listed(run_here, workspace, write_images, dicom):
+    folder = write_images("images", 210, 220)
     (folder / "NORMAL" / "late.jpeg").write_text("no image")
-    assert here(*RUN, *QUICK, "--data", "films", "--external", "ward=films").returncode in (0, 3)
-    (path,) = place.folder.glob("leaderboard/*/skipped.csv")
+    assert run_here(*RUN, *QUICK, "--data", "images", "--external", "ward=images").returncode in (0, 3)
+    (path,) = workspace.folder.glob("leaderboard/*/skipped.csv")
     assert "late.jpeg" in path.read_text()
     (folder / "NORMAL" / "late.jpeg").unlink()
-    assert here(*RUN, *QUICK, "--data", "films").returncode == 0
-    assert not (place.protocol_folder() / "skipped.csv").exists()
+    assert run_here(*RUN, *QUICK, "--data", "images").returncode == 0
+    assert not (workspace.protocol_folder() / "skipped.csv").exists()
 
 
-def test_files_of_an_external_test_set_are_listed_with_it(here, place, films):
-    films("films", 210, 220)
-    other = films("other", 30, 30, seed=5)
+def test_files_of_an_external_test_set_are_listed_with_it(run_here, workspace, write_images):
+    write_images("images", 210, 220)
+    other = write_images("other", 30, 30, seed=5)
     (other / "NORMAL" / "cut.jpeg").write_text("no image")
-    flags = (*RUN, *QUICK, "--data", "films", "--external", "ward-2=other")
-    strict = here(*flags, "--strict-data")
+    flags = (*RUN, *QUICK, "--data", "images", "--external", "ward-2=other")
+    strict = run_here(*flags, "--strict-data")
     assert strict.returncode == 3
     assert "--strict-data: 1 of 61 files of ward-2 could not be read" in " ".join(strict.stderr.split())
-    result = here(*flags)
+    result = run_here(*flags)
     assert result.returncode == 0, result.stderr
-    path = place.protocol_folder() / "external" / "ward-2" / "skipped.csv"
+    path = workspace.protocol_folder() / "external" / "ward-2" / "skipped.csv"
     assert path.read_text() == "key,reason\nNORMAL/cut.jpeg,is not an image of a known format\n"
     assert "1 of 61 files of ward-2 could not be read" in " ".join(result.stderr.split())
-    assert not (place.protocol_folder() / "skipped.csv").exists()
+    assert not (workspace.protocol_folder() / "skipped.csv").exists()
 
 
-def test_files_of_which_none_can_be_read_are_named_all_the_same(here, place, films):
-    folder = films("films", 3, 3)
+def test_files_are_listed_even_if_none_can_be_read(run_here, workspace, write_images):
+    folder = write_images("images", 3, 3)
     for path in folder.rglob("*.jpeg"):
         path.write_bytes(b"")
-    result = here(*RUN, *QUICK, "--data", "films")
+    result = run_here(*RUN, *QUICK, "--data", "images")
     assert result.returncode == 3
-    (path,) = place.folder.glob("leaderboard/*/skipped.csv")
+    (path,) = workspace.folder.glob("leaderboard/*/skipped.csv")
     assert len(path.read_text().splitlines()) == 7
 
 
@@ -211,43 +213,43 @@ def register_datasets():
 
 def read(key):
     seen.append(key)
-    if seen.count("films/PNEUMONIA/007.jpeg") == 2 and key == "films/PNEUMONIA/007.jpeg":
+    if seen.count("images/PNEUMONIA/007.jpeg") == 2 and key == "images/PNEUMONIA/007.jpeg":
         with open(key, "ab") as file:
             file.write(b"one more byte")
     return Path(key)
 
 def load(source):
-    keys = sorted(str(path) for path in Path("films").rglob("*.jpeg"))
-    return Images(name="films", records=[Record(key=key, label=int("PNEU" in key), patient=key) for key in keys], read=read)
+    keys = sorted(str(path) for path in Path("images").rglob("*.jpeg"))
+    return Images(name="images", records=[Record(key=key, label=int("PNEU" in key), patient=key) for key in keys], read=read)
 """
 
 
-def test_a_file_that_changes_during_the_run_stops_it_with_a_message_and_the_next_run_reads_it(place, here, films):
-    films("films", 210, 220)
-    (place.folder / "restless.py").write_text(REWRITES)
-    stopped = place.call(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
+def test_a_file_that_changes_during_the_run_stops_it(workspace, run_here, write_images):
+    write_images("images", 210, 220)
+    (workspace.folder / "restless.py").write_text(REWRITES)
+    stopped = workspace.call(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
     assert stopped.returncode == 3
-    assert "error: films/PNEUMONIA/007.jpeg changed while the run was reading it" in stopped.stderr
+    assert "error: images/PNEUMONIA/007.jpeg changed while the run was reading it" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    (place.folder / "restless.py").write_text(REWRITES.replace("== 2", "== 0"))
-    result = here(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
+    (workspace.folder / "restless.py").write_text(REWRITES.replace("== 2", "== 0"))
+    result = run_here(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
     assert result.returncode == 0, result.stderr
-    (entry,) = place.entries().values()
+    (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 0
 
 
-def test_an_entry_and_its_tables_can_be_read_whatever_files_are_called(here, place, films):
-    folder = films("films", 210, 220)
+def test_entry_and_tables_can_be_read_whatever_the_file_names(run_here, workspace, write_images):
+    folder = write_images("images", 210, 220)
     names = ["line\nbreak.jpeg", "\x1b[31mred.jpeg", "\u202egnp.jpeg", "lungs \N{LUNGS}.jpeg", "é.jpeg", "e\u0301.jpeg"]
     for number, name in enumerate(names):
         (folder / "NORMAL" / f"{number:03d}.jpeg").rename(folder / "NORMAL" / name)
     (folder / "NORMAL" / "100.jpeg").rename(os.fsdecode(os.fsencode(folder / "NORMAL") + b"/caf\xe9.jpeg"))
-    assert here(*RUN, *QUICK, "--data", "films").returncode == 0
-    (table,) = [path for path in place.protocol_folder().glob("predictions/*.csv") if "majority" not in path.name]
+    assert run_here(*RUN, *QUICK, "--data", "images").returncode == 0
+    (table,) = [path for path in workspace.protocol_folder().glob("predictions/*.csv") if "majority" not in path.name]
     with table.open(encoding="utf-8", newline="") as file:
         keys = {row["key"] for row in csv.DictReader(file)}
     assert keys & {*(f"NORMAL/{name}" for name in names), "NORMAL/caf\\xe9.jpeg"}
-    assert here("leaderboard", "--format", "json").returncode == 0
-    again = here(*RUN, *QUICK, "--data", "films")
+    assert run_here("leaderboard", "--format", "json").returncode == 0
+    again = run_here(*RUN, *QUICK, "--data", "images")
     assert again.returncode == 0
-    assert json.loads(here("leaderboard", "--format", "json").stdout)
+    assert json.loads(run_here("leaderboard", "--format", "json").stdout)

@@ -1,4 +1,4 @@
-"""Six plugins that do their worst beside a good one."""
+"""Six hostile plugins beside a good one."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ LAST_LINES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
-def test_hostile_plugins_cost_their_own_rows_only(place):
-    assert place.call(*RUN, "--out", "alone").returncode == 0
-    assert place.call("cache", "clear").returncode == 0
+def test_hostile_plugins_cost_their_own_rows_only(workspace):
+    assert workspace.call(*RUN, "--out", "alone").returncode == 0
+    assert workspace.call("cache", "clear").returncode == 0
     files = [flag for file in sorted(HOSTILE.glob("*.py")) for flag in ("--plugin", file)]
     names = [flag for name in REASONS for flag in ("--backbone", name)]
-    result = place.call(*RUN, *files, *names, *LIMITS)
+    result = workspace.call(*RUN, *files, *names, *LIMITS)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     assert "waiting for a server" not in result.stdout + result.stderr
-    entries = {name.partition("+")[0]: entry for name, entry in place.entries().items()}
+    entries = {name.partition("+")[0]: entry for name, entry in workspace.entries().items()}
     assert {name for name, entry in entries.items() if entry["status"] == "complete"} == {"coarse-pixels"}
     for name, reason in REASONS.items():
         assert entries[name]["status"] == "failed"
@@ -63,25 +63,27 @@ def test_hostile_plugins_cost_their_own_rows_only(place):
     assert {name: entry["failure"] for name, entry in entries.items() if entry["failure"]} == FAILURES
     for name, line in LAST_LINES.items():
         assert line in entries[name]["log"][-1]
-    alone, beside = (place.protocol_folder(out) / entries["coarse-pixels"]["predictions"] for out in ("alone", "leaderboard"))
+    alone, beside = (
+        workspace.protocol_folder(out) / entries["coarse-pixels"]["predictions"] for out in ("alone", "leaderboard")
+    )
     assert alone.read_bytes() == beside.read_bytes()
 
 
-def test_a_run_whose_every_backbone_is_unknown_stops_before_any_work(place):
-    result = place.call("run", "--plugin", HOSTILE / "import_error.py", "--backbone", "lost", "--offline")
+def test_a_run_of_unknown_backbones_stops_before_any_work(workspace):
+    result = workspace.call("run", "--plugin", HOSTILE / "import_error.py", "--backbone", "lost", "--offline")
     assert result.returncode == 2
     assert "unknown backbone 'lost'" in result.stderr
     assert "could not be loaded" in result.stderr
 
 
-def test_a_name_that_is_unknown_while_all_plugins_are_well_stops_the_run(place):
-    result = place.call(*RUN, "--backbone", "lost")
+def test_an_unknown_name_stops_the_run_if_all_plugins_loaded(workspace):
+    result = workspace.call(*RUN, "--backbone", "lost")
     assert result.returncode == 2
     assert "unknown backbone 'lost'" in result.stderr
 
 
 @pytest.mark.parametrize("limit", [("--timeout", 20), ("--max-memory", "4GB")])
-def test_a_limit_without_workers_is_refused(place, limit):
-    result = place.call(*RUN, "--workers", 0, *limit)
+def test_a_limit_without_workers_is_refused(workspace, limit):
+    result = workspace.call(*RUN, "--workers", 0, *limit)
     assert result.returncode == 2
     assert "--timeout and --max-memory need worker processes: pass --workers 1 or more" in result.stderr

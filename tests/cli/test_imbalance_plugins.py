@@ -1,4 +1,4 @@
-"""Strategies that do more than they may: what they can reach in a real run, and how they are refused."""
+"""Imbalance strategies that overstep: what they can reach in a real run, and how they are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-RUN = ("run", "--data", "films", "--image-size", 32, "--augmentation", "none", "--no-controls", "--offline", "--workers", 0)
+RUN = ("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--no-controls", "--offline", "--workers", 0)
 QUICK = ("--trials", 2, "--epochs", 1, "--json", "--backbone", "control-intensity", "--plugin", "strategies.py")
 PLUGIN = """
 from pathlib import Path
@@ -46,24 +46,24 @@ def twin(fold, *, seed):
 
 
 @pytest.fixture
-def run(here, films, place):
-    (place.folder / "strategies.py").write_text(PLUGIN)
-    films("films", 240, 260)
+def run(run_here, write_images, workspace):
+    (workspace.folder / "strategies.py").write_text(PLUGIN)
+    write_images("images", 240, 260)
 
     def call(*more):
-        return here(*RUN, *QUICK, *more)
+        return run_here(*RUN, *QUICK, *more)
 
     return call
 
 
-def test_altered_labels_are_a_failed_row_with_the_reason_beside_the_good_ones(run):
+def test_changed_labels_are_a_failed_row_with_the_reason(run):
     names = ("none", "liar", "forger", "twin")
     result = run(*(word for name in names for word in ("--imbalance", name)))
     assert result.returncode == 1
     rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert {name: row["status"] for name, row in rows.items()} == {
         "none": "complete",
-        "twin": "complete",  # copies under the label that they have are no forgery
+        "twin": "complete",  # copies that keep their label are allowed
         "liar": "failed",
         "forger": "failed",
     }
@@ -73,17 +73,17 @@ def test_altered_labels_are_a_failed_row_with_the_reason_beside_the_good_ones(ru
         assert (rows[name]["rank"], rows[name]["auc"], rows[name]["trials_failed"]) == (None, None, 2)
 
 
-def test_a_strategy_gets_the_training_rows_of_its_fold_and_no_other(run, place):
+def test_a_strategy_gets_only_the_training_rows_of_its_fold(run, workspace):
     result = run("--imbalance", "notes", "--folds", 3)
     assert result.returncode == 0, result.stderr
-    (features,) = (place.folder / "home").glob("features/*/rows.raw")
+    (features,) = (workspace.folder / "home").glob("features/*/rows.raw")
     everything = np.fromfile(features, dtype=np.float32).reshape(500, -1)
     keys = [f"{name}/{number:03d}.jpeg" for name, count in (("NORMAL", 240), ("PNEUMONIA", 260)) for number in range(count)]
     row_of = {key: row for row, key in enumerate(keys)}
     assert len({row.tobytes() for row in everything}) == 500
-    seen = [np.load(path) for path in (place.folder / "seen").glob("*.npz")]
+    seen = [np.load(path) for path in (workspace.folder / "seen").glob("*.npz")]
     assert len(seen) == 3
-    (predictions,) = place.protocol_folder().glob("predictions/control*")
+    (predictions,) = workspace.protocol_folder().glob("predictions/control*")
     lines = [line.split(",") for line in predictions.read_text().splitlines()[1:]]
     rows_seen = {frozenset(row.tobytes() for row in one["features"]) for one in seen}
     rows_left = set()

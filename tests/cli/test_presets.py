@@ -1,4 +1,4 @@
-"""The report's protocol as a preset, and the pixels that each backbone was trained on beside it."""
+"""The report's protocol as a preset, and the preset with each backbone's native image size."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ REPORTED = {
 }
 
 
-def test_both_presets_are_of_one_protocol_whose_settings_the_flags_overrule(here, films, place):
-    films("films", 200, 220)
+def test_both_presets_share_one_protocol_and_flags_override_it(run_here, write_images, workspace):
+    write_images("images", 200, 220)
     for preset, augmentation in (("report", "none"), ("report-native", "gentle:views=1")):
-        result = here("run", "--data", "films", "--preset", preset, *QUICK, "--augmentation", augmentation)
+        result = run_here("run", "--data", "images", "--preset", preset, *QUICK, "--augmentation", augmentation)
         assert result.returncode == 0, result.stderr
-    protocol = json.loads((place.protocol_folder() / "protocol.json").read_text())  # there is one
+    protocol = json.loads((workspace.protocol_folder() / "protocol.json").read_text())  # there is one
     assert {name: protocol[name] for name in REPORTED} == REPORTED
     imbalances = ("none", "class-weights")
-    assert set(place.entries()) == {
+    assert set(workspace.entries()) == {
         f"control-intensity+{augmentation}+{imbalance}"
         for augmentation in ("none", "gentle:views=1")
         for imbalance in imbalances
     }
-    for entry in place.entries().values():
+    for entry in workspace.entries().values():
         (fold,) = entry["folds"]
         assert fold["params"] == {"learning_rate": 0.001, "dropout": 0.5}
         assert [head["threshold"] for head in fold["heads"]] == [0.5]
@@ -43,18 +43,18 @@ def test_both_presets_are_of_one_protocol_whose_settings_the_flags_overrule(here
 
 
 @pytest.fixture
-def weights_here(place, shared_folder):
-    """Put the one small backbone with weights where Keras looks for it."""
+def weights_here(workspace, shared_folder):
+    """Put the weights of one small backbone where Keras looks for them."""
     if not list((shared_folder / "keras_home" / "models").glob("mobilenet_2_5_*")):
         pytest.skip("no weights of mobilenet:alpha=0.25 in the folder of test data")
-    shutil.copytree(shared_folder / "keras_home", place.folder / "keras")
+    shutil.copytree(shared_folder / "keras_home", workspace.folder / "keras")
 
 
-def test_the_reports_pixels_and_the_backbones_own_stand_on_one_board(place, films, weights_here):
-    films("films", 200, 220)
+def test_both_report_presets_share_one_board(workspace, write_images, weights_here):
+    write_images("images", 200, 220)
     backbones = ("mobilenet:alpha=0.25,preprocessing=rescale", "mobilenet:alpha=0.25")
-    result = place.call(  # Keras has looked for KERAS_HOME in this process
-        *("run", "--preset", "report", "--data", "films", "--image-size", 64, "--json", "--no-controls"),
+    result = workspace.call(  # in a new process: in this one Keras has read KERAS_HOME already
+        *("run", "--preset", "report", "--data", "images", "--image-size", 64, "--json", "--no-controls"),
         *(word for name in backbones for word in ("--backbone", name)),
         *("--augmentation", "none", "--imbalance", "none", "--epochs", 2, "--workers", 1, "--offline"),
     )

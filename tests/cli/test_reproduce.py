@@ -1,4 +1,4 @@
-"""`cxrbench reproduce ENTRY`: the same numbers once more, or what differs."""
+"""`cxrbench reproduce ENTRY` gives the same numbers, or reports what differs."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import pytest
 
 from cxrbench.evaluation.rates import npv, ppv, rates
 
-RUN = ("run", "--data", "films", "--image-size", 32, "--augmentation", "none", "--imbalance", "class-weights", "--no-controls")
+RUN = ("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--imbalance", "class-weights", "--no-controls")
 QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline", "--backbone", "control-intensity")
 UNUSUAL = ("--seeds", 2, "--also-at", 0.6, "--prevalence", 0.2, "--threshold", "youden", "--resize", "pad", "--metric", "f1")
 
 
-def test_a_row_of_another_process_comes_out_exactly(small_run, tmp_path):
-    place, _ = small_run
-    entry = place.protocol_folder() / "entries" / "texture+none+smote.json"
-    before = place.files("**/*")
-    result = place.call("reproduce", entry, "--workers", 1)
+def test_a_row_of_another_process_is_reproduced_exactly(small_run, tmp_path):
+    workspace, _ = small_run
+    entry = workspace.protocol_folder() / "entries" / "texture+none+smote.json"
+    before = workspace.files("**/*")
+    result = workspace.call("reproduce", entry, "--workers", 1)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "texture+none+smote: reproduced exactly, every metric, threshold and prediction\n"
-    assert place.files("**/*") == before
+    assert workspace.files("**/*") == before
 
 
 @pytest.fixture
-def entry(here, films, place):
+def entry(run_here, write_images, workspace):
     """Return the path of an entry whose settings are not the defaults."""
-    films("films", 200, 220, difference=1)
-    assert here(*RUN, *QUICK, *UNUSUAL).returncode == 0
-    (path,) = place.protocol_folder().glob("entries/control*.json")
+    write_images("images", 200, 220, difference=1)
+    assert run_here(*RUN, *QUICK, *UNUSUAL).returncode == 0
+    (path,) = workspace.protocol_folder().glob("entries/control*.json")
     return path
 
 
 @pytest.fixture
-def reproduce(here):
-    return lambda path, *more: here("reproduce", path, "--workers", 0, "--offline", *more)
+def reproduce(run_here):
+    return lambda path, *more: run_here("reproduce", path, "--workers", 0, "--offline", *more)
 
 
 def change(path, how):
@@ -46,43 +46,43 @@ def change(path, how):
 
 
 def differences(result):
-    """Return the table as a person reads it, in single blanks."""
+    """Return the table with single blanks."""
     return [" ".join(line.split()) for line in result.stdout.splitlines() if line.strip()]
 
 
-def test_all_settings_come_from_the_entry_and_where_the_films_lie_from_the_flag(reproduce, entry, place):
-    (place.folder / "films").rename(place.folder / "moved")
-    (place.folder / "moved").rename(place.folder / "elsewhere")
+def test_all_settings_but_the_data_path_come_from_the_entry(reproduce, entry, workspace):
+    (workspace.folder / "images").rename(workspace.folder / "moved")
+    (workspace.folder / "moved").rename(workspace.folder / "elsewhere")
     result = reproduce(entry, "--data", "elsewhere")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "reproduced exactly" in result.stdout
 
 
-def test_films_that_lie_somewhere_need_to_be_found(reproduce, entry):
+def test_the_path_of_the_images_is_required(reproduce, entry):
     result = reproduce(entry)
     assert (result.returncode, result.stdout) == (2, "")
     assert "the dataset folder needs a source" in " ".join(result.stderr.split())
 
 
-def test_other_films_are_refused_by_their_fingerprint(reproduce, entry, films):
-    films("other", 200, 220, seed=1)
+def test_other_images_are_refused_by_their_fingerprint(reproduce, entry, write_images):
+    write_images("other", 200, 220, seed=1)
     fingerprint = json.loads(entry.read_text())["protocol"]["fingerprint"]
     result = reproduce(entry, "--data", "other")
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
-    assert "--data other: these are other images, or other labels or patients, than those asked for (films)" in words
+    assert "--data other: these are other images, or other labels or patients, than those asked for (images)" in words
     assert re.search(rf"fingerprint [0-9a-f]{{12}}, not {fingerprint[:12]}", words)
 
 
-def test_a_number_changed_by_hand_is_refused_before_anything_is_run(reproduce, entry):
+def test_a_metric_changed_by_hand_is_refused_before_the_run(reproduce, entry):
     change(entry, lambda stored: stored["metrics"].update(accuracy=0.99))
-    result = reproduce(entry, "--data", "films")
+    result = reproduce(entry, "--data", "images")
     assert (result.returncode, result.stdout) == (2, "")
     assert "is refused: accuracy 0.99 is not the mean" in " ".join(result.stderr.split())
     assert "trials" not in result.stderr
 
 
-def test_numbers_changed_so_that_they_agree_are_found_by_running_again(reproduce, entry):
+def test_consistently_changed_metrics_are_found_by_running_again(reproduce, entry):
     def improve(stored):
         (fold,) = stored["folds"]
         for head in fold["heads"]:
@@ -99,14 +99,14 @@ def test_numbers_changed_so_that_they_agree_are_found_by_running_again(reproduce
             stored["intervals"][name] = [0.0, 1.0]
 
     change(entry, improve)
-    result = reproduce(entry, "--data", "films")
+    result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
     found = {line.split()[0] for line in differences(result)[2:]}
     assert {"accuracy", "recall", "f1"} <= found
     assert "auc" not in found
 
 
-def test_every_deviation_is_a_line_with_what_is_stored_and_what_came_out(reproduce, entry):
+def test_every_deviation_is_a_line_with_both_values(reproduce, entry):
     def forge(stored):
         stored["versions"]["keras"] = "1.0"
         stored["folds"][0]["params"]["dropout"] = 0.125
@@ -116,7 +116,7 @@ def test_every_deviation_is_a_line_with_what_is_stored_and_what_came_out(reprodu
     (table,) = entry.parents[1].glob("predictions/control*.csv")
     *lines, last = table.read_text().splitlines()
     table.write_text("\n".join([*lines, last.rpartition(",")[0] + ",0.5"]) + "\n")
-    result = reproduce(entry, "--data", "films")
+    result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
     found = differences(result)
     assert found[0] == "what stored now"
@@ -127,26 +127,26 @@ def test_every_deviation_is_a_line_with_what_is_stored_and_what_came_out(reprodu
     assert len(found) == 2 + 4
 
 
-def test_lost_predictions_are_told(reproduce, entry):
+def test_missing_predictions_are_reported(reproduce, entry):
     (table,) = entry.parents[1].glob("predictions/control*.csv")
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
-    result = reproduce(entry, "--data", "films")
+    result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
     assert differences(result)[2:] == ["predicted images 251 252"]
 
 
-def test_what_has_no_search_or_no_result_cannot_be_reproduced(reproduce, entry, place):
-    result = reproduce(entry.with_name("majority-class.json"), "--data", "films")
+def test_an_entry_without_search_or_result_cannot_be_reproduced(reproduce, entry, workspace):
+    result = reproduce(entry.with_name("majority-class.json"), "--data", "images")
     assert (result.returncode, result.stdout) == (2, "")
     assert "majority-class is no recipe" in result.stderr
     change(entry, lambda stored: stored.update(status="failed", reason="no room"))
-    result = reproduce(entry, "--data", "films")
+    result = reproduce(entry, "--data", "images")
     assert (result.returncode, result.stdout) == (2, "")
     assert "is failed: there is no result to reproduce" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("name", ["absent.json", "protocol.json", "LEADERBOARD.md"])
-def test_a_file_that_is_no_entry_is_named(reproduce, small_run, tmp_path, name):
+def test_a_file_that_is_not_an_entry_is_named(reproduce, small_run, tmp_path, name):
     for file in small_run[0].protocol_folder().glob("*.*"):
         shutil.copy(file, tmp_path)
     result = reproduce(tmp_path / name)

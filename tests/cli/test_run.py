@@ -19,13 +19,13 @@ METRICS = {
 }
 
 
-def predictions(place, entry, part):
-    with (place.protocol_folder() / entry["predictions"]).open(newline="") as file:
+def predictions(workspace, entry, part):
+    with (workspace.protocol_folder() / entry["predictions"]).open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["set"] == part]
     return rows, np.array([int(row["label"]) for row in rows]), np.array([float(row["score"]) for row in rows])
 
 
-def test_rows_have_the_promised_keys_and_are_ranked_by_the_searched_metric(small_run):
+def test_rows_have_the_documented_keys_and_are_ranked(small_run):
     rows = json.loads(small_run[1].stdout)
     promised = ["rank", "recipe", "backbone", "augmentation", "imbalance", "status", "accuracy", "recall", "precision", "f1"]
     assert all(row.keys() >= {*promised, "auc", "threshold", "trials"} for row in rows)
@@ -34,7 +34,7 @@ def test_rows_have_the_promised_keys_and_are_ranked_by_the_searched_metric(small
     assert {row["trials"] for row in rows if row["kind"] == "recipe"} == {3}
 
 
-def test_the_grid_is_complete_and_each_control_and_the_majority_come_once_with_none_none(small_run):
+def test_the_grid_is_complete_and_each_control_occurs_once(small_run):
     rows = json.loads(small_run[1].stdout)
     assert len(rows) == 2 * 2 * 2 + 3 + 1
     controls = [(row["backbone"], row["augmentation"], row["imbalance"], row["kind"]) for row in rows if row["control"]]
@@ -46,7 +46,7 @@ def test_the_grid_is_complete_and_each_control_and_the_majority_come_once_with_n
     ]
 
 
-def test_every_row_says_how_sure_its_numbers_and_its_rank_are(small_run):
+def test_every_row_has_intervals_of_its_metrics_and_rank(small_run):
     rows = json.loads(small_run[1].stdout)
     for row in rows:
         assert 1 <= row["rank_low"] <= row["rank"] <= row["rank_high"] <= len(rows)
@@ -58,12 +58,12 @@ def test_every_row_says_how_sure_its_numbers_and_its_rank_are(small_run):
 
 
 def test_the_majority_class_is_what_calling_all_by_the_commoner_training_class_comes_to(small_run):
-    place, result = small_run
+    workspace, result = small_run
     (row,) = [row for row in json.loads(result.stdout) if row["kind"] == "baseline"]
-    entry = json.loads((place.protocol_folder() / "entries" / "majority-class.json").read_text())
+    entry = json.loads((workspace.protocol_folder() / "entries" / "majority-class.json").read_text())
     (parts,) = entry["dataset"]["folds"]
     assert parts["train_positive"] > parts["train_negative"]
-    _, labels, scores = predictions(place, entry, "test")
+    _, labels, scores = predictions(workspace, entry, "test")
     share = parts["train_positive"] / (parts["train_positive"] + parts["train_negative"])
     assert set(scores) == {share}
     assert (row["accuracy"], row["recall"], row["auc"]) == (labels.mean(), 1, 0.5)
@@ -72,16 +72,16 @@ def test_the_majority_class_is_what_calling_all_by_the_commoner_training_class_c
     assert (row["trials"], row["threshold"], row["specificity"]) == (0, 0.5, 0)
 
 
-def test_stdout_is_data_and_stderr_is_talk(small_run):
+def test_stdout_is_data_and_stderr_is_messages(small_run):
     json.loads(small_run[1].stdout)
     assert "features: " in small_run[1].stderr
     assert "━" not in small_run[1].stderr
 
 
 def test_every_metric_comes_from_the_stored_predictions(small_run):
-    place, _ = small_run
-    for entry in place.entries().values():
-        _, labels, scores = predictions(place, entry, "test")
+    workspace, _ = small_run
+    for entry in workspace.entries().values():
+        _, labels, scores = predictions(workspace, entry, "test")
         ((head,),) = [fold["heads"] for fold in entry["folds"]]
         called = scores >= head["threshold"]
         for name, metric in METRICS.items():
@@ -89,44 +89,46 @@ def test_every_metric_comes_from_the_stored_predictions(small_run):
         np.testing.assert_allclose(entry["metrics"]["auc"], sklearn_metrics.roc_auc_score(labels, scores))
 
 
-def test_the_threshold_is_the_best_one_on_validation_and_part_of_the_trial(small_run):
-    place, _ = small_run
-    for entry in place.entries().values():
-        _, labels, scores = predictions(place, entry, "validation")
+def test_the_threshold_is_optimal_on_validation_and_in_the_trial(small_run):
+    workspace, _ = small_run
+    for entry in workspace.entries().values():
+        _, labels, scores = predictions(workspace, entry, "validation")
         (fold,) = entry["folds"]
         (threshold,) = [head["threshold"] for head in fold["heads"]]
         best = max(sklearn_metrics.f1_score(labels, scores >= other) for other in np.unique(scores))
         np.testing.assert_allclose(sklearn_metrics.f1_score(labels, scores >= threshold), best)
-        trials = optuna.load_study(study_name=None, storage=optuna_storage(journal(place, fold["study"]))).trials
+        trials = optuna.load_study(study_name=None, storage=optuna_storage(journal(workspace, fold["study"]))).trials
         (selected,) = [trial for trial in trials if trial.user_attrs["number"] == fold["selected_trial"]]
         assert selected.params == {**fold["params"], "threshold": threshold}
         assert selected.value == max(trial.value for trial in trials) == fold["validation"]["auc"]
 
 
 def test_no_patient_is_in_both_validation_and_test(small_run):
-    place, _ = small_run
-    entry = next(iter(place.entries().values()))
-    validation = {row["patient"] for row in predictions(place, entry, "validation")[0]}
-    test = {row["patient"] for row in predictions(place, entry, "test")[0]}
+    workspace, _ = small_run
+    entry = next(iter(workspace.entries().values()))
+    validation = {row["patient"] for row in predictions(workspace, entry, "validation")[0]}
+    test = {row["patient"] for row in predictions(workspace, entry, "test")[0]}
     assert validation
     assert test
     assert not validation & test
 
 
 def test_every_table_of_phantoms_says_synthetic(small_run):
-    place, _ = small_run
-    assert place.protocol_folder().name.startswith("phantom-synthetic-grouped-")
-    assert "SYNTHETIC" in (place.protocol_folder() / "LEADERBOARD.md").read_text()
+    workspace, _ = small_run
+    assert workspace.protocol_folder().name.startswith("phantom-synthetic-grouped-")
+    assert "SYNTHETIC" in (workspace.protocol_folder() / "LEADERBOARD.md").read_text()
     for form in ("table", "md"):
-        assert "SYNTHETIC" in place.call("leaderboard", "--format", form).stdout
+        assert "SYNTHETIC" in workspace.call("leaderboard", "--format", form).stdout
     for form in ("csv", "json"):
-        assert "phantom-synthetic" in place.call("leaderboard", "--format", form).stdout
+        assert "phantom-synthetic" in workspace.call("leaderboard", "--format", form).stdout
 
 
 def test_the_written_tables_and_the_command_agree(small_run):
-    place, result = small_run
-    assert place.call("leaderboard", "--format", "json").stdout == result.stdout
-    assert place.call("leaderboard", "--format", "csv").stdout == (place.protocol_folder() / "leaderboard.csv").read_text()
+    workspace, result = small_run
+    assert workspace.call("leaderboard", "--format", "json").stdout == result.stdout
+    assert (
+        workspace.call("leaderboard", "--format", "csv").stdout == (workspace.protocol_folder() / "leaderboard.csv").read_text()
+    )
 
 
 def test_sorting_by_another_metric_ranks_by_it(small_run):
@@ -135,53 +137,55 @@ def test_sorting_by_another_metric_ranks_by_it(small_run):
     assert rows[0]["rank"] == 1
 
 
-def test_one_worker_gives_the_same_predictions_as_two(small_run, place, small_flags):
+def test_one_worker_gives_the_same_predictions_as_two(small_run, workspace, small_flags):
     first = small_run[0]
-    assert place.call("run", *small_flags, "--trials", 3, "--workers", 1).returncode == 0
-    ours, theirs = (sorted(one.protocol_folder().glob("predictions/*.csv")) for one in (first, place))
+    assert workspace.call("run", *small_flags, "--trials", 3, "--workers", 1).returncode == 0
+    ours, theirs = (sorted(one.protocol_folder().glob("predictions/*.csv")) for one in (first, workspace))
     assert [path.name for path in ours] == [path.name for path in theirs]
     assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
 
 
 def test_the_same_command_again_repeats_nothing(copy_of_small_run, small_flags):
-    place = copy_of_small_run
-    before = {path: path.stat().st_mtime_ns for path in place.folder.glob("leaderboard/**/*.json")}
-    studies = {path: path.read_bytes() for path in place.folder.glob("leaderboard/studies/*.journal")}
-    assert place.call("run", *small_flags, "--trials", 3, "--workers", 2).returncode == 0
+    workspace = copy_of_small_run
+    before = {path: path.stat().st_mtime_ns for path in workspace.folder.glob("leaderboard/**/*.json")}
+    studies = {path: path.read_bytes() for path in workspace.folder.glob("leaderboard/studies/*.journal")}
+    assert workspace.call("run", *small_flags, "--trials", 3, "--workers", 2).returncode == 0
     entries = {path: when for path, when in before.items() if path.parent.name == "entries"}
     assert entries == {path: path.stat().st_mtime_ns for path in entries}
     assert studies == {path: path.read_bytes() for path in studies}
 
 
 def test_more_trials_are_added_to_the_study_in_another_protocol(copy_of_small_run, small_flags):
-    place = copy_of_small_run
+    workspace = copy_of_small_run
     flags = (*small_flags, "--backbone", "texture", "--no-controls", "--workers", 2)
-    assert place.call("run", *flags, "--trials", 5, "--json").returncode == 0
-    journals = list(place.folder.glob("leaderboard/studies/*.journal"))
+    assert workspace.call("run", *flags, "--trials", 5, "--json").returncode == 0
+    journals = list(workspace.folder.glob("leaderboard/studies/*.journal"))
     studies = [optuna.load_study(study_name=None, storage=optuna_storage(path)) for path in journals]
     assert sorted({len(study.trials) for study in studies}) == [3, 5]
     numbers = [sorted(trial.user_attrs["number"] for trial in study.trials) for study in studies]
     assert all(of_study == list(range(len(of_study))) for of_study in numbers)
-    assert len(list(place.folder.glob("leaderboard/*/protocol.json"))) == 2
-    rows = json.loads(place.call("leaderboard", "--format", "json").stdout)
+    assert len(list(workspace.folder.glob("leaderboard/*/protocol.json"))) == 2
+    rows = json.loads(workspace.call("leaderboard", "--format", "json").stdout)
     for protocol in {row["protocol"] for row in rows}:  # each is ranked by itself
         mine = [row for row in rows if row["protocol"] == protocol]
         assert mine[0]["rank"] == 1
         np.testing.assert_allclose(sum(row["p_first"] for row in mine), 1)
 
 
-def journal(place, study):
-    return place.folder / "leaderboard" / "studies" / f"{study[:16]}.journal"
+def journal(workspace, study):
+    return workspace.folder / "leaderboard" / "studies" / f"{study[:16]}.journal"
 
 
 def optuna_storage(path):
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def test_a_run_that_is_told_to_end_exits_with_130_and_the_same_command_goes_on(place):
+def test_an_interrupted_run_exits_with_130_and_can_be_resumed(workspace):
     few = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--augmentation", "none", "--epochs", 2)
     flags = (*few, "--backbone", "random-convnet", "--imbalance", "none", "--imbalance", "smote", "--trials", 40, "--offline")
-    process = subprocess.Popen(**place.command("run", *flags, "--workers", 1), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        **workspace.command("run", *flags, "--workers", 1), stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     for line in process.stderr:
         if ": complete" in line:
             break
@@ -189,31 +193,31 @@ def test_a_run_that_is_told_to_end_exits_with_130_and_the_same_command_goes_on(p
     _, talk = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "goes on from there" in talk
-    finished = place.entries()
+    finished = workspace.entries()
     assert finished
     assert {entry["status"] for entry in finished.values()} == {"complete"}
-    assert place.call("run", *flags, "--workers", 2).returncode == 0
-    assert len(place.entries()) == 2
-    assert {name: place.entries()[name] for name in finished} == finished
+    assert workspace.call("run", *flags, "--workers", 2).returncode == 0
+    assert len(workspace.entries()) == 2
+    assert {name: workspace.entries()[name] for name in finished} == finished
 
 
-def test_the_engine_can_search_the_threshold(here, place):
+def test_the_engine_can_search_the_threshold(run_here, workspace):
     flags = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--backbone", "random-convnet", "--no-controls")
     fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 0, "--offline")
-    assert here("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
-    (path,) = place.folder.glob("leaderboard/studies/*.journal")
+    assert run_here("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
+    (path,) = workspace.folder.glob("leaderboard/studies/*.journal")
     trials = optuna.load_study(study_name=None, storage=optuna_storage(path)).trials
     assert len({trial.params["threshold"] for trial in trials}) == 3
     assert all(not trial.distributions["threshold"].single() for trial in trials)
-    (entry,) = place.entries().values()
+    (entry,) = workspace.entries().values()
     assert entry["folds"][0]["validation"]["f1"] == max(trial.value for trial in trials)
 
 
-def test_settings_come_from_file_and_environment_too(place):
-    (place.folder / "cxrbench.toml").write_text(
+def test_settings_come_from_file_and_environment_too(workspace):
+    (workspace.folder / "cxrbench.toml").write_text(
         'data = "phantom:images=420,size=64"\nimage-size = 64\nbackbone = "random-convnet"\ncontrols = false\ntrials = 7\n'
     )
-    result = place.call(
+    result = workspace.call(
         *("run", "--augmentation", "none", "--json"),
         **{"CXRBENCH_IMBALANCE": "none focal", "CXRBENCH_TRIALS": "1", "CXRBENCH_WORKERS": "0", "CXRBENCH_OFFLINE": "1"},
     )

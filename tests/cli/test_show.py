@@ -1,4 +1,4 @@
-"""`cxrbench show`, on a run in which memory is short for some."""
+"""`cxrbench show`, on a run with recipes that run out of memory."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ RUN = (
 )
 GIVEN_UP = "coarse-pixels+none+greedy"
 NO_FEATURES = "hungry:fits=0+none+none"
-HALVED = "hungry+none+none"
+SMALLER_BATCHES = "hungry+none+none"
 
 
 @pytest.fixture(scope="module")
-def cramped_run(tmp_path_factory, place_at):
-    """Run recipes that get enough memory, less than they want, and none, once for all that look at the results."""
-    place = place_at(tmp_path_factory.mktemp("cramped"))
-    result = place.call(*RUN, "--max-failures", 3)
+def low_memory_run(tmp_path_factory, make_workspace):
+    """Run once, for all tests, recipes with enough memory, with too little, and with none."""
+    workspace = make_workspace(tmp_path_factory.mktemp("low_memory"))
+    result = workspace.call(*RUN, "--max-failures", 3)
     assert result.returncode == 1, result.stderr
-    return place, result
+    return workspace, result
 
 
 @pytest.fixture
-def place(cramped_run, tmp_path):
+def workspace(low_memory_run, tmp_path):
     """Return a copy of the run that a test may change."""
-    shutil.copytree(cramped_run[0].folder / "leaderboard", tmp_path / "leaderboard")
-    return replace(cramped_run[0], folder=tmp_path)
+    shutil.copytree(low_memory_run[0].folder / "leaderboard", tmp_path / "leaderboard")
+    return replace(low_memory_run[0], folder=tmp_path)
 
 
 def facts(printed):
@@ -49,51 +49,51 @@ def facts(printed):
     return sections
 
 
-def test_a_recipe_whose_trials_fail_in_a_row_ends_with_all_that_is_known(place):
-    entry = place.entries()[GIVEN_UP]
+def test_an_entry_of_failing_trials_holds_reason_params_and_log(workspace):
+    entry = workspace.entries()[GIVEN_UP]
     assert (entry["status"], entry["failure"]) == ("failed", "oom")
     assert entry["reason"] == (
         "3 trials in a row failed; raise --max-failures to resume. Last failure: MemoryError: no room for another film"
     )
     assert entry["failed_params"].keys() == {"learning_rate", "dropout", "appetite"}
-    assert list(entry["begun"].values()) == [{"failed": 6}]  # all of the first generation
-    assert entry["log"][-1] == "MemoryError: no room for another film"
+    assert list(entry["begun"].values()) == [{"failed": 6}]  # the whole first generation
+    assert entry["log"][-1] == "MemoryError: no room for another image"
 
 
-def test_features_that_cannot_be_had_and_smaller_batches_are_told(place):
-    entries = place.entries()
+def test_failed_extractions_and_smaller_batches_are_reported(workspace):
+    entries = workspace.entries()
     assert (entries[NO_FEATURES]["failure"], entries[NO_FEATURES]["failed_params"]) == ("oom", {})
-    assert entries[NO_FEATURES]["reason"] == "MemoryError: 8 films are too many"
+    assert entries[NO_FEATURES]["reason"] == "MemoryError: 8 images are too many"
     warning = "features were extracted from as few as 8 films at once: 32 did not fit in memory"
-    assert entries[HALVED]["status"] == "complete"
-    assert warning in entries[HALVED]["warnings"]
-    assert {name for name, entry in entries.items() if warning in entry["warnings"]} == {HALVED}
+    assert entries[SMALLER_BATCHES]["status"] == "complete"
+    assert warning in entries[SMALLER_BATCHES]["warnings"]
+    assert {name for name, entry in entries.items() if warning in entry["warnings"]} == {SMALLER_BATCHES}
 
 
-def test_the_table_says_what_kind_of_failure_it_was_and_how_many_trials_there_were(place):
-    page = (place.protocol_folder() / "LEADERBOARD.md").read_text()
+def test_the_table_shows_failure_kind_and_number_of_trials(workspace):
+    page = (workspace.protocol_folder() / "LEADERBOARD.md").read_text()
     rows = {line.split(" | ")[1]: line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")}
     assert rows["coarse-pixels + none + greedy"][-2:] == ["6", "failed (oom)"]
     assert rows["hungry:fits=0 + none + none"][-2:] == ["0", "failed (oom)"]
     assert rows["hungry + none + none"][-2:] == ["8", "complete"]
-    assert "failure" in (place.protocol_folder() / "leaderboard.csv").read_text().splitlines()[0]
+    assert "failure" in (workspace.protocol_folder() / "leaderboard.csv").read_text().splitlines()[0]
 
 
-def test_a_failed_entry_is_explained(place, here):
-    shown = facts(here("show", GIVEN_UP).stdout)
+def test_a_failed_entry_is_explained(workspace, run_here):
+    shown = facts(run_here("show", GIVEN_UP).stdout)
     assert "status: failed" in shown[GIVEN_UP]
     assert shown["failure"][0].startswith("kind: oom: it needed more memory than there was")
     assert shown["failure"][1].startswith("what to do: raise --max-memory")
     assert "appetite " in shown["failure"][2]
-    assert shown["last lines of the log"][-1] == "MemoryError: no room for another film"
+    assert shown["last lines of the log"][-1] == "MemoryError: no room for another image"
     assert shown["trials"][0] == "failed: 6"
     assert shown["trials"][1].startswith("failed, oom: trial 0, 1, 2, 3, 4, 5; the last one with learning_rate ")
     assert "test images, with 95 % intervals" not in shown
 
 
-def test_a_complete_entry_is_explained(place, here):
-    entry = place.entries()["coarse-pixels+none+none"]
-    shown = facts(here("show", "coarse-pixels + none + none").stdout)
+def test_a_complete_entry_is_explained(workspace, run_here):
+    entry = workspace.entries()["coarse-pixels+none+none"]
+    shown = facts(run_here("show", "coarse-pixels + none + none").stdout)
     assert f"auc: {entry['metrics']['auc']:.4f} ({entry['intervals']['auc'][0]:.4f} to" in "\n".join(
         shown["test images, with 95 % intervals"]
     )
@@ -102,66 +102,66 @@ def test_a_complete_entry_is_explained(place, here):
     assert shown["selected on validation"][1].startswith(f"fold 0, seed 0: threshold {fold['heads'][0]['threshold']:.4g}; tp ")
     assert shown["trials"] == ["complete: 8"]
     assert any(line.startswith("audit: ") for line in shown["images"])
-    predictions = place.protocol_folder() / entry["predictions"]
-    assert any(line.endswith(str(predictions.relative_to(place.folder))) for line in shown["files"])
+    predictions = workspace.protocol_folder() / entry["predictions"]
+    assert any(line.endswith(str(predictions.relative_to(workspace.folder))) for line in shown["files"])
     assert any("cxrbench reproduce " in line and "--data" in line for line in shown["files"])
     assert any(line.startswith("keras: ") for line in shown["versions"])
 
 
-def test_an_entry_is_found_by_rank_file_and_path(place, here):
-    path = place.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
-    by_path = here("show", path, "--json")
+def test_an_entry_is_found_by_rank_file_and_path(workspace, run_here):
+    path = workspace.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
+    by_path = run_here("show", path, "--json")
     assert json.loads(by_path.stdout) == json.loads(path.read_text())
-    assert here("show", path.stem, "--json").stdout == by_path.stdout
-    rows = json.loads(here("leaderboard", "--format", "json").stdout)
+    assert run_here("show", path.stem, "--json").stdout == by_path.stdout
+    rows = json.loads(run_here("leaderboard", "--format", "json").stdout)
     first = next(row["recipe"] for row in rows if row["rank"] == 1)
-    assert json.loads(here("show", 1, "--json").stdout)["recipe"] == first
+    assert json.loads(run_here("show", 1, "--json").stdout)["recipe"] == first
 
 
-def test_an_entry_that_is_not_there_or_not_the_only_one_is_an_error_that_helps(place, here):
-    unknown = here("show", "coarse-pixel+none+none")
+def test_a_missing_or_ambiguous_entry_is_an_error_with_a_hint(workspace, run_here):
+    unknown = run_here("show", "coarse-pixel+none+none")
     assert unknown.returncode == 2
     assert "did you mean coarse-pixels+none+none" in unknown.stderr
-    assert "no entry below leaderboard has rank 99: there are 1, 2" in here("show", 99).stderr
-    assert "nowhere.json: there is no such file" in here("show", "nowhere.json").stderr
-    assert "no entries here" in here("show", "x", "--out", "elsewhere").stderr
-    folder = place.protocol_folder()
+    assert "no entry below leaderboard has rank 99: there are 1, 2" in run_here("show", 99).stderr
+    assert "nowhere.json: there is no such file" in run_here("show", "nowhere.json").stderr
+    assert "no entries here" in run_here("show", "x", "--out", "elsewhere").stderr
+    folder = workspace.protocol_folder()
     twin = folder.with_name("twin")
     (twin / "entries").mkdir(parents=True)
     shutil.copy(folder / "entries" / "coarse-pixels+none+none.json", twin / "entries")
-    twice = here("show", "coarse-pixels+none+none")
+    twice = run_here("show", "coarse-pixels+none+none")
     assert twice.returncode == 2
     assert "more than one entry" in twice.stderr
     assert twice.stderr.count("entries/coarse-pixels+none+none.json") == 2
 
 
-def test_an_entry_without_its_studies_is_explained_from_its_file_alone(place, here):
-    shutil.rmtree(place.folder / "leaderboard" / "studies")
-    shown = facts(here("show", GIVEN_UP).stdout)
+def test_an_entry_without_studies_is_explained_from_its_file(workspace, run_here):
+    shutil.rmtree(workspace.folder / "leaderboard" / "studies")
+    shown = facts(run_here("show", GIVEN_UP).stdout)
     assert shown["trials"] == ["failed: 6"]
-    assert not (place.folder / "leaderboard" / "studies").exists()
+    assert not (workspace.folder / "leaderboard" / "studies").exists()
 
 
-def test_foreign_text_is_shown_as_it_is(place, here):
-    path = place.protocol_folder() / "entries" / f"{GIVEN_UP}.json"
+def test_foreign_text_is_shown_as_it_is(workspace, run_here):
+    path = workspace.protocol_folder() / "entries" / f"{GIVEN_UP}.json"
     entry = json.loads(path.read_text())
     path.write_text(json.dumps({**entry, "reason": "[bold]loud[/] [/] :smile:"}))
-    assert "reason: [bold]loud[/] [/] :smile:" in facts(here("show", path).stdout)[GIVEN_UP]
+    assert "reason: [bold]loud[/] [/] :smile:" in facts(run_here("show", path).stdout)[GIVEN_UP]
 
 
 @pytest.mark.long
-def test_a_rerun_ends_where_the_first_one_did_and_a_higher_limit_goes_on(cramped_run, tmp_path):
-    place = replace(cramped_run[0], folder=tmp_path / "again")
-    shutil.copytree(cramped_run[0].folder, place.folder)
-    before = place.entries()[GIVEN_UP]
-    assert place.call(*RUN, "--max-failures", 3).returncode == 1
-    assert place.entries()[GIVEN_UP] == before
-    assert place.call(*RUN, CXRBENCH_MAX_FAILURES="100").returncode == 1
-    after = place.entries()[GIVEN_UP]
-    assert after["reason"] == "none of 8 trials completed: MemoryError: no room for another film"
+def test_a_rerun_changes_nothing_and_a_higher_limit_resumes(low_memory_run, tmp_path):
+    workspace = replace(low_memory_run[0], folder=tmp_path / "again")
+    shutil.copytree(low_memory_run[0].folder, workspace.folder)
+    before = workspace.entries()[GIVEN_UP]
+    assert workspace.call(*RUN, "--max-failures", 3).returncode == 1
+    assert workspace.entries()[GIVEN_UP] == before
+    assert workspace.call(*RUN, CXRBENCH_MAX_FAILURES="100").returncode == 1
+    after = workspace.entries()[GIVEN_UP]
+    assert after["reason"] == "none of 8 trials completed: MemoryError: no room for another image"
     assert list(after["begun"].values()) == [{"failed": 8}]
 
 
-def test_an_entry_is_reproduced_however_many_of_its_trials_failed(place):
-    path = place.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
+def test_an_entry_is_reproduced_however_many_of_its_trials_failed(workspace):
+    path = workspace.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
     assert settings_of(read_entry(path), {}).max_failures == 8

@@ -25,24 +25,24 @@ TINY = (
 
 
 @pytest.fixture(scope="module")
-def undisturbed(small_place, postgresql):
-    """Run without any trouble in a database of its own."""
-    url = postgresql.create("undisturbed")
-    result = small_place.call(*TINY, "--out", "undisturbed", "--storage", url)
+def uninterrupted(small_workspace, postgresql):
+    """Run without interruption in a separate database."""
+    url = postgresql.create("uninterrupted")
+    result = small_workspace.call(*TINY, "--out", "uninterrupted", "--storage", url)
     assert result.returncode == 0, result.stderr
     assert "resuming" not in result.stderr
-    return outcome(small_place, "undisturbed")
+    return outcome(small_workspace, "uninterrupted")
 
 
 @pytest.fixture(scope="module")
-def small_place(tmp_path_factory, place_at):
-    return place_at(tmp_path_factory.mktemp("storage"))
+def small_workspace(tmp_path_factory, make_workspace):
+    return make_workspace(tmp_path_factory.mktemp("storage"))
 
 
-def outcome(place, out):
-    """Return all that a run came to, apart from the time it took: entries, and the bytes of predictions and seals."""
-    entries = {name: {**entry, "seconds": None} for name, entry in place.entries(out).items()}
-    files = {**place.files("*/predictions/*.csv", out), **place.files("*/seals/*.json", out)}
+def outcome(workspace, out):
+    """Return the results of a run without times: entries, and the bytes of predictions and test-set locks."""
+    entries = {name: {**entry, "seconds": None} for name, entry in workspace.entries(out).items()}
+    files = {**workspace.files("*/predictions/*.csv", out), **workspace.files("*/seals/*.json", out)}
     return entries, {path.relative_to(out): content for path, content in files.items()}
 
 
@@ -68,9 +68,9 @@ def numbers(url):
         storage.engine.dispose()
 
 
-def start(place, url, out):
-    """Start the run in a group of its own, with the database in its environment."""
-    command = place.command(*TINY, "--out", out, CXRBENCH_STORAGE=url)
+def start(workspace, url, out):
+    """Start the run in its own process group, with the database in its environment."""
+    command = workspace.command(*TINY, "--out", out, CXRBENCH_STORAGE=url)
     return subprocess.Popen(**command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -82,9 +82,9 @@ def wait_for(process, url, trials):
         time.sleep(0.02)
 
 
-def test_a_run_that_was_killed_goes_on_in_a_database_that_was_restarted(small_place, undisturbed, postgresql):
+def test_a_killed_run_resumes_after_its_database_restarted(small_workspace, uninterrupted, postgresql):
     url = postgresql.create("killed")
-    process = start(small_place, url, "killed")
+    process = start(small_workspace, url, "killed")
     with process:
         try:
             wait_for(process, url, 3)
@@ -94,19 +94,19 @@ def test_a_run_that_was_killed_goes_on_in_a_database_that_was_restarted(small_pl
     assert 3 <= before < 2 * TRIALS
     postgresql.control("restart", "-m", "immediate")
     assert count(url) == before
-    resumed = small_place.call(*TINY, "--out", "killed", CXRBENCH_STORAGE=url)
+    resumed = small_workspace.call(*TINY, "--out", "killed", CXRBENCH_STORAGE=url)
     assert resumed.returncode == 0, resumed.stderr
     assert f"of {TRIALS} trials are done" in resumed.stderr
     assert f"trials: {2 * TRIALS - before} in" in resumed.stderr
-    assert outcome(small_place, "killed") == undisturbed
+    assert outcome(small_workspace, "killed") == uninterrupted
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
-    assert not list(small_place.folder.glob("killed/studies/*"))
+    assert not list(small_workspace.folder.glob("killed/studies/*"))
 
 
 @pytest.mark.long
-def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed, postgresql):
+def test_a_run_continues_while_its_database_restarts(small_workspace, uninterrupted, postgresql):
     url = postgresql.create("restarted")
-    process = start(small_place, url, "restarted")
+    process = start(small_workspace, url, "restarted")
     with process:
         try:
             wait_for(process, url, 3)
@@ -115,12 +115,12 @@ def test_a_run_goes_on_while_its_database_is_restarted(small_place, undisturbed,
         finally:
             process.kill()
     assert process.returncode == 0, talk
-    assert outcome(small_place, "restarted") == undisturbed
+    assert outcome(small_workspace, "restarted") == uninterrupted
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
 
 
 @pytest.mark.long
-def test_an_unavailable_database_ends_the_run_without_failed_rows(here, place, postgresql, monkeypatch):
+def test_an_unavailable_database_ends_the_run_without_failed_rows(run_here, workspace, postgresql, monkeypatch):
     monkeypatch.setattr(database, "RETRY_SECONDS", 1)
     url = postgresql.create("away")
     command = (*TINY, "--trials", 100, "--workers", 0, "--storage", url)
@@ -133,7 +133,7 @@ def test_an_unavailable_database_ends_the_run_without_failed_rows(here, place, p
     stopping = threading.Thread(target=stop)
     stopping.start()
     try:
-        ended = here(*command)
+        ended = run_here(*command)
     finally:
         stopping.join()
         postgresql.control("start")
@@ -142,15 +142,15 @@ def test_an_unavailable_database_ends_the_run_without_failed_rows(here, place, p
     assert re.search(
         r"error: the database \S+ is unavailable: .* run the same command again to resume", " ".join(ended.stderr.split())
     )
-    assert place.entries() == {}
+    assert workspace.entries() == {}
     assert count(url) >= 3
-    again = here(*TINY, "--workers", 0, "--storage", url)
+    again = run_here(*TINY, "--workers", 0, "--storage", url)
     assert again.returncode == 0, again.stderr
     assert f"of {TRIALS} trials are done" in again.stderr
 
 
-def test_studies_have_names_and_attributes_that_a_dashboard_can_show(small_place, undisturbed, postgresql):
-    url, (entries, _) = postgresql.url("undisturbed"), undisturbed
+def test_studies_have_names_and_attributes_for_a_dashboard(small_workspace, uninterrupted, postgresql):
+    url, (entries, _) = postgresql.url("uninterrupted"), uninterrupted
     studies = {recipe: entry["folds"][0]["study"] for recipe, entry in entries.items()}
     assert numbers(url).keys() == {f"{recipe} {study[:16]}" for recipe, study in studies.items()}
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
@@ -158,19 +158,19 @@ def test_studies_have_names_and_attributes_that_a_dashboard_can_show(small_place
         rows = connection.execute(sqlalchemy.text("SELECT key, value_json FROM study_user_attributes")).all()
     found = {(key, json.loads(value)) for key, value in rows}
     assert found >= {("recipe", recipe) for recipe in studies} | {("identity", study) for study in studies.values()}
-    assert ("protocol", small_place.protocol_folder("undisturbed").name) in found
+    assert ("protocol", small_workspace.protocol_folder("uninterrupted").name) in found
 
 
-def test_no_file_holds_the_password(small_place, undisturbed, postgresql):
-    written = [path for path in small_place.folder.rglob("*") if path.is_file() and "home" not in path.parts]
+def test_no_file_holds_the_password(small_workspace, uninterrupted, postgresql):
+    written = [path for path in small_workspace.folder.rglob("*") if path.is_file() and "home" not in path.parts]
     assert len(written) > 6
     for secret in (postgresql.password, "p4ss%2Fword", str(postgresql.port)):
         assert not [path for path in written if secret.encode() in path.read_bytes()]
 
 
-def test_a_database_that_is_not_there_is_a_setting_that_cannot_be_meant(here, place):
-    result = here(*TINY, "--storage", "postgresql://films:s3cret@127.0.0.1:1/x")
+def test_an_unreachable_database_is_an_invalid_setting(run_here, workspace):
+    result = run_here(*TINY, "--storage", "postgresql://cxrbench:s3cret@127.0.0.1:1/x")
     assert result.returncode == 2
     assert "--storage postgresql://films:***@127.0.0.1:1/x: cannot open the database" in " ".join(result.stderr.split())
     assert "s3cret" not in result.stderr
-    assert not list(place.folder.glob("leaderboard/*"))
+    assert not list(workspace.folder.glob("leaderboard/*"))

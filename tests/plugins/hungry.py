@@ -21,8 +21,8 @@ def register_imbalances():
 def build(*, input_shape, weights, seed, fits: int = 8):
     def embed(images):
         if len(images) > fits:
-            print(f"no room for {len(images)} films")  # noqa: T201  # the log of its row
-            raise MemoryError(f"{len(images)} films are too many")
+            print(f"no room for {len(images)} images")  # noqa: T201  # the log of its row
+            raise MemoryError(f"{len(images)} images are too many")
         return np.hstack([images.mean(axis=(1, 2)), images.std(axis=(1, 2))]) / 255
 
     return embed
@@ -34,7 +34,7 @@ def build_in_keras(*, input_shape, weights, seed, fits: int = 8):
     class Hungry(keras.layers.Layer):
         def call(self, images):
             if images.shape[0] is not None and images.shape[0] > fits:
-                raise MemoryError(f"{images.shape[0]} films are too many")
+                raise MemoryError(f"{images.shape[0]} images are too many")
             return images / 255
 
     keras.utils.set_random_seed(seed)
@@ -45,5 +45,5 @@ def build_in_keras(*, input_shape, weights, seed, fits: int = 8):
 
 def decide(fold, *, seed, appetite):
     if appetite > 0:
-        raise MemoryError("no room for another film")
+        raise MemoryError("no room for another image")
     return Balance()

@@ -24,12 +24,12 @@ def draw():
 
 
 @pytest.fixture
-def real_films() -> Path:
-    """Return the folder chest_xray with the films of Kermany et al., or skip."""
+def real_images() -> Path:
+    """Return the folder chest_xray with the images of Kermany et al., or skip."""
     beside_project = Path(__file__).parents[3] / "shared"
     folder = Path(os.environ.get("CXRBENCH_TEST_DATA", beside_project)) / "data" / "chest_xray"
     if not folder.is_dir():
-        pytest.skip(f"no real films at {folder}: set CXRBENCH_TEST_DATA to the folder that holds data/chest_xray")
+        pytest.skip(f"no real images at {folder}: set CXRBENCH_TEST_DATA to the folder that holds data/chest_xray")
     return folder
 
 

@@ -10,15 +10,15 @@ FACTORIES = (transforms.paper, transforms.gentle, transforms.strong)
 SHAPE = (32, 40, 1)
 
 
-def films(number=4, seed=0):
+def noise_images(number=4, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (number, *SHAPE)).astype(np.float32)
 
 
 def left_bright(number):
-    film = np.zeros((number, *SHAPE), dtype=np.float32)
-    film[:, :, :20] = 200
-    film[:, :, 20:] = 20
-    return film
+    images = np.zeros((number, *SHAPE), dtype=np.float32)
+    images[:, :, :20] = 200
+    images[:, :, 20:] = 20
+    return images
 
 
 def drawn(factory, images, seed=0, calls=1, **options):
@@ -33,7 +33,7 @@ def left_is_brighter(images):
 
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_shape_and_range_are_kept_and_something_happens(factory):
-    images = films()
+    images = noise_images()
     augmented = drawn(factory, images)
     assert augmented.shape == images.shape
     assert augmented.dtype == np.float32
@@ -45,20 +45,20 @@ def test_shape_and_range_are_kept_and_something_happens(factory):
 
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_nothing_happens_outside_training(factory):
-    images = films()
+    images = noise_images()
     augmentation = factory(input_shape=SHAPE, seed=0)
     np.testing.assert_array_equal(np.asarray(augmentation(images, training=False)), images)
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_the_seed_decides_what_is_drawn(factory):
-    np.testing.assert_array_equal(drawn(factory, films(), 5, 2), drawn(factory, films(), 5, 2))
-    assert not np.array_equal(drawn(factory, films(), 5), drawn(factory, films(), 6))
+    np.testing.assert_array_equal(drawn(factory, noise_images(), 5, 2), drawn(factory, noise_images(), 5, 2))
+    assert not np.array_equal(drawn(factory, noise_images(), 5), drawn(factory, noise_images(), 6))
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_every_image_and_every_batch_is_drawn_anew(factory):
-    same = np.repeat(films(1), 4, axis=0)
+    same = np.repeat(noise_images(1), 4, axis=0)
     augmented = drawn(factory, same, calls=2)
     assert len({image.tobytes() for image in augmented}) == 8
 
@@ -69,7 +69,7 @@ def test_left_stays_left(factory):
     assert left_is_brighter(augmented).all()
 
 
-def test_paper_flips_about_half_of_the_films():
+def test_paper_flips_about_half_of_the_images():
     flipped = ~left_is_brighter(drawn(transforms.paper, left_bright(100), calls=2))
     assert 60 < flipped.sum() < 140
     assert left_is_brighter(drawn(transforms.paper, left_bright(50), flip=False)).all()
@@ -98,5 +98,5 @@ def test_strong_adds_noise_of_the_said_size():
 
 
 def test_none_returns_the_very_images():
-    images = films()
+    images = noise_images()
     assert transforms.unchanged(input_shape=SHAPE, seed=0)(images, training=True) is images

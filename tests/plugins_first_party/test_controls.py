@@ -17,7 +17,7 @@ def build(factory, height=32, width=32, weights="none"):
     return factory(input_shape=(height, width, 3), weights=weights, seed=0)
 
 
-def film(seed, number=2, height=32, width=32):
+def noise_images(seed, number=2, height=32, width=32):
     grey = np.random.default_rng(seed).integers(0, 256, (number, height, width, 1))
     return np.repeat(grey, 3, axis=-1).astype(np.float32)
 
@@ -25,7 +25,7 @@ def film(seed, number=2, height=32, width=32):
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, SIZES, SIZES, st.sampled_from(list(ALL)))
 def test_features_are_finite_and_about_unit_range_at_any_size(seed, height, width, factory):
-    features = build(factory, height, width)(film(seed, 2, height, width))
+    features = build(factory, height, width)(noise_images(seed, 2, height, width))
     assert features.shape == (2, ALL[factory])
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -35,7 +35,7 @@ def test_features_are_finite_and_about_unit_range_at_any_size(seed, height, widt
 @settings(max_examples=20, deadline=None)
 @given(SEEDS, st.sampled_from(list(ALL)))
 def test_a_row_does_not_depend_on_its_neighbours(seed, factory):
-    images = film(seed, number=4)
+    images = noise_images(seed, number=4)
     together = build(factory)(images)
     alone = np.concatenate([build(factory)(images[row : row + 1]) for row in range(4)])
     np.testing.assert_allclose(together, alone, atol=1e-6)
@@ -51,7 +51,7 @@ def test_brightness_is_seen_over_the_whole_range(factory):
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, SIZES, SIZES)
 def test_intensity_does_not_see_where_a_pixel_is(seed, height, width):
-    images = film(seed, 1, height, width)
+    images = noise_images(seed, 1, height, width)
     shuffled = np.random.default_rng(seed + 1).permutation(images.reshape(-1, 3)).reshape(images.shape)
     control = build(controls.intensity, height, width)
     np.testing.assert_array_equal(control(images), control(shuffled))
@@ -59,18 +59,18 @@ def test_intensity_does_not_see_where_a_pixel_is(seed, height, width):
 
 def test_intensity_sees_what_the_pixels_are():
     control = build(controls.intensity)
-    assert not np.array_equal(control(film(0)), control(film(0) * np.float32(0.9)))
+    assert not np.array_equal(control(noise_images(0)), control(noise_images(0) * np.float32(0.9)))
 
 
 def test_intensity_counts_every_pixel_once():
-    frequencies = np.square(build(controls.intensity)(film(3))[:, 9:])
+    frequencies = np.square(build(controls.intensity)(noise_images(3))[:, 9:])
     np.testing.assert_allclose(frequencies.sum(axis=1), 1, rtol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
 @given(SEEDS, SIZES, SIZES)
 def test_border_does_not_see_the_interior(seed, height, width):
-    images, other = film(seed, 2, height, width), film(seed + 1, 2, height, width)
+    images, other = noise_images(seed, 2, height, width), noise_images(seed + 1, 2, height, width)
     rows, columns = (int(np.ceil(side * 3 / 32)) for side in (height, width))
     changed = images.copy()
     changed[:, rows:-rows, columns:-columns] = other[:, rows:-rows, columns:-columns]
@@ -81,13 +81,13 @@ def test_border_does_not_see_the_interior(seed, height, width):
 def test_border_sees_the_frame():
     control = build(controls.border, 64, 64)
     for row, column in [(0, 30), (63, 30), (30, 5), (30, 58)]:
-        changed = film(0, 1, 64, 64)
+        changed = noise_images(0, 1, 64, 64)
         changed[0, row, column] = 255 - changed[0, row, column]
-        assert not np.array_equal(control(film(0, 1, 64, 64)), control(changed))
+        assert not np.array_equal(control(noise_images(0, 1, 64, 64)), control(changed))
 
 
 def test_thumbnail_is_the_mean_of_blocks():
-    images = film(5, 2, 64, 64)
+    images = noise_images(5, 2, 64, 64)
     blocks = images[..., 0].reshape(2, 8, 8, 8, 8).mean(axis=(2, 4)).reshape(2, 64)
     np.testing.assert_allclose(build(controls.thumbnail, 64, 64)(images), blocks / 127.5 - 1, atol=1e-5)
 

@@ -183,8 +183,8 @@ def test_claims_trees_and_nothing_else(tree, tmp_path):
     assert not claims_folder(Path(__file__))
 
 
-def test_the_real_collection_has_its_known_counts(real_films):
-    images = load_folder(str(real_films))
+def test_the_real_collection_has_its_known_counts(real_images):
+    images = load_folder(str(real_images))
     assert images.warnings == ()
     assert len(images.records) == 5216
     assert sum(record.label for record in images.records) == 3875

@@ -167,5 +167,5 @@ def test_a_run_searches_the_parameters_records_them_and_keeps_the_features_of_ea
     )
     assert entry["folds"][0]["params"].keys() >= {"learning_rate", "dropout", "width", "deep"}
     features = [folder for folder in (tmp_path / "home" / "features").iterdir() if (folder / "rows.raw").exists()]
-    assert len(features) == len(settings) + 1  # and the external films in the selected setting
+    assert len(features) == len(settings) + 1  # and the external images in the selected setting
     assert list(tmp_path.glob("leaderboard/*/external/other/hypermodel*.json"))

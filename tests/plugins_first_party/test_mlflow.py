@@ -65,24 +65,24 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("place")
+def workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace")
 
 
-def call(place, *arguments, **environment):
+def call(workspace, *arguments, **environment):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "MLFLOW_"))}
-    home = {"CXRBENCH_HOME": str(place / "home"), "KERAS_HOME": str(place / "keras")}
+    home = {"CXRBENCH_HOME": str(workspace / "home"), "KERAS_HOME": str(workspace / "keras")}
     done = subprocess.run(
-        [CXRBENCH, *arguments], cwd=place, env={**kept, **home, **environment}, capture_output=True, text=True, check=False
+        [CXRBENCH, *arguments], cwd=workspace, env={**kept, **home, **environment}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done
 
 
 @pytest.fixture(scope="module")
-def logged(place, server):
+def logged(workspace, server):
     """Run two recipes, the majority class among them, with the server's address set."""
-    return call(place, *RUN, MLFLOW_TRACKING_URI=server)
+    return call(workspace, *RUN, MLFLOW_TRACKING_URI=server)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def runs_of(client, protocol):
 
 
 @pytest.mark.timeout(600)
-def test_every_entry_of_a_run_is_a_run_of_its_protocols_experiment(logged, client, place, tmp_path):
+def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, workspace, tmp_path):
     rows = {row["recipe"]: row for row in json.loads(logged.stdout)}
     (protocol,) = {row["protocol"] for row in rows.values()}
     runs = runs_of(client, protocol)
@@ -112,7 +112,7 @@ def test_every_entry_of_a_run_is_a_run_of_its_protocols_experiment(logged, clien
     assert float(run.data.params["threshold"]) == row["threshold"]
     assert run.data.tags["cxrbench.status"] == "complete"
     assert run.info.status == "FINISHED"
-    folder = place / "leaderboard" / protocol
+    folder = workspace / "leaderboard" / protocol
     entry = json.loads((folder / "entries" / "texture+none+none.json").read_text())
     stored = Path(client.download_artifacts(run.info.run_id, "entry.json", str(tmp_path)))
     assert json.loads(stored.read_text()) == entry
@@ -122,26 +122,26 @@ def test_every_entry_of_a_run_is_a_run_of_its_protocols_experiment(logged, clien
 
 
 @pytest.mark.timeout(600)
-def test_the_same_entries_again_are_the_same_runs(logged, client, place, server):
+def test_the_same_entries_again_are_the_same_runs(logged, client, workspace, server):
     (protocol,) = {row["protocol"] for row in json.loads(logged.stdout)}
     before = runs_of(client, protocol)
-    call(place, *RUN, MLFLOW_TRACKING_URI=server)
+    call(workspace, *RUN, MLFLOW_TRACKING_URI=server)
     assert {name: run.info.run_id for name, run in runs_of(client, protocol).items()} == {
         name: run.info.run_id for name, run in before.items()
     }
 
 
 @pytest.mark.timeout(600)
-def test_a_server_that_is_gone_is_reported_once_and_changes_nothing(logged, place):
+def test_a_missing_server_is_reported_once_and_changes_nothing(logged, workspace):
     start = time.monotonic()
-    done = call(place, *RUN, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    done = call(workspace, *RUN, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert done.stderr.count(OBSERVER) == 1
     assert "does not answer" in done.stderr
     assert json.loads(done.stdout) == json.loads(logged.stdout)
     assert time.monotonic() - start < 60
 
 
-def test_without_an_address_nothing_is_imported_and_nobody_is_asked():
+def test_without_an_address_nothing_is_imported_or_sent():
     program = (
         "import sys; from cxrbench.plugin.host import load_host; said = [];"
         "load_host().notify('on_run_start', said.append, protocol=None, recipes=());"
@@ -153,22 +153,22 @@ def test_without_an_address_nothing_is_imported_and_nobody_is_asked():
     subprocess.run([sys.executable, "-c", program], check=True, env=kept)
 
 
-def test_a_server_that_fails_midway_is_given_up_until_the_next_run(monkeypatch):
+def test_a_failed_server_is_not_used_until_the_next_run(monkeypatch):
     from cxrbench_observers.session import Session
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         session = Session(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        session.begin()
+        session.start()
     asked = []
     with pytest.raises(ConnectionError, match="does not answer"):
-        session.tell(asked.append)
-    session.tell(asked.append)
+        session.send(asked.append)
+    session.send(asked.append)
     assert asked == []
     with pytest.raises(ConnectionError):
-        session.begin()
+        session.start()
 
 
-def test_it_can_be_left_out_like_any_plugin():
+def test_the_observer_can_be_blocked_like_any_plugin():
     found = {plugin.name: plugin for plugin in load_host(without=[OBSERVER]).plugins}
     assert found[OBSERVER].blocked
     assert {plugin.name: plugin.hooks for plugin in load_host().plugins}[OBSERVER] == ("on_entry", "on_run_end", "on_run_start")

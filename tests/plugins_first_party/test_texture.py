@@ -14,14 +14,14 @@ def build(size=64, **options):
     return texture(**{"input_shape": (size, size, 3), "weights": "none", "seed": 0, **options})
 
 
-def film(seed, number=3, height=64, width=64):
+def noise_images(seed, number=3, height=64, width=64):
     grey = np.random.default_rng(seed).integers(0, 256, (number, height, width, 1))
     return np.repeat(grey, 3, axis=-1).astype(np.float32)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (56, 80), (224, 224), (301, 150)])
 def test_features_are_finite_and_standardised_at_any_size(height, width):
-    features = texture(input_shape=(height, width, 3), weights="none", seed=0)(film(0, 2, height, width))
+    features = texture(input_shape=(height, width, 3), weights="none", seed=0)(noise_images(0, 2, height, width))
     assert features.shape == (2, 1002)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -30,24 +30,24 @@ def test_features_are_finite_and_standardised_at_any_size(height, width):
 
 
 def test_options_set_the_number_of_features():
-    assert build(orientations=4)(film(0)).shape == (3, 64 * 4 + 490)
+    assert build(orientations=4)(noise_images(0)).shape == (3, 64 * 4 + 490)
 
 
 def test_radius_changes_the_patterns_alone():
-    near, far = build()(film(0)), build(radius=2)(film(0))
+    near, far = build()(noise_images(0)), build(radius=2)(noise_images(0))
     np.testing.assert_array_equal(near[:, :512], far[:, :512])
     assert not np.array_equal(near[:, 512:], far[:, 512:])
 
 
 def test_a_row_does_not_depend_on_its_neighbours():
-    images = film(1, number=5)
+    images = noise_images(1, number=5)
     together = build()(images)
     alone = np.concatenate([build()(images[row : row + 1]) for row in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_the_seed_changes_nothing_and_the_images_stay_as_they_are():
-    images = film(2)
+    images = noise_images(2)
     before = images.copy()
     np.testing.assert_array_equal(build(seed=0)(images), build(seed=1)(images))
     np.testing.assert_array_equal(images, before)
@@ -71,7 +71,7 @@ def test_stripes_point_their_own_way():
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 def test_local_patterns_ignore_a_change_of_brightness(seed, shift):
-    images = np.rint(film(seed, number=1, height=56, width=56) * np.float32(0.5))
+    images = np.rint(noise_images(seed, number=1, height=56, width=56) * np.float32(0.5))
     np.testing.assert_array_equal(build(56)(images)[:, 512:], build(56)(images + np.float32(shift))[:, 512:])
 
 

@@ -1,1 +1,1 @@
-"""`cxrbench doctor` and `cxrbench clean`: what is missing on a machine, and what can be removed."""
+"""`cxrbench doctor` and `cxrbench clean`: check the machine, and find stale files."""

@@ -1,28 +1,27 @@
-"""`cxrbench doctor`: what is well on this machine and what is not."""
+"""`cxrbench doctor`: check whether runs will work on this machine."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cxrbench.cli.options import OneFilePlugins, OutFolder  # noqa: TC001  # typer reads the annotations at run time
 from cxrbench.errors import MissingRequirement
 
-ILL = 1
-HEADINGS = ("verdict", "what", "found", "what to do")
+EXIT_PROBLEMS = 1
+DIAGNOSIS_HEADINGS = ("verdict", "area", "found", "what to do")
 
 
 def doctor(
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where leaderboards would be written [leaderboard]", show_default=False)
-    ] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
+    out: OutFolder = None,
+    plugin: OneFilePlugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
 ) -> None:
-    """Look at versions, cores, memory, disks, folders, plugins, weights and GPUs, and say what to do.
+    """Check whether runs will work on this machine.
 
-    Exits with 1 if something will keep runs from working.
+    Checks versions, cores, memory, disks, folders, plugins, weights and GPUs, and says how to fix problems.
+    Exit code 1: at least one problem will make runs fail.
     """
     from dataclasses import asdict
 
@@ -31,13 +30,17 @@ def doctor(
     try:
         from cxrbench.cli.doctor.examination import diagnose
     except ImportError as error:
-        raise MissingRequirement(f"what cxrbench itself needs cannot be imported: {error}: pip install cxrbench anew") from None
-    found = list(diagnose({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))
+        raise MissingRequirement(
+            f"cannot import what cxrbench needs: {error}. Run: pip install --force-reinstall cxrbench"
+        ) from None
+    diagnoses = list(diagnose({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))
     if as_json:
-        console.print_json([asdict(one) for one in found])
+        console.print_json([asdict(diagnosis) for diagnosis in diagnoses])
     else:
-        console.print_table(HEADINGS, [(one.verdict, one.area, one.found, one.remedy) for one in found])
-    problems, warnings = (sum(one.verdict == verdict for one in found) for verdict in ("problem", "warn"))
+        rows = [(diagnosis.verdict, diagnosis.area, diagnosis.found, diagnosis.remedy) for diagnosis in diagnoses]
+        console.print_table(DIAGNOSIS_HEADINGS, rows)
+    verdicts = [diagnosis.verdict for diagnosis in diagnoses]
+    problems, warnings = verdicts.count("problem"), verdicts.count("warn")
     console.print_talk(f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}")
     if problems:
-        raise typer.Exit(ILL)
+        raise typer.Exit(EXIT_PROBLEMS)

@@ -1,4 +1,4 @@
-"""Look at everything, one thing after the other; no single one that is broken keeps the others from being looked at."""
+"""Run all checks, one after the other. A check that fails does not stop the later ones."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.cli.doctor import machine, packages, parts, places
-from cxrbench.cli.doctor.finding import Diagnosis, guarded
+from cxrbench.cli.doctor import folders, machine, packages, plugins_and_weights
+from cxrbench.cli.doctor.diagnosis import Diagnosis, guarded
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.source import downloads_folder
 from cxrbench.errors import CxrbenchError
@@ -20,44 +20,49 @@ if TYPE_CHECKING:
 
 
 def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
-    """Yield what is found, `flags` being those that a run would be given."""
-    settings, problems = _settings(flags)
-    chosen = json.dumps({"plugin": [str(file) for file in settings.plugin], "without": settings.blocked})
-    keras, factories = packages.Child(packages.KERAS), packages.Child(parts.FACTORIES, [chosen])
+    """Yield the result of every check.
+
+    Args:
+        flags: the flags of the run that is checked for.
+    """
+    settings, problems = _settings_or_defaults(flags)
+    plugin_flags = json.dumps({"plugin": [str(file) for file in settings.plugin], "without": settings.blocked})
+    keras = packages.ImportCheck(packages.IMPORT_KERAS)
+    factories = packages.ImportCheck(plugins_and_weights.IMPORT_FACTORIES, [plugin_flags])
     yield from guarded("cxrbench", packages.versions)
     yield from problems
     yield from guarded("packages", packages.dependencies)
     yield from guarded("cores", partial(machine.cores, settings))
     yield from guarded("memory", partial(machine.memory, settings))
-    yield from guarded("open files", machine.limits)
-    yield from guarded("--out", partial(places.writable, "--out", settings.out, "--out"))
-    yield from guarded("CXRBENCH_HOME", partial(places.writable, "CXRBENCH_HOME", home(), "CXRBENCH_HOME"))
-    yield from guarded("cache", partial(_kept, settings))
-    yield from guarded("leftovers", partial(places.left_behind, settings.out))
-    yield from guarded("plugins", partial(_plugins, settings, factories))
+    yield from guarded("open files", machine.open_file_limit)
+    yield from guarded("--out", partial(folders.check_writable_and_lockable, "--out", settings.out))
+    yield from guarded("CXRBENCH_HOME", partial(folders.check_writable_and_lockable, "CXRBENCH_HOME", home()))
+    yield from guarded("cache", partial(_cache_and_disks, settings))
+    yield from guarded("stale files", partial(folders.stale_files, settings.out))
+    yield from guarded("plugins", partial(_plugins_and_weights, settings, factories))
     yield from guarded("keras", partial(packages.keras, keras))
     yield from guarded("optional", packages.extras)
 
 
-def _settings(flags: Mapping[str, Any]) -> tuple[Settings, list[Diagnosis]]:
-    """Return the settings of a run, or else the defaults, and what is wrong with what was set."""
+def _settings_or_defaults(flags: Mapping[str, Any]) -> tuple[Settings, list[Diagnosis]]:
+    """Return the settings of a run and no problem, or the defaults and what is wrong with the settings."""
     try:
         return read_settings(flags), []
     except CxrbenchError as error:
-        remedy = "correct cxrbench.toml, or the environment variable CXRBENCH_... of that name"
+        remedy = "correct it in cxrbench.toml, or in the environment variable CXRBENCH_..."
         problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
         return Settings.model_construct(**flags), [problem]
 
 
-def _kept(settings: Settings) -> Iterator[Diagnosis]:
-    size, found = places.cached(home())
-    yield from found
+def _cache_and_disks(settings: Settings) -> Iterator[Diagnosis]:
+    size, diagnosis = folders.cache_size(home())
+    yield diagnosis
     yield from machine.disks(settings, home(), size)
 
 
-def _plugins(settings: Settings, child: packages.Child) -> Iterator[Diagnosis]:
-    factories = list(parts.factories(child))  # where that process died or hung, this one must not load them
+def _plugins_and_weights(settings: Settings, check: packages.ImportCheck) -> Iterator[Diagnosis]:
+    factories = list(plugins_and_weights.factories(check))  # raises if that process died or hung: do not load plugins here
     host: Host = load_host(settings.plugin, settings.blocked)
-    yield from parts.plugins(host)
+    yield from plugins_and_weights.loaded_plugins(host)
     yield from factories
-    yield from guarded("weights", partial(parts.weights, host, settings, downloads_folder()))
+    yield from guarded("weights", partial(plugins_and_weights.default_weights, host, settings, downloads_folder()))

@@ -1,4 +1,4 @@
-"""What runs that were killed have left behind: nothing that anybody needs, and nothing of a run that still goes on."""
+"""Find and remove stale files: what killed runs left, never results or files of a running process."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OLD = 3600.0
-"""Seconds after which a half-written file is nobody's: one that is being written is touched all the time."""
+STALE_SECONDS = 3600.0
+"""Age at which a half-written file is stale: a file that is being written is modified all the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaleFile:
-    """A file or folder that nobody needs.
+    """A file or folder of a killed run.
 
     Attributes:
-        what: in words.
+        description: what it is, in words.
         size: bytes.
     """
 
     path: Path
-    what: str
+    description: str
     size: int
 
 
 def find_stale_files(out: Path) -> list[StaleFile]:
-    """Return what killed runs have left in the results' folder, in the cache and in the temporary folder."""
+    """Return the stale files in the results folder, the cache and the temporary folder."""
     folders = [home(), out / "studies", *(path.parent for path in sorted(out.glob("*/protocol.json")))]
-    found = [
+    described = [
         *(("half-written file", path) for folder in folders for path in _half_written(folder)),
         *(("lock of an ended process", path) for folder in folders for path in _dead_locks(folder)),
-        *(("cache that was being removed", path) for path in sorted(home().glob(f"{SET_ASIDE}*"))),
+        *(("half-removed cache folder", path) for path in sorted(home().glob(f"{SET_ASIDE}*"))),
         *(("output of an ended worker", path) for path in abandoned_folders()),
     ]
-    return [StaleFile(path=path, what=what, size=_size(path)) for what, path in found]
+    return [StaleFile(path=path, description=description, size=_bytes_on_disk(path)) for description, path in described]
 
 
-def remove_stale_file(leftover: StaleFile) -> None:
-    """Remove a file or folder; one that is gone already is no error."""
-    if leftover.path.suffix == ".lock":
-        with try_lock(leftover.path):  # which removes the file, and only if nobody has come to hold it meanwhile
+def remove_stale_file(stale_file: StaleFile) -> None:
+    """Remove a stale file or folder, if it still exists."""
+    if stale_file.path.suffix == ".lock":
+        with try_lock(stale_file.path):  # removes the file, unless a process holds the lock by now
             return
-    if leftover.path.is_dir():
-        shutil.rmtree(leftover.path, ignore_errors=True)
+    if stale_file.path.is_dir():
+        shutil.rmtree(stale_file.path, ignore_errors=True)
     else:
-        leftover.path.unlink(missing_ok=True)
+        stale_file.path.unlink(missing_ok=True)
 
 
 def _half_written(folder: Path) -> Iterator[Path]:
-    """Yield what `files.replacing` leaves when its process is killed; half a download will be gone on with."""
+    """Yield what a killed `files.replacing` leaves; partial downloads have other names, as they are resumed."""
     for path in sorted(folder.rglob(".*.part")):
-        if path.is_file() and time.time() - path.stat().st_mtime > OLD:
+        if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
             yield path
 
 
 def _dead_locks(folder: Path) -> Iterator[Path]:
-    """Return the lock files that nobody holds; ours are empty, and other people's may mean something else."""
+    """Return the empty lock files that no process holds; locks with content belong to other programs."""
     locks = (path for path in sorted(folder.rglob("*.lock")) if path.is_file() and not path.stat().st_size)
     return filter(is_unlocked, locks)
 
 
-def _size(path: Path) -> int:
+def _bytes_on_disk(path: Path) -> int:
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())

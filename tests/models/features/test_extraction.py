@@ -223,7 +223,7 @@ def test_smaller_batches_give_the_same_features_of_keras(extraction_of, extract,
     hungry, pixels = parts_of(Path(__file__).parents[2] / "plugins" / "hungry.py"), pixels_with(BATCH + 5, 32)
     large, small = (extraction_of(f"hungry-keras:fits={fits}", of=hungry, pixels=pixels) for fits in (32, batch))
     whole = extract(large)
-    with pytest.raises(Exception, match="32 films are too many") as caught:
+    with pytest.raises(Exception, match="32 images are too many") as caught:
         extract(small)
     assert failure_kind(caught.value) == "oom"
     assert failure_reason(caught.value).startswith("MemoryError: ")

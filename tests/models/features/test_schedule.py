@@ -289,7 +289,7 @@ def test_a_shard_is_retried_in_smaller_batches_on_out_of_memory(extraction_of, h
 def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
-    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 films are too many")
+    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 images are too many")
     assert executor.batches == [32, 16, 8]
     assert extraction.features.missing() == [0, 1]
 

@@ -1,4 +1,4 @@
-"""Backbones whose files the user brings, in real runs."""
+"""Backbones from the user's files, in real runs."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def bound(text):
     return part
 
 
-def test_a_model_file_competes_and_an_absent_file_of_weights_is_a_row_with_the_remedy(place, model_file):
+def test_a_model_file_gets_a_row_and_missing_weights_a_remedy(workspace, model_file):
     backbones = ["--backbone", f"keras-file:path={model_file.name},layer=pixels", "--backbone", "chexnet"]
-    done = place.call("run", *SHORT, *backbones)
+    done = workspace.call("run", *SHORT, *backbones)
     assert done.returncode == 1, done.stderr
-    entries = {entry["backbone"].partition(":")[0]: entry for entry in place.entries().values()}
+    entries = {entry["backbone"].partition(":")[0]: entry for entry in workspace.entries().values()}
     assert entries["keras-file"]["status"] == "complete"
     assert (entries["chexnet"]["status"], entries["chexnet"]["failure"]) == ("unavailable", "unavailable")
     assert "chexnet:weights=FILE" in entries["chexnet"]["reason"]
 
 
 @pytest.mark.parametrize("backbone", ["chexnet:weights=nowhere.h5", "keras-file:path=nowhere.keras", "keras-file:path=m.h5"])
-def test_a_file_that_cannot_be_meant_stops_the_run_before_it_begins(place, backbone):
-    done = place.call("run", *SHORT, "--backbone", backbone)
+def test_an_invalid_file_stops_the_run_before_it_starts(workspace, backbone):
+    done = workspace.call("run", *SHORT, "--backbone", backbone)
     assert (done.returncode, done.stdout) == (2, "")
     assert "backbone" in done.stderr or "keras-file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_wildcard_leaves_out_what_nobody_has_brought(tmp_path):
+def test_a_wildcard_leaves_out_backbones_without_a_file(tmp_path):
     downloader = Downloader(folder=tmp_path, offline=True, say=print)
     assert not any(are_here(bound(name), (64, 64, 3), downloader) for name in ("chexnet", "keras-file"))
 

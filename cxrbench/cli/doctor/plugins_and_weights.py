@@ -1,10 +1,10 @@
-"""Plugins, their factories, and the weights of the default grid."""
+"""Check the plugins, their factories, and the weights of the default grid."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.cli.doctor.finding import Diagnosis
+from cxrbench.cli.doctor.diagnosis import Diagnosis
 from cxrbench.config.component import Component, bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cxrbench.cli.doctor.packages import Child
+    from cxrbench.cli.doctor.packages import ImportCheck
     from cxrbench.config.settings import Settings
     from cxrbench.plugin.host import Host
 
-FACTORIES = """
+IMPORT_FACTORIES = """
 import json, os, sys
 from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -43,47 +43,47 @@ print(json.dumps([number, problems]))
 """
 
 
-def plugins(host: Host) -> Iterator[Diagnosis]:
-    """Say which plugins there are, and what is wrong with some."""
-    well = [plugin.name for plugin in host.plugins if not plugin.problem and not plugin.blocked]
-    yield Diagnosis(area="plugins", found=f"{len(well)} well: {', '.join(well)}")
+def loaded_plugins(host: Host) -> Iterator[Diagnosis]:
+    """Report which plugins loaded, and the problems of the others."""
+    loaded = [plugin.name for plugin in host.plugins if not plugin.problem and not plugin.blocked]
+    yield Diagnosis(area="plugins", found=f"{len(loaded)} loaded: {', '.join(loaded)}")
     for plugin in host.plugins:
         if plugin.blocked:
-            yield Diagnosis(area="plugins", found=f"{plugin.name}: blocked, as was asked for")
+            yield Diagnosis(area="plugins", found=f"{plugin.name}: not loaded, because of --without")
         if plugin.problem:
             yield Diagnosis(
                 area="plugins",
                 found=f"{plugin.name}: {plugin.problem}",
                 verdict="problem",
-                remedy=f"mend it, or leave it out: --without {plugin.name}",
+                remedy=f"fix it, or run with --without {plugin.name}",
             )
         for note in plugin.notes:
-            yield Diagnosis(area="plugins", found=f"{plugin.name}: {note}", verdict="warn", remedy="tell its author")
+            yield Diagnosis(area="plugins", found=f"{plugin.name}: {note}", verdict="warn", remedy="report this to its author")
 
 
-def factories(child: Child) -> Iterator[Diagnosis]:
-    """Say which declarations name a factory that cannot be imported; raise PluginError if loading ended the process itself."""
-    answer, problem = child.answer()
+def factories(check: ImportCheck) -> Iterator[Diagnosis]:
+    """Report declarations whose factory cannot be imported; raise PluginError if the importing process died or hung."""
+    answer, problem = check.answer()
     if problem:
-        raise PluginError(f"a process that loaded all plugins did not come to its end: {problem}")
+        raise PluginError(f"the process that loads all plugins failed: {problem}")
     number, problems = answer
     for name, reason in problems:
-        remedy = "mend it; until then, its recipes are rows with this reason"
+        remedy = "fix it; until then its recipes fail with this reason"
         yield Diagnosis(area="factories", found=f"{name}: {reason}", verdict="problem", remedy=remedy)
     if not problems:
         yield Diagnosis(area="factories", found=f"all {number} can be imported")
 
 
-def weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Diagnosis]:
-    """Say which backbones of the default grid a run would take, and how to have the others."""
+def default_weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Diagnosis]:
+    """Report which backbones of the default grid have their weights on this machine."""
     downloader = Downloader(folder=downloads, offline=True, say=lambda line: None)
     size = (settings.image_size, settings.image_size, 3)
-    declared = {one.spec.name: one for one in host.declarations(Backbone)}
-    here: list[str] = []
-    away: list[str] = []
-    for name in (one for one in DEFAULT_BACKBONES if one in declared):
-        part = bind(Component(name=name), declared[name])
-        (here if are_here(part, size, downloader) else away).append(name)
-    found = f"here: {', '.join(here) or 'none'}" + (f"; not here: {', '.join(away)}" if away else "")
-    remedy = "cxrbench run --download fetches them" if away else ""
-    yield Diagnosis(area="weights", found=found, verdict="ok" if here else "warn", remedy=remedy)
+    declared = {declaration.spec.name: declaration for declaration in host.declarations(Backbone)}
+    present: list[str] = []
+    missing: list[str] = []
+    for name in (name for name in DEFAULT_BACKBONES if name in declared):
+        backbone = bind(Component(name=name), declared[name])
+        (present if are_here(backbone, size, downloader) else missing).append(name)
+    found = f"present: {', '.join(present) or 'none'}" + (f"; missing: {', '.join(missing)}" if missing else "")
+    remedy = "run with --download to fetch them" if missing else ""
+    yield Diagnosis(area="weights", found=found, verdict="ok" if present else "warn", remedy=remedy)
