@@ -89,7 +89,7 @@ def test_a_row_that_beats_every_control_has_no_warning(run_here, write_images):
 
 @pytest.mark.parametrize(("normal", "pneumonia"), [(150, 270), (270, 150)])
 def test_the_majority_is_that_of_the_training_images(run_here, write_images, workspace, normal, pneumonia):
-    write_images("films", normal, pneumonia)
+    write_images("images", normal, pneumonia)
     row = by_backbone(
         run_here(*RUN, "--trials", 1, "--epochs", 1, "--json", "--backbone", "control-intensity", "--no-controls")
     )["majority-class"]

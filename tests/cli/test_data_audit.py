@@ -98,7 +98,7 @@ def test_a_real_image_saved_again_at_another_size(audited, thousand, workspace, 
     assert (code, found) == (3, [("near-duplicates", "leak", 2)])
 
 
-def test_a_test_set_from_elsewhere_that_is_not(audited, thousand, workspace, real_images):
+def test_an_external_test_set_that_overlaps_the_dataset(audited, thousand, workspace, real_images):
     (workspace.folder / "elsewhere").mkdir()
     for number, name in enumerate(CLASSES):
         (workspace.folder / "elsewhere" / name).mkdir()

@@ -78,8 +78,8 @@ def test_grouped_keeps_the_copies_on_one_side(run, tree):
 @pytest.fixture
 def patients(write_images, workspace):
     """Write images of 105 patients, four each, in a manifest."""
-    write_images("films", 210, 210)
-    with (workspace.folder / "films.csv").open("w", newline="") as file:
+    write_images("images", 210, 210)
+    with (workspace.folder / "images.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("path", "label", "patient"))
         for name in ("NORMAL", "PNEUMONIA"):

@@ -57,7 +57,7 @@ def test_every_row_has_intervals_of_its_metrics_and_rank(small_run):
     np.testing.assert_allclose(sum(row["p_first"] for row in rows), 1)
 
 
-def test_the_majority_class_is_what_calling_all_by_the_commoner_training_class_comes_to(small_run):
+def test_the_majority_class_predicts_the_commoner_training_class(small_run):
     workspace, result = small_run
     (row,) = [row for row in json.loads(result.stdout) if row["kind"] == "baseline"]
     entry = json.loads((workspace.protocol_folder() / "entries" / "majority-class.json").read_text())

@@ -53,7 +53,7 @@ def test_an_entry_of_failing_trials_holds_reason_params_and_log(workspace):
     entry = workspace.entries()[GIVEN_UP]
     assert (entry["status"], entry["failure"]) == ("failed", "oom")
     assert entry["reason"] == (
-        "3 trials in a row failed; raise --max-failures to resume. Last failure: MemoryError: no room for another film"
+        "3 trials in a row failed; raise --max-failures to resume. Last failure: MemoryError: no room for another image"
     )
     assert entry["failed_params"].keys() == {"learning_rate", "dropout", "appetite"}
     assert list(entry["begun"].values()) == [{"failed": 6}]  # the whole first generation

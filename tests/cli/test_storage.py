@@ -171,6 +171,6 @@ def test_no_file_holds_the_password(small_workspace, uninterrupted, postgresql):
 def test_an_unreachable_database_is_an_invalid_setting(run_here, workspace):
     result = run_here(*TINY, "--storage", "postgresql://cxrbench:s3cret@127.0.0.1:1/x")
     assert result.returncode == 2
-    assert "--storage postgresql://films:***@127.0.0.1:1/x: cannot open the database" in " ".join(result.stderr.split())
+    assert "--storage postgresql://cxrbench:***@127.0.0.1:1/x: cannot open the database" in " ".join(result.stderr.split())
     assert "s3cret" not in result.stderr
     assert not list(workspace.folder.glob("leaderboard/*"))

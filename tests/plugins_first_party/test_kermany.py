@@ -65,9 +65,9 @@ def test_any_text_is_answered(name):
     assert find_patient(name) is None or find_patient(name, merged=True) is not None
 
 
-def test_the_real_collection_has_its_known_numbers_of_patients(real_films):
-    pneumonia = {find_patient(image.name) for image in (real_films / "train" / "PNEUMONIA").iterdir()}
-    normal = {find_patient(image.name) for image in (real_films / "train" / "NORMAL").iterdir()}
+def test_the_real_collection_has_its_known_numbers_of_patients(real_images):
+    pneumonia = {find_patient(image.name) for image in (real_images / "train" / "PNEUMONIA").iterdir()}
+    normal = {find_patient(image.name) for image in (real_images / "train" / "NORMAL").iterdir()}
     assert (len(pneumonia), len(normal)) == (2443, 1211)
     assert None not in pneumonia | normal
     assert not pneumonia & normal

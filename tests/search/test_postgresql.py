@@ -83,7 +83,7 @@ def test_an_unavailable_server_ends_the_run_and_keeps_trials(postgresql, url, mo
         written.add(trial(0))
         postgresql.control("stop", "-m", "immediate")
         try:
-            with pytest.raises(StorageLost, match=r"postgresql://films:\*\*\*@127\.0\.0\.1:\d+/.* is unavailable"):
+            with pytest.raises(StorageLost, match=r"postgresql://cxrbench:\*\*\*@127\.0\.0\.1:\d+/.* is unavailable"):
                 written.add(trial(1))
             start = time.monotonic()
             with pytest.raises(ConfigError, match=r"cannot open the database: .*refused"), open_database(url, pytest.fail):
