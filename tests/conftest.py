@@ -53,7 +53,7 @@ class Workspace:
     def entries(self, out="leaderboard"):
         """Return the entries by recipe, without the baseline."""
         read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
-        return {entry["recipe"]: entry for entry in read if entry["kind"] != "majority"}
+        return {entry["recipe"]: entry for entry in read if entry["kind"] != "baseline"}
 
     def files(self, pattern, out="leaderboard"):
         """Return the bytes of all files in `out` that match the pattern."""

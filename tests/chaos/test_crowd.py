@@ -28,7 +28,7 @@ def test_eight_processes_share_the_work_and_print_one_board(workspace, small, sa
     said = "\n".join(talk for _, talk in ended)
     complete = [line.partition(": complete, ")[0] for line in said.splitlines() if ": complete, " in line]
     assert sorted(complete) == sorted(workspace.entries())  # each entered by exactly one process
-    assert "entered by another process" in said
+    assert "finished by another process" in said
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")

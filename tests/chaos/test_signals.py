@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-SAYS = "error: interrupted; what was finished is kept: the same command goes on from there"
+SAYS = "error: interrupted. Finished work is kept; run the same command again to resume"
 
 
 def stopped(workspace, command, number, when):

@@ -46,7 +46,7 @@ def test_unreadable_files_are_named_skipped_and_counted(workspace, write_images)
         assert "PNEUMONIA/notes.txt" in text
     (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 2
-    assert (entry["dataset"]["normal"], entry["dataset"]["pneumonia"]) == (200, 220)
+    assert (entry["dataset"]["negative"], entry["dataset"]["positive"]) == (200, 220)
     assert sum(sum(part.values()) for part in entry["dataset"]["folds"]) == 420
 
 

@@ -67,7 +67,9 @@ def test_the_error_for_an_unknown_recipe_lists_the_known_ones(compare):
     result = compare(FIRST, "texture+none+smot")
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
-    assert words.startswith(f"error: no leaderboard has both {FIRST} and texture+none+smot complete; there are: ")
+    assert words.startswith(
+        f"error: {FIRST} and texture+none+smot are not both complete on any leaderboard. Complete recipes: "
+    )
     assert SECOND in words
     assert "majority-class" in words
 
@@ -75,4 +77,4 @@ def test_the_error_for_an_unknown_recipe_lists_the_known_ones(compare):
 def test_without_a_leaderboard_the_error_says_how_to_make_one(run_here):
     result = run_here("compare", FIRST, SECOND)
     assert (result.returncode, result.stdout) == (2, "")
-    assert "no leaderboard here; make one with: cxrbench run" in " ".join(result.stderr.split())
+    assert "no leaderboard here. Make one with: cxrbench run" in " ".join(result.stderr.split())

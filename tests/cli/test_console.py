@@ -18,7 +18,7 @@ PUBLISHED = Path(__file__).parents[2] / "leaderboard"
 @pytest.fixture(scope="module")
 def published():
     board = next(board for board in read_boards(PUBLISHED) if board.protocol.folds == 5)
-    columns = [column for column in tables(board)[0][1] if column != "status"]
+    columns = [column for column in tables(board)[0].columns if column.key != "status"]
     return columns, board.rows()
 
 

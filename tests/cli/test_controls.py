@@ -61,7 +61,7 @@ def test_a_frame_that_shows_the_class_is_reported_as_a_shortcut(run_here, framed
     assert not any(line.startswith("SHORTCUT") for line in rows["control-intensity"]["warnings"])
     (line,) = [line for line in rows["texture"]["warnings"] if "does not beat" in line]
     assert "control-border+none+none" in line
-    assert "it has not shown that it looks at lungs" in line
+    assert "it may be using a shortcut" in line
     table = " ".join((workspace.protocol_folder() / "LEADERBOARD.md").read_text().split())
     assert "SHORTCUT" in table
     assert "does not beat control-border+none+none" in table
@@ -87,15 +87,15 @@ def test_a_row_that_beats_every_control_has_no_warning(run_here, write_images):
     assert any("does not beat majority-class" in line for line in rows["texture"]["warnings"])  # brightness is no texture
 
 
-@pytest.mark.parametrize(("normal", "pneumonia"), [(150, 270), (270, 150)])
-def test_the_majority_is_that_of_the_training_images(run_here, write_images, workspace, normal, pneumonia):
-    write_images("images", normal, pneumonia)
+@pytest.mark.parametrize(("negative", "positive"), [(150, 270), (270, 150)])
+def test_the_majority_is_that_of_the_training_images(run_here, write_images, workspace, negative, positive):
+    write_images("images", negative, positive)
     row = by_backbone(
         run_here(*RUN, "--trials", 1, "--epochs", 1, "--json", "--backbone", "control-intensity", "--no-controls")
     )["majority-class"]
     (parts,) = json.loads((workspace.protocol_folder() / "entries" / "majority-class.json").read_text())["dataset"]["folds"]
     test = parts["test_negative"], parts["test_positive"]
-    commoner = pneumonia > normal
+    commoner = positive > negative
     assert (parts["train_positive"] > parts["train_negative"]) == commoner
     assert row["accuracy"] == test[commoner] / sum(test)
     assert (row["recall"], row["specificity"], row["auc"]) == (commoner, not commoner, 0.5)

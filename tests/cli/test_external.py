@@ -39,16 +39,16 @@ def test_an_external_test_set_added_later_needs_no_training(run, workspace):
     first = run()
     assert first.returncode == 0, first.stderr
     (folder,) = workspace.folder.glob("leaderboard/images-*")
-    studies, predictions, seals = trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/seals/*")
+    studies, predictions, locks = trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/test_lock/*")
     assert [len(lines) for lines in studies.values()] == [2]
     entry = workspace.entries()[RECIPE]
     second = run("--external", "ward=ward")
     assert second.returncode == 0, second.stderr
     assert workspace.protocol_folder() == folder  # the protocol's name does not depend on it
-    assert (trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/seals/*")) == (
+    assert (trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/test_lock/*")) == (
         studies,
         predictions,
-        seals,
+        locks,
     )
     again = workspace.entries()[RECIPE]
     assert {name: value for name, value in again.items() if name != "seconds"} == {
@@ -77,7 +77,7 @@ def test_other_images_under_the_same_name_are_scored_anew(run, workspace, write_
     result = run("--external", "ward=other")
     assert result.returncode == 0, result.stderr
     stored = json.loads((workspace.protocol_folder() / "external" / "ward" / f"{RECIPE}.json").read_text())
-    assert (stored["normal"], stored["pneumonia"], stored["dataset"]) == (50, 20, "other")
+    assert (stored["negative"], stored["positive"], stored["dataset"]) == (50, 20, "other")
     with (workspace.protocol_folder() / "external" / "ward" / f"{RECIPE}.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 70
 

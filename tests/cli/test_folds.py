@@ -88,7 +88,7 @@ def test_the_counts_of_each_part_match_the_stored_predictions(entries, stored):
     for entry in entries.values():
         for fold, counts in enumerate(entry["dataset"]["folds"]):
             held_out = [part(stored[entry["recipe"]], name, fold, 0)[2] for name in ("validation", "test")]
-            found = [(counts[f"{name}_normal"], counts[f"{name}_pneumonia"]) for name in ("validation", "test")]
+            found = [(counts[f"{name}_negative"], counts[f"{name}_positive"]) for name in ("validation", "test")]
             assert found == [(int(np.sum(labels == 0)), int(np.sum(labels == 1))) for labels in held_out]
             assert sum(counts.values()) == 480
 
@@ -190,17 +190,19 @@ def test_seed_0_is_the_selected_trial_and_other_seeds_differ(folded_run, entries
 
 
 def test_every_head_has_its_test_set_lock(folded_run, entries):
-    for path in (folded_run[0].protocol_folder() / "seals").glob("*.json"):
-        opened = json.loads(path.read_text())["opened_by"]
+    paths = list((folded_run[0].protocol_folder() / "test_lock").glob("*.json"))
+    assert {path.stem for path in paths} == {*entries, "majority-class"}
+    for path in paths:
+        scored_by = json.loads(path.read_text())["scored_by"]
         if path.stem == "majority-class":
-            assert set(opened) == {f"fold {fold}, seed 0" for fold in FOLDS}
+            assert set(scored_by) == {f"fold {fold}, seed 0" for fold in FOLDS}
             continue
         heads = {
             f"fold {fold['fold']}, seed {head['seed']}": head["selection"]
             for fold in entries[path.stem]["folds"]
             for head in fold["heads"]
         }
-        assert opened == heads
+        assert scored_by == heads
         assert len(set(heads.values())) == len(FOLDS) * len(SEEDS)
 
 
@@ -210,7 +212,7 @@ def test_the_external_test_set_has_columns_and_files_of_its_own(folded_run, entr
         result = json.loads((folder / f"{recipe}.json").read_text())
         predictions = table(folder / f"{recipe}.csv")
         assert {row["set"] for row in predictions} == {"external"}
-        assert (result["normal"], result["pneumonia"], result["dataset"]) == (15, 45, "phantom-synthetic")
+        assert (result["negative"], result["positive"], result["dataset"]) == (15, 45, "phantom-synthetic")
         chosen = thresholds(entry)
         heads = {head: part(predictions, "external", *head) for head in chosen}
         assert {len(set(keys)) for keys, *_ in heads.values()} == {60}
@@ -232,7 +234,7 @@ def test_the_external_test_set_is_not_part_of_the_entry(folded_run, entries, sto
 
 def test_the_tables_show_folds_further_threshold_and_external_test_set(folded_run):
     text = (folded_run[0].protocol_folder() / "LEADERBOARD.md").read_text()
-    assert "split grouped, 3 folds, 2 seeds, 2 trials a study" in text
+    assert "split grouped, 3 folds, 2 seeds, 2 trials per study" in text
     assert "At threshold 0.7:" in text
     assert "External test set ward-2, scored with the same heads and thresholds:" in text
     assert "over 3 folds (Nadeau and Bengio)" in text

@@ -73,7 +73,7 @@ def test_fresh_starts_a_new_attempt_and_later_runs_resume_the_newest(run, worksp
     before = contents(first)
     fresh = run(2, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
-    assert f"attempt 2, in leaderboard/{first.name}-2: the same command without --fresh goes on with it" in fresh.stderr
+    assert f"attempt 2 in leaderboard/{first.name}-2. To resume it, run again without --fresh" in fresh.stderr
     assert "resuming" not in fresh.stderr
     assert "trials: 2 in" in fresh.stderr
     second = first.with_name(f"{first.name}-2")
@@ -109,7 +109,7 @@ def test_another_budget_resumes_the_newest_attempt(run, workspace):
 
 
 def test_fresh_with_nothing_before_is_the_first_attempt(run, workspace):
-    assert "attempt 1, in" in run(1, "--fresh").stderr
+    assert "attempt 1 in" in run(1, "--fresh").stderr
     (folder,) = attempts(workspace)
     assert not folder.name.endswith("-2")
 
@@ -118,7 +118,7 @@ def test_fresh_takes_no_trials_of_an_attempt_whose_folder_is_gone(run, workspace
     assert run(1).returncode == 0
     shutil.rmtree(workspace.protocol_folder())
     fresh = run(1, "--fresh")
-    assert "attempt 2, in" in fresh.stderr
+    assert "attempt 2 in" in fresh.stderr
     assert "resuming" not in fresh.stderr
     assert sorted(journals(workspace).values()) == [1, 1]
 
@@ -174,7 +174,7 @@ def test_fresh_takes_no_trials_from_a_shared_database(run, workspace):
     shared = run(2, *storage, "--out", "elsewhere")
     assert f"{RECIPE}: resuming: 2 of 2" in shared.stderr
     fresh = run(2, *storage, "--out", "third", "--fresh")
-    assert "attempt 2, in" in fresh.stderr
+    assert "attempt 2 in" in fresh.stderr
     assert "trials: 2 in" in fresh.stderr
 
 
@@ -186,4 +186,4 @@ def test_a_damaged_journal_fails_only_its_recipe(run, workspace):
     assert both.returncode == 1
     rows = {row["backbone"]: row for row in json.loads(both.stdout) if row["kind"] == "recipe"}
     assert rows["control-border"]["status"] == "complete"
-    assert re.fullmatch(rf"\S*{path.name} is damaged: .* searched anew", rows["control-intensity"]["reason"])
+    assert re.fullmatch(rf"\S*{path.name} is damaged: .* repeat its trials", rows["control-intensity"]["reason"])

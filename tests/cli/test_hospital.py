@@ -129,7 +129,7 @@ def test_dicom_images_give_the_same_result_from_folder_and_manifest(run_here, wo
     (workspace.folder / "rsna.csv").write_text("\n".join(["path,label", *rows]))
     assert run_here(*RUN, *QUICK, "--data", "rsna.csv", "--out", "second").returncode == 0
     (one,), (other,) = workspace.entries().values(), workspace.entries("second").values()
-    assert (one["dataset"]["normal"], one["dataset"]["pneumonia"], one["dataset"]["skipped"]) == (210, 210, 0)
+    assert (one["dataset"]["negative"], one["dataset"]["positive"], one["dataset"]["skipped"]) == (210, 210, 0)
     assert one["metrics"]["auc"] == other["metrics"]["auc"] > 0.9  # images of the positive class are brighter
     assert not (workspace.protocol_folder() / "skipped.csv").exists()
 

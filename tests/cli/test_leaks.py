@@ -48,7 +48,7 @@ def test_allow_leak_marks_every_row_and_entry(run, tree, workspace, run_here):
     result = run("--allow-leak", "--json")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
-    assert {row["kind"] for row in rows} == {"recipe", "majority"}
+    assert {row["kind"] for row in rows} == {"recipe", "baseline"}
     for row in rows:
         assert any(LEAK in line for line in row["warnings"])
         assert "4 byte-identical (leak)" in row["audit"]

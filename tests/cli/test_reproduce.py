@@ -70,7 +70,7 @@ def test_other_images_are_refused_by_their_fingerprint(reproduce, entry, write_i
     result = reproduce(entry, "--data", "other")
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
-    assert "--data other: these are other images, or other labels or patients, than those asked for (images)" in words
+    assert "--data other: the images, labels or patients are not those of images: fingerprint" in words
     assert re.search(rf"fingerprint [0-9a-f]{{12}}, not {fingerprint[:12]}", words)
 
 
@@ -138,7 +138,7 @@ def test_missing_predictions_are_reported(reproduce, entry):
 def test_an_entry_without_search_or_result_cannot_be_reproduced(reproduce, entry, workspace):
     result = reproduce(entry.with_name("majority-class.json"), "--data", "images")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "majority-class is no recipe" in result.stderr
+    assert "majority-class is not a recipe" in result.stderr
     change(entry, lambda stored: stored.update(status="failed", reason="no room"))
     result = reproduce(entry, "--data", "images")
     assert (result.returncode, result.stdout) == (2, "")

@@ -64,7 +64,7 @@ def test_failed_extractions_and_smaller_batches_are_reported(workspace):
     entries = workspace.entries()
     assert (entries[NO_FEATURES]["failure"], entries[NO_FEATURES]["failed_params"]) == ("oom", {})
     assert entries[NO_FEATURES]["reason"] == "MemoryError: 8 images are too many"
-    warning = "features were extracted from as few as 8 films at once: 32 did not fit in memory"
+    warning = "features were extracted in batches of 8 images: 32 did not fit in memory"
     assert entries[SMALLER_BATCHES]["status"] == "complete"
     assert warning in entries[SMALLER_BATCHES]["warnings"]
     assert {name for name, entry in entries.items() if warning in entry["warnings"]} == {SMALLER_BATCHES}
@@ -82,12 +82,12 @@ def test_the_table_shows_failure_kind_and_number_of_trials(workspace):
 def test_a_failed_entry_is_explained(workspace, run_here):
     shown = facts(run_here("show", GIVEN_UP).stdout)
     assert "status: failed" in shown[GIVEN_UP]
-    assert shown["failure"][0].startswith("kind: oom: it needed more memory than there was")
+    assert shown["failure"][0].startswith("kind: oom: it ran out of memory")
     assert shown["failure"][1].startswith("what to do: raise --max-memory")
     assert "appetite " in shown["failure"][2]
     assert shown["last lines of the log"][-1] == "MemoryError: no room for another image"
     assert shown["trials"][0] == "failed: 6"
-    assert shown["trials"][1].startswith("failed, oom: trial 0, 1, 2, 3, 4, 5; the last one with learning_rate ")
+    assert shown["trials"][1].startswith("failed, oom: trial 0, 1, 2, 3, 4, 5; the last with learning_rate ")
     assert "test images, with 95 % intervals" not in shown
 
 
@@ -122,8 +122,8 @@ def test_a_missing_or_ambiguous_entry_is_an_error_with_a_hint(workspace, run_her
     unknown = run_here("show", "coarse-pixel+none+none")
     assert unknown.returncode == 2
     assert "did you mean coarse-pixels+none+none" in unknown.stderr
-    assert "no entry below leaderboard has rank 99: there are 1, 2" in run_here("show", 99).stderr
-    assert "nowhere.json: there is no such file" in run_here("show", "nowhere.json").stderr
+    assert "no entry below leaderboard has rank 99. Known ranks: 1, 2" in run_here("show", 99).stderr
+    assert "nowhere.json: file not found" in run_here("show", "nowhere.json").stderr
     assert "no entries here" in run_here("show", "x", "--out", "elsewhere").stderr
     folder = workspace.protocol_folder()
     twin = folder.with_name("twin")

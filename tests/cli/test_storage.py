@@ -42,7 +42,7 @@ def small_workspace(tmp_path_factory, make_workspace):
 def outcome(workspace, out):
     """Return the results of a run without times: entries, and the bytes of predictions and test-set locks."""
     entries = {name: {**entry, "seconds": None} for name, entry in workspace.entries(out).items()}
-    files = {**workspace.files("*/predictions/*.csv", out), **workspace.files("*/seals/*.json", out)}
+    files = {**workspace.files("*/predictions/*.csv", out), **workspace.files("*/test_lock/*.json", out)}
     return entries, {path.relative_to(out): content for path, content in files.items()}
 
 

@@ -47,7 +47,7 @@ def coarse(run_here, write_images):
 
 def results(workspace):
     """Return the bytes of all files of a finished recipe."""
-    parts = ("entries/coarse*", "predictions/coarse*", "seals/coarse*")
+    parts = ("entries/coarse*", "predictions/coarse*", "test_lock/coarse*")
     return {name: content for part in parts for name, content in workspace.files(f"*/{part}").items()}
 
 
@@ -58,7 +58,7 @@ def test_a_changed_backbone_fails_and_the_finished_result_stays(coarse, plugin, 
     again = coarse(plugin(100.0), "--backbone", "control-intensity")
     assert again.returncode == 1
     assert "coarse+none+none: failed, the test images (of this protocol) were scored by another selection" in again.stderr
-    assert "use another --out or --seed, or remove this protocol's folder" in " ".join(again.stderr.split())
+    assert "Use --fresh, another --out or another --seed, or remove this protocol's folder" in " ".join(again.stderr.split())
     assert results(workspace) == finished
     rows = {row["backbone"]: row["status"] for row in json.loads(again.stdout) if row["kind"] == "recipe"}
     assert rows == {"coarse": "complete", "control-intensity": "complete"}
@@ -100,7 +100,7 @@ def test_removing_the_entry_does_not_remove_the_test_set_lock(coarse, plugin, wo
     again = coarse(plugin(100.0))
     assert again.returncode == 4
     assert "the test images (fold 0, seed 0) were scored by another selection" in again.stderr
-    assert [name.parent.name for name in results(workspace)] == ["entries", "seals"]
+    assert [name.parent.name for name in results(workspace)] == ["entries", "test_lock"]
     entry = workspace.entries()["coarse+none+none"]
     assert "were scored by another selection" in entry["reason"]  # a row like any other
     assert entry["failure"] == "data_error"
