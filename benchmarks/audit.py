@@ -3,8 +3,8 @@
     python benchmarks/audit.py --data .../chest_xray
 
 Reported are the time of `cxrbench data audit` with nothing cached; how near to each other images of different groups come, and
-how many of these pairs count as one image; how many images that were changed on purpose are recognised; how many images are taken
-for negatives, and how many negatives are; and the time and memory of comparing 30,000 images with each other.
+how many of these pairs count as one image; how many images that were changed on purpose are recognised; how many images are
+taken for negatives, and how many negatives are; and the time and memory of comparing 30,000 images with each other.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxrbench.leaderboard.board import read_boards
-from cxrbench.leaderboard.render import as_markdown
+from cxrbench.leaderboard.render import board_as_markdown
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,13 +25,13 @@ def table(text):
 
 def test_entries_match_their_predictions_and_the_page_the_entries(board):
     page = (ROOT / "leaderboard" / board.protocol.name / "LEADERBOARD.md").read_text(encoding="utf-8")
-    assert page == as_markdown(board, board.rows())
+    assert page == board_as_markdown(board)
 
 
 def test_the_readme_shows_that_table(board):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme.partition("## What you get")[2].partition("\n## ")[0]
-    assert table(shown) == table(as_markdown(board, board.rows()))
+    assert table(shown) == table(board_as_markdown(board))
 
 
 def test_the_board_holds_all_available_backbones_and_the_baselines(board):
@@ -45,7 +45,7 @@ def test_the_board_holds_all_available_backbones_and_the_baselines(board):
     }
     controls = {f"control-{name}+none+none" for name in ("border", "intensity", "thumbnail")}
     assert {entry.recipe for entry in board.entries} == recipes | controls | {"majority-class"}
-    assert all("SHORTCUT" in " ".join(row["warnings"]) for row in board.rows() if row["backbone"] == "control-border")
+    assert all("SHORTCUT" in " ".join(row["warnings"]) for row in board.records() if row["backbone"] == "control-border")
 
 
 def test_nothing_names_a_path_of_one_machine(board):

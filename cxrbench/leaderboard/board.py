@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, CxrbenchError
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
-    from cxrbench.leaderboard.columns import Cell, Column
+    from cxrbench.leaderboard.columns import Column
+    from cxrbench.leaderboard.rows import Cell
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 
@@ -66,13 +67,13 @@ class Board:
 
     def records(self, sort: str = "") -> list[dict[str, Cell]]:
         """Return the ranked rows as dictionaries of all columns, as CSV and JSON hold them."""
-        columns = self.columns.values()
-        return [{column.key: column.value(row) for column in columns} for row in self.rows(sort)]
+        return [dict(row.values) for row in self.rows(sort)]
 
     def _rank(self, metric: str) -> tuple[Row, ...]:
         standings = rank_entries(self.entries, self.predictions, metric, self.protocol)
         ordered = sorted(self.entries, key=lambda entry: (standings[entry.recipe].rank or len(standings) + 1, entry.recipe))
-        return tuple(
+        columns = self.columns
+        rows = (
             Row(
                 board=self.name,
                 entry=entry,
@@ -81,6 +82,7 @@ class Board:
             )
             for entry in ordered
         )
+        return tuple(replace(row, values={key: column.value(row) for key, column in columns.items()}) for row in rows)
 
 
 def read_board(folder: Path) -> Board:

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.leaderboard.rows import Estimate, Row
+    from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
 
-Cell = str | int | float | bool | None | list[str]
 Shown = tuple[str, str]
 """A cell in a table for people: its text, and what is shown below it, such as an interval."""
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.columns import Cell, Column
-    from cxrbench.leaderboard.rows import Row
+    from cxrbench.leaderboard.columns import Column
+    from cxrbench.leaderboard.rows import Cell, Row
     from cxrbench.leaderboard.store.entry import DatasetFacts
 
 PATIENTS_SHARED = "in-distribution, patients shared"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,25 +11,32 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.standings import EntryStanding
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
+Cell = str | int | float | bool | None | list[str]
+"""A value in CSV and JSON."""
 Estimate = tuple[float | None, float | None, float | None]
 """A value and the two ends of its 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Row:
-    """One entry of a ranked board. The columns of `cxrbench.leaderboard.columns` are functions of it.
+    """One entry of a ranked board. ``row["auc"]`` is the value of a column; `cxrbench.leaderboard.columns` defines them.
 
     Attributes:
         board: name of the board.
         entry: the result.
         standing: its rank and how certain that is.
         external: its result on each external test set, by name; None where it has none.
+        values: of all columns, by key, as CSV and JSON hold them.
     """
 
     board: str
     entry: Entry
     standing: EntryStanding
     external: Mapping[str, ExternalResult | None]
+    values: Mapping[str, Cell] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Cell:
+        return self.values[key]
 
     def __repr__(self) -> str:
         metric = self.entry.protocol.metric

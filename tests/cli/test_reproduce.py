@@ -71,7 +71,7 @@ def test_other_images_are_refused_by_their_fingerprint(reproduce, entry, write_i
     assert (result.returncode, result.stdout) == (2, "")
     words = " ".join(result.stderr.split())
     assert "--data other: the images, labels or patients are not those of images: fingerprint" in words
-    assert re.search(rf"fingerprint [0-9a-f]{{12}}, not {fingerprint[:12]}", words)
+    assert re.search(rf"fingerprint [0-9a-f]{{12}}, expected {fingerprint[:12]}", words)
 
 
 def test_a_metric_changed_by_hand_is_refused_before_the_run(reproduce, entry):

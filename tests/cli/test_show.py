@@ -131,7 +131,7 @@ def test_a_missing_or_ambiguous_entry_is_an_error_with_a_hint(workspace, run_her
     shutil.copy(folder / "entries" / "coarse-pixels+none+none.json", twin / "entries")
     twice = run_here("show", "coarse-pixels+none+none")
     assert twice.returncode == 2
-    assert "more than one entry" in twice.stderr
+    assert "matches 2 entries" in twice.stderr
     assert twice.stderr.count("entries/coarse-pixels+none+none.json") == 2
 
 

@@ -302,4 +302,4 @@ def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pi
         assert pending.wait(some).problem == ""
         assert pending.wait(none).failure == "oom"
     assert smallest_batch([some.features]) == 16
-    assert pending.wait(none).log[-1] == "MemoryError: 8 films are too many"
+    assert pending.wait(none).log[-1] == "MemoryError: 8 images are too many"
