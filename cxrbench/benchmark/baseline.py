@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.entries import Result, Subject, build_entry, head_result, image_predictions
+from cxrbench.benchmark.entries import EntrySubject, Result, build_entry, head_result, image_predictions
 from cxrbench.benchmark.external import ExternalHeads, write_external
 from cxrbench.benchmark.plan import BASELINE
 from cxrbench.evaluation.predictions import write_predictions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions, Subset
 
 BASELINE_THRESHOLD = 0.5
-SUBJECT = Subject(kind="baseline", name=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
+SUBJECT = EntrySubject(kind="baseline", name=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
 
 
 def add_baseline(run: RunContext) -> None:

@@ -48,7 +48,7 @@ class EntryFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class EntrySubject:
     """What an entry is the result of: its kind, its name and its parts."""
 
     kind: EntryKind
@@ -92,7 +92,7 @@ class NoResult:
     begun: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def build_entry(facts: EntryFacts, subject: Subject, outcome: Result | NoResult) -> Entry:
+def build_entry(facts: EntryFacts, subject: EntrySubject, outcome: Result | NoResult) -> Entry:
     """Return the entry of a recipe, of the baseline or of an ensemble, with its result or the reason why it has none."""
     own = _result_fields(facts.protocol, subject, outcome) if isinstance(outcome, Result) else _failure_fields(outcome)
     return Entry(
@@ -112,9 +112,9 @@ def build_entry(facts: EntryFacts, subject: Subject, outcome: Result | NoResult)
     )
 
 
-def recipe_subject(recipe: Recipe) -> Subject:
+def recipe_subject(recipe: Recipe) -> EntrySubject:
     """Return a recipe as the subject of its entry."""
-    return Subject(
+    return EntrySubject(
         kind="recipe",
         name=str(recipe),
         backbone=str(recipe.backbone.component),
@@ -192,7 +192,7 @@ def class_labels(names: ClassNames) -> ClassLabels:
     return ClassLabels(negative=names.negative, positive=names.positive)
 
 
-def _result_fields(protocol: Protocol, subject: Subject, result: Result) -> dict[str, Any]:
+def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) -> dict[str, Any]:
     summary = summarise_under(protocol, result.tested)
     return {
         "status": "complete",

@@ -10,7 +10,7 @@ from cxrbench.config.recipe import Recipe, all_recipes, expand, is_pattern
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.models.features.extraction import CHANNELS, count_views
-from cxrbench.models.weights import are_here
+from cxrbench.models.weights import weights_available
 from cxrbench.plugin.host import Plugin
 from cxrbench.plugin.specs import Backbone, Spec
 
@@ -122,7 +122,7 @@ def _check_component(part: Part[Spec]) -> None:
 def _weights_are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
     """Return whether nothing must be fetched; True if the plugin raises an error, which becomes a failed row later."""
     try:
-        return are_here(backbone, input_shape, downloader)
+        return weights_available(backbone, input_shape, downloader)
     except ConfigError:
         raise
     except Exception:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     RunRecipe = Callable[[RunContext, PlannedRecipe], Entry]
 
-RETRY_SECONDS = 0.5
+LOCK_RETRY_SECONDS = 0.5
 """Pause before recipes that other processes have locked are tried again."""
 
 
@@ -48,7 +48,7 @@ def run_concurrently(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
         if locked := [str(recipe) for recipe in recipes if str(recipe) not in entries]:
             progress.say(f"waiting for another process, which runs {', '.join(locked)}")
         while left := [recipe for recipe in recipes if str(recipe) not in entries]:
-            time.sleep(RETRY_SECONDS)
+            time.sleep(LOCK_RETRY_SECONDS)
             entries |= try_each(left)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)

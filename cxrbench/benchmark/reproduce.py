@@ -79,7 +79,7 @@ def require_no_code(entry: Entry, host: Host) -> None:
                     raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
 
 
-def reproduce(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
+def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
     """Run the recipe of an entry in a temporary folder, and return what differs.
 
     Args:

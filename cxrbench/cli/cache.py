@@ -43,4 +43,4 @@ def clear() -> None:
     removed = clear_cache()
     console.print_text(f"removed {len(removed)} folders, {sum(item.size for item in removed) / GIGABYTE:.3f} GB\n")
     if kept := cache_items():
-        console.print_talk(f"kept {len(kept)} folders that a running process uses")
+        console.print_message(f"kept {len(kept)} folders that a running process uses")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OutFolder
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing")]
 
@@ -26,4 +26,4 @@ def clean(out: OutFolder = None, dry_run: DryRun = False) -> None:
             remove_stale_file(stale_file)
         console.print_text(f"{stale_file.description}: {stale_file.path}\n")
     size = sum(stale_file.size for stale_file in stale_files) / 1e6
-    console.print_talk(f"{'would remove' if dry_run else 'removed'} {len(stale_files)} files and folders, {size:.1f} MB")
+    console.print_message(f"{'would remove' if dry_run else 'removed'} {len(stale_files)} files and folders, {size:.1f} MB")

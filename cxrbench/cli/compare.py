@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OutFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,7 @@ def compare(
     from cxrbench.config.recipe import name_in_table
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.board import read_boards
-    from cxrbench.leaderboard.comparison import compare as compare_entries
-    from cxrbench.leaderboard.comparison import find_pair
+    from cxrbench.leaderboard.comparison import compare_entries, find_pair
 
     names = [name_in_table(text) for text in (first, second)]
     compared = [

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Row
 
 PIPE_WIDTH = 140
-NARROWEST_RECIPE = 22
-LEAST_TELLING = ("trials", "threshold", "p_first", "f1", "precision", "recall")
+MINIMUM_RECIPE_WIDTH = 22
+DROPPED_FIRST = ("trials", "threshold", "p_first", "f1", "precision", "recall")
 """Columns that give way on a narrow terminal, in this order."""
 
 
@@ -118,7 +118,7 @@ def fitting_table(console: Console, columns: Sequence[Column], rows: Sequence[Ro
     shown, hidden = list(columns), list[str]()
     table = _board_table(shown, rows)
     unbounded = console.options.update(max_width=10_000)
-    for key in LEAST_TELLING:
+    for key in DROPPED_FIRST:
         too_wide = Measurement.get(console, unbounded, table).minimum > console.width
         column = next((one for one in shown if one.key == key and key != ranked_by), None)
         if too_wide and column:
@@ -132,7 +132,7 @@ def _board_table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         is_text, is_recipe = column.key in {"recipe", "status"}, column.key == "recipe"
-        width = NARROWEST_RECIPE if is_recipe else None
+        width = MINIMUM_RECIPE_WIDTH if is_recipe else None
         table.add_column(column.heading, justify="left" if is_text else "right", no_wrap=not is_recipe, min_width=width)
     for row in rows:
         style = "dim" if row.entry.control or not row.is_complete else ""
@@ -177,7 +177,7 @@ def print_json(value: Any) -> None:
     print_text(as_json(value) + "\n")
 
 
-def print_talk(line: str) -> None:
+def print_message(line: str) -> None:
     """Print a message to stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(escape(line))
 

@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 data = typer.Typer(help="Inspect and audit datasets.", no_args_is_help=True)
 
 DatasetArgument = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Dataset name, or path to a dataset")]
-SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split: official, grouped or paper")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of the split")]
-ImageSizeOption = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
+DataSplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split: official, grouped or paper")]
+DataSeedOption = Annotated[int | None, typer.Option(help="Seed of the split")]
+DataImageSizeOption = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
 PluginFilesOption = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="One-file plugin to load; repeatable")]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
+DataOfflineOption = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
 
 
 @data.command("inspect")
 def inspect_dataset(
     source: DatasetArgument,
-    split: SplitOption = None,
-    seed: SeedOption = None,
-    image_size: ImageSizeOption = None,
+    split: DataSplitOption = None,
+    seed: DataSeedOption = None,
+    image_size: DataImageSizeOption = None,
     plugin: PluginFilesOption = None,
-    offline: OfflineOption = False,
+    offline: DataOfflineOption = False,
 ) -> None:
     """Show the images, unreadable files and split of a dataset."""
     from cxrbench.cli import console
@@ -55,18 +55,18 @@ def inspect_dataset(
     console.print_facts(inspection.facts())
     _print_split(inspection)
     for warning in (*inspection.dataset.warnings, *inspection.checked_audit().warnings):
-        console.print_talk(f"warning: {warning}")
+        console.print_message(f"warning: {warning}")
 
 
 @data.command("audit")
 def audit_dataset(
     source: DatasetArgument,
-    split: SplitOption = None,
+    split: DataSplitOption = None,
     folds: Annotated[int | None, typer.Option(help="Folds of a cross-validation; 1 for a single split")] = None,
-    seed: SeedOption = None,
-    image_size: ImageSizeOption = None,
+    seed: DataSeedOption = None,
+    image_size: DataImageSizeOption = None,
     plugin: PluginFilesOption = None,
-    offline: OfflineOption = False,
+    offline: DataOfflineOption = False,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 even if there are leaks")] = False,
     other: Annotated[
         list[str] | None, typer.Option(metavar="NAME|PATH", help="Dataset that must not share images; repeatable")
@@ -206,7 +206,7 @@ def _print_audit(inspection: _Inspection) -> None:
     _print_split(inspection)
     _print_label_rates(inspection.dataset)
     for warning in inspection.dataset.warnings:
-        console.print_talk(f"warning: {warning}")
+        console.print_message(f"warning: {warning}")
     result = inspection.checked_audit()
     if result.findings:
         rows = [(each.severity, each.check, str(each.count), _finding_text(each)) for each in result.findings]

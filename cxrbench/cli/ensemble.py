@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OutFolder
 from cxrbench.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def ensemble(
     found = candidates(board.entries, entries or ())
     plan = Ensemble(protocol=board.protocol, method=method, size=size, candidates=found)
     entry = add_ensemble(folder, plan, board.external)
-    host.notify("on_entry", console.print_talk, entry=entry)
+    host.notify("on_entry", console.print_message, entry=entry)
     board = publish(folder)
-    host.notify("on_run_end", console.print_talk, board=board)
+    host.notify("on_run_end", console.print_message, board=board)
     if as_json:
         console.print_json(board.records())
     else:

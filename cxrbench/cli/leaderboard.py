@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OutFolder
 from cxrbench.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxrbench.cli.plugins import find_plugins
-from cxrbench.cli.scaffold.choices import KindName  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.scaffold.choices import KindName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def check_plugin(
 ) -> None:
     """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if it does not exist."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from cxrbench.cli.console import print_json, print_table, print_talk
+    from cxrbench.cli.console import print_json, print_message, print_table
     from cxrbench.testing.run import plan_checks
     from cxrbench.testing.subject import find_subjects, is_file
 
@@ -42,7 +42,7 @@ def check_plugin(
         print_json([_result_json(result) for result in results])
     else:
         print_table(CHECK_HEADINGS, _result_rows(results))
-    print_talk(_result_counts(results))
+    print_message(_result_counts(results))
     if any(result.state == "failed" for result in results):
         raise typer.Exit(1)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cxrbench.cli.plugins import find_plugins
-from cxrbench.cli.scaffold.choices import KindName, LicenseName  # noqa: TC001  # typer reads them
+from cxrbench.cli.scaffold.choices import KindName, LicenseName
 
 
 def new_plugin(
@@ -19,11 +19,11 @@ def new_plugin(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write to")] = Path(),
 ) -> None:
     """Create a plugin that installs and passes all checks, as a starting point for your own."""
-    from cxrbench.cli.console import print_talk, print_text
+    from cxrbench.cli.console import print_message, print_text
     from cxrbench.cli.scaffold.draft import Draft, write_distribution, write_one_file
 
     draft, host = Draft(name=name, kind=kind, license=license_name), find_plugins()
     written = (write_one_file if one_file else write_distribution)(draft, out, host)
     print_text("".join(f"{path}\n" for path in written))
     for line in draft.next_steps(out, one_file):
-        print_talk(line)
+        print_message(line)

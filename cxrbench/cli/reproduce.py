@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cxrbench.cli.options import OneFilePlugins  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OneFilePlugins
 from cxrbench.errors import ConfigError
 
 EXIT_DIFFERENT = 1
@@ -34,8 +34,7 @@ def reproduce(
 
     All settings come from the entry's file. Exit code 0: nothing differs. Exit code 1: something differs.
     """
-    from cxrbench.benchmark.reproduce import reproduce as run_again
-    from cxrbench.benchmark.reproduce import require_no_code, settings_of
+    from cxrbench.benchmark.reproduce import reproduce_entry, require_no_code, settings_of
     from cxrbench.cli import console
     from cxrbench.leaderboard.store.entry_files import read_entry
     from cxrbench.plugin.host import load_host
@@ -50,12 +49,12 @@ def reproduce(
         require_no_code(stored, host)
     predictions = entry.parent.parent / stored.predictions
     with console.ConsoleProgress() as progress:
-        deviations = run_again(stored, predictions, settings, host, progress)
+        deviations = reproduce_entry(stored, predictions, settings, host, progress)
     if not deviations:
         compared = "metric, threshold and prediction" if predictions.is_file() else "metric and threshold"
         console.print_text(f"{stored.recipe}: reproduced exactly, every {compared}\n")
         if not predictions.is_file():
-            console.print_talk(f"{predictions}: no such file, so predictions were not compared")
+            console.print_message(f"{predictions}: no such file, so predictions were not compared")
         return
     console.print_table(
         ("what", "stored", "now"), [(deviation.what, deviation.stored, deviation.now) for deviation in deviations]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxrbench.cli.interrupts import interruptible
+from cxrbench.cli.options import OneFilePlugins, OutFolder
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
@@ -23,110 +24,119 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> typer.mo
     return option
 
 
-Components = list[str] | None
-Preset = Annotated[
+ComponentsOption = list[str] | None
+PresetOption = Annotated[str | None, _option("Settings of a known protocol: report or report-native", metavar="NAME")]
+DataOption = Annotated[str | None, _option("Name or path of the dataset [default: phantom]", metavar="NAME|PATH")]
+ExternalOption = Annotated[
+    list[str] | None, _option("External test set, scored once with the frozen heads; repeatable", metavar="NAME=PATH")
+]
+SplitOption = Annotated[
     str | None,
-    _option("Settings of a known protocol, under all that is set otherwise: report or report-native", metavar="NAME"),
+    _option("official, grouped or paper [default: official if there is a test part, else grouped]", metavar="NAME"),
 ]
-Data = Annotated[str | None, _option("A dataset's name, or a path that one recognises [phantom]", metavar="NAME|PATH")]
-External = Annotated[
-    list[str] | None, _option("A further test set, scored once with the frozen heads; repeatable", metavar="NAME=PATH")
+FoldsOption = Annotated[int | None, _option("Folds of a cross-validation, each with its own study and test part [default: 1]")]
+AllowLeakOption = Annotated[bool | None, _option("Continue if the audit finds a leak, and mark all rows", "--allow-leak")]
+BackboneOption = Annotated[
+    ComponentsOption, _option("Backbone, wildcard or all; repeatable [default: the default grid]", metavar="C")
 ]
-Split = Annotated[
+AugmentationOption = Annotated[ComponentsOption, _option("Augmentation; repeatable [default: none, gentle]", metavar="C")]
+ImbalanceOption = Annotated[
+    ComponentsOption, _option("Imbalance strategy; repeatable [default: none, class-weights, smote]", metavar="C")
+]
+ControlsOption = Annotated[bool | None, _option("Run each control once [default: yes]", "--controls/--no-controls")]
+EngineOption = Annotated[str | None, _option("Search engine that proposes trials [default: optuna]", metavar="C")]
+TrialsOption = Annotated[int | None, _option("Finished trials of each study, in total [default: 50]")]
+MetricOption = Annotated[str | None, _option("Metric that the search maximises on validation [default: auc]", metavar="NAME")]
+ThresholdOption = Annotated[
+    str | None, _option("max-f1, max-accuracy, youden, recall>=R, fixed=T or search [default: max-f1]", metavar="POLICY")
+]
+AlsoAtOption = Annotated[list[float] | None, _option("Further threshold to report rates at; repeatable", metavar="T")]
+PrevalenceOption = Annotated[float | None, _option("Prevalence of the positive class for ppv and npv [default: 0.1]")]
+ImageSizeOption = Annotated[int | None, _option("Height and width in pixels [default: 224]")]
+ResizeOption = Annotated[str | None, _option("stretch or pad [default: stretch]", metavar="HOW")]
+PrecisionOption = Annotated[
+    str | None, _option("Precision of backbones: float32 or bfloat16 [default: float32]", metavar="NAME")
+]
+EpochsOption = Annotated[int | None, _option("Maximum number of epochs of a trial [default: 10]")]
+BatchSizeOption = Annotated[int | None, _option("Rows per optimizer step [default: 64]")]
+PatienceOption = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [default: 3]")]
+PruningOption = Annotated[
+    str | None, _option("Stop weak trials early: none, median or halving [default: none]", metavar="POLICY")
+]
+SeedOption = Annotated[int | None, _option("Seed of split, weights, views and search [default: 0]")]
+SeedsOption = Annotated[int | None, _option("Number of seeds that each selected head is trained with [default: 1]")]
+WorkersOption = Annotated[
+    int | None, _option("Worker processes; 0 computes in this process [default: one per core, at most 8]")
+]
+MaxFailuresOption = Annotated[
+    int | None, _option("Failed trials in a row after which the study of a recipe stops [default: 5]")
+]
+TimeoutOption = Annotated[float | None, _option("Time limit for one shard or trial in seconds [default: 21600]")]
+MaxMemoryOption = Annotated[
+    str | None, _option("Memory limit of one worker, such as 4GB; Linux only [default: no limit]", metavar="SIZE")
+]
+StorageOption = Annotated[
     str | None,
-    _option("official, grouped or paper [official where the source has a test part, else grouped]", metavar="NAME"),
+    _option(
+        "Database for the studies; set CXRBENCH_STORAGE if it has a password [default: one journal per study]", metavar="URL"
+    ),
 ]
-Folds = Annotated[int | None, _option("Cross-validation: a study, a threshold and a test part for each fold [1]")]
-AllowLeak = Annotated[bool | None, _option("Go on though the audit finds images on two sides; marks all rows", "--allow-leak")]
-Backbone = Annotated[Components, _option("Repeatable; name:key=value, wildcards and all work [the default grid]", metavar="C")]
-Augmentation = Annotated[Components, _option("Repeatable [none, gentle]", metavar="C")]
-Imbalance = Annotated[Components, _option("Repeatable [none, class-weights, smote]", metavar="C")]
-Controls = Annotated[bool | None, _option("Run the controls once, too [yes]", "--controls/--no-controls")]
-EngineName = Annotated[str | None, _option("Who proposes trials [optuna]", metavar="C")]
-Trials = Annotated[int | None, _option("Finished trials of each recipe, in total [50]")]
-Metric = Annotated[str | None, _option("What the search maximises on validation [auc]", metavar="NAME")]
-Threshold = Annotated[
-    str | None, _option("max-f1, max-accuracy, youden, recall>=R, fixed=T or search [max-f1]", metavar="POLICY")
-]
-AlsoAt = Annotated[list[float] | None, _option("A further threshold to report the rates at, repeatable", metavar="T")]
-Prevalence = Annotated[float | None, _option("Share of pneumonia that ppv and npv are given for [0.1]")]
-ImageSize = Annotated[int | None, _option("Height and width in pixels [224]")]
-Resize = Annotated[str | None, _option("stretch or pad [stretch]", metavar="HOW")]
-Precision = Annotated[
-    str | None, _option("float32, or bfloat16 inside backbones: faster or not, and other features [float32]", metavar="NAME")
-]
-Epochs = Annotated[int | None, _option("At most, for each trial [10]")]
-BatchSize = Annotated[int | None, _option("Rows per optimizer step [64]")]
-Patience = Annotated[int | None, _option("Epochs without a better validation loss before a trial stops [3]")]
-Pruning = Annotated[str | None, _option("Give trials up early: none, median or halving [none]", metavar="POLICY")]
-Seed = Annotated[int | None, _option("Of split, weights, views and search [0]")]
-Seeds = Annotated[int | None, _option("Trainings of each selected head, from as many seeds [1]")]
-Workers = Annotated[int | None, _option("Worker processes; 0 computes in this one [one a core, at most 8]")]
-MaxFailures = Annotated[int | None, _option("Failed trials in a row that end a recipe's study, though not the run [5]")]
-Timeout = Annotated[float | None, _option("Seconds that one shard or one trial may take [21600: six hours]")]
-MaxMemory = Annotated[str | None, _option("Memory that one worker may use, like 4GB; Linux only [no limit]", metavar="SIZE")]
-Out = Annotated[Path | None, _option("Where leaderboards are written [leaderboard]", metavar="DIR")]
-Storage = Annotated[
-    str | None,
-    _option("Record studies in a database; with a password, better as CXRBENCH_STORAGE [a file each, in --out]", metavar="URL"),
-]
-Fresh = Annotated[bool | None, _option("Start over, beside the results that there are", "--fresh")]
-CacheGb = Annotated[float | None, _option("Images and features kept on disk, in GB; the longest unused go first [50]")]
-Config = Annotated[Path | None, _option("Settings as TOML, under the flags' names [cxrbench.toml]", metavar="FILE")]
-PluginFiles = Annotated[list[Path] | None, _option("A one-file plugin, repeatable", metavar="FILE")]
-Without = Annotated[list[str] | None, _option("A plugin that is not to be loaded, repeatable", metavar="NAME")]
-Fetch = Annotated[bool | None, _option("Fetch weights for the default grid, too", "--download")]
-Offline = Annotated[bool | None, _option("Fetch nothing and probe nothing", "--offline")]
-StrictData = Annotated[bool | None, _option("Stop at a file that cannot be read", "--strict-data")]
-AsJson = Annotated[bool, _option("Print the rows as JSON instead of a table", "--json")]
+FreshOption = Annotated[bool | None, _option("Start a new attempt and keep the earlier results", "--fresh")]
+CacheGbOption = Annotated[float | None, _option("Size limit of the cache in GB; the oldest items go first [default: 50]")]
+ConfigOption = Annotated[Path | None, _option("TOML file of settings [default: cxrbench.toml]", metavar="FILE")]
+WithoutOption = Annotated[list[str] | None, _option("Plugin that is not loaded; repeatable", metavar="NAME")]
+DownloadOption = Annotated[bool | None, _option("Also download missing weights for the default grid", "--download")]
+OfflineOption = Annotated[bool | None, _option("Do not use the network", "--offline")]
+StrictDataOption = Annotated[bool | None, _option("Stop at a file that cannot be read", "--strict-data")]
+JsonOption = Annotated[bool, _option("Print the rows as JSON instead of a table", "--json")]
 
 
 def run(
-    data: Data = None,
-    preset: Preset = None,
-    external: External = None,
-    split: Split = None,
-    folds: Folds = None,
-    allow_leak: AllowLeak = None,
-    backbone: Backbone = None,
-    augmentation: Augmentation = None,
-    imbalance: Imbalance = None,
-    controls: Controls = None,
-    engine: EngineName = None,
-    trials: Trials = None,
-    metric: Metric = None,
-    threshold: Threshold = None,
-    also_at: AlsoAt = None,
-    prevalence: Prevalence = None,
-    image_size: ImageSize = None,
-    resize: Resize = None,
-    precision: Precision = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    patience: Patience = None,
-    pruning: Pruning = None,
-    seed: Seed = None,
-    seeds: Seeds = None,
-    workers: Workers = None,
-    max_failures: MaxFailures = None,
-    timeout: Timeout = None,
-    max_memory: MaxMemory = None,
-    out: Out = None,
-    storage: Storage = None,
-    fresh: Fresh = None,
-    cache_gb: CacheGb = None,
-    config: Config = None,
-    plugin: PluginFiles = None,
-    without: Without = None,
-    download: Fetch = None,
-    offline: Offline = None,
-    strict_data: StrictData = None,
-    as_json: AsJson = False,
+    data: DataOption = None,
+    preset: PresetOption = None,
+    external: ExternalOption = None,
+    split: SplitOption = None,
+    folds: FoldsOption = None,
+    allow_leak: AllowLeakOption = None,
+    backbone: BackboneOption = None,
+    augmentation: AugmentationOption = None,
+    imbalance: ImbalanceOption = None,
+    controls: ControlsOption = None,
+    engine: EngineOption = None,
+    trials: TrialsOption = None,
+    metric: MetricOption = None,
+    threshold: ThresholdOption = None,
+    also_at: AlsoAtOption = None,
+    prevalence: PrevalenceOption = None,
+    image_size: ImageSizeOption = None,
+    resize: ResizeOption = None,
+    precision: PrecisionOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    patience: PatienceOption = None,
+    pruning: PruningOption = None,
+    seed: SeedOption = None,
+    seeds: SeedsOption = None,
+    workers: WorkersOption = None,
+    max_failures: MaxFailuresOption = None,
+    timeout: TimeoutOption = None,
+    max_memory: MaxMemoryOption = None,
+    out: OutFolder = None,
+    storage: StorageOption = None,
+    fresh: FreshOption = None,
+    cache_gb: CacheGbOption = None,
+    config: ConfigOption = None,
+    plugin: OneFilePlugins = None,
+    without: WithoutOption = None,
+    download: DownloadOption = None,
+    offline: OfflineOption = None,
+    strict_data: StrictDataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give every recipe the same search and print the ranked leaderboard.
 
-    Every flag is also a key of cxrbench.toml and, in capitals, an environment variable: CXRBENCH_TRIALS=50.
-    C is a component: name, or name:key=value,key=value.
+    Every flag is also a key of cxrbench.toml and an environment variable, such as CXRBENCH_TRIALS=50. C is a component:
+    name, or name:key=value,key=value.
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
     from cxrbench.benchmark.run import run as run_benchmark
@@ -145,12 +155,12 @@ def run(
         console.print_json(outcome.board.records())
     else:
         console.print_board(outcome.board)
-    for line in _remarks(outcome):
-        console.print_talk(line)
+    for line in _closing_lines(outcome):
+        console.print_message(line)
     _exit(outcome)
 
 
-def _remarks(outcome: Outcome) -> Iterator[str]:
+def _closing_lines(outcome: Outcome) -> Iterator[str]:
     for entry in outcome.entries:
         if entry.status != "complete" and entry not in outcome.board.entries:
             yield f"{entry.recipe} is {entry.status} now: {entry.reason}. The board still shows its earlier result"

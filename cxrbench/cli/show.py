@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrbench.cli.options import OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OutFolder
 from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Components as users write them, `name:key=value,...`, and joined with the declaration they mean."""
+"""Components as users write them (`name:key=value,...`), and bound to the declaration that they name."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ OPTION = re.compile(r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^,]*
 PLAIN = re.compile(r"[\w./\\:~@%= -]*", re.ASCII)
 PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[\\/]")
 LONGEST_COMPONENT = 1000
-"""Signs of a component: it is part of names that people read."""
+"""Characters of a component, which is part of names that people read."""
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """A name with options, in the one spelling that equal components share: options sorted by name."""
+    """A name with options, sorted by name, so that equal components have one spelling."""
 
     name: str
     options: tuple[tuple[str, Value], ...] = ()
 
     def without(self, option: str) -> Component:
-        """Return this component less one of its options."""
+        """Return this component without one of its options."""
         return replace(self, options=tuple(one for one in self.options if one[0] != option))
 
     def __str__(self) -> str:
@@ -53,50 +53,48 @@ class Component:
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
     if len(text) > LONGEST_COMPONENT or not _is_unicode(text):
-        raise ConfigError(f"{text[:80]!r} ...: a component is text of at most {LONGEST_COMPONENT:,} signs")
+        raise ConfigError(f"{text[:80]!r} ...: a component has at most {LONGEST_COMPONENT:,} characters")
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
     position = 0
     while position < len(rest):
         match = OPTION.match(rest, position)
         if not match:
-            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}; write options as name:key=value,key=value")
+            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}. Write options as name:key=value,key=value")
         if match[1] in options:
-            raise ConfigError(f"{text!r}: option {match[1]!r} is given twice")
+            raise ConfigError(f"{text!r}: duplicate option {match[1]!r}")
         options[match[1]] = _value(match[2])
         position = match.end()
     if not name or (colon and not options):
-        raise ConfigError(f"{text!r} is no component: write name or name:key=value,key=value")
+        raise ConfigError(f"{text!r} is not a component. Write name or name:key=value,key=value")
     return Component(name=name, options=tuple(sorted(options.items())))
 
 
 def with_relative_paths(component: Component) -> Component:
-    """Return a component whose paths are relative to the working folder, for its text is part of entries that others read.
+    """Return a component whose paths are relative to the working folder, because entries that others read contain its text.
 
     Raises:
-        ConfigError: an option that looks like an absolute path, where nothing lies.
+        ConfigError: an option looks like an absolute path that does not exist.
     """
-    options = ((key, _relative(f"{component.name}: {key}", value)) for key, value in component.options)
+    options = ((key, _relative_option(f"{component.name}: {key}", value)) for key, value in component.options)
     return replace(component, options=tuple(options))
 
 
 def looks_absolute(value: Value) -> bool:
-    """Return whether an option looks like a path that starts at a root, a drive or a home, on whatever machine."""
+    """Return whether an option looks like an absolute path, or one below a home, on any operating system."""
     return isinstance(value, str) and bool(PLACE.match(value))
 
 
-def _relative(option: str, value: Value) -> Value:
+def _relative_option(option: str, value: Value) -> Value:
     if not isinstance(value, str) or not looks_absolute(value):
         return value
     path = Path(value).expanduser()
     if not path.exists():
-        raise ConfigError(f"{option}={value}: there is no such file or folder")
+        raise ConfigError(f"{option}={value}: no such file or folder")
     try:
         return Path(os.path.relpath(path)).as_posix()
     except ValueError:  # on another drive
-        raise ConfigError(
-            f"{option}={value}: recipes hold paths relative to the working folder alone: copy it to this drive"
-        ) from None
+        raise ConfigError(f"{option}={value}: the path must be on the drive of the working folder: copy it there") from None
 
 
 def _value(text: str) -> Value:
@@ -115,21 +113,21 @@ def _written(value: Value) -> str:
     text = str(value)
     if not isinstance(value, str) or (PLAIN.fullmatch(text) and text == text.strip() and _value(text) == text):
         return text
-    quoted = json.dumps(text, ensure_ascii=False)  # whose escapes are TOML's, too; what cannot be printed is escaped besides
+    quoted = json.dumps(text, ensure_ascii=False)  # its escapes are also TOML's; unprintable characters are escaped as well
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell text from what a command line makes of bytes that are none."""
+    """Return whether text is valid Unicode; a command line turns other bytes into half surrogates."""
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Generic[Spec_co]):
-    """A component joined with its declaration: picklable, ready to be built in any process.
+    """A component bound to its declaration: picklable, so that any process can build it.
 
     Attributes:
-        identity: what its behaviour depends on: name and options, declaration, the plugin's version and its package's source.
+        identity: everything its behaviour depends on: name, options, declaration, plugin version and source of its package.
     """
 
     component: Component
@@ -138,24 +136,24 @@ class Part(Generic[Spec_co]):
     file: Path | None = field(default=None, compare=False)
 
     def option(self, name: str, default: Value) -> Value:
-        """Return what the user set an option to, or the default."""
+        """Return the value of an option, or the default."""
         return dict(self.component.options).get(name, default)
 
     @property
     def arguments(self) -> dict[str, Value]:
-        """What the declaration fixes and what the user set, less the options that stay with the harness."""
+        """The arguments that the declaration fixes and the user sets, without the options that only the harness uses."""
         chosen = {name: value for name, value in self.component.options if name not in self.spec.KEPT}
         return {**self.spec.fixed, **chosen}
 
     def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
-        """Return this part with further options set."""
+        """Return this part with more options set."""
         options = {**dict(self.component.options), **setting}
         component = Component(name=self.component.name, options=tuple(sorted(options.items())))
         identity = f"{component}{self.identity.removeprefix(str(self.component))}"
         return replace(self, component=component, identity=identity)
 
     def build(self, *positional: Any, **given: Any) -> Any:
-        """Call the factory with its arguments and with what the harness gives."""
+        """Call the factory with its own arguments and those of the harness."""
         return self.factory()(*positional, **{**self.arguments, **given})
 
     def factory(self) -> Callable[..., Any]:
@@ -172,12 +170,12 @@ class Part(Generic[Spec_co]):
 
 
 def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_co]:
-    """Join a component with its declaration."""
+    """Bind a component to its declaration."""
     plugin, spec = declaration.plugin, declaration.spec
     pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
     source = "".join(one.source_digest() for one in (Reference(text=spec.factory, file=plugin.file), *pointed))
     declared = canonical_text(replace(spec, summary=""))
-    if plugin.file:  # the name of its module tells where it lies, which is no part of what it does
+    if plugin.file:  # the module name depends on the path, which does not change the behaviour
         declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)
     return Part(
         component=component,
@@ -188,11 +186,11 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
 
 
 def check_options(part: Part[Spec]) -> None:
-    """Hold the user's options against the factory's signature.
+    """Check the options against the signature of the factory.
 
     Raises:
-        UnknownName: an option that neither the factory nor the harness has.
-        ConfigError: a value of a wrong type.
+        UnknownName: neither the factory nor the harness has the option.
+        ConfigError: a value has the wrong type.
     """
     factory, kept = part.factory(), part.spec.KEPT
     parameters = inspect.signature(factory).parameters
@@ -212,12 +210,12 @@ def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Pa
         return
     if isinstance(annotation, str):
         try:
-            annotation = eval(annotation, getattr(factory, "__globals__", {}))  # the author's own source, already imported
+            annotation = eval(annotation, getattr(factory, "__globals__", {}))  # source of a plugin that is imported already
         except NameError:  # imported for type checkers only
             return
     try:
         TypeAdapter(annotation).validate_python(value, strict=True)
-    except PydanticUserError:  # a type of the author's own, which says nothing about TOML values
+    except PydanticUserError:  # a type that pydantic does not know, so nothing can be checked
         return
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Input ")

@@ -1,4 +1,4 @@
-"""The texts that records which others may have written can hold: what is wrong with a name is refused, prose is made safe."""
+"""Types of the texts in JSON records: invalid names are refused, and free text is made safe to show."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RELATIVE = re.compile(r"[A-Za-z0-9.+=_-]+(/[A-Za-z0-9.+=_-]+)*")
 
 
 def _printable(text: str) -> str:
-    """Refuse a name with signs that a terminal obeys or hides, or with more than one line."""
+    """Refuse a name with control or invisible characters, or with several lines."""
     if as_text(text) != text or "\n" in text:
-        raise ValueError(f"{as_line(text)!r} holds signs that cannot be printed")
+        raise ValueError(f"{as_line(text)!r} contains characters that cannot be printed")
     return text
 
 
 def _component(text: str) -> str:
-    """Refuse what is no component in its one spelling; nothing where there is none."""
+    """Refuse text that is not a component in its canonical spelling; an empty text means no component."""
     if not text:
         return text
     try:
@@ -32,20 +32,20 @@ def _component(text: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error)) from None
     if places := [str(value) for _, value in component.options if looks_absolute(value)]:
-        raise ValueError(f"{as_line(places[0])!r} is a place on somebody's machine")
+        raise ValueError(f"{as_line(places[0])!r} is an absolute path")
     if str(component) != text or not COMPONENT_NAME.fullmatch(component.name):
-        raise ValueError(f"{as_line(text)!r} is no component: name or name:key=value,key=value")
+        raise ValueError(f"{as_line(text)!r} is not a component: expected name or name:key=value,key=value")
     return text
 
 
-def _relative(text: str) -> str:
-    """Refuse a path that starts at a root, a drive or a home, leads upwards, or has signs that recipes' files never have."""
+def _relative_path(text: str) -> str:
+    """Refuse an absolute path, a path with `..`, and characters that file names of recipes never have."""
     if text and (not RELATIVE.fullmatch(text) or ".." in text.split("/")):
-        raise ValueError(f"{as_line(text)!r} is no relative path inside the protocol's folder")
+        raise ValueError(f"{as_line(text)!r} is not a relative path inside the protocol's folder")
     return text
 
 
-def _safe(value: Any) -> Any:
+def _as_safe_line(value: Any) -> Any:
     return as_line(value) if isinstance(value, str) else value
 
 
@@ -53,10 +53,10 @@ Count = Annotated[int, Field(ge=0, le=10**12)]
 Name = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_printable)]
 """A name of one line."""
 ComponentText = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_component)]
-"""A component as `str` of one writes it; empty where there is none."""
-RelativePath = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_relative)]
-"""A path below a protocol's folder; empty where there is none."""
+"""A component in its canonical spelling, or empty."""
+RelativePath = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_relative_path)]
+"""A path below a protocol's folder, or empty."""
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{0,128}$")]
-"""A digest in hexadecimal; empty where there is none."""
-Line = Annotated[str, BeforeValidator(_safe)]
-"""Prose of one line; what a terminal would obey is spelled out."""
+"""A hexadecimal digest, or empty."""
+Line = Annotated[str, BeforeValidator(_as_safe_line)]
+"""Free text of one line; control characters are escaped."""

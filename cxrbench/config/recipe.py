@@ -1,4 +1,4 @@
-"""Recipes, one backbone x one augmentation x one imbalance strategy, and the grid of them that a run compares."""
+"""Recipes (one backbone x one augmentation x one imbalance strategy), their names and their grid."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def name_in_table(text: str) -> str:
-    """Return the recipe's name for one that was copied from a table, where blanks stand around its plus signs."""
+    """Return the name of a recipe that was copied from a table, where spaces surround the plus signs."""
     return "+".join(part.strip() for part in text.split(" + "))
 
 
 def stem_of(recipe: str) -> str:
-    """Return the file name, without an ending, that a recipe of this name and no other has."""
+    """Return a file stem that is unique to the recipe of this name."""
     readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", recipe)
     return readable if readable == recipe and len(recipe) <= LONGEST_STEM else f"{readable[:LONGEST_STEM]}-{digest(recipe)[:6]}"
 
 
 LONGEST_STEM = 160
-"""File systems allow names of 255 bytes; an ending and a hash come on top."""
+"""File systems allow names of 255 bytes; a suffix and a hash are added to the stem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,12 @@ class Recipe:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """All that its behaviour depends on."""
+        """Everything that its behaviour depends on."""
         return self.backbone.identity, self.augmentation.identity, self.imbalance.identity
 
     @property
     def file_stem(self) -> str:
-        """A file name that reads like the recipe and that no other recipe has."""
+        """A readable file stem that is unique to the recipe."""
         return stem_of(str(self))
 
 
@@ -62,7 +62,7 @@ def all_recipes(
 ) -> list[Recipe]:
     """Return every combination of the named components, and each control once with `none`, `none`.
 
-    Names may hold wildcards (``mobilenet*``) or be ``all``, which leaves the controls out.
+    Names may contain wildcards (``mobilenet*``) or be ``all``, which does not include controls.
     """
     plain = expand(host, Backbone, backbones)
     recipes = [
@@ -75,7 +75,7 @@ def all_recipes(
 
 
 def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[Spec_co]]:
-    """Return the parts that component strings mean, wildcards resolved, each once and in the order given."""
+    """Return the parts that component strings name, with wildcards resolved, each once and in the given order."""
     found: dict[str, Part[Spec_co]] = {}
     for text in texts:
         component = with_relative_paths(parse_component(text))
@@ -86,7 +86,7 @@ def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[S
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether a component string stands for any number of components."""
+    """Return whether a component string is a wildcard."""
     name = parse_component(text).name
     return name == "all" or any(sign in name for sign in "*?[")
 
@@ -97,7 +97,7 @@ def _matching(host: Host, kind: type[Spec_co], pattern: str) -> list[str]:
     specs = [declaration.spec for declaration in host.declarations(kind)]
     found = [spec for spec in specs if pattern == "all" or fnmatchcase(spec.name, pattern)]
     plain = [spec.name for spec in found if not getattr(spec, "control", False)]
-    matching = plain or [spec.name for spec in found]  # controls run anyway: a pattern that finds others does not mean them
+    matching = plain or [spec.name for spec in found]  # controls run anyway
     if not matching:
         raise unknown_name(kind_name(kind), pattern, (spec.name for spec in specs))
     return matching

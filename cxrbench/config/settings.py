@@ -32,24 +32,24 @@ CONFIG_FILE = Path("cxrbench.toml")
 
 
 def _named(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what is not written NAME=PATH, with a name that can be a folder's and that no other one has."""
+    """Refuse text that is not NAME=PATH, names that cannot be folder names, and duplicate names."""
     names = [text.partition("=")[0] for text in texts]
     for text, name in zip(texts, names, strict=True):
         if not EXTERNAL_NAME.fullmatch(name) or not text.partition("=")[2]:
-            raise ValueError(f"{text!r} must be written NAME=PATH, the name of letters, digits and hyphens")
+            raise ValueError(f"{text!r} must be NAME=PATH, with a name of letters, digits and hyphens")
         if names.count(name) > 1:
-            raise ValueError(f"the name {name!r} is given twice")
+            raise ValueError(f"duplicate name {name!r}")
     return texts
 
 
 def _enough_memory(size: ByteSize) -> ByteSize:
     if size < LEAST_MEMORY:
-        raise ValueError("must be at least 1GB: a worker needs half of it for TensorFlow; write it like 4GB or 4GiB")
+        raise ValueError("must be at least 1GB, because TensorFlow needs half of it; write for example 4GB or 4GiB")
     return size
 
 
 def _words(value: Any) -> Any:
-    """Let an environment variable list names separated by white space."""
+    """Split the text of an environment variable at white space."""
     return value.split() if isinstance(value, str) else value
 
 
@@ -64,7 +64,7 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """Return the settings of a preset that comes along, nothing for ""; raise UnknownName if there is none of that name."""
+    """Return the settings of a built-in preset, none for ""; raise UnknownName for an unknown one."""
     if not name:
         return {}
     folder = resources.files("cxrbench.config") / "presets"
@@ -75,12 +75,12 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def _workers() -> int:
-    """Return the cores this process may use, but no more than eight: each worker holds a whole TensorFlow."""
+    """Return the number of cores this process may use, at most 8, because every worker loads TensorFlow."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 class Settings(BaseSettings):
-    """All that a run can be told; first flags, then ``CXRBENCH_*``, ``cxrbench.toml``, a preset, and these defaults."""
+    """The settings of a run: flags, else ``CXRBENCH_*``, else ``cxrbench.toml``, else a preset, else these defaults."""
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """The plugins that must not be imported, however that was said."""
+        """The plugins that must not be imported, from both settings for it."""
         return (*self.without, *self.block)
 
     @classmethod
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put flags before the environment before the file, which arrives as the init argument `file_`, before a preset."""
+        """Order the sources: flags, environment, file (which arrives as the init argument `file_`), preset."""
         assert isinstance(init_settings, InitSettingsSource)
         file = InitSettingsSource(settings_cls, init_kwargs=init_settings.init_kwargs.pop("file_", {}))
         chosen = (source().get("preset") for source in (init_settings, env_settings, file))
@@ -156,15 +156,15 @@ DEFAULT_BACKBONES = (
     "texture",
     "random-convnet",
 )
-"""The default grid, as far as weights are on the machine; used when no backbone is named."""
+"""The backbones of the default grid; those whose weights are not on the machine are skipped."""
 
 
 def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> Settings:
-    """Resolve settings: `flags` that are not None, then the environment, then the file, then the defaults.
+    """Return the settings from flags that are not None, else the environment, else the file, else the defaults.
 
     Args:
         flags: setting names to values, as given on the command line or to `cxrbench.run`.
-        file: a TOML file; None for ``cxrbench.toml`` in the working folder, if it is there.
+        file: a TOML file; None for ``cxrbench.toml`` in the working folder, if it exists.
 
     Raises:
         ConfigError: naming the setting, the value and what is expected.
@@ -186,7 +186,7 @@ def _read_file(file: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
 def _settings_in(text: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cxrbench.data.audit.audit import check_classes
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
-from cxrbench.storage.cache import GIGABYTE, claiming, trim_cache
+from cxrbench.storage.cache import GIGABYTE, claim_cache_folders, trim_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,7 +73,7 @@ def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "ima
 @contextmanager
 def limited_cache(limit_gb: float, progress: Progress) -> Iterator[Callable[[Iterable[Path]], None]]:
     """Yield a function that claims cache folders, and trim the cache to its limit at the end."""
-    with claiming() as claim:
+    with claim_cache_folders() as claim:
         try:
             yield claim
         finally:

@@ -129,7 +129,7 @@ def mcnemar_exact(labels: NDArray[np.int64], called_a: NDArray[np.bool_], called
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def one_film_per_patient(predictions: Sequence[Predictions]) -> bool:
+def one_image_per_patient(predictions: Sequence[Predictions]) -> bool:
     """Return whether each patient has one image. Images are then independent and the classical tests are valid."""
     return all(len(np.unique(head.patients)) == len(head.patients) for head in predictions)
 

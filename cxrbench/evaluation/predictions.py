@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Subset = Literal["validation", "test", "external"]
 SUBSETS: dict[str, Subset] = {"validation": "validation", "test": "test", "external": "external"}
-Row = tuple[int, str, str, str, str]
+TableRow = tuple[int, str, str, str, str]
 """Line number, key, patient, label and score."""
 LARGEST_TABLE_BYTES = 2**31
 """Enough for 100,000 images scored by 200 heads."""
@@ -92,7 +92,7 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Predicti
     if not path.exists():
         raise CxrbenchError(f"{path} is not a valid predictions table: the file does not exist")
     require_regular(path, LARGEST_TABLE_BYTES, within=within or path.parent)
-    rows: dict[tuple[str, str, str], list[Row]] = {}
+    rows: dict[tuple[str, str, str], list[TableRow]] = {}
     number = 0
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -131,7 +131,7 @@ class InvalidRow(ValueError):
         self.number = number
 
 
-def _parse_rows(subset: str, fold: str, seed: str, rows: list[Row]) -> Predictions:
+def _parse_rows(subset: str, fold: str, seed: str, rows: list[TableRow]) -> Predictions:
     numbers, keys, patients, labels, scores = zip(*rows, strict=True)
     if subset not in SUBSETS:
         raise InvalidRow(numbers[0], f"set {subset!r} must be validation, test or external")

@@ -60,7 +60,7 @@ def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column
         *RANKING,
         *RECIPE,
         *(column for name in names for column in _estimate(name, name, partial(_test_metric, name))),
-        *(Column(key=f"{name}_seed_sd", value=partial(_seed_spread, name)) for name in METRICS),
+        *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
         *(
             column
             for test_set in externals
@@ -92,46 +92,46 @@ def _external_metric(test_set: str, name: str, row: Row) -> Estimate:
     return row.external_metric(test_set, name)
 
 
-def _seed_spread(name: str, row: Row) -> Cell:
+def _spread_cell(name: str, row: Row) -> Cell:
     return row.entry.seed_spread.get(name)
 
 
-def _rank(row: Row) -> Shown:
+def _rank_cell(row: Row) -> Shown:
     text, below = text_of(row.rank, row.standing.rank_low, row.standing.rank_high)
     return (f"={text}" if row.standing.tied and row.rank != 1 else text), below
 
 
-def _recipe(row: Row) -> Shown:
+def _recipe_cell(row: Row) -> Shown:
     entry = row.entry
     return entry.backbone, f"{entry.augmentation} + {entry.imbalance}{' (control)' * entry.control}"
 
 
-def _status(row: Row) -> Shown:
+def _status_cell(row: Row) -> Shown:
     return row.entry.status, (row.entry.failure or "") if row.entry.status == "failed" else ""
 
 
-def _mean_threshold(row: Row) -> Cell:
+def _threshold_cell(row: Row) -> Cell:
     thresholds = row.entry.thresholds
     return sum(thresholds) / len(thresholds) if thresholds else None
 
 
-def _fewest(count: Callable[[PartCounts], int], row: Row) -> Cell:
+def _fewest_cell(count: Callable[[PartCounts], int], row: Row) -> Cell:
     folds = row.entry.dataset.folds if row.entry.dataset else ()
     return min(map(count, folds), default=None)
 
 
-def _param(name: str, row: Row) -> Cell:
+def _param_cell(name: str, row: Row) -> Cell:
     folds = row.entry.folds
     return folds[0].params.get(name) if len(folds) == 1 else None
 
 
-def _seconds(row: Row) -> Cell:
+def _seconds_cell(row: Row) -> Cell:
     return round(row.entry.seconds.get("features", 0.0) + row.entry.seconds.get("elapsed", 0.0), 2)
 
 
 RANKING = (
     Column(key="protocol", value=lambda row: row.board),
-    Column(key="rank", value=lambda row: row.rank, heading="rank", shown=_rank),
+    Column(key="rank", value=lambda row: row.rank, heading="rank", shown=_rank_cell),
     Column(key="rank_low", value=lambda row: row.standing.rank_low),
     Column(key="rank_high", value=lambda row: row.standing.rank_high),
     Column(key="p_first", value=lambda row: row.standing.p_first, heading="P(first)"),
@@ -140,29 +140,29 @@ RANKING = (
     Column(key="p_accuracy", value=lambda row: row.standing.p_accuracy),
 )
 RECIPE = (
-    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", shown=_recipe),
+    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", shown=_recipe_cell),
     Column(key="backbone", value=lambda row: row.entry.backbone),
     Column(key="augmentation", value=lambda row: row.entry.augmentation),
     Column(key="imbalance", value=lambda row: row.entry.imbalance),
     Column(key="kind", value=lambda row: row.entry.kind),
     Column(key="control", value=lambda row: row.entry.control),
-    Column(key="status", value=lambda row: row.entry.status, heading="status", shown=_status),
+    Column(key="status", value=lambda row: row.entry.status, heading="status", shown=_status_cell),
 )
 SELECTION = (
-    Column(key="threshold", value=_mean_threshold, heading="threshold"),
-    Column(key="validation_negative", value=partial(_fewest, lambda counts: counts.validation_negative)),
-    Column(key="validation_positive", value=partial(_fewest, lambda counts: counts.validation_positive)),
+    Column(key="threshold", value=_threshold_cell, heading="threshold"),
+    Column(key="validation_negative", value=partial(_fewest_cell, lambda counts: counts.validation_negative)),
+    Column(key="validation_positive", value=partial(_fewest_cell, lambda counts: counts.validation_positive)),
     Column(key="folds", value=lambda row: row.entry.protocol.folds),
     Column(key="seeds", value=lambda row: row.entry.protocol.seeds),
     Column(key="trials", value=lambda row: sum(row.entry.trials.values()), heading="trials"),
     Column(key="trials_pruned", value=lambda row: row.entry.trials.get("pruned", 0)),
     Column(key="trials_failed", value=lambda row: row.entry.trials.get("failed", 0)),
     Column(key="validation", value=lambda row: row.entry.validation(row.entry.selected_by)),
-    Column(key="learning_rate", value=partial(_param, "learning_rate")),
-    Column(key="dropout", value=partial(_param, "dropout")),
+    Column(key="learning_rate", value=partial(_param_cell, "learning_rate")),
+    Column(key="dropout", value=partial(_param_cell, "dropout")),
 )
 NOTES = (
-    Column(key="seconds", value=_seconds),
+    Column(key="seconds", value=_seconds_cell),
     Column(key="reason", value=lambda row: row.entry.reason),
     Column(key="failure", value=lambda row: row.entry.failure),
     Column(key="audit", value=lambda row: row.entry.audit.verdict),

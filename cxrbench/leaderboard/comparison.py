@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
 from cxrbench.evaluation.metrics import METRICS
-from cxrbench.evaluation.paired_tests import delong, mcnemar_exact, one_film_per_patient, permutation_accuracy
+from cxrbench.evaluation.paired_tests import delong, mcnemar_exact, one_image_per_patient, permutation_accuracy
 from cxrbench.evaluation.ranking import resample
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Difference:
     test: str
 
 
-def compare(board: Board, first: Entry, second: Entry) -> list[Difference]:
+def compare_entries(board: Board, first: Entry, second: Entry) -> list[Difference]:
     """Return the difference of two complete entries of a board in every metric.
 
     The test is the paired bootstrap of patients, and for accuracy a permutation of patients. If every patient has one image and
@@ -76,7 +76,7 @@ def _classical(
     first: Sequence[Predictions], second: Sequence[Predictions], found: dict[str, Difference]
 ) -> Iterator[Difference]:
     """Yield the tests that assume independent images, if they are independent."""
-    if len(first) != 1 or not one_film_per_patient(first):
+    if len(first) != 1 or not one_image_per_patient(first):
         return
     one, other = first[0], second[0]
     auc = delong(one.labels, one.scores, other.scores)

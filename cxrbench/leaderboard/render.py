@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS
-from cxrbench.storage.safe_text import as_cell, as_markdown, as_paragraph
+from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,12 +92,12 @@ def footer(board: Board) -> list[str]:
 def board_as_markdown(board: Board, sort: str = "") -> str:
     """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
     rows = board.rows(sort)
-    lines = [f"# {as_markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
+    lines = [f"# {escape_markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
     for table in tables(board, sort):
         lines += [f"{as_paragraph(table.caption)}:", ""] if table.caption else []
         lines += ["| " + " | ".join(column.heading for column in table.columns) + " |", "|" + "---|" * len(table.columns)]
         for row in rows:
-            lines.append("| " + " | ".join(as_markdown(_in_one_line(row, column)) for column in table.columns) + " |")
+            lines.append("| " + " | ".join(escape_markdown(_in_one_line(row, column)) for column in table.columns) + " |")
         lines.append("")
     return "\n".join([*lines, *footer(board), ""])
 

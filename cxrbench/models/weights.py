@@ -48,7 +48,7 @@ def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) ->
     return file
 
 
-def are_here(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
+def weights_available(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> bool:
     """Return whether the backbone can be built without a download."""
     try:
         file = weights_file(backbone, input_shape)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KINDS: tuple[type[specs.Spec], ...] = (specs.Dataset, specs.Backbone, specs.Augmentation, specs.Imbalance, specs.Engine)
 Spec_co = TypeVar("Spec_co", bound=specs.Spec, covariant=True)
 ENTRY_POINT_GROUP = hooks.PROJECT
-RESERVED = frozenset({"all"})
+RESERVED_NAMES = frozenset({"all"})
 """Names that a component must not have, because they have a meaning on the command line."""
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

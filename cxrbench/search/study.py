@@ -34,7 +34,7 @@ class NoTrialCompleted(TrialsFailed):
     """A study without a complete trial."""
 
 
-class StudyGivenUp(TrialsFailed):
+class StudyStopped(TrialsFailed):
     """A study that was stopped after too many failed trials in a row."""
 
 
@@ -90,7 +90,7 @@ def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: C
     """Finish the trials of a study and return them, sorted by number; recorded trials are not repeated.
 
     Raises:
-        StudyGivenUp: `max_failures` trials in a row failed. Their whole generation is recorded first, so neither the record nor
+        StudyStopped: `max_failures` trials in a row failed. Their whole generation is recorded first, so neither the record nor
             the outcome depends on which worker finished first or on where a study was interrupted.
     """
     finished = {trial.number: trial for trial in record.finished()}
@@ -131,12 +131,12 @@ def _representative_failure(trials: Sequence[Trial]) -> Trial:
 
 
 def _check_failures(trials: Iterable[Trial], limit: int) -> None:
-    """Raise StudyGivenUp if `limit` trials, sorted by number, failed in a row."""
+    """Raise StudyStopped if `limit` trials, sorted by number, failed in a row."""
     failed = 0
     for trial in trials:
         failed = failed + 1 if trial.state == "failed" else 0
         if failed == limit:
-            raise StudyGivenUp(
+            raise StudyStopped(
                 f"{limit} trials in a row failed; raise --max-failures to resume. Last failure: {trial.reason}",
                 trial,
             )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CACHE_KINDS = ("images", "features")
 """Folders of the cache. Their contents can be recomputed."""
 GIGABYTE = 10**9
-SET_ASIDE = ".removing-"
+REMOVAL_PREFIX = ".removing-"
 """Prefix of a folder that is being removed."""
 
 
@@ -43,7 +43,7 @@ class CacheItem:
 
 
 @contextmanager
-def claiming() -> Iterator[Callable[[Iterable[Path]], None]]:
+def claim_cache_folders() -> Iterator[Callable[[Iterable[Path]], None]]:
     """Yield a function that claims folders of the cache until the block ends or the process dies.
 
     Claiming creates the folder and marks it as used now. A claimed folder is never removed.
@@ -122,12 +122,12 @@ def _bytes_on_disk(folder: Path) -> int:
 def _set_aside(items: Iterable[CacheItem]) -> None:
     """Rename folders so that no process finds them. This is fast, so the cache lock is held only briefly."""
     for item in items:
-        item.folder.rename(home() / f"{SET_ASIDE}{uuid.uuid4().hex}")
+        item.folder.rename(home() / f"{REMOVAL_PREFIX}{uuid.uuid4().hex}")
 
 
 def _delete_set_aside() -> None:
     """Delete the folders that this process, or an earlier one that was killed, has set aside."""
-    for folder in home().glob(f"{SET_ASIDE}*"):
+    for folder in home().glob(f"{REMOVAL_PREFIX}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -52,15 +52,15 @@ def as_json(content: Any) -> str:
     return "".join(char if char == "\n" or _is_safe(char) else json.dumps(char)[1:-1] for char in text)
 
 
-def as_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return text that Markdown shows literally inside a line or a cell: no HTML, link, image, new cell or new line."""
     line = INLINE_MARKUP.sub(lambda match: {"<": "&lt;", "&": "&amp;"}.get(match[0], f"\\{match[0]}"), as_line(text))
     return AUTOMATIC_LINK.sub(lambda match: f"&#{ord(match[0])};", line)
 
 
 def as_paragraph(text: str) -> str:
-    """Return text as by `as_markdown` that may also begin a line: it makes no heading, list or quotation."""
-    return BLOCK_MARKUP.sub(lambda match: f"{match[1]}{match[3] or ''}\\{match[2] or match[4]}", as_markdown(text).strip())
+    """Return text as by `escape_markdown` that may also begin a line: it makes no heading, list or quotation."""
+    return BLOCK_MARKUP.sub(lambda match: f"{match[1]}{match[3] or ''}\\{match[2] or match[4]}", escape_markdown(text).strip())
 
 
 def as_cell(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
-NUMERICAL = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-image")
+NUMERICAL_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-image")
 """Packages that features depend on. Their versions are part of the key of cached features."""
 
 
@@ -24,5 +24,5 @@ def all_versions() -> dict[str, str]:
     """Return the versions that are stored with an entry."""
     return {
         "python": python_version(),
-        **versions_of("cxrbench", *NUMERICAL, "optuna", "scikit-learn", "imbalanced-learn", "pillow"),
+        **versions_of("cxrbench", *NUMERICAL_PACKAGES, "optuna", "scikit-learn", "imbalanced-learn", "pillow"),
     }

@@ -58,13 +58,13 @@ class BuiltBackbone:
 
 def built_backbone(subject: Subject) -> BuiltBackbone:
     """Return the subject's backbone, built once."""
-    built: BuiltBackbone = subject.once("first", lambda: _build_backbone(subject, global_seed=1))
+    built: BuiltBackbone = subject.once("first", lambda: _build_subject(subject, global_seed=1))
     return built
 
 
 def rebuilt_backbone(subject: Subject) -> BuiltBackbone:
     """Return the backbone, built a second time with other global random numbers and not compiled."""
-    built: BuiltBackbone = subject.once_or_skip("second", lambda: _build_backbone(subject, global_seed=2))
+    built: BuiltBackbone = subject.once_or_skip("second", lambda: _build_subject(subject, global_seed=2))
     return built
 
 
@@ -130,7 +130,7 @@ def features_in_band(features: Floats, band: int) -> Floats:
     return features[start : start + SCENES]
 
 
-def _build_backbone(subject: Subject, global_seed: int) -> BuiltBackbone:
+def _build_subject(subject: Subject, global_seed: int) -> BuiltBackbone:
     weights, problem = _available_weights(subject)
     try:
         return _build_smallest(subject, weights, global_seed)

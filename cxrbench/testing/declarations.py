@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.config.component import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
-from cxrbench.plugin.host import KEBAB_CASE, RESERVED
+from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
 from cxrbench.testing.check import Check, checks_of
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
@@ -60,7 +60,7 @@ def _check_light_import(subject: Subject) -> None:
 def _check_name(subject: Subject) -> None:
     name = subject.part.spec.name
     require(KEBAB_CASE.fullmatch(name), f"{name!r} is not kebab-case")
-    require(name not in RESERVED, f"{name!r} is reserved: on the command line it means every {subject.kind}")
+    require(name not in RESERVED_NAMES, f"{name!r} is reserved: on the command line it means every {subject.kind}")
 
 
 def _check_declaration_json(subject: Subject) -> None:

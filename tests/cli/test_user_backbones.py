@@ -9,7 +9,7 @@ import pytest
 
 from cxrbench.config.recipe import expand
 from cxrbench.data.download import Downloader
-from cxrbench.models.weights import are_here, get_weights
+from cxrbench.models.weights import get_weights, weights_available
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone
 
@@ -53,7 +53,7 @@ def test_an_invalid_file_stops_the_run_before_it_starts(workspace, backbone):
 
 def test_a_wildcard_leaves_out_backbones_without_a_file(tmp_path):
     downloader = Downloader(folder=tmp_path, offline=True, say=print)
-    assert not any(are_here(bound(name), (64, 64, 3), downloader) for name in ("chexnet", "keras-file"))
+    assert not any(weights_available(bound(name), (64, 64, 3), downloader) for name in ("chexnet", "keras-file"))
 
 
 def test_features_depend_on_the_bytes_of_the_file(model_file, tmp_path):

@@ -91,7 +91,7 @@ def test_what_is_no_component_is_an_error_that_quotes_it_and_shows_the_form(text
 
 
 def test_an_option_given_twice_is_named():
-    with pytest.raises(ConfigError, match="option 'a' is given twice"):
+    with pytest.raises(ConfigError, match="duplicate option 'a'"):
         parse_component("n:a=1,b=2,a=1")
 
 

@@ -131,7 +131,7 @@ def test_a_file_named_by_hand_that_is_not_there_is_an_error():
 @pytest.mark.parametrize("content", [b"trials = ", b"trials = 1\ntrials = 2", b"data = '\xff'"])
 def test_a_file_that_is_no_toml_is_named(content):
     Path("cxrbench.toml").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"^cxrbench\.toml is no valid TOML: "):
+    with pytest.raises(ConfigError, match=r"^cxrbench\.toml is not valid TOML: "):
         read_settings({})
 
 
@@ -204,12 +204,12 @@ def test_further_thresholds_are_sorted_and_each_counts_once(monkeypatch):
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["elsewhere"], "'elsewhere' must be written NAME=PATH"),
-        (["=films"], "must be written NAME=PATH"),
-        (["elsewhere="], "must be written NAME=PATH"),
-        (["../up=films"], "must be written NAME=PATH, the name of letters, digits and hyphens"),
-        (["a b=films"], "must be written NAME=PATH"),
-        (["ward=one", "ward=two"], "the name 'ward' is given twice"),
+        (["elsewhere"], "'elsewhere' must be NAME=PATH"),
+        (["=images"], "must be NAME=PATH"),
+        (["elsewhere="], "must be NAME=PATH"),
+        (["../up=images"], "must be NAME=PATH, with a name of letters, digits and hyphens"),
+        (["a b=images"], "must be NAME=PATH"),
+        (["ward=one", "ward=two"], "duplicate name 'ward'"),
     ],
 )
 def test_an_external_test_set_needs_a_name_of_its_own_that_can_be_a_folders(texts, words):
@@ -219,8 +219,8 @@ def test_an_external_test_set_needs_a_name_of_its_own_that_can_be_a_folders(text
 
 
 def test_external_test_sets_come_from_flag_environment_and_file(monkeypatch):
-    toml('external = "ward-2=films/other=one"\n')
-    assert read_settings({}).external == ("ward-2=films/other=one",)
+    toml('external = "ward-2=images/other=one"\n')
+    assert read_settings({}).external == ("ward-2=images/other=one",)
     monkeypatch.setenv("CXRBENCH_EXTERNAL", "a=one b=phantom:images=60,seed=3")
     assert read_settings({}).external == ("a=one", "b=phantom:images=60,seed=3")
     assert read_settings({"external": ["c=two"]}).external == ("c=two",)

@@ -16,7 +16,7 @@ from cxrbench.evaluation.paired_tests import (
     exchange_patients,
     holm,
     mcnemar_exact,
-    one_film_per_patient,
+    one_image_per_patient,
     paired_bootstrap,
     patient_accuracy,
     permutation_accuracy,
@@ -161,7 +161,7 @@ def test_images_of_one_patient_are_exchanged_together(make_predictions):
 
 
 def test_several_images_per_patient_are_detected(make_predictions):
-    assert one_film_per_patient([make_predictions([0, 1], [0.5, 0.5]), make_predictions([0, 1], [0.5, 0.5], fold=1)])
-    assert not one_film_per_patient(
+    assert one_image_per_patient([make_predictions([0, 1], [0.5, 0.5]), make_predictions([0, 1], [0.5, 0.5], fold=1)])
+    assert not one_image_per_patient(
         [make_predictions([0, 1], [0.5, 0.5]), make_predictions([0, 1], [0.5, 0.5], [1, 1], fold=1)]
     )

@@ -55,7 +55,7 @@ def test_an_exception_fails_only_its_call(executor):
 
 
 def test_cxrbench_errors_keep_their_type(executor):
-    with pytest.raises(ConfigError, match="'gentle:' is no component"):
+    with pytest.raises(ConfigError, match="'gentle:' is not a component"):
         executor.submit(parse_component, "gentle:").result(60)
 
 

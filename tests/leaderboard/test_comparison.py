@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from cxrbench.errors import ConfigError
-from cxrbench.leaderboard.comparison import COMPARED, compare, find_pair
+from cxrbench.leaderboard.comparison import COMPARED, compare_entries, find_pair
 
 CLASSICAL = {"DeLong", "McNemar, exact"}
 
@@ -18,7 +18,7 @@ CLASSICAL = {"DeLong", "McNemar, exact"}
 def compared(board_of):
     def make(one, other):
         board = board_of(one, other)
-        return compare(board, one.entry, other.entry)
+        return compare_entries(board, one.entry, other.entry)
 
     return make
 

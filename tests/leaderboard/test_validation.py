@@ -211,7 +211,7 @@ def published(make_entry, tmp_path):
 )
 def test_the_table_of_the_report_that_the_project_started_from_is_refused(published, metrics, number):
     path = published(metrics)
-    with pytest.raises(CxrbenchError, match="no confusion matrix of 782 test images, 581 of them pneumonia, has") as caught:
+    with pytest.raises(CxrbenchError, match="no confusion matrix of 782 test images, 581 of them positive, has") as caught:
         read_entry(path)
     assert str(caught.value).startswith(f"{path} is refused: ")
     assert number in str(caught.value)

@@ -12,7 +12,7 @@ from cxrbench.config.protocol import Protocol
 from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.models.training.jobs import freeze_head, train_trial
 from cxrbench.plugin import Record, Trial
-from cxrbench.search.study import StudyGivenUp
+from cxrbench.search.study import StudyStopped
 
 PARAMS = {"learning_rate": 3e-3, "dropout": 0.3, "threshold": 0.5}
 
@@ -66,7 +66,7 @@ def test_a_trial_without_memory_fails_after_three_attempts(make_study, search):
 
 
 def test_failures_are_counted_by_trial_and_not_by_attempt(make_study, search):
-    with pytest.raises(StudyGivenUp, match="5 trials in a row failed"):
+    with pytest.raises(StudyStopped, match="5 trials in a row failed"):
         search(make_study(), 5, executor=Cramped(0))
 
 

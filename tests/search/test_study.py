@@ -19,7 +19,7 @@ from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord
-from cxrbench.search.study import NoTrialCompleted, StudyGivenUp, search_space, select_trial
+from cxrbench.search.study import NoTrialCompleted, StudyStopped, search_space, select_trial
 
 GOOD = {"learning_rate": 1e-3, "dropout": 0.2}
 
@@ -303,7 +303,7 @@ def on_record(tmp_path, study, record="record"):
 
 def test_too_many_failures_end_a_study_after_their_generation(make_study, search, tmp_path):
     study = make_study()
-    with pytest.raises(StudyGivenUp) as caught:
+    with pytest.raises(StudyStopped) as caught:
         search(study, 50, executor=Losing(lambda number: number >= 2))
     assert str(caught.value) == ("5 trials in a row failed; raise --max-failures to resume. Last failure: took longer than 1 s")
     assert (failure_kind(caught.value), caught.value.trial.number, failure_log(caught.value)) == (
@@ -320,11 +320,11 @@ def test_too_many_failures_end_a_study_after_their_generation(make_study, search
 
 def test_a_stopped_study_resumes_with_a_higher_limit_only(make_study, search, tmp_path):
     study, executor = make_study(max_failures=3), Counting()
-    with pytest.raises(StudyGivenUp) as first:
+    with pytest.raises(StudyStopped) as first:
         search(study, 15, executor=Losing(lambda number: 1 <= number < 6))
     before = on_record(tmp_path, study)
     assert [trial.number for trial in before] == list(range(5))
-    with pytest.raises(StudyGivenUp) as again:
+    with pytest.raises(StudyStopped) as again:
         search(study, 15, executor=executor)
     assert (
         (str(again.value), failure_log(again.value))
@@ -342,13 +342,13 @@ def test_an_interruption_does_not_change_where_a_study_stops(make_study, search,
     def executor():
         return Losing(lambda number: number >= 3)
 
-    with pytest.raises(StudyGivenUp) as undisturbed:
+    with pytest.raises(StudyStopped) as undisturbed:
         search(make_study(), 20, executor=executor())
     at_once = on_record(tmp_path, study := make_study())
     torn = StudyRecord(tmp_path / "studies" / "torn.journal", "tiny", study.space)
     for number in kept:
         torn.add(at_once[number])
-    with pytest.raises(StudyGivenUp, match=str(undisturbed.value).partition(";")[0]) as resumed:
+    with pytest.raises(StudyStopped, match=str(undisturbed.value).partition(";")[0]) as resumed:
         search(study, 20, record="torn", executor=executor())
     assert resumed.value.trial.number == undisturbed.value.trial.number == 7
     assert results(on_record(tmp_path, study, "torn")) == results(at_once)
@@ -362,7 +362,7 @@ def test_complete_and_pruned_trials_reset_the_failure_count(make_study, search, 
     for number, state in enumerate(names[letter] for letter in states):
         value = 0.5 if state == "complete" else None
         record.add(Trial(number=number, params=GOOD, state=state, value=value, losses=(0.7,) if value else ()))
-    with pytest.raises(StudyGivenUp) if ends else nullcontext():
+    with pytest.raises(StudyStopped) if ends else nullcontext():
         search(study, len(states))
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cxrbench.storage.cache import cache_items, claiming, clear_cache, trim_cache
+from cxrbench.storage.cache import cache_items, claim_cache_folders, clear_cache, trim_cache
 
 BLOCK = 64 * 1024
 
@@ -95,13 +95,13 @@ def test_trim_removes_least_recently_used_and_no_more_than_needed(make):
 
 def test_a_claim_counts_as_use(make):
     old, _young = make("old", age=1000), make("young", age=10)
-    with claiming() as claim:
+    with claim_cache_folders() as claim:
         claim([old])
     assert names() == ["young", "old"]
 
 
 def test_claiming_creates_the_folder(home):
-    with claiming() as claim:
+    with claim_cache_folders() as claim:
         claim([home / "features" / "new"])
         assert (home / "features" / "new").is_dir()
 
@@ -138,7 +138,7 @@ def test_a_folder_is_kept_until_its_last_claim_ends(make, hold):
 
 def test_a_process_can_claim_more_folders_later(make, hold):
     first, second = make("first", age=5), make("second", age=5)
-    with claiming() as claim:
+    with claim_cache_folders() as claim:
         claim([first])
         claim([second])
         assert clear_cache() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.ensemble.members import choose_members, mean_of, policy_of, stack_scores
-from cxrbench.benchmark.entries import EntryFacts, Result, Subject, build_entry, head_result
+from cxrbench.benchmark.entries import EntryFacts, EntrySubject, Result, build_entry, head_result
 from cxrbench.benchmark.external import summarise_external
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
@@ -111,7 +111,7 @@ def _ensemble_entry(frozen: FrozenEnsemble, validated: Mapping[Key, Predictions]
         audit=first.audit,
         warnings=tuple(_warnings(ensemble)),
     )
-    subject = Subject(
+    subject = EntrySubject(
         kind="ensemble",
         name=ensemble.name,
         backbone=ensemble.name,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cxrbench.cli.options import OneFilePlugins, OutFolder  # noqa: TC001  # typer reads the annotations at run time
+from cxrbench.cli.options import OneFilePlugins, OutFolder
 from cxrbench.errors import MissingRequirement
 
 EXIT_PROBLEMS = 1
@@ -41,6 +41,6 @@ def doctor(
         console.print_table(DIAGNOSIS_HEADINGS, rows)
     verdicts = [diagnosis.verdict for diagnosis in diagnoses]
     problems, warnings = verdicts.count("problem"), verdicts.count("warn")
-    console.print_talk(f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+    console.print_message(f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}")
     if problems:
         raise typer.Exit(EXIT_PROBLEMS)

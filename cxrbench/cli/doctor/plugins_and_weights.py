@@ -9,7 +9,7 @@ from cxrbench.config.component import Component, bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
 from cxrbench.errors import PluginError
-from cxrbench.models.weights import are_here
+from cxrbench.models.weights import weights_available
 from cxrbench.plugin.specs import Backbone
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def default_weights(host: Host, settings: Settings, downloads: Path) -> Iterator
     missing: list[str] = []
     for name in (name for name in DEFAULT_BACKBONES if name in declared):
         backbone = bind(Component(name=name), declared[name])
-        (present if are_here(backbone, size, downloader) else missing).append(name)
+        (present if weights_available(backbone, size, downloader) else missing).append(name)
     found = f"present: {', '.join(present) or 'none'}" + (f"; missing: {', '.join(missing)}" if missing else "")
     remedy = "run with --download to fetch them" if missing else ""
     yield Diagnosis(area="weights", found=found, verdict="ok" if present else "warn", remedy=remedy)

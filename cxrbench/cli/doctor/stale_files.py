@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.execution.worker_output import abandoned_folders
-from cxrbench.storage.cache import SET_ASIDE
+from cxrbench.storage.cache import REMOVAL_PREFIX
 from cxrbench.storage.files import home
 from cxrbench.storage.locks import is_unlocked, try_lock
 
@@ -40,10 +40,10 @@ def find_stale_files(out: Path) -> list[StaleFile]:
     described = [
         *(("half-written file", path) for folder in folders for path in _half_written(folder)),
         *(("lock of an ended process", path) for folder in folders for path in _dead_locks(folder)),
-        *(("half-removed cache folder", path) for path in sorted(home().glob(f"{SET_ASIDE}*"))),
+        *(("half-removed cache folder", path) for path in sorted(home().glob(f"{REMOVAL_PREFIX}*"))),
         *(("output of an ended worker", path) for path in abandoned_folders()),
     ]
-    return [StaleFile(path=path, description=description, size=_bytes_on_disk(path)) for description, path in described]
+    return [StaleFile(path=path, description=description, size=_bytes_of(path)) for description, path in described]
 
 
 def remove_stale_file(stale_file: StaleFile) -> None:
@@ -70,6 +70,6 @@ def _dead_locks(folder: Path) -> Iterator[Path]:
     return filter(is_unlocked, locks)
 
 
-def _bytes_on_disk(path: Path) -> int:
+def _bytes_of(path: Path) -> int:
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
     return sum(file.lstat().st_size for file in files if file.is_file())

@@ -10,7 +10,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
-from cxrbench.plugin.host import KEBAB_CASE, KINDS, RESERVED, kind_name
+from cxrbench.plugin.host import KEBAB_CASE, KINDS, RESERVED_NAMES, kind_name
 from cxrbench.storage.files import write_text
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def write_one_file(draft: Draft, folder: Path, host: Host) -> list[Path]:
 def _check_name_is_free(draft: Draft, host: Host) -> None:
     if not KEBAB_CASE.fullmatch(draft.name):
         raise ConfigError(f"{draft.name!r} is not kebab-case: use a-z, 0-9 and single hyphens, such as my-{draft.kind}")
-    if draft.name in RESERVED:
+    if draft.name in RESERVED_NAMES:
         raise ConfigError(f"{draft.name!r} is reserved: on the command line it means every {draft.kind}. Choose another name")
     kind = next(kind for kind in KINDS if kind_name(kind) == draft.kind)
     for declaration in host.declarations(kind):

@@ -1,7 +1,8 @@
-"""Can these numbers be true? Metrics of one test set are functions of four whole numbers, and most numbers are not.
+"""Check whether one confusion matrix can produce a set of metrics.
 
-The idea is GRIM's (Brown and Heathers 2017) and DConfusion's: a table whose rows no confusion matrix can produce holds at
-least one mistake. Means over folds or seeds are not of one confusion matrix; ask for each unit instead.
+The metrics of one test set are functions of four whole numbers. Numbers that no confusion matrix can produce contain a mistake
+(the GRIM test, Brown and Heathers 2017; DConfusion). Means over folds or seeds come from several confusion matrices: check each
+head by itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CHECKED = ("accuracy", "recall", "sensitivity", "precision", "f1", "specificity"
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """All confusion matrices of so many positives and negatives, by their true positives ``[positives + 1]``."""
+    """The candidate confusion matrices of a test set, by their true positives, with its positives and negatives."""
 
     tp: Floats
     positives: int
@@ -38,9 +39,9 @@ class Candidates:
 
 
 def contradicts_confusion(metrics: Mapping[str, float], *, tp: int, fp: int, fn: int, tn: int) -> str:
-    """Return "" or a sentence naming the first metric that is not the given confusion matrix's."""
+    """Return a sentence that names the first metric that contradicts the confusion matrix, or ""."""
     if not (tp + fn and fp + tn):
-        return f"{tp} TP, {fp} FP, {fn} FN and {tn} TN are of one class only"
+        return f"{tp} TP, {fp} FP, {fn} FN and {tn} TN have one class only"
     expected = {name: float(value) for name, value in rates(tp, fp, tp + fn, fp + tn).items()}
     for name, value in expected.items():
         if name in metrics and not abs(metrics[name] - value) <= EXACT:
@@ -57,21 +58,21 @@ def impossible(
     positives: int | None = None,
     decimals: int | Mapping[str, int] | None = None,
 ) -> str:
-    """Return "" or a sentence naming the numbers that no confusion matrix of that test set can produce together.
+    """Return a sentence that names metrics that no confusion matrix of the test set can produce together, or "".
 
-    Names the smallest set that it can find: often one number. An AUC must be a multiple of 1 / (2 PN), and its ROC curve must
-    pass through the operating point: (1 - FPR) TPR <= AUC <= 1 - FPR (1 - TPR). Other metrics are not looked at.
+    It names as few metrics as possible, often one. An AUC must be a multiple of 1 / (2 PN), and its ROC curve must
+    pass through the operating point: (1 - FPR) TPR <= AUC <= 1 - FPR (1 - TPR). Other metrics are ignored.
 
     Args:
         metrics: of the positive class, or accuracies and AUC.
         size: number of test images.
-        positives: how many are pneumonia; None if unknown, then any number but none and all.
-        decimals: to which the numbers were rounded, all alike or each by its name; None if they are in full precision.
+        positives: number of positive images; None if unknown: any number that leaves both classes.
+        decimals: that the numbers were rounded to, one for all or by name; None for full precision.
     """
     given = {name: metrics[name] for name in CHECKED if name in metrics}
     for name, value in given.items():
         if not 0 <= value <= 1:
-            return f"{name} {value:g} does not lie in 0..1"
+            return f"{name} {value:g} is not in 0..1"
     ranges = {name: _range(value, _decimals(decimals, name)) for name, value in given.items()}
     if _possible(ranges, size, positives):
         return ""
@@ -80,7 +81,7 @@ def impossible(
         if not _possible(fewer, size, positives):
             ranges = fewer
     named = " together with ".join(f"{name} {given[name]:.10g}" for name in ranges)
-    of = "" if positives is None else f", {positives} of them pneumonia,"
+    of = "" if positives is None else f", {positives} of them positive,"
     return f"no confusion matrix of {size} test images{of} has {named or 'both classes'}"
 
 
@@ -99,7 +100,7 @@ def _possible(given: Mapping[str, Range], size: int, positives: int | None) -> b
 
 
 def _some(given: Mapping[str, Range], positives: int, negatives: int) -> bool:
-    """Tell whether some confusion matrix has the given metrics: for each number of true positives, is a whole FP left?"""
+    """Return whether a confusion matrix has the metrics: for some number of true positives, a whole FP remains."""
     if "auc" in given and not _whole(2 * positives * negatives, *given["auc"]):
         return False
     recalls = [given[name] for name in ("recall", "sensitivity") if name in given]
@@ -119,7 +120,7 @@ def _whole(denominator: int, low: float, high: float) -> bool:
     return math.ceil(low * denominator) <= math.floor(high * denominator)
 
 
-# Each of these returns the least and the most false positives that keep a metric between `low` and `high`.
+# Each function returns the fewest and the most false positives that keep a metric between `low` and `high`.
 
 
 def _accuracy(of: Candidates, low: float, high: float) -> Bounds:
@@ -128,14 +129,14 @@ def _accuracy(of: Candidates, low: float, high: float) -> Bounds:
 
 
 def _precision(of: Candidates, low: float, high: float) -> Bounds:
-    """Bound tp / (tp + fp), and 0 where there is no true positive."""
+    """Bound tp / (tp + fp), and 0 without true positives."""
     least = np.where(of.tp > 0, _over(of.tp, high) - of.tp, 0.0)
     most = np.where(of.tp > 0, _over(of.tp, low) - of.tp, np.inf if low <= 0 else -1.0)
     return least, most
 
 
 def _f1(of: Candidates, low: float, high: float) -> Bounds:
-    """Bound 2 tp / (tp + fp + positives), and 0 where there is no true positive."""
+    """Bound 2 tp / (tp + fp + positives), and 0 without true positives."""
     rest = of.tp + of.positives
     least = np.where(of.tp > 0, _over(2 * of.tp, high) - rest, 0.0)
     most = np.where(of.tp > 0, _over(2 * of.tp, low) - rest, np.inf if low <= 0 else -1.0)

@@ -15,7 +15,7 @@ from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.storage.files import digest, home, seed_from
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
-from cxrbench.storage.versions import NUMERICAL, versions_of
+from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,7 +185,7 @@ def _checked_features(extraction: Extraction, backbone: ImageBatches, images: ND
 
 @cache
 def _numerical_versions() -> str:
-    return repr(versions_of(*NUMERICAL))
+    return repr(versions_of(*NUMERICAL_PACKAGES))
 
 
 @lru_cache(maxsize=2)

@@ -6,7 +6,7 @@ import pytest
 
 from cxrbench.data.download import Downloader
 from cxrbench.errors import Unavailable
-from cxrbench.models.weights import Weights, are_here, get_weights, weights_file, weights_option
+from cxrbench.models.weights import Weights, get_weights, weights_available, weights_file, weights_option
 
 SHAPE = (64, 64, 3)
 
@@ -41,22 +41,22 @@ def test_imagenet_is_the_default_if_there_are_weights(plain):
 def test_a_backbone_without_weights_needs_no_file(plain, offline):
     backbone = plain.backbone("corner:side=1")
     assert weights_file(backbone, SHAPE) is None
-    assert are_here(backbone, SHAPE, offline)
+    assert weights_available(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
 
 
 def test_a_backbone_with_weights_none_needs_no_file(plain, offline):
     backbone = plain.backbone("trained:weights=none")
-    assert are_here(backbone, SHAPE, offline)
+    assert weights_available(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
 
 
 def test_existing_weights_are_identified_by_their_bytes(plain, offline, tmp_path):
     backbone = plain.backbone("trained")
     file = tmp_path / "downloads" / "trained-imagenet-64.bin"
-    assert not are_here(backbone, SHAPE, offline)
+    assert not weights_available(backbone, SHAPE, offline)
     first = put(file)
-    assert are_here(backbone, SHAPE, offline)
+    assert weights_available(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="imagenet", digest=first)
     second = put(file, b"trained better")
     assert get_weights(backbone, SHAPE, offline).digest == second != first
@@ -73,9 +73,9 @@ def test_the_file_may_depend_on_size_and_options(plain, monkeypatch, tmp_path):
 def test_weights_may_lie_in_a_folder_of_their_own(plain, offline, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     backbone = plain.backbone("thick")
-    assert not are_here(backbone, SHAPE, offline)
+    assert not weights_available(backbone, SHAPE, offline)
     digest = put(tmp_path / "models" / "thick50-1.0-imagenet.bin")
-    assert are_here(backbone, SHAPE, offline)
+    assert weights_available(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="imagenet", digest=digest)
 
 
@@ -88,6 +88,6 @@ def test_missing_weights_offline_say_which_file_to_put_where(plain, offline, tmp
 
 
 def test_missing_weights_of_an_unreachable_host_are_an_error(plain, online):
-    assert not are_here(plain.backbone("trained"), SHAPE, online)
+    assert not weights_available(plain.backbone("trained"), SHAPE, online)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
         get_weights(plain.backbone("trained"), SHAPE, online)
