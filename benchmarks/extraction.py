@@ -19,6 +19,7 @@ import machine
 import numpy as np
 
 from cxrbench.config.component import bind, parse_component
+from cxrbench.config.seeds import backbone_seed
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import SilentProgress
@@ -27,7 +28,6 @@ from cxrbench.models.features.schedule import extract_missing
 from cxrbench.models.weights import Weights, weights_option
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
-from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from cxrbench.config.component import Part
@@ -53,7 +53,7 @@ def main() -> None:
 def _measure(text: str, arguments: argparse.Namespace, executor: Executor) -> None:
     component = parse_component(text)
     backbone = bind(component, load_host().find(Backbone, component.name))
-    model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=seed_from(0, "backbone"))
+    model = backbone.build(input_shape=SHAPE, weights=weights_option(backbone), seed=backbone_seed(0, ""))
     gigaflop = operations(model) / 1e9
     per_worker = int(arguments.seconds * 150 / gigaflop) // (BATCH * arguments.workers) * BATCH or BATCH
     per_worker = min(per_worker, 512)

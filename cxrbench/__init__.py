@@ -63,7 +63,7 @@ def run(**settings: Any) -> Board:
     Raises:
         CxrbenchError: with a message that says what was wrong and what to do.
     """
-    from cxrbench.benchmark.run import run as run_benchmark
+    from cxrbench.benchmark.run import run_benchmark
     from cxrbench.config.settings import read_settings
     from cxrbench.execution.progress import SilentProgress
     from cxrbench.plugin.host import load_host

@@ -119,8 +119,8 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
 
 
 @contextmanager
-def published_on_failure(plan: Plan, executor: Executor) -> Iterator[None]:
-    """Whatever stops the run inside, end the workers and publish what is finished."""
+def closing_run(plan: Plan, executor: Executor) -> Iterator[None]:
+    """End a run in order: on any error stop the workers and publish what is finished; remove the folder if it is empty."""
     try:
         yield
     except BaseException:

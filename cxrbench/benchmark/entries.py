@@ -135,7 +135,7 @@ def head_result(
         selection: hash of the frozen selection.
         members: of an ensemble, the weight of each member.
     """
-    labels, scores, threshold = tested.labels, tested.scores, tested.operating_point
+    labels, scores, threshold = tested.labels, tested.scores, tested.chosen_threshold
     return HeadResult(
         seed=tested.seed,
         threshold=threshold,

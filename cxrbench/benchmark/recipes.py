@@ -28,7 +28,7 @@ LOCK_RETRY_SECONDS = 0.5
 """Pause before recipes that other processes have locked are tried again."""
 
 
-def run_concurrently(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
+def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     """Run every recipe without a result as soon as its features are there, and return the entries.
 
     Recipes that another process runs are left to it and waited for at the end. Enough studies run at once that no worker waits

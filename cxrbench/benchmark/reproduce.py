@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.benchmark.run import run
+from cxrbench.benchmark.run import run_benchmark
 from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
@@ -96,7 +96,7 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
     _require_images(entry, settings, host, progress)
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
         elsewhere = settings.model_copy(update={"out": Path(folder), "storage": None, "fresh": False})  # nothing from before
-        outcome = run(elsewhere, host, progress, expected=entry.protocol)
+        outcome = run_benchmark(elsewhere, host, progress, expected=entry.protocol)
         (again,) = outcome.entries
         if again.status != "complete":
             raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.baseline import add_baseline
 from cxrbench.benchmark.callbacks import Callbacks
-from cxrbench.benchmark.context import open_run, published_on_failure
+from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, head_result, recipe_subject
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import start_extraction
 from cxrbench.benchmark.plan import make_plan
-from cxrbench.benchmark.recipes import failure_of, run_concurrently
+from cxrbench.benchmark.recipes import failure_of, run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """The result of a run.
 
     Attributes:
@@ -90,7 +90,7 @@ class FoldOutcome:
         return (*(selection.validated for selection in self.selections), *self.tested)
 
 
-def run(settings: Settings, host: Host, progress: Progress, expected: Protocol | None = None) -> Outcome:
+def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: Protocol | None = None) -> RunOutcome:
     """Give every recipe the same search under the same protocol, and rank the results.
 
     Args:
@@ -110,24 +110,19 @@ def run(settings: Settings, host: Host, progress: Progress, expected: Protocol |
     request = read_request(settings, host, progress)
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
         plan = make_plan(request, resources, expected)  # protocol, recipes, identities
-        with published_on_failure(plan, resources.executor):
+        with closing_run(plan, resources.executor):
             extraction = start_extraction(plan, resources)  # workers extract features while images are decoded
-            context = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
-            add_baseline(context)
-            computed = run_recipes(context)
+            run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
+            add_baseline(run)
+            computed = run_recipes(run, run_recipe)
             board = publish(plan.store)
     callbacks.on_run_end(board)
     entries = {entry.recipe: entry for entry in (*board.entries, *computed)}
-    return Outcome(
+    return RunOutcome(
         board=board,
         entries=tuple(entries[str(recipe)] for recipe in plan.recipes),
         skipped_backbones=request.grid.skipped_backbones,
     )
-
-
-def run_recipes(run: RunContext) -> list[Entry]:
-    """Run every recipe that has no result yet, several at once, and return their entries."""
-    return run_concurrently(run, run_recipe)
 
 
 def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
@@ -157,22 +152,22 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     return build_entry(run.facts, recipe_subject(recipe.recipe), outcome)
 
 
-def run_fold(run: RunContext, recipe: PlannedRecipe, study: FoldStudy) -> FoldOutcome:
+def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> FoldOutcome:
     """Search on the training and validation images of a fold, freeze what is selected, and score its test images once."""
     protocol = run.protocol
     on_trial_end = partial(run.callbacks.on_trial_end, recipe.recipe)
-    trials = run_study(study.study, study.record, run.executor, on_trial_end)
+    trials = run_study(fold_study.study, fold_study.record, run.executor, on_trial_end)
     selected = select_trial(trials)
-    job = study.study.job_of(selected.params)
-    selections = freeze(run, study.fold, job, selected)
+    job = fold_study.study.job_of(selected.params)
+    selections = freeze(run, fold_study.fold, job, selected)
     scored = [score_test(run, recipe, selection) for selection in selections]
     tested = tuple(one.predictions for one in scored)
     first = selections[0].validated
-    validation = metrics(first.labels, first.scores, first.operating_point, prevalence=protocol.prevalence)
+    validation = metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence)
     return FoldOutcome(
         result=FoldResult(
-            fold=study.fold,
-            study=study.identity,
+            fold=fold_study.fold,
+            study=fold_study.identity,
             selected_trial=selected.number,
             params=dict(selections[0].params),
             validation=validation,

@@ -97,11 +97,11 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
     return tuple(found)
 
 
-def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, repeat: FrozenHead | None) -> float:
-    """Return the threshold of the trial for its own head, and for the head of a repeat the best on its validation scores."""
-    if repeat is None or protocol.threshold == SEARCHED_THRESHOLD:
+def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: FrozenHead | None) -> float:
+    """Return the threshold of the trial for its own head (None), else the best one for the head of another seed."""
+    if other_head is None or protocol.threshold == SEARCHED_THRESHOLD:
         return float(selected.params[THRESHOLD])
-    return choose_threshold(protocol.threshold, job.validation[1], repeat.scores)
+    return choose_threshold(protocol.threshold, job.validation[1], other_head.scores)
 
 
 def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
 from cxrbench.search.record import StudyRecord
 from cxrbench.search.study import Study, search_space
-from cxrbench.storage.files import digest, seed_from
+from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +35,7 @@ class FoldStudy:
 
     @property
     def identity(self) -> str:
-        """Everything that the study depends on."""
+        """The identity of the study: the hash of everything that it depends on."""
         return self.study.job.study
 
 
@@ -99,7 +100,7 @@ def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
         train=(rows[images.train], labels[images.train]),
         validation=(rows[images.validation], labels[images.validation]),
         configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
-        seed=seed_from(protocol.seed, str(recipe), *([fold] if fold else [])),
+        seed=study_seed(protocol.seed, str(recipe), fold),
     )
 
 

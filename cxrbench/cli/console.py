@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 140
 MINIMUM_RECIPE_WIDTH = 22
-DROPPED_FIRST = ("trials", "threshold", "p_first", "f1", "precision", "recall")
-"""Columns that give way on a narrow terminal, in this order."""
 
 
 def escape(text: str) -> str:
@@ -118,10 +116,9 @@ def fitting_table(console: Console, columns: Sequence[Column], rows: Sequence[Ro
     shown, hidden = list(columns), list[str]()
     table = _board_table(shown, rows)
     unbounded = console.options.update(max_width=10_000)
-    for key in DROPPED_FIRST:
+    for column in sorted(columns, key=lambda column: column.dropped):
         too_wide = Measurement.get(console, unbounded, table).minimum > console.width
-        column = next((one for one in shown if one.key == key and key != ranked_by), None)
-        if too_wide and column:
+        if too_wide and column.dropped and column.key != ranked_by:
             shown.remove(column)
             hidden.append(column.heading)
             table = _board_table(shown, rows)

@@ -14,7 +14,7 @@ from cxrbench.errors import Interrupted, NothingFinished
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cxrbench.benchmark.run import Outcome
+    from cxrbench.benchmark.run import RunOutcome
 
 SOME_FAILED = 1
 
@@ -25,7 +25,7 @@ def _option(help_text: str, *names: str, metavar: str | None = None) -> typer.mo
 
 
 ComponentsOption = list[str] | None
-PresetOption = Annotated[str | None, _option("Settings of a known protocol: report or report-native", metavar="NAME")]
+PresetOption = Annotated[str | None, _option("Preset of settings: report or report-native", metavar="NAME")]
 DataOption = Annotated[str | None, _option("Name or path of the dataset [default: phantom]", metavar="NAME|PATH")]
 ExternalOption = Annotated[
     list[str] | None, _option("External test set, scored once with the frozen heads; repeatable", metavar="NAME=PATH")
@@ -139,7 +139,7 @@ def run(
     name, or name:key=value,key=value.
     """
     flags = {name: value for name, value in locals().items() if name not in {"config", "as_json"} and value not in (None, [])}
-    from cxrbench.benchmark.run import run as run_benchmark
+    from cxrbench.benchmark.run import run_benchmark
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.plugin.host import load_host
@@ -160,7 +160,7 @@ def run(
     _exit(outcome)
 
 
-def _closing_lines(outcome: Outcome) -> Iterator[str]:
+def _closing_lines(outcome: RunOutcome) -> Iterator[str]:
     for entry in outcome.entries:
         if entry.status != "complete" and entry not in outcome.board.entries:
             yield f"{entry.recipe} is {entry.status} now: {entry.reason}. The board still shows its earlier result"
@@ -169,7 +169,7 @@ def _closing_lines(outcome: Outcome) -> Iterator[str]:
         yield f"Skipped (weights not found): {names}. Run with --download to fetch them: cxrbench run --download"
 
 
-def _exit(outcome: Outcome) -> None:
+def _exit(outcome: RunOutcome) -> None:
     complete = sum(entry.status == "complete" for entry in outcome.entries)
     if not complete:
         raise NothingFinished("no recipe was completed; the reasons are below the table")

@@ -80,5 +80,5 @@ class Protocol(BaseModel):
 
     @property
     def study_identity(self) -> str:
-        """The hash of what a study depends on: not its budget, so that more trials are added to it, and nothing after it."""
+        """The hash of what a study depends on. The number of trials is not part of it, so a larger one adds trials."""
         return digest(FORM.of(self, leave_out=NOT_OF_A_STUDY))

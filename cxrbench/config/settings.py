@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, environment, file (which arrives as the init argument `file_`), preset."""
+        """Return the sources in order of priority; the TOML file arrives as the init argument `file_`."""
         assert isinstance(init_settings, InitSettingsSource)
         file = InitSettingsSource(settings_cls, init_kwargs=init_settings.init_kwargs.pop("file_", {}))
         chosen = (source().get("preset") for source in (init_settings, env_settings, file))

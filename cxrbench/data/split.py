@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.config.seeds import split_seed
 from cxrbench.errors import ConfigError
-from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +58,12 @@ def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int
     if name == "official":
         return (_official(dataset, groups, seed, folds),)
     if folds == 1:
-        rest, test = _hold_out(rows, dataset.labels, groups, seed=seed_from(seed, "test"), share=TEST_SHARE)
-        return (_with_validation(rest, test, dataset.labels, groups, seed_from(seed, "validation")),)
-    fold = _folds(dataset, groups, seed_from(seed, "folds", folds), folds)
+        rest, test = _hold_out(rows, dataset.labels, groups, seed=split_seed(seed, "test"), share=TEST_SHARE)
+        return (_with_validation(rest, test, dataset.labels, groups, split_seed(seed, "validation")),)
+    fold = _folds(dataset, groups, split_seed(seed, "folds", folds), folds)
     return tuple(
         _with_validation(
-            rows[fold != number], rows[fold == number], dataset.labels, groups, seed_from(seed, "validation", folds, number)
+            rows[fold != number], rows[fold == number], dataset.labels, groups, split_seed(seed, "validation", folds, number)
         )
         for number in range(folds)
     )
@@ -86,7 +86,7 @@ def _official(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, fold
     validation, train = np.flatnonzero(tag == "val"), np.flatnonzero((tag != "test") & (tag != "val"))
     if len(validation) >= MINIMUM_OFFICIAL_VALIDATION and not np.isin(groups[validation], groups[train]).any():
         return Split(train=train, validation=validation, test=test)
-    return _with_validation(np.flatnonzero(tag != "test"), test, dataset.labels, groups, seed_from(seed, "validation"))
+    return _with_validation(np.flatnonzero(tag != "test"), test, dataset.labels, groups, split_seed(seed, "validation"))
 
 
 def _folds(dataset: LoadedDataset, groups: NDArray[np.int64], seed: int, folds: int) -> NDArray[np.int64]:

@@ -163,7 +163,7 @@ def _metrics_from_sums(
     head: Predictions, rows: NDArray[np.int64], fold: FoldDraws, also_at: Sequence[float]
 ) -> dict[str, Floats]:
     """Return the metrics that are functions of sums over images: sum per patient once, then take one matrix product."""
-    positive_calls = [head.scores >= threshold for threshold in (head.operating_point, *also_at)]
+    positive_calls = [head.scores >= threshold for threshold in (head.chosen_threshold, *also_at)]
     columns = [calls & (head.labels == label) for calls in positive_calls for label in (1, 0)]
     columns.append(brier(head.labels, head.scores))
     sums = np.stack([np.bincount(rows, weights=column, minlength=len(fold.patients)) for column in columns], axis=1)

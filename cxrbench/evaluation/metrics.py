@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METRICS = ("accuracy", "recall", "precision", "f1", "auc")
-"""The columns of a leaderboard, in order."""
+"""The five main metrics; leaderboard/columns.py defines the columns."""
 
 SEARCHABLE = (*METRICS, "balanced-accuracy")
 """Metrics that a search can maximise."""

@@ -71,7 +71,7 @@ def patient_accuracy(predictions: Sequence[Predictions]) -> dict[tuple[int, str]
     shares: dict[tuple[int, str], float] = {}
     for head in predictions:
         patients, index = np.unique(head.patients, return_inverse=True)
-        correct = np.bincount(index, weights=(head.scores >= head.operating_point) == (head.labels == 1))
+        correct = np.bincount(index, weights=(head.scores >= head.chosen_threshold) == (head.labels == 1))
         added = correct / (len(head.labels) * seeds[head.fold] * len(seeds))
         for patient, share in zip(patients.tolist(), added.tolist(), strict=True):
             shares[head.fold, patient] = shares.get((head.fold, patient), 0.0) + share

@@ -30,7 +30,7 @@ LARGEST_TABLE_BYTES = 2**31
 LONGEST_KEY = 1000
 WHOLE_NUMBER = re.compile(r"[0-9]{1,6}")
 SCORE_TEXT = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")
-COLUMNS = ("set", "fold", "seed", "key", "patient", "label", "score")
+TABLE_COLUMNS = ("set", "fold", "seed", "key", "patient", "label", "score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Predictions:
     threshold: float | None = None
 
     @property
-    def operating_point(self) -> float:
+    def chosen_threshold(self) -> float:
         """The threshold. Raises ValueError if none is chosen yet."""
         if self.threshold is None:
             raise ValueError(f"fold {self.fold}, seed {self.seed}: no threshold is chosen yet")
@@ -72,7 +72,7 @@ def write_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
     """Write a CSV file, scores in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(COLUMNS)
+    writer.writerow(TABLE_COLUMNS)
     for head in predictions:
         for key, patient, label, score in zip(head.keys, head.patients, head.labels, head.scores, strict=True):
             writer.writerow([head.subset, head.fold, head.seed, str(key), str(patient), int(label), float(score)])
@@ -97,8 +97,8 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Predicti
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file, strict=True)
-            if tuple(next(lines, ())) != COLUMNS:
-                raise ValueError(f"the first line must be {','.join(COLUMNS)}")
+            if tuple(next(lines, ())) != TABLE_COLUMNS:
+                raise ValueError(f"the first line must be {','.join(TABLE_COLUMNS)}")
             for cells in lines:
                 number = lines.line_num
                 subset, fold, seed, key, patient, label, score = cells
@@ -113,7 +113,7 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Predicti
     except csv.Error as error:
         number, reason = lines.line_num, str(error)
     except (OSError, ValueError) as error:
-        reason = f"expected {len(COLUMNS)} values" if "unpack" in str(error) else str(error)
+        reason = f"expected {len(TABLE_COLUMNS)} values" if "unpack" in str(error) else str(error)
     else:
         if len({(head.subset, head.fold, head.seed) for head in predictions}) == len(predictions):
             return predictions

@@ -144,7 +144,7 @@ def _resampled_values(
 
 def _headlines(predictions: Sequence[Predictions], names: Collection[str], prevalence: float) -> dict[str, float]:
     folds = {
-        fold: [metrics(head.labels, head.scores, head.operating_point, prevalence=prevalence) for head in heads]
+        fold: [metrics(head.labels, head.scores, head.chosen_threshold, prevalence=prevalence) for head in heads]
         for fold, heads in by_fold(predictions).items()
     }
     return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in names}

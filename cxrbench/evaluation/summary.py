@@ -59,7 +59,7 @@ def summarise(
     """
     folds = {
         fold: {
-            head.seed: metrics(head.labels, head.scores, head.operating_point, prevalence=prevalence, also_at=also_at)
+            head.seed: metrics(head.labels, head.scores, head.chosen_threshold, prevalence=prevalence, also_at=also_at)
             for head in heads
         }
         for fold, heads in by_fold(predictions).items()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def choose_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-    """Return the best threshold under a policy; of equals the lowest, because a missed case costs more than a false alarm.
+    """Return the best threshold under a policy. Ties go to the lowest, because a missed case costs more than a false alarm.
 
     Args:
         policy: ``max-f1``, ``max-accuracy``, ``youden`` (recall + specificity - 1; Youden, Cancer 1950), ``recall>=R`` (the

@@ -117,15 +117,15 @@ def memory_exceeded(memory: int) -> OutOfMemory:
     return OutOfMemory(f"MemoryError: used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
-def worker_crashed(exit_code: int | None, memory: int | None) -> WorkerLost:
+def exit_failure(exit_code: int | None, memory: int | None) -> WorkerLost:
     """Return the failure of a call whose worker ended. Under a memory limit, a crash of native code counts as out of memory."""
     if memory is None or exit_code is None or -exit_code not in CRASH_SIGNALS:
-        return worker_died(exit_code)
-    return OutOfMemory(f"{worker_died(exit_code)}: it may have used more than {memory / 1e9:.3g} GB (--max-memory)")
+        return worker_lost(exit_code)
+    return OutOfMemory(f"{worker_lost(exit_code)}: it may have used more than {memory / 1e9:.3g} GB (--max-memory)")
 
 
-def worker_died(exit_code: int | None) -> WorkerLost:
-    """Return the failure of a call whose worker ended with an exit code, or None if that is unknown."""
+def worker_lost(exit_code: int | None) -> WorkerLost:
+    """Return the failure of a call whose worker ended with an exit code; None is an unknown exit code."""
     if exit_code is None:
         return WorkerLost("the worker process died")
     if exit_code == signal.SIGTERM:  # pebble's workers catch SIGTERM and exit with its number

@@ -17,10 +17,10 @@ from cxrbench.execution.failures import (
     OutOfMemory,
     WorkerLost,
     WorkerTerminated,
+    exit_failure,
     timed_out,
     with_log,
-    worker_crashed,
-    worker_died,
+    worker_lost,
 )
 from cxrbench.execution.worker import WorkerCall, WorkerResult, import_keras, run_call, start_worker
 from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
@@ -245,23 +245,24 @@ class WorkerPool:
         from pebble import ProcessExpired
 
         if pool_future.cancelled():
-            return None, worker_crashed(self._context.exit_code(call.dead_process), self._memory), call.dead_process
+            return None, exit_failure(self._context.exit_code(call.dead_process), self._memory), call.dead_process
         match pool_future.exception():
             case None:
                 return (result := pool_future.result()), result.error, result.process
             case TimeoutError():
                 return None, timed_out(self._timeout), None
             case ProcessExpired() as expired:
-                return None, worker_crashed(expired.exitcode, self._memory), expired.pid
+                return None, exit_failure(expired.exitcode, self._memory), expired.pid
             case BrokenProcessPool() if has_started:
-                return None, worker_died(None), None
+                return None, worker_lost(None), None
             case error:
                 return None, error, None
 
     def _should_retry(self, call: _PendingCall, process: int | None, error: BaseException | None) -> bool:
-        """Return whether a call failed for the first time and is not the cause itself.
+        """Return whether a call is repeated, once: it failed because of something other than itself.
 
-        Its pool broke before it started, earlier calls used the memory of its worker, or the process was asked to end.
+        That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody asked
+        its process to end. Out of memory is retried elsewhere, in retry.py.
         """
         if call.was_retried:
             return False

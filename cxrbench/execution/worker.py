@@ -76,7 +76,7 @@ class WorkerCall(Generic[T]):
 
 
 def start_worker(scratch: Path, memory: int | None = None) -> None:
-    """Set up a worker: one thread, a folder for temporary files, a memory limit in bytes; then import Keras.
+    """Set up a worker: one thread, a folder for temporary files, Keras imported, then a memory limit in bytes.
 
     The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed.
     """

@@ -134,7 +134,7 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
 
 
 def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[str, ExternalResult]]:
-    """Return the results of the entries' present heads, on the images that each name stood for last.
+    """Return the external results of the entries' present heads, on the images of each test set's last version.
 
     Every run scores the baseline, so its result tells which images those are.
     """

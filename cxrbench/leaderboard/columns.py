@@ -1,4 +1,7 @@
-"""The columns of the leaderboard. A column is defined here once; CSV, JSON, Markdown and the terminal follow."""
+"""The columns of the leaderboard. A column is defined here once; CSV, JSON, Markdown and the terminal follow.
+
+To add one, add a `Column` to a list below. It appears in CSV and JSON, and with a `place` also in the tables for people.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
 
+DROPPED_METRICS = {"f1": 4, "precision": 5, "recall": 6}
+"""As `Column.dropped` of the metrics."""
 Shown = tuple[str, str]
 """A cell in a table for people: its text, and what is shown below it, such as an interval."""
 
@@ -36,12 +41,16 @@ class Column:
         key: its name in CSV and JSON.
         value: the value that CSV and JSON hold, None where a row has none.
         heading: its heading in tables for people.
+        place: its place in the main table for people; None if it is not shown there.
+        dropped: in which order columns are dropped on a narrow terminal, from 1; 0 for never.
         shown: the cell in tables for people; the value as `text_of` shows it if nothing else is said.
     """
 
     key: str
     value: Callable[[Row], Cell]
     heading: str = ""
+    place: int | None = None
+    dropped: int = 0
     shown: Callable[[Row], Shown] | None = None
 
     def cell(self, row: Row) -> Shown:
@@ -73,11 +82,19 @@ def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column
     return {column.key: column for column in columns}
 
 
+def main_columns(columns: Iterable[Column], ranked_by: str) -> tuple[Column, ...]:
+    """Return the columns of the main table for people, in its order; the ranking metric is always one of them."""
+    shown = [column for column in columns if column.place is not None or column.key == ranked_by]
+    return tuple(sorted(shown, key=lambda column: 19 if column.place is None else column.place))
+
+
 def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> Iterator[Column]:
     yield Column(
         key=key,
         value=lambda row: estimate(row)[0],
         heading=heading.partition("@")[0],
+        place=10 + METRICS.index(key) if key in METRICS else None,
+        dropped=DROPPED_METRICS.get(key, 0),
         shown=lambda row: text_of(*estimate(row)),
     )
     yield Column(key=f"{key}_low", value=lambda row: estimate(row)[1])
@@ -131,30 +148,30 @@ def _seconds_cell(row: Row) -> Cell:
 
 RANKING = (
     Column(key="protocol", value=lambda row: row.board),
-    Column(key="rank", value=lambda row: row.rank, heading="rank", shown=_rank_cell),
+    Column(key="rank", value=lambda row: row.rank, heading="rank", place=0, shown=_rank_cell),
     Column(key="rank_low", value=lambda row: row.standing.rank_low),
     Column(key="rank_high", value=lambda row: row.standing.rank_high),
-    Column(key="p_first", value=lambda row: row.standing.p_first, heading="P(first)"),
+    Column(key="p_first", value=lambda row: row.standing.p_first, heading="P(first)", place=20, dropped=3),
     Column(key="tied_with_first", value=lambda row: row.standing.tied),
     Column(key="p_auc", value=lambda row: row.standing.p_auc),
     Column(key="p_accuracy", value=lambda row: row.standing.p_accuracy),
 )
 RECIPE = (
-    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", shown=_recipe_cell),
+    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", place=1, shown=_recipe_cell),
     Column(key="backbone", value=lambda row: row.entry.backbone),
     Column(key="augmentation", value=lambda row: row.entry.augmentation),
     Column(key="imbalance", value=lambda row: row.entry.imbalance),
     Column(key="kind", value=lambda row: row.entry.kind),
     Column(key="control", value=lambda row: row.entry.control),
-    Column(key="status", value=lambda row: row.entry.status, heading="status", shown=_status_cell),
+    Column(key="status", value=lambda row: row.entry.status, heading="status", place=23, shown=_status_cell),
 )
 SELECTION = (
-    Column(key="threshold", value=_threshold_cell, heading="threshold"),
+    Column(key="threshold", value=_threshold_cell, heading="threshold", place=21, dropped=2),
     Column(key="validation_negative", value=partial(_fewest_cell, lambda counts: counts.validation_negative)),
     Column(key="validation_positive", value=partial(_fewest_cell, lambda counts: counts.validation_positive)),
     Column(key="folds", value=lambda row: row.entry.protocol.folds),
     Column(key="seeds", value=lambda row: row.entry.protocol.seeds),
-    Column(key="trials", value=lambda row: sum(row.entry.trials.values()), heading="trials"),
+    Column(key="trials", value=lambda row: sum(row.entry.trials.values()), heading="trials", place=22, dropped=1),
     Column(key="trials_pruned", value=lambda row: row.entry.trials.get("pruned", 0)),
     Column(key="trials_failed", value=lambda row: row.entry.trials.get("failed", 0)),
     Column(key="validation", value=lambda row: row.entry.validation(row.entry.selected_by)),

@@ -81,7 +81,7 @@ def _classical(
     one, other = first[0], second[0]
     auc = delong(one.labels, one.scores, other.scores)
     yield replace(found["auc"], difference=auc.difference, low=auc.low, high=auc.high, p=auc.p, test="DeLong")
-    calls = [head.scores >= head.operating_point for head in (one, other)]
+    calls = [head.scores >= head.chosen_threshold for head in (one, other)]
     yield replace(found["accuracy"], p=mcnemar_exact(one.labels, *calls), test="McNemar, exact")
 
 

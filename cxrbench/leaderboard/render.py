@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS
+from cxrbench.leaderboard.columns import main_columns
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
@@ -33,16 +34,17 @@ class Table:
 def tables(board: Board, sort: str = "") -> list[Table]:
     """Return the tables that people read; the metric that ranks is always in the first."""
     metric = sort or board.protocol.metric
-    metrics = METRICS if metric in METRICS else (*METRICS, metric)
-    keys = {"": ("rank", "recipe", *metrics, "p_first", "threshold", "trials", "status")}
+    columns = board.columns
+    found = [Table(caption="", columns=main_columns(columns.values(), metric))]
+    keys: dict[str, tuple[str, ...]] = {}
     for further in board.protocol.also_at:
         at = (f"{name}@{further:g}" for name in (*METRICS[:-1], "specificity"))
         keys[f"At threshold {further:g}"] = ("recipe", *at)
     for name in board.external:
         caption = f"External test set {name}, scored with the same heads and thresholds"
         keys[caption] = ("recipe", *(f"external_{name}_{one}" for one in METRICS))
-    columns = board.columns
-    return [Table(caption=caption, columns=tuple(columns[key] for key in shown)) for caption, shown in keys.items()]
+    found += [Table(caption=caption, columns=tuple(columns[key] for key in shown)) for caption, shown in keys.items()]
+    return found
 
 
 def title(board: Board) -> str:

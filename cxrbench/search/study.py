@@ -67,6 +67,21 @@ class Study:
     max_failures: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A trial that the engine proposed.
+
+    Attributes:
+        number: of the trial, from 0.
+        params: from the engine.
+        cut_offs: for each epoch the validation loss above which the trial is pruned; empty without pruning.
+    """
+
+    number: int
+    params: Mapping[str, Value]
+    cut_offs: Sequence[float]
+
+
 def search_space(policy: str, *further: Space) -> Space:
     """Return the search space: learning rate, dropout, the threshold if `policy` searches it, and plugins' parameters.
 
@@ -98,15 +113,15 @@ def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: C
         earlier = [finished[number] for number in range(first)]
         numbers = range(first, min(first + study.generation, study.trials))
         limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
-        proposals, calls = {}, {}
+        calls: dict[Future[BatchResult[TrialResult]], Proposal] = {}
         try:
             missing = [number for number in numbers if number not in finished]
             for number in missing:  # workers train a trial while the next one is proposed
-                proposals[number] = _propose(study, number, earlier)
-                calls[_submit(study, number, proposals[number], limits, executor)] = number
+                proposal = Proposal(number=number, params=_propose(study, number, earlier), cut_offs=limits)
+                calls[_submit(study, proposal, executor)] = proposal
         finally:
             for call in as_completed(calls):
-                trial = _finished_trial(study, calls[call], proposals[calls[call]], call)
+                trial = _finished_trial(study, calls[call], call)
                 record.add(trial)
                 finished[trial.number] = trial
                 on_trial(trial)
@@ -142,19 +157,19 @@ def _check_failures(trials: Iterable[Trial], limit: int) -> None:
             )
 
 
-def _submit(
-    study: Study, number: int, params: Mapping[str, Value], limits: Sequence[float], executor: Executor
-) -> Future[BatchResult[TrialResult]]:
+def _submit(study: Study, proposal: Proposal, executor: Executor) -> Future[BatchResult[TrialResult]]:
     """Submit a trial, to be retried in smaller batches on out-of-memory; if its features are not available, the trial fails."""
     try:
-        job = study.job_of(params)
+        job = study.job_of(proposal.params)
     except Exception as error:
         failed: Future[BatchResult[TrialResult]] = Future()
         failed.set_exception(error)
         return failed
-    return submit_with_retry(
-        lambda batch: executor.submit(train_trial, job.in_batches(batch), number, params, limits), job.configuration.batch_size
-    )
+
+    def train(batch: int) -> Future[TrialResult]:
+        return executor.submit(train_trial, job.in_batches(batch), proposal.number, proposal.params, proposal.cut_offs)
+
+    return submit_with_retry(train, job.configuration.batch_size)
 
 
 def _propose(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, Value]:
@@ -166,8 +181,9 @@ def _propose(study: Study, number: int, earlier: Sequence[Trial]) -> dict[str, V
     return params
 
 
-def _finished_trial(study: Study, number: int, params: Mapping[str, Value], call: Future[BatchResult[TrialResult]]) -> Trial:
+def _finished_trial(study: Study, proposal: Proposal, call: Future[BatchResult[TrialResult]]) -> Trial:
     """Return a trial with its threshold and its value from a worker's result, or with its failure reason."""
+    number, params = proposal.number, proposal.params
     try:
         batch_result = call.result()
     except DiskFull:

@@ -330,9 +330,9 @@ def test_every_setting_is_a_flag_and_the_help_tells_the_true_default():
             continue
         help_text = hints[name].__metadata__[0].help
         if isinstance(field.default, int) and not isinstance(field.default, bool):
-            assert f"[{field.default}]" in help_text, name
+            assert f"[default: {field.default}]" in help_text, name
         if isinstance(field.default, str) and field.default:
-            assert f"[{field.default}]" in help_text, name
+            assert f"[default: {field.default}]" in help_text, name
 
 
 def test_a_searched_threshold_that_the_metric_cannot_see_is_warned_of():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.predictions import COLUMNS, Predictions, of_subset, read_predictions, write_predictions
+from cxrbench.evaluation.predictions import TABLE_COLUMNS, Predictions, of_subset, read_predictions, write_predictions
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +72,7 @@ def test_odd_keys_and_patients_do_not_break_the_table(file):
         keys, patients = zip(*odd, strict=True)
         one = make_predictions([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
         write_predictions(file, [one])
-        assert written(file) == [list(COLUMNS), *as_text(one)]
+        assert written(file) == [list(TABLE_COLUMNS), *as_text(one)]
         (found,) = read_predictions(file)
         assert equal(found, one)
 
@@ -108,7 +108,7 @@ def test_subsets_folds_and_seeds_stay_apart_and_in_order(file):
 
 def test_rows_of_one_head_need_not_be_together(file):
     one, other = make_predictions([0.1, 0.2], seed=0), make_predictions([0.3, 0.4], seed=1)
-    heading, *rows = [COLUMNS, *as_text(one), *as_text(other)]
+    heading, *rows = [TABLE_COLUMNS, *as_text(one), *as_text(other)]
     mixed = [heading, rows[0], rows[2], rows[1], rows[3]]
     file.write_text("".join(",".join(row) + "\n" for row in mixed), encoding="utf-8")
     assert all(equal(*pair) for pair in zip(read_predictions(file), (one, other), strict=True))
@@ -128,7 +128,7 @@ def test_an_interrupted_write_leaves_the_old_table(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["recipe.csv"]
 
 
-HEADING = ",".join(COLUMNS) + "\n"
+HEADING = ",".join(TABLE_COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(

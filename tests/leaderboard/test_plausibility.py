@@ -110,7 +110,7 @@ def test_an_auc_is_a_whole_number_of_half_pairs():
 
 
 @pytest.mark.parametrize(("area", "possible"), [(0.80, False), (0.82, True), (0.98, True), (0.995, False)])
-def test_an_roc_curve_passes_through_the_operating_point(area, possible):
+def test_an_roc_curve_passes_through_the_chosen_threshold(area, possible):
     """Sensitivity 0.9 at specificity 0.9: an area of at least 0.81 and at most 0.99."""
     found = impossible({"recall": 0.9, "specificity": 0.9, "auc": area}, size=200, positives=100, decimals=3)
     assert (found == "") == possible

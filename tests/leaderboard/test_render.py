@@ -10,7 +10,9 @@ import pytest
 
 from cxrbench.cli.console import print_board
 from cxrbench.data.audit.findings import Audit, Finding
+from cxrbench.leaderboard import columns
 from cxrbench.leaderboard.board import Board
+from cxrbench.leaderboard.columns import Column
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
 from cxrbench.leaderboard.store.entry import ExternalResult
@@ -276,3 +278,13 @@ def test_both_tables_are_written_whole(board, tmp_path):
     published = publish(store)
     files = {file.name: file.read_bytes().decode() for file in store.path.iterdir() if file.suffix in {".md", ".csv"}}
     assert files == {"LEADERBOARD.md": markdown(published), "leaderboard.csv": records_as_csv(published.records())}
+
+
+def test_a_column_is_defined_once_for_every_rendering(board, monkeypatch, capsys):
+    column = Column(key="images", value=lambda row: row.entry.dataset and 186, heading="images", place=24)
+    monkeypatch.setattr(columns, "NOTES", (*columns.NOTES, column))
+    assert [row["images"] for row in board.records()] == [186, None, None]
+    assert from_csv(records_as_csv(board.records()))[0]["images"] == "186"
+    heading, _, first, *_ = table(markdown(board))
+    assert (heading[-1], first[-1]) == ("images", "186")
+    assert " images" in on_terminal(board, capsys)

@@ -15,9 +15,9 @@ BLOCK = 64 * 1024
 HOLDER = """
 import sys
 from pathlib import Path
-from cxrbench.storage.cache import claiming
+from cxrbench.storage.cache import claim_cache_folders
 
-with claiming() as claim:
+with claim_cache_folders() as claim:
     claim([Path(path) for path in sys.argv[1:]])
     print("holding", flush=True)
     sys.stdin.read()

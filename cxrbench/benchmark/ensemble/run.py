@@ -136,7 +136,7 @@ def _fold_result(
     return FoldResult(
         fold=fold,
         params={"method": ensemble.method, **({"size": ensemble.size} if ensemble.size else {})},
-        validation=metrics(first.labels, first.scores, first.operating_point, prevalence=protocol.prevalence),
+        validation=metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence),
         heads=tuple(_head_result(frozen, tested[fold, seed]) for seed in range(protocol.seeds)),
     )
 

@@ -138,6 +138,7 @@ class Entry(Stored):
     Attributes:
         kind: a searched recipe; the baseline, which needs no search; or an ensemble, the mean of recipes.
         data: the dataset as a component, without its location.
+        stage: of training: only heads are trained today, on features of frozen backbones.
         study: identity of the result, which does not depend on the number of trials.
         reason: failure reason and what to do; empty if the entry is complete.
         failure: kind of the failure.

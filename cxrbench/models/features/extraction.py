@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.config.seeds import augmentation_seed, backbone_seed
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
-from cxrbench.storage.files import digest, home, seed_from
+from cxrbench.storage.files import digest, home
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
 from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
 
@@ -81,7 +82,7 @@ class Extraction:
     @property
     def backbone_seed(self) -> int:
         """0 if the weights come from a file, so that these features serve every seed."""
-        return 0 if self.weights.digest else seed_from(self.seed, "backbone")
+        return backbone_seed(self.seed, self.weights.digest)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -229,7 +230,7 @@ def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     if part is None:
         return lambda images: images
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
-    seed = seed_from(extraction.seed, extraction.view, shard)
+    seed = augmentation_seed(extraction.seed, extraction.view, shard)
     augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
 
     def checked(images: NDArray[np.float32]) -> NDArray[np.float32]:

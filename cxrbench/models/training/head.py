@@ -10,11 +10,9 @@ import numpy as np
 from keras import ops
 
 from cxrbench.models.backend import compile_call, compile_steps
-from cxrbench.plugin.contracts import CrossEntropy, Focal
+from cxrbench.models.training.losses import Loss, loss_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 UNITS = 512
@@ -42,14 +40,14 @@ class NoiseDropout(keras.layers.Layer):
 class Head:
     """A head with its optimizer (Adam) and compiled steps."""
 
-    def __init__(self, width: int, loss: CrossEntropy | Focal, batch_size: int) -> None:
+    def __init__(self, width: int, loss: Loss, batch_size: int) -> None:
         """Build and compile the head for `width` features."""
         features, noise = keras.Input((width,)), keras.Input((UNITS,), dtype="uint16")
         hidden, top = keras.layers.Dense(UNITS, activation="relu")(features), keras.layers.Dense(1)
         self._dropout = NoiseDropout()
         training = keras.Model([features, noise], top(self._dropout([hidden, noise])))
         self._model = keras.Model(features, top(hidden))
-        self._steps = compile_steps(training, _loss_function(loss), batch_size)
+        self._steps = compile_steps(training, loss_function(loss), batch_size)
         self._call = compile_call(self._model, (None, width), training=False)
         self._generator = np.random.default_rng()
 
@@ -80,7 +78,7 @@ class Head:
 
 
 @lru_cache(maxsize=8)
-def head_for(width: int, loss: CrossEntropy | Focal, batch_size: int) -> Head:
+def head_for(width: int, loss: Loss, batch_size: int) -> Head:
     """Return this process's head of that shape, in the state that the last trial left."""
     return Head(width, loss, batch_size)
 
@@ -97,21 +95,3 @@ def _noise(rows: int, generator: np.random.Generator) -> NDArray[np.uint16]:
     """Return uniform uint16 ``[rows, UNITS]``, four from each 64-bit number that the generator draws."""
     drawn: NDArray[np.uint64] = generator.bit_generator.random_raw(rows * UNITS // 4)
     return drawn.view(np.uint16).reshape(rows, UNITS)
-
-
-def _loss_function(loss: CrossEntropy | Focal) -> Callable[[Any, Any], Any]:
-    """Return a function of (labels, logits) that gives one loss per row."""
-    if isinstance(loss, CrossEntropy):
-        return cross_entropy
-
-    def focal(labels: Any, logits: Any) -> Any:
-        targets = ops.reshape(labels, ops.shape(logits))
-        weight = ops.exp(-loss.gamma * ops.softplus((2 * targets - 1) * logits))  # (1 - p_true) ** gamma, smooth at 0
-        return weight * cross_entropy(labels, logits)
-
-    return focal
-
-
-def cross_entropy(labels: Any, logits: Any) -> Any:
-    """Return the binary cross-entropy of each row, from logits, without overflow."""
-    return ops.softplus(logits) - ops.reshape(labels, ops.shape(logits)) * logits

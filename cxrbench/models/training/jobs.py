@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.config.seeds import imbalance_seed, training_seed
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
 from cxrbench.models.training.rows import TrainingRows, apply_balance
 from cxrbench.plugin.contracts import CrossEntropy, Fold
-from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,13 +95,13 @@ class FrozenHead:
 def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
     """Train trial `number` of a study. Prune it after an epoch if its best validation loss so far exceeds the cut-off."""
     start = time.perf_counter()
-    fit = _fit(job, params, seed_from(job.seed, number), cut_offs)
+    fit = _fit(job, params, training_seed(job.seed, number), cut_offs)
     return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
 
 
 def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
     """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
-    fit = _fit(job, params, seed_from(job.seed, number, *([repeat] if repeat else [])))
+    fit = _fit(job, params, training_seed(job.seed, number, repeat))
     return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores)
 
 
@@ -153,7 +153,7 @@ def _training_rows(job: HeadJob, options: tuple[tuple[str, Value], ...]) -> Trai
     features = job.views[0].gather(images) if job.imbalance.spec.needs_features else None
     fold = Fold(labels=labels.copy(), features=features)
     searched: dict[str, Any] = dict(options)
-    balance = job.imbalance.build(fold, seed=seed_from(job.seed, "imbalance"), **searched)
+    balance = job.imbalance.build(fold, seed=imbalance_seed(job.seed), **searched)
     strategy = str(job.imbalance.component)
     if not np.array_equal(fold.labels, labels):
         raise PluginError(f"imbalance {strategy} altered the labels that it was given; it may only choose, weight and add rows")
