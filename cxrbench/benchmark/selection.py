@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.entries import image_predictions
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
+from cxrbench.leaderboard.store.test_lock import locked
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
 from cxrbench.models.training.jobs import FrozenHead, HeadJob, freeze_head, score_images
@@ -58,8 +59,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredTest:
-    """Test predictions of one head, and how many images were scored at once."""
+    """A frozen head, its test predictions, and how many images were scored at once."""
 
+    selection: Selection
     predictions: Predictions
     at_once: int
 
@@ -104,6 +106,14 @@ def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: Fr
     return choose_threshold(protocol.threshold, job.validation[1], other_head.scores)
 
 
+def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:
+    """Raise TestSetLocked before the search rather than after it, if an earlier result had another identity."""
+    if run.store.test_lock.is_recorded(recipe.stem):
+        earlier = run.store.complete_entry(recipe.stem)
+        if earlier and earlier.study not in {"", recipe.identity}:
+            raise locked("of this protocol")
+
+
 def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:
     """Record the frozen selection in the test-set lock, then score the test images of its fold.
 
@@ -113,7 +123,8 @@ def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> 
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
     scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
     about = {"subset": "test", "fold": selection.fold, "seed": selection.seed, "threshold": selection.threshold}
-    return ScoredTest(predictions=image_predictions(run.dataset, test, scored.value, about), at_once=scored.batch)
+    predictions = image_predictions(run.dataset, test, scored.value, about)
+    return ScoredTest(selection=selection, predictions=predictions, at_once=scored.batch)
 
 
 def submit_scoring(

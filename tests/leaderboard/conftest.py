@@ -44,7 +44,7 @@ def make_protocol():
             **{
                 "dataset": "phantom",
                 "fingerprint": "f" * 64,
-                "notice": "drawn films: a test of the tool, | not of medicine",
+                "notice": "drawn images: a test of the tool, | not of medicine",
                 "split": "grouped",
                 "image_size": 64,
                 "resize": "stretch",
@@ -139,10 +139,10 @@ class Competitor:
         return folder.path / "entries" / f"{stem}.json"
 
 
-def drawn_scores(protocol, backbone, distance, films_each):
+def drawn_scores(protocol, backbone, distance, images_each):
     """Score 180 images, the same ones in every protocol, with noise of the backbone's own."""
     films = 180
-    patients = np.arange(films) // films_each
+    patients = np.arange(films) // images_each
     sick = (np.random.default_rng(0).random(patients.max() + 1) < 0.6).astype(np.int64)[patients]
     for fold in range(protocol.folds):
         mine = patients % protocol.folds == fold
@@ -163,9 +163,9 @@ def drawn_scores(protocol, backbone, distance, films_each):
 def compete(make_protocol):
     """Return a competitor: the larger its distance, the better; 0 sees nothing."""
 
-    def make(backbone="texture", distance=2.0, *, threshold=0.5, films_each=1, protocol=None, **given):
+    def make(backbone="texture", distance=2.0, *, threshold=0.5, images_each=1, protocol=None, **given):
         protocol = protocol or make_protocol()
-        scored = tuple(drawn_scores(protocol, backbone, distance, films_each))
+        scored = tuple(drawn_scores(protocol, backbone, distance, images_each))
         tested = [one.at(threshold) for one in scored]
         summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
         folds = [

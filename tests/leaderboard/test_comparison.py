@@ -77,11 +77,11 @@ def test_the_classical_tests_agree_with_the_others_and_with_scipy(compared, comp
     assert by_test(found, "exchange of patients")["accuracy"].p == pytest.approx(mcnemar, abs=0.02)
 
 
-@pytest.mark.parametrize("given", [{"films_each": 2}, {"folds": 2}, {"seeds": 2}], ids=str)
+@pytest.mark.parametrize("given", [{"images_each": 2}, {"folds": 2}, {"seeds": 2}], ids=str)
 def test_tests_of_independent_images_are_left_out_where_they_are_not(compared, compete, make_protocol, given):
-    films_each = given.get("films_each", 1)
-    protocol = make_protocol(**({} if "films_each" in given else given))
-    one, other = (compete(name, 2, films_each=films_each, protocol=protocol) for name in ("one", "other"))
+    images_each = given.get("images_each", 1)
+    protocol = make_protocol(**({} if "images_each" in given else given))
+    one, other = (compete(name, 2, images_each=images_each, protocol=protocol) for name in ("one", "other"))
     assert not {found.test for found in compared(one, other)} & CLASSICAL
 
 

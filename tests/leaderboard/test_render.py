@@ -246,11 +246,11 @@ RENDERERS = [
 
 @pytest.mark.parametrize("render", RENDERERS)
 def test_the_notice_the_audit_and_the_warnings_are_in_every_rendering(make_protocol, make_entry, capsys, render):
-    protocol = make_protocol(notice="not for diagnosis: drawn films")
+    protocol = make_protocol(notice="not for diagnosis: drawn images")
     audit = Audit(findings=(Finding(check="near-duplicates", severity="leak", count=2, message="2 images"),))
     entry = make_entry("a", 0.75, protocol=protocol, audit=audit, warnings=("2 images on both sides",))
     text = " ".join(render(Board(protocol=protocol, entries=(entry,)), capsys).split())
-    assert "not for diagnosis: drawn films" in text
+    assert "not for diagnosis: drawn images" in text
     assert "1 finding: 2 near-duplicates (leak)" in text
     assert "2 images on both sides" in text
 

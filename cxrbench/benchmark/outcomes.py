@@ -1,0 +1,121 @@
+"""Turn what a search found and what its frozen heads scored into the result of a fold, and folds into that of a recipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.benchmark.entries import Result, head_result
+from cxrbench.benchmark.selection import (
+    smaller_extraction_warnings,
+    smaller_scoring_warnings,
+    smaller_training_warnings,
+)
+from cxrbench.evaluation.metrics import metrics
+from cxrbench.leaderboard.store.entry import FoldResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.benchmark.selection import ScoredTest, Selection
+    from cxrbench.benchmark.studies import FoldStudy
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.plugin.contracts import Trial
+    from cxrbench.storage.sharded_array import ShardedArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedSearch:
+    """The trials of a fold, the one that validation selected, and the features that it was trained on."""
+
+    trials: Sequence[Trial]
+    selected: Trial
+    views: tuple[ShardedArray, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldOutcome:
+    """The result of one fold.
+
+    Attributes:
+        result: as the entry holds it.
+        scored: the frozen heads with their test predictions.
+        warnings: that must be read with the result.
+        search_seconds: worker time of the trials.
+    """
+
+    result: FoldResult
+    scored: tuple[ScoredTest, ...]
+    warnings: tuple[str, ...]
+    search_seconds: float
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """The frozen heads."""
+        return tuple(one.selection for one in self.scored)
+
+    @property
+    def tested(self) -> tuple[Predictions, ...]:
+        """The test predictions of each head."""
+        return tuple(one.predictions for one in self.scored)
+
+    @property
+    def predictions(self) -> tuple[Predictions, ...]:
+        """The validation and then the test predictions of each head."""
+        return (*(selection.validated for selection in self.selections), *self.tested)
+
+
+def fold_outcome(
+    protocol: Protocol, fold_study: FoldStudy, search: FinishedSearch, scored: Sequence[ScoredTest]
+) -> FoldOutcome:
+    """Return the result of a fold from its finished search and its scored heads, the head of the trial's own seed first."""
+    selections, selected = [one.selection for one in scored], search.selected
+    first = selections[0].validated
+    validation = metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence)
+    return FoldOutcome(
+        result=FoldResult(
+            fold=fold_study.fold,
+            study=fold_study.identity,
+            selected_trial=selected.number,
+            params=dict(selections[0].params),
+            validation=validation,
+            trials=dict(Counter(trial.state for trial in search.trials)),
+            heads=tuple(head_result(protocol, one.predictions, one.selection.identity) for one in scored),
+        ),
+        scored=tuple(scored),
+        warnings=(
+            *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
+            *smaller_extraction_warnings(search.views),
+            *smaller_training_warnings(protocol.batch_size, selected, selections),
+            *smaller_scoring_warnings("test", (one.at_once for one in scored)),
+        ),
+        search_seconds=sum(trial.seconds for trial in search.trials),
+    )
+
+
+def recipe_result(
+    protocol: Protocol, recipe: PlannedRecipe, folds: Sequence[FoldOutcome], seconds: Mapping[str, float]
+) -> Result:
+    """Return the result of a recipe from those of its folds; `seconds` are those of its features and of all."""
+    search = sum(fold.search_seconds for fold in folds)
+    return Result(
+        identity=recipe.identity,
+        tested=[predictions for fold in folds for predictions in fold.tested],
+        folds=tuple(fold.result for fold in folds),
+        selected_by=protocol.metric,
+        seconds={"features": seconds["features"], "search": search, "elapsed": seconds["elapsed"]},
+        warnings=tuple(dict.fromkeys(warning for fold in folds for warning in fold.warnings)),
+    )
+
+
+def _repetition_warnings(metric: str, selected: Trial, value: float) -> tuple[str, ...]:
+    """Return a warning if the selected trial, trained again, has another validation metric."""
+    if abs(value - (selected.value or 0.0)) < 1e-9:
+        return ()
+    return (
+        f"trial {selected.number} had {metric} {selected.value:.6f} on validation when it was selected and {value:.6f} when it "
+        "was trained again: the machine or a package has changed in between",
+    )
