@@ -283,7 +283,7 @@ def test_both_tables_are_written_whole(board, tmp_path):
 def test_a_column_is_defined_once_for_every_rendering(board, monkeypatch, capsys):
     column = Column(key="images", value=lambda row: row.entry.dataset and 186, heading="images", place=24)
     monkeypatch.setattr(columns, "NOTES", (*columns.NOTES, column))
-    assert [row["images"] for row in board.records()] == [186, None, None]
+    assert [row["images"] for row in board.records()] == [186, 186, None]
     assert from_csv(records_as_csv(board.records()))[0]["images"] == "186"
     heading, _, first, *_ = table(markdown(board))
     assert (heading[-1], first[-1]) == ("images", "186")
