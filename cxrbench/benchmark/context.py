@@ -60,8 +60,8 @@ class RunContext:
         plan: protocol, recipes, identities and the store of results.
         executor: computes shards and trials.
         dataset: the images that could be read.
-        splits: what each fold learns from.
-        test: what it is scored on.
+        splits: the training and validation images of each fold.
+        test: the test images of each fold, behind the test-set lock.
         externals: further test sets.
         extraction: the features that are being extracted.
         facts: what all entries of the run share.
@@ -138,7 +138,7 @@ def _entry_facts(
     """Audit the images and return what all entries say about them."""
     protocol, settings = plan.protocol, plan.request.settings
     for external in externals:
-        check_classes(f"--external {external.name}", external.dataset.labels)
+        check_classes(f"--external {external.name}", external.dataset.labels, class_names=external.dataset.class_names)
     found = audit(
         dataset,
         splits,

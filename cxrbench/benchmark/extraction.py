@@ -52,7 +52,7 @@ class StartedExtraction:
 
     Attributes:
         unfinished: the recipes that have no result yet.
-        pending: the shards that were asked for, all images being decoded.
+        pending: the shards that workers are extracting; all images are decoded.
         resources: where further ones are extracted.
     """
 

@@ -66,10 +66,10 @@ class Plan:
     """What a run will do.
 
     Attributes:
-        request: what was asked for.
+        request: the settings and the components that they name.
         protocol: what is equal for all recipes.
         catalogues: the images of the dataset and of the external test sets, listed but not decoded.
-        recipes: all recipes that were asked for.
+        recipes: all recipes of the grid.
         store: the folder for the results.
         stamps: of the entries that were there when the plan was made.
     """
@@ -107,8 +107,8 @@ def make_plan(request: Request, resources: Resources, expected: Protocol | None 
     """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
 
     Args:
-        request: what was asked for.
-        resources: where studies are recorded, and who is notified.
+        request: the settings and the components that they name.
+        resources: the database of studies and the callbacks.
         expected: a protocol whose images these must be; any images if None.
 
     Raises:

@@ -87,7 +87,7 @@ def failure_of(error: Exception, studies: Sequence[FoldStudy], trials: int) -> N
     if isinstance(error, FeaturesUnavailable):
         missing = error.missing
         return NoResult(status=missing.status, reason=missing.reason, failure=missing.failure)
-    if isinstance(error, TestSetLocked | StudyDamaged):  # the files on disk do not fit, whoever changed them
+    if isinstance(error, TestSetLocked | StudyDamaged):  # a file on disk was changed, which is no fault of a plugin
         return NoResult(status="failed", reason=str(error), failure="data_error", begun=begun)
     of_trials = isinstance(error, TrialsFailed)
     return NoResult(

@@ -1,4 +1,4 @@
-"""What a run is asked to do, as far as the settings and the plugins tell; mistakes end here, before any work."""
+"""Read what a run is asked to do from its settings and the plugins. Mistakes are found here, before any work."""
 
 from __future__ import annotations
 

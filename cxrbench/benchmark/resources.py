@@ -46,7 +46,7 @@ class Resources:
 
 @contextmanager
 def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resources]:
-    """Open the database, the cache and the worker processes, which import Keras from now on; close them in the end.
+    """Open the database, the cache and the worker processes, which start to import Keras; close them at the end.
 
     Raises:
         DiskFull: with how to resume the run.

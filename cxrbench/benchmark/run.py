@@ -56,7 +56,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     """Give every recipe the same search under the same protocol, and rank the results.
 
     Args:
-        settings: what is asked for.
+        settings: of the run.
         host: the plugins.
         progress: shows what happens.
         expected: a protocol whose images these must be.

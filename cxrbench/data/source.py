@@ -52,6 +52,8 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component} failed: {type(error).__name__}: {error}") from error
     if not isinstance(images, Images):
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
+    if not isinstance(images.class_names, ClassNames):
+        raise PluginError(f"dataset {part.component}: class_names is {images.class_names!r}, expected ClassNames(...)")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
     return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
 

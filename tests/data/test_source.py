@@ -21,7 +21,12 @@ def register_datasets():
         Dataset(name="notes-too", factory=f"{HERE}:load", claims=f"{HERE}:claims_two", layout="a file that ends in .two"),
         Dataset(name="fetched", factory=f"{HERE}:load", download=f"{HERE}:download"),
         Dataset(name="liar", factory=f"{HERE}:lie"),
+        Dataset(name="unnamed-classes", factory=f"{HERE}:load_with_class_list"),
     ]
+
+
+def load_with_class_list(source):
+    return Images(name="x", records=(), read=str, class_names=["NORMAL", "PNEUMONIA"])
 
 
 def claims(path):
@@ -194,6 +199,11 @@ def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch)
 def test_a_factory_that_returns_something_else_is_named(host):
     with pytest.raises(PluginError, match="dataset liar: its factory returned list, not Images"):
         read_images(find_dataset("liar", host), no_fetch)
+
+
+def test_class_names_of_another_type_are_refused(host):
+    with pytest.raises(PluginError, match=r"unnamed-classes: class_names is \[.*\], expected ClassNames"):
+        read_images(find_dataset("unnamed-classes", host), no_fetch)
 
 
 def test_downloads_lie_in_the_cache(cache):
