@@ -1,6 +1,6 @@
 """Every seed of a run. Each depends on the protocol's seed and on what it is for, and on nothing else.
 
-The harness passes them to plugins as the argument ``seed``.
+A plugin gets its seed as the argument ``seed`` of its factory, through `Part.build` (component.py).
 """
 
 from __future__ import annotations

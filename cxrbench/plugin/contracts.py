@@ -127,6 +127,10 @@ class Focal:
     gamma: float = 2.0
 
 
+Loss = CrossEntropy | Focal
+"""The training losses; models/training/losses.py computes them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """The decision of an imbalance strategy. The harness applies it to the training fold.
@@ -141,7 +145,7 @@ class Balance:
     indices: NDArray[np.int64] | None = None
     synthetic: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
     sample_weight: NDArray[np.float64] | None = None
-    loss: CrossEntropy | Focal = field(default_factory=CrossEntropy)
+    loss: Loss = field(default_factory=CrossEntropy)
 
 
 State = Literal["complete", "pruned", "failed"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal, Fold
+from cxrbench.plugin.contracts import Balance, Fold, Loss
 from cxrbench.plugin.specs import Choice
 from cxrbench.testing.check import CHECK_SEED, checks_of
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
@@ -78,7 +78,7 @@ def _are_rows(fold: Fold, indices: NDArray[np.int64]) -> bool:
 def _check_balance(subject: Subject) -> None:
     balance = subject.once_or_skip("any answer", lambda: first_decision(subject))
     require(isinstance(balance, Balance), f"it returned {type(balance).__name__}; expected Balance")
-    require(isinstance(balance.loss, CrossEntropy | Focal), f"its loss is {balance.loss!r}; expected CrossEntropy() or Focal()")
+    require(isinstance(balance.loss, Loss), f"its loss is {balance.loss!r}; expected CrossEntropy() or Focal()")
 
 
 def _check_indices_in_range(subject: Subject) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 from keras import ops
 
 from cxrbench.models.backend import compile_call, compile_steps
-from cxrbench.models.training.losses import Loss, loss_function
+from cxrbench.models.training.losses import loss_function
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from cxrbench.plugin.contracts import Loss
 
 UNITS = 512
 NOISE_LEVELS = 2**16

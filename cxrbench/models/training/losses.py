@@ -1,4 +1,4 @@
-"""The training losses. `cxrbench.plugin.contracts` declares them; an imbalance strategy chooses one.
+"""The training losses. `cxrbench.plugin.contracts.Loss` lists them; an imbalance strategy chooses one.
 
 The validation loss is always the unweighted cross-entropy (trainer.py).
 """
@@ -15,7 +15,7 @@ from cxrbench.plugin.contracts import CrossEntropy, Focal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Loss = CrossEntropy | Focal
+    from cxrbench.plugin.contracts import Loss
 
 
 def loss_function(loss: Loss) -> Callable[[Any, Any], Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
-from cxrbench.plugin.contracts import Balance, CrossEntropy, Focal
+from cxrbench.plugin.contracts import Balance, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class TrainingRows:
     synthetic: NDArray[np.float32]
     labels: NDArray[np.float32]
     weights: NDArray[np.float32]
-    loss: CrossEntropy | Focal
+    loss: Loss
 
     def epoch(self, generator: np.random.Generator, batch_size: int) -> Iterator[EpochBlock]:
         """Yield (features, labels, weights) of all rows in random order, each image in a random view."""
@@ -82,7 +82,7 @@ def apply_balance(
     """
     if not isinstance(balance, Balance):
         raise PluginError(f"imbalance {strategy} returned {type(balance).__name__}, expected Balance")
-    if not isinstance(balance.loss, CrossEntropy | Focal):
+    if not isinstance(balance.loss, Loss):
         raise PluginError(f"imbalance {strategy}: loss must be CrossEntropy() or Focal(), not {balance.loss!r}")
     indices = np.arange(len(train)) if balance.indices is None else np.asarray(balance.indices)
     if (
