@@ -11,7 +11,7 @@ from cxrbench.benchmark.entries import class_labels, image_predictions, summaris
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.store.entry import ExternalResult
-from cxrbench.models.features.feature_source import FeaturesMissing
+from cxrbench.models.features.feature_source import ExtractionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def score_externals(
     for test_set in run.externals:
         try:
             views = [source.external(test_set.name, selection.params) for selection in selections]
-        except FeaturesMissing as error:
+        except ExtractionFailed as error:
             warnings.append(f"external {test_set.name} was not scored: {error}")
             continue
         warnings += smaller_extraction_warnings(views)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 
-class FeaturesMissing(CxrbenchError):
+class ExtractionFailed(CxrbenchError):
     """Features could not be extracted."""
 
 
@@ -29,11 +29,11 @@ class FeatureSource(Protocol):
         ...
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Return the clean view and then the augmented ones; raise FeaturesMissing if extraction failed."""
+        """Return the clean view and then the augmented ones; raise ExtractionFailed if extraction failed."""
         ...
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Return the clean view of an external test set; raise FeaturesMissing if extraction failed."""
+        """Return the clean view of an external test set; raise ExtractionFailed if extraction failed."""
         ...
 
 
@@ -60,11 +60,11 @@ class CachedFeatures:
         return self.extracted
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Return the cached view, or raise FeaturesMissing with the failure reason."""
+        """Return the cached view, or raise ExtractionFailed with the failure reason."""
         del params
         view = self.of_external[name]
         if isinstance(view, str):
-            raise FeaturesMissing(view)
+            raise ExtractionFailed(view)
         return view
 
 
@@ -98,7 +98,7 @@ class LazyFeatures:
         for extraction in extractions:
             extracted = pending.wait(extraction)
             if extracted.problem:
-                raise FeaturesMissing(extracted.problem) from extracted.error
+                raise ExtractionFailed(extracted.problem) from extracted.error
         return tuple(extraction.features for extraction in extractions)
 
 
