@@ -9,7 +9,6 @@ import numpy as np
 
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.store.entry import ClassLabels, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
 from cxrbench.storage.safe_text import without_paths
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+    from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
     from cxrbench.leaderboard.store.entry import EntryKind, FoldResult, Status
     from cxrbench.plugin.contracts import ClassNames, Failure
@@ -149,27 +149,6 @@ def head_result(
 def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summary:
     """Return metrics, intervals and seed spread of the heads of one entry."""
     return summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
-
-
-def image_predictions(
-    dataset: LoadedDataset, rows: NDArray[np.int64], scores: NDArray[np.float64], like: Mapping[str, Any]
-) -> Predictions:
-    """Return scores together with the keys, patients and labels of the images.
-
-    Args:
-        dataset: of the images.
-        rows: its row numbers.
-        scores: one for each row.
-        like: subset, fold, seed and threshold of the predictions.
-    """
-    records = [dataset.records[row] for row in rows]
-    return Predictions(
-        keys=np.array([record.key for record in records]),
-        patients=np.array([record.patient for record in records]),
-        labels=np.array([record.label for record in records], dtype=np.int64),
-        scores=scores,
-        **like,
-    )
 
 
 def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.entries import class_labels, image_predictions, summarise_under
+from cxrbench.benchmark.entries import class_labels, summarise_under
+from cxrbench.benchmark.scores import image_predictions
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.store.entry import ExternalResult
@@ -67,17 +68,13 @@ def _score_external(
     scored = [call.result() for call in calls]
     rows = np.arange(len(dataset.rows))
     predictions = tuple(
-        image_predictions(dataset, rows, one.value, _about(selection))
+        image_predictions(dataset, rows, selection.scores_of("external", one.value))
         for (selection, _), one in zip(heads, scored, strict=True)
     )
     selections = tuple(selection.identity for selection, _ in heads)
     external = ExternalHeads(stem=recipe.stem, recipe=str(recipe), predictions=predictions, selections=selections)
     write_external(run, test_set, external)
     return smaller_scoring_warnings(f"external {test_set.name}", (one.batch for one in scored))
-
-
-def _about(selection: Selection) -> dict[str, object]:
-    return {"subset": "external", "fold": selection.fold, "seed": selection.seed, "threshold": selection.threshold}
 
 
 def write_external(run: RunContext, test_set: ExternalTestSet, heads: ExternalHeads) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.entries import image_predictions
+from cxrbench.benchmark.scores import HeadScores, image_predictions
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.leaderboard.store.test_lock import locked
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.protocol import Protocol
-    from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.evaluation.predictions import Predictions, Subset
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.retry import BatchResult
     from cxrbench.plugin.contracts import Trial
@@ -56,6 +56,10 @@ class Selection:
     view: ShardedArray
     validated: Predictions
 
+    def scores_of(self, subset: Subset, scores: NDArray[np.float64]) -> HeadScores:
+        """Return scores of this head, float64 ``[n]``, with its threshold."""
+        return HeadScores(subset=subset, fold=self.fold, seed=self.seed, threshold=self.threshold, scores=scores)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredTest:
@@ -82,7 +86,7 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
     found = []
     for seed, trained in enumerate(call.result() for call in calls):
         threshold = _threshold(run.protocol, job, selected, trained.value if seed else None)
-        about = {"subset": "validation", "fold": fold, "seed": seed, "threshold": threshold}
+        scores = HeadScores(subset="validation", fold=fold, seed=seed, threshold=threshold, scores=trained.value.scores)
         found.append(
             Selection(
                 fold=fold,
@@ -93,7 +97,7 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 batch_size=trained.batch,
                 head=trained.value,
                 view=job.views[0],
-                validated=image_predictions(run.dataset, run.splits[fold].validation, trained.value.scores, about),
+                validated=image_predictions(run.dataset, run.splits[fold].validation, scores),
             )
         )
     return tuple(found)
@@ -122,8 +126,7 @@ def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> 
     """
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
     scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
-    about = {"subset": "test", "fold": selection.fold, "seed": selection.seed, "threshold": selection.threshold}
-    predictions = image_predictions(run.dataset, test, scored.value, about)
+    predictions = image_predictions(run.dataset, test, selection.scores_of("test", scored.value))
     return ScoredTest(selection=selection, predictions=predictions, at_once=scored.batch)
 
 
