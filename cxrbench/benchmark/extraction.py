@@ -51,12 +51,10 @@ class StartedExtraction:
     """The features that are being extracted.
 
     Attributes:
-        unfinished: the recipes that have no result yet.
         pending: the shards that workers are extracting; all images are decoded.
         resources: where further ones are extracted.
     """
 
-    unfinished: tuple[PlannedRecipe, ...]
     pending: PendingExtractions
     resources: Resources
 
@@ -105,10 +103,9 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
     Raises:
         DataError: under ``--strict-data``, a file of an external test set could not be read.
     """
-    unfinished = tuple(recipe for recipe in plan.recipes if not plan.is_finished(recipe))
     wanted = [
         recipe.features
-        for recipe in unfinished
+        for recipe in plan.unfinished
         if isinstance(recipe.features, RecipeFeatures) and not recipe.features.is_searched
     ]
     views = [view for features in wanted for view in features.views]
@@ -122,7 +119,7 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
         shards = decode_catalogue(catalogue, progress, f"images of {name}")
         pending |= extract_missing(external[name], shards, executor, progress, f"features of {name}")
     _list_skipped(plan, progress)
-    return StartedExtraction(unfinished=unfinished, pending=pending, resources=resources)
+    return StartedExtraction(pending=pending, resources=resources)
 
 
 def _list_skipped(plan: Plan, progress: Progress) -> None:

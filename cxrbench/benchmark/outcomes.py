@@ -1,4 +1,4 @@
-"""Turn what a search found and what its frozen heads scored into the result of a fold, and folds into that of a recipe."""
+"""Turn a search and its scored heads into the result of a fold, folds into that of a recipe, and errors into reasons."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.entries import Result, head_result
+from cxrbench.benchmark.entries import NoResult, Result, head_result
+from cxrbench.benchmark.extraction import FeaturesUnavailable
 from cxrbench.benchmark.selection import (
     smaller_extraction_warnings,
     smaller_scoring_warnings,
     smaller_training_warnings,
 )
+from cxrbench.benchmark.studies import count_finished
+from cxrbench.errors import StudyDamaged
 from cxrbench.evaluation.metrics import metrics
+from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.leaderboard.store.entry import FoldResult
+from cxrbench.leaderboard.store.test_lock import TestSetLocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +114,27 @@ def recipe_result(
         seconds={"features": seconds["features"], "search": search, "elapsed": seconds["elapsed"]},
         warnings=tuple(dict.fromkeys(warning for fold in folds for warning in fold.warnings)),
     )
+
+
+def failure_of(error: Exception, studies: Sequence[FoldStudy], trials: int) -> NoResult:
+    """Return what the entry of a recipe says about an error that ended it.
+
+    Args:
+        error: what was raised.
+        studies: those that were opened before.
+        trials: of each study, by the protocol.
+    """
+    if isinstance(error, FeaturesUnavailable):
+        missing = error.missing
+        return NoResult(status=missing.status, reason=missing.reason, failure=missing.failure)
+    begun = count_finished(studies, trials)
+    if isinstance(error, TestSetLocked | StudyDamaged):  # a file on disk was changed, which is no fault of a plugin
+        return NoResult(status="failed", reason=str(error), failure="data_error", begun=begun)
+    kind, log = failure_kind(error), failure_log(error)
+    if isinstance(error, TrialsFailed):
+        params = error.trial.params
+        return NoResult(status="failed", reason=str(error), failure=kind, log=log, failed_params=params, begun=begun)
+    return NoResult(status="failed", reason=failure_reason(error), failure=kind, log=log, begun=begun)
 
 
 def _repetition_warnings(metric: str, selected: Trial, value: float) -> tuple[str, ...]:

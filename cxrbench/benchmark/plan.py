@@ -72,6 +72,7 @@ class Plan:
         recipes: all recipes of the grid.
         store: the folder for the results.
         stamps: of the entries that were there when the plan was made.
+        unfinished: the recipes without a result, which will run.
     """
 
     request: Request
@@ -80,6 +81,7 @@ class Plan:
     recipes: tuple[PlannedRecipe, ...]
     store: ProtocolFolder
     stamps: Mapping[str, Stamp | None]
+    unfinished: tuple[PlannedRecipe, ...] = ()
 
     @property
     def data(self) -> str:
@@ -130,7 +132,8 @@ def make_plan(request: Request, resources: Resources, expected: Protocol | None 
         store = replace(store, attempt=_new_attempt(store, recipes))
         resources.callbacks.progress.say(f"attempt {store.attempt} in {store.path}. To resume it, run again without --fresh")
     stamps = store.stamps(recipe.stem for recipe in recipes)
-    return Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
+    plan = Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
+    return replace(plan, unfinished=tuple(recipe for recipe in recipes if not plan.is_finished(recipe)))
 
 
 def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:

@@ -7,19 +7,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.callbacks import TRIALS
-from cxrbench.benchmark.entries import NoResult
-from cxrbench.benchmark.extraction import FeaturesUnavailable
-from cxrbench.benchmark.studies import count_finished
-from cxrbench.errors import StudyDamaged
-from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
-from cxrbench.leaderboard.store.test_lock import TestSetLocked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
-    from cxrbench.benchmark.studies import FoldStudy
     from cxrbench.leaderboard.store.entry import Entry
 
     RunRecipe = Callable[[RunContext, PlannedRecipe], Entry]
@@ -34,7 +27,7 @@ def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     Recipes that another process runs are left to it and waited for at the end. Enough studies run at once that no worker waits
     for the last trial of a generation.
     """
-    recipes, progress, protocol = run.extraction.unfinished, run.callbacks.progress, run.protocol
+    recipes, progress, protocol = run.plan.unfinished, run.callbacks.progress, run.protocol
     progress.begin(TRIALS, len(recipes) * protocol.trials * protocol.folds)
     max_concurrent = 1 + run.plan.request.settings.workers // 2
     threads = ThreadPoolExecutor(max_concurrent)
@@ -73,28 +66,3 @@ def _entry_of_another_process(run: RunContext, recipe: PlannedRecipe) -> Entry |
     """Return the entry that another process has written since the plan was made, unless it is of something else."""
     entry = run.store.entry_since(recipe.stem, run.plan.stamps)
     return entry if entry and (entry.status != "complete" or run.plan.is_finished(recipe)) else None
-
-
-def failure_of(error: Exception, studies: Sequence[FoldStudy], trials: int) -> NoResult:
-    """Return what the entry of a recipe says about an error that ended it.
-
-    Args:
-        error: what was raised.
-        studies: those that were opened before.
-        trials: of each study, by the protocol.
-    """
-    begun = count_finished(studies, trials)
-    if isinstance(error, FeaturesUnavailable):
-        missing = error.missing
-        return NoResult(status=missing.status, reason=missing.reason, failure=missing.failure)
-    if isinstance(error, TestSetLocked | StudyDamaged):  # a file on disk was changed, which is no fault of a plugin
-        return NoResult(status="failed", reason=str(error), failure="data_error", begun=begun)
-    of_trials = isinstance(error, TrialsFailed)
-    return NoResult(
-        status="failed",
-        reason=str(error) if of_trials else failure_reason(error),
-        failure=failure_kind(error),
-        log=failure_log(error),
-        failed_params=error.trial.params if isinstance(error, TrialsFailed) else {},
-        begun=begun,
-    )

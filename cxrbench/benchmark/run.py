@@ -13,9 +13,9 @@ from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import start_extraction
-from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, fold_outcome, recipe_result
+from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import make_plan
-from cxrbench.benchmark.recipes import failure_of, run_recipes
+from cxrbench.benchmark.recipes import run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
