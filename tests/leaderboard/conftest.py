@@ -141,8 +141,8 @@ class Competitor:
 
 def drawn_scores(protocol, backbone, distance, images_each):
     """Score 180 images, the same ones in every protocol, with noise of the backbone's own."""
-    films = 180
-    patients = np.arange(films) // images_each
+    images = 180
+    patients = np.arange(images) // images_each
     sick = (np.random.default_rng(0).random(patients.max() + 1) < 0.6).astype(np.int64)[patients]
     for fold in range(protocol.folds):
         mine = patients % protocol.folds == fold

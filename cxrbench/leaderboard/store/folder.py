@@ -71,10 +71,6 @@ class ProtocolFolder:
         """Return the path of the list of unreadable files, of the dataset or of an external test set."""
         return (self.path / "external" / external if external else self.path) / "skipped.csv"
 
-    def relative(self, path: Path) -> str:
-        """Return a path below the folder as entries hold it."""
-        return path.relative_to(self.path).as_posix()
-
     def study(self, identity: str) -> Path:
         """Return the path of a study's journal; protocols that differ in the number of trials share it."""
         return self.out / "studies" / f"{identity[:16]}{suffix(self.attempt)}.journal"
