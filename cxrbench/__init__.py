@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from cxrbench.plugin import (
     Augmentation,
@@ -27,6 +27,7 @@ from cxrbench.plugin import (
 )
 
 if TYPE_CHECKING:
+    from cxrbench.config.arguments import Arguments
     from cxrbench.leaderboard.board import Board
 
 __all__ = [
@@ -53,7 +54,7 @@ __all__ = [
 ]
 
 
-def run(**settings: Any) -> Board:
+def run(**settings: Unpack[Arguments]) -> Board:
     """Do what `cxrbench run` does, with its flags as arguments, and return the ranked board.
 
     ``cxrbench.run(data="chest_xray/", backbone=["resnet50"], trials=50, out="leaderboard")``; the environment and

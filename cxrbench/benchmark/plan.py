@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures, needed_features
 from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
+from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.data.catalogue import read_catalogues
 from cxrbench.data.split import default_split
 from cxrbench.errors import ConfigError
@@ -139,9 +140,8 @@ def make_plan(request: Request, resources: Resources, expected: Protocol | None 
 def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:
     """Return what must be equal for two recipes to be comparable."""
     settings = request.settings
-    equal = Protocol.model_fields.keys() & type(settings).model_fields.keys() - {"engine", "split"}
     return Protocol(
-        **{name: getattr(settings, name) for name in equal},
+        **{name: getattr(settings, name) for name in ProtocolSettings.model_fields},
         dataset=catalogue.images.name,
         fingerprint=catalogue.fingerprint,
         notice=request.dataset.spec.notice,

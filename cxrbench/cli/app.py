@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
@@ -19,24 +20,45 @@ from cxrbench.cli.plugins_check import check_plugin
 from cxrbench.cli.plugins_new import new_plugin
 from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
+from cxrbench.cli.settings_command import settings_command
 from cxrbench.cli.show import show
 from cxrbench.errors import CxrbenchError
 
+
+def print_version(is_asked: bool) -> None:
+    """Print the version and exit."""
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cxrbench {version('cxrbench')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="cxrbench",
-    help="The fair, fast referee for chest X-ray classifiers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="markdown",
 )
-app.command()(run)
-app.command()(leaderboard)
-app.command()(show)
-app.command()(compare)
-app.command()(ensemble)
-app.command()(reproduce)
-app.command()(clean)
-app.command()(doctor)
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version", callback=print_version)
+    ] = False,
+) -> None:
+    """The fair, fast referee for chest X-ray classifiers."""  # the help text of the program
+
+
+app.command(cls=settings_command())(run)
+app.command(cls=settings_command("out"))(leaderboard)
+app.command(cls=settings_command("out"))(show)
+app.command(cls=settings_command("out"))(compare)
+app.command(cls=settings_command("out"))(ensemble)
+app.command(cls=settings_command("workers", "plugin", "offline"))(reproduce)
+app.command(cls=settings_command("out"))(clean)
+app.command(cls=settings_command("out", "plugin"))(doctor)
 plugins.command("check")(check_plugin)
 plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")

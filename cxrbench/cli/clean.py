@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cxrbench.cli.options import OutFolder
-
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing")]
 
 
-def clean(out: OutFolder = None, dry_run: DryRun = False) -> None:
+def clean(context: typer.Context, dry_run: DryRun = False) -> None:
     """Remove stale files of killed runs. Results, studies and the cache stay.
 
     Files that a running process uses stay, too. To remove decoded images and features, run: cxrbench cache clear.
@@ -20,7 +18,7 @@ def clean(out: OutFolder = None, dry_run: DryRun = False) -> None:
     from cxrbench.cli.doctor.stale_files import find_stale_files, remove_stale_file
     from cxrbench.config.settings import read_settings
 
-    stale_files = find_stale_files(read_settings({"out": out}).out)
+    stale_files = find_stale_files(read_settings(context.obj).out)
     for stale_file in stale_files:
         if not dry_run:
             remove_stale_file(stale_file)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrbench.cli.options import OutFolder
+from cxrbench.cli.options import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,12 @@ COMPARISON_HEADINGS = ("metric", "A", "B", "A - B", "95 % interval", "p", "test"
 
 
 def compare(
+    context: typer.Context,
     first: Annotated[
         str, typer.Argument(metavar="A", help="First recipe, as shown in the table: backbone+augmentation+imbalance")
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Second recipe, as shown in the table")],
-    out: OutFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two recipes on the same test images.
 
@@ -39,7 +39,7 @@ def compare(
     names = [name_in_table(text) for text in (first, second)]
     compared = [
         (board, compare_entries(board, entry, other))
-        for board, entry, other in find_pair(read_boards(read_settings({"out": out}).out), *names)
+        for board, entry, other in find_pair(read_boards(read_settings(context.obj).out), *names)
     ]
     if as_json:
         rows: list[dict[str, Any]] = [

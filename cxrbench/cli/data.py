@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cxrbench.cli.options import AsJson
+from cxrbench.cli.settings_command import settings_command
 from cxrbench.errors import DataError
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from cxrbench.config.settings import Settings
@@ -28,29 +30,16 @@ if TYPE_CHECKING:
 
 data = typer.Typer(help="Inspect and audit datasets.", no_args_is_help=True)
 
+INSPECTED = ("split", "seed", "image_size", "plugin", "offline")
 DatasetArgument = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Dataset name, or path to a dataset")]
-DataSplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Split: official, grouped or paper")]
-DataSeedOption = Annotated[int | None, typer.Option(help="Seed of the split")]
-DataImageSizeOption = Annotated[int | None, typer.Option(help="Image height and width in pixels")]
-PluginFilesOption = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="One-file plugin to load; repeatable")]
-DataOfflineOption = Annotated[bool, typer.Option("--offline", help="Do not download anything")]
 
 
-@data.command("inspect")
-def inspect_dataset(
-    source: DatasetArgument,
-    split: DataSplitOption = None,
-    seed: DataSeedOption = None,
-    image_size: DataImageSizeOption = None,
-    plugin: PluginFilesOption = None,
-    offline: DataOfflineOption = False,
-) -> None:
+@data.command("inspect", cls=settings_command(*INSPECTED))
+def inspect_dataset(context: typer.Context, source: DatasetArgument) -> None:
     """Show the images, unreadable files and split of a dataset."""
     from cxrbench.cli import console
 
-    with _open_inspector(
-        data=source, split=split, folds=1, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
-    ) as inspector:
+    with _open_inspector(context.obj, data=source, folds=1) as inspector:
         inspection = inspector.inspect()
     console.print_facts(inspection.facts())
     _print_split(inspection)
@@ -58,20 +47,15 @@ def inspect_dataset(
         console.print_message(f"warning: {warning}")
 
 
-@data.command("audit")
+@data.command("audit", cls=settings_command(*INSPECTED, "folds"))
 def audit_dataset(
+    context: typer.Context,
     source: DatasetArgument,
-    split: DataSplitOption = None,
-    folds: Annotated[int | None, typer.Option(help="Folds of a cross-validation; 1 for a single split")] = None,
-    seed: DataSeedOption = None,
-    image_size: DataImageSizeOption = None,
-    plugin: PluginFilesOption = None,
-    offline: DataOfflineOption = False,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Exit with 0 even if there are leaks")] = False,
     other: Annotated[
         list[str] | None, typer.Option(metavar="NAME|PATH", help="Dataset that must not share images; repeatable")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find leaks, images under both labels, odd files and attributes that predict the label.
 
@@ -81,9 +65,7 @@ def audit_dataset(
     from cxrbench.cli import console
     from cxrbench.data.audit.audit import refuse_leaks
 
-    with _open_inspector(
-        data=source, split=split, folds=folds, seed=seed, image_size=image_size, plugin=plugin, offline=offline or None
-    ) as inspector:
+    with _open_inspector(context.obj, data=source) as inspector:
         inspection = inspector.inspect(other or ())
     if as_json:
         console.print_json(inspection.checked_audit().model_dump(mode="json"))
@@ -163,14 +145,14 @@ class _Inspector:
 
 
 @contextmanager
-def _open_inspector(**flags: Any) -> Iterator[_Inspector]:
+def _open_inspector(flags: Mapping[str, Any], **given: Any) -> Iterator[_Inspector]:
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.data.catalogue import limited_cache
     from cxrbench.plugin.host import load_host
     from cxrbench.storage.files import check_writable, home
 
-    settings = read_settings(flags)
+    settings = read_settings({**flags, **given})
     host = load_host(settings.plugin, settings.blocked)
     check_writable(home(), "CXRBENCH_HOME")
     with console.ConsoleProgress() as progress, limited_cache(settings.cache_gb, progress) as claim:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cxrbench.cli.options import OutFolder
+from cxrbench.cli.options import AsJson
 from cxrbench.errors import ConfigError, unknown_name
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def ensemble(
+    context: typer.Context,
     entries: Annotated[
         list[str] | None,
         typer.Argument(metavar="ENTRY", help="Recipes, as shown in the table [default: all complete]", show_default=False),
     ] = None,
-    out: OutFolder = None,
     protocol: Annotated[str, typer.Option(metavar="NAME", help="Leaderboard to use; needed if there are several")] = "",
     method: Annotated[
         Literal["soft-vote", "greedy"],
@@ -35,7 +35,7 @@ def ensemble(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON instead of a table")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Add the mean of several entries' scores to a leaderboard.
 
@@ -50,7 +50,7 @@ def ensemble(
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.plugin.host import load_host
 
-    settings = read_settings({"out": out})
+    settings = read_settings(context.obj)
     board = _board_named(read_boards(settings.out), protocol)
     folder = ProtocolFolder(out=settings.out, protocol=board.protocol, attempt=board.attempt)
     host = load_host(settings.plugin, settings.blocked)

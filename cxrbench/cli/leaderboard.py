@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from cxrbench.cli.options import OutFolder
 from cxrbench.errors import ConfigError
 
 
 def leaderboard(
-    out: OutFolder = None,
+    context: typer.Context,
     sort: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by [default: the search metric]")] = "",
     format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="Output format")] = "table",
 ) -> None:
@@ -24,7 +23,7 @@ def leaderboard(
 
     if sort and sort not in SORTABLE:
         raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
-    boards = read_boards(read_settings({"out": out}).out)
+    boards = read_boards(read_settings(context.obj).out)
     if format == "json":
         console.print_json([record for board in boards for record in board.records(sort)])
     elif format == "csv":

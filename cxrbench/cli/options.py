@@ -1,4 +1,4 @@
-"""Command-line options that several commands share."""
+"""Command-line options that several commands share and that are not settings, or are needed before settings are imported."""
 
 from __future__ import annotations
 
@@ -7,8 +7,5 @@ from typing import Annotated
 
 import typer
 
-OutFolder = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder of the leaderboards [default: leaderboard]", show_default=False),
-]
 OneFilePlugins = Annotated[list[Path] | None, typer.Option("--plugin", metavar="FILE", help="One-file plugin; repeatable")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON")]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrbench.cli.options import AsJson, OneFilePlugins
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,9 +21,9 @@ PLUGIN_HEADINGS = ("plugin", "version", "status", "kind", "name", "summary")
 
 @plugins.command("list")
 def list_plugins(
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
+    plugin: OneFilePlugins = None,
     without: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not load this plugin, repeatable")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every plugin with its components, or with its error if it does not load."""
     from cxrbench.cli.console import print_json, print_table

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cxrbench.cli.options import AsJson, OneFilePlugins
 from cxrbench.cli.plugins import find_plugins
 from cxrbench.cli.scaffold.choices import KindName
 
@@ -27,8 +28,8 @@ def check_plugin(
         str, typer.Argument(metavar="NAME|FILE", help="A component (name or name:key=value), a plugin, or a .py file")
     ],
     kind: Annotated[KindName | None, typer.Option(help="The kind, if several kinds have the name")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="A one-file plugin, repeatable")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
+    plugin: OneFilePlugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if it does not exist."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cxrbench.cli.options import OneFilePlugins
 from cxrbench.errors import ConfigError
 
 EXIT_DIFFERENT = 1
 
 
 def reproduce(
+    context: typer.Context,
     entry: Annotated[
         Path, typer.Argument(metavar="ENTRY", help="JSON file of the entry: leaderboard/PROTOCOL/entries/RECIPE.json")
     ],
@@ -21,11 +21,6 @@ def reproduce(
         str | None,
         typer.Option(metavar="NAME|PATH", help="Where its images are; not needed if they are generated or downloaded"),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0: compute in this one [default: one per core, at most 8]")
-    ] = None,
-    plugin: OneFilePlugins = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not use the network")] = False,
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Allow code that the entry names, such as hypermodel:class=PACKAGE.CLASS")
     ] = False,
@@ -42,8 +37,7 @@ def reproduce(
     if not entry.is_file():
         raise ConfigError(f"{entry}: no such file. Entries are in leaderboard/PROTOCOL/entries/")
     stored = read_entry(entry)
-    given = {"data": data, "workers": workers, "plugin": plugin, "offline": offline or None}
-    settings = settings_of(stored, {name: value for name, value in given.items() if value not in (None, [])})
+    settings = settings_of(stored, {**context.obj, **({"data": data} if data else {})})
     host = load_host(settings.plugin, settings.blocked)
     if not trust_code:
         require_no_code(stored, host)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxrbench.cli.options import OutFolder
+from cxrbench.cli.options import AsJson
 from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def show(
+    context: typer.Context,
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help="Recipe as shown in the table, rank, or JSON file of an entry")],
-    out: OutFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the entry as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Explain the result or the failure of an entry."""
     from cxrbench.cli import console
@@ -28,7 +28,7 @@ def show(
     from cxrbench.leaderboard.lookup import find_entry
     from cxrbench.leaderboard.store.entry_files import read_entry
 
-    path = find_entry(entry, read_settings({"out": out}).out)
+    path = find_entry(entry, read_settings(context.obj).out)
     stored = read_entry(path)
     if as_json:
         console.print_json(stored.model_dump(mode="json"))

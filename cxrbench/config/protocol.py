@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, model_validator
 
-from cxrbench.config.fields import ComponentText, Count, Hash, Line  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.fields import ComponentText, Count, Hash, Line
 from cxrbench.config.identity import CanonicalForm
-from cxrbench.config.values import (  # noqa: TC001  # likewise
-    Metric,
-    OpenShare,
-    Precision,
-    Pruning,
-    Resize,
-    SplitName,
-    ThresholdPolicy,
-)
+from cxrbench.config.protocol_settings import ProtocolSettings
+from cxrbench.config.values import SplitName
 from cxrbench.storage.files import digest
 
 FORM = CanonicalForm(
@@ -32,11 +25,12 @@ FORM = CanonicalForm(
     },
 )
 """To rename a field, change its key here and keep its value."""
+ALWAYS_RECORDED = ("image_size", "resize", "seed", "trials", "metric", "threshold", "epochs", "batch_size", "patience")
 NOT_OF_A_STUDY = frozenset({"trials", "dataset", "notice", "seeds", "also_at", "prevalence"})
 
 
-class Protocol(BaseModel):
-    """Everything that must be equal for two recipes to be comparable."""
+class Protocol(ProtocolSettings):
+    """Everything that must be equal for two recipes to be comparable: settings, dataset, resolved split and engine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -45,23 +39,16 @@ class Protocol(BaseModel):
     fingerprint: Hash
     notice: Line = ""
     split: SplitName
-    folds: int = Field(default=1, ge=1, le=20)
-    image_size: int = Field(ge=1, le=10_000)
-    resize: Resize
-    precision: Precision = "float32"
-    seed: Count
-    seeds: int = Field(default=1, ge=1, le=100)
     engine: ComponentText
-    trials: Count
     generation: Count = 6
-    metric: Metric
-    threshold: ThresholdPolicy
-    also_at: tuple[OpenShare, ...] = ()
-    prevalence: float = Field(default=0.1, gt=0, lt=1)
-    epochs: Count
-    batch_size: Count
-    patience: Count
-    pruning: Pruning = "none"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_complete(cls, values: Any) -> Any:
+        """Refuse a record without a value that every record has held: a default must not stand in for it."""
+        if missing := [name for name in ALWAYS_RECORDED if isinstance(values, dict) and name not in values]:
+            raise ValueError(f"{', '.join(missing)} missing")
+        return values
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
+from pydantic_settings import NoDecode
 
 Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
 Precision = Literal["float32", "bfloat16"]
@@ -18,6 +20,7 @@ THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fi
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 ExternalName = Annotated[str, Field(max_length=100, pattern=rf"^{EXTERNAL_NAME.pattern}$")]
 """The name of an external test set, which is also a folder name."""
+LEAST_MEMORY = 10**9
 
 
 def _threshold_policy(text: str) -> str:
@@ -26,4 +29,34 @@ def _threshold_policy(text: str) -> str:
     return text
 
 
+def _named(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse text that is not NAME=PATH, names that cannot be folder names, and duplicate names."""
+    names = [text.partition("=")[0] for text in texts]
+    for text, name in zip(texts, names, strict=True):
+        if not EXTERNAL_NAME.fullmatch(name) or not text.partition("=")[2]:
+            raise ValueError(f"{text!r} must be NAME=PATH, with a name of letters, digits and hyphens")
+        if names.count(name) > 1:
+            raise ValueError(f"duplicate name {name!r}")
+    return texts
+
+
+def _enough_memory(size: ByteSize) -> ByteSize:
+    if size < LEAST_MEMORY:
+        raise ValueError("must be at least 1GB, because TensorFlow needs half of it; write for example 4GB or 4GiB")
+    return size
+
+
+def _words(value: Any) -> Any:
+    """Split the text of an environment variable at white space; return a list as the tuple that strict records need."""
+    return value.split() if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Thresholds = Annotated[
+    tuple[OpenShare, ...], NoDecode, BeforeValidator(_words), AfterValidator(lambda found: tuple(sorted(set(found))))
+]
+Named = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_named)]
+MemorySize = Annotated[ByteSize, AfterValidator(_enough_memory)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]

@@ -1,19 +1,16 @@
 """Settings: flags, environment, file, defaults, in this order; a mistake names the flag, the value and what is expected."""
 
-import inspect
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cxrbench
-from cxrbench.cli.run import run
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.errors import ConfigError
@@ -254,11 +251,6 @@ def test_settings_cannot_be_changed_afterwards():
         read_settings({}).trials = 5
 
 
-def test_every_setting_is_a_flag_and_every_flag_a_setting():
-    flags = set(inspect.signature(run).parameters) - {"config", "as_json"}
-    assert flags == set(Settings.model_fields) - {"block"}
-
-
 def test_a_bad_flag_ends_the_command_with_exit_code_2_and_one_line():
     done = command("run", "--trials", "0", "--threshold", "best")
     assert (done.returncode, done.stdout) == (2, "")
@@ -321,18 +313,6 @@ def test_the_name_of_a_protocol_is_a_file_name_whatever_the_data_is_called(datas
     name = PROTOCOL.model_copy(update={"dataset": dataset}).name
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", name)
     assert not name.startswith("-")
-
-
-def test_every_setting_is_a_flag_and_the_help_tells_the_true_default():
-    hints = get_type_hints(run, include_extras=True)
-    for name, field in Settings.model_fields.items():
-        if name == "block":  # the other word for --without, for the environment
-            continue
-        help_text = hints[name].__metadata__[0].help
-        if isinstance(field.default, int) and not isinstance(field.default, bool):
-            assert f"[default: {field.default}]" in help_text, name
-        if isinstance(field.default, str) and field.default:
-            assert f"[default: {field.default}]" in help_text, name
 
 
 def test_a_searched_threshold_that_the_metric_cannot_see_is_warned_of():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from cxrbench.cli.options import OneFilePlugins, OutFolder
+from cxrbench.cli.options import AsJson
 from cxrbench.errors import MissingRequirement
 
 EXIT_PROBLEMS = 1
@@ -14,9 +12,8 @@ DIAGNOSIS_HEADINGS = ("verdict", "area", "found", "what to do")
 
 
 def doctor(
-    out: OutFolder = None,
-    plugin: OneFilePlugins = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON")] = False,
+    context: typer.Context,
+    as_json: AsJson = False,
 ) -> None:
     """Check whether runs will work on this machine.
 
@@ -33,7 +30,7 @@ def doctor(
         raise MissingRequirement(
             f"cannot import what cxrbench needs: {error}. Run: pip install --force-reinstall cxrbench"
         ) from None
-    diagnoses = list(diagnose({name: value for name, value in (("out", out), ("plugin", plugin)) if value}))
+    diagnoses = list(diagnose(context.obj))
     if as_json:
         console.print_json([asdict(diagnosis) for diagnosis in diagnoses])
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cxrbench.config.fields import Count, Line  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.fields import Count, Line
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RelativePath
-from cxrbench.config.protocol import Protocol  # noqa: TC001  # pydantic reads the annotations at run time
-from cxrbench.config.values import ExternalName  # noqa: TC001  # likewise
+from cxrbench.config.protocol import Protocol
+from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
-from cxrbench.plugin.contracts import Failure  # noqa: TC001  # likewise
+from cxrbench.plugin.contracts import Failure
 
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]

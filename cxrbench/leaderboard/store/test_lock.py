@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cxrbench.config.fields import Name  # noqa: TC001  # pydantic reads the annotations at run time
+from cxrbench.config.fields import Name
 from cxrbench.errors import CxrbenchError
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record

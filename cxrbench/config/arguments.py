@@ -1,0 +1,88 @@
+"""The arguments of `cxrbench.run`, for editors and type checkers. Written by ``python -m cxrbench.config.stub``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypedDict
+
+
+class Arguments(TypedDict, total=False):
+    """Every setting of a run; the default of each is what ``cxrbench run --help`` shows."""
+
+    data: str
+    """Name or path of the dataset."""
+    external: Sequence[str]
+    """External test set, scored once with the frozen heads; repeatable."""
+    split: Literal["official", "grouped", "paper"] | None
+    """How images are divided."""
+    allow_leak: bool
+    """Continue if the audit finds a leak, and mark all rows."""
+    strict_data: bool
+    """Stop at a file that cannot be read."""
+    folds: int
+    """Folds, each with its own study and test part."""
+    image_size: int
+    """Height and width of an image in pixels."""
+    resize: Literal["stretch", "pad"]
+    """How an image that is not square is made square."""
+    preset: str
+    """Preset of settings: report or report-native."""
+    backbone: Sequence[str]
+    """Backbone, wildcard or all; repeatable."""
+    augmentation: Sequence[str]
+    """Augmentation; repeatable."""
+    imbalance: Sequence[str]
+    """Imbalance strategy; repeatable."""
+    controls: bool
+    """Run each control once."""
+    plugin: Sequence[str | Path]
+    """One-file plugin; repeatable."""
+    without: Sequence[str]
+    """Plugin that is not loaded; repeatable."""
+    engine: str
+    """Search engine that proposes trials."""
+    max_failures: int
+    """Failed trials in a row after which the study of a recipe stops."""
+    seed: int
+    """Seed of split, weights, views and search."""
+    trials: int
+    """Finished trials of each study, in total."""
+    metric: Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
+    """Metric that the search maximises on validation images."""
+    threshold: str
+    """max-f1, max-accuracy, youden, recall>=R, fixed=T or search."""
+    pruning: Literal["none", "median", "halving"]
+    """How weak trials are stopped early."""
+    epochs: int
+    """Most epochs of a trial."""
+    batch_size: int
+    """Rows per optimizer step."""
+    patience: int
+    """Epochs without a better validation loss after which a trial stops."""
+    precision: Literal["float32", "bfloat16"]
+    """Precision of backbones."""
+    seeds: int
+    """Seeds that each selected head is trained with."""
+    also_at: Sequence[float]
+    """Further threshold to report rates at; repeatable."""
+    prevalence: float
+    """Prevalence of the positive class for ppv and npv."""
+    workers: int
+    """Worker processes; 0 computes in this process."""
+    timeout: float | None
+    """Time limit of one shard or trial in seconds."""
+    max_memory: str | None
+    """Memory limit of one worker, such as 4GB; Linux only."""
+    cache_gb: float
+    """Size limit of the cache in GB; the oldest items go first."""
+    download: bool
+    """Also fetch missing weights for the default grid."""
+    offline: bool
+    """Do not use the network."""
+    out: str | Path
+    """Folder of the leaderboards."""
+    storage: str | None
+    """Database for the studies; set CXRBENCH_STORAGE if it has a password."""
+    fresh: bool
+    """Start a new attempt and keep the earlier results."""
