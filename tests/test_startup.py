@@ -42,7 +42,7 @@ def test_a_command_that_computes_nothing_imports_no_heavy_packages(arguments, tm
 
 
 def test_listing_plugins_does_not_import_their_factories(tmp_path):
-    plugin = Path(__file__).parent / "plugins" / "heavy.py"
+    plugin = Path(__file__).parent / "samples" / "plugins" / "heavy.py"
     names, printed = imported(tmp_path, SCRIPT, "plugins", "list", "--json", "--plugin", plugin)
     assert names & HEAVY == set()
     assert '"name": "heavy"' in printed

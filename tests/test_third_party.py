@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parent / "samples" / "plugins"
 SCRIPT = Path(sys.executable).parent / "cxrbench"
 RUN = shlex.split("""
 run --data phantom:images=420,size=64 --image-size 64 --backbone texture --backbone quadrants:cells=8 --backbone coarse-pixels

@@ -24,7 +24,7 @@ RUN = (
     0,
 )
 QUICK = ("--trials", 2, "--epochs", 5, "--json", "--backbone", "texture")
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 CONTROLS = {"control-border", "control-intensity", "control-thumbnail"}
 
 

@@ -13,7 +13,7 @@ from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
 from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
 from cxrbench.config.settings import Settings
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
     *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 HOSTILE = PLUGINS / "hostile"
 RUN = (
     *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),

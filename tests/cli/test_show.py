@@ -12,7 +12,7 @@ import pytest
 from cxrbench.benchmark.reproduce import settings_of
 from cxrbench.leaderboard.store.entry_files import read_entry
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 RUN = (
     *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),
     *("--augmentation", "none", "--imbalance", "none", "--imbalance", "greedy", "--trials", 8, "--epochs", 2),

@@ -97,7 +97,7 @@ def test_an_option_given_twice_is_named():
 
 def part(text):
     read = parse_component(text)
-    host = load_host([Path(__file__).parents[1] / "plugins" / "with_options.py"])
+    host = load_host([Path(__file__).parents[1] / "samples" / "plugins" / "with_options.py"])
     return bind(read, host.find(Backbone, read.name))
 
 

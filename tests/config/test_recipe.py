@@ -16,7 +16,7 @@ from cxrbench.errors import UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 CONTROLS = ["control-border", "control-intensity", "control-thumbnail"]
 SUFFIX = len(".json.12345678.part") + 1  # what a temporary name adds
 

@@ -1,4 +1,4 @@
-"""Records that earlier versions wrote are read, and shown as they were; the files in tests/records are kept as written."""
+"""Records that earlier versions wrote are read, and shown as they were. tests/samples/records keeps them as written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.leaderboard.store.schemas import ENTRY, EXTERNAL_RESULT, PROTOCOL
 from cxrbench.leaderboard.store.test_lock import LOCK, TestSetLocked
 
-RECORDS = Path(__file__).parents[1] / "records"
+RECORDS = Path(__file__).parents[1] / "samples" / "records"
 VERSIONS = [int(folder.name.removeprefix("entry-")) for folder in sorted(RECORDS.glob("entry-*"))]
 BEST = "random-convnet+none+none"
 

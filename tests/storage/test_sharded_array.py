@@ -409,7 +409,7 @@ def test_a_killed_writer_leaves_its_shard_missing(tmp_path):
     assert content(array) == values.tobytes()
 
 
-RECORDS = Path(__file__).parents[1] / "records"
+RECORDS = Path(__file__).parents[1] / "samples" / "records"
 
 
 @pytest.mark.parametrize("version", [1, MARK_VERSION])

@@ -220,7 +220,7 @@ def test_smaller_batches_give_the_same_features(extraction_of, extract, pixels_w
 @pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize("batch", [16, 8])
 def test_smaller_batches_give_the_same_features_of_keras(extraction_of, extract, parts_of, pixels_with, batch):
-    hungry, pixels = parts_of(Path(__file__).parents[2] / "plugins" / "hungry.py"), pixels_with(BATCH + 5, 32)
+    hungry, pixels = parts_of(Path(__file__).parents[2] / "samples" / "plugins" / "hungry.py"), pixels_with(BATCH + 5, 32)
     large, small = (extraction_of(f"hungry-keras:fits={fits}", of=hungry, pixels=pixels) for fits in (32, batch))
     whole = extract(large)
     with pytest.raises(Exception, match="32 images are too many") as caught:

@@ -274,7 +274,7 @@ def test_queued_calls_are_cancelled_when_their_backbone_fails(extraction_of, pix
 @pytest.fixture(scope="module")
 def hungry(parts_of):
     """Make components of a plugin that runs out of memory when batches are too large."""
-    return parts_of(Path(__file__).parents[2] / "plugins" / "hungry.py")
+    return parts_of(Path(__file__).parents[2] / "samples" / "plugins" / "hungry.py")
 
 
 @pytest.mark.parametrize(("fits", "batches"), [(32, [32]), (16, [32, 16]), (8, [32, 16, 8])])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 
 
 @pytest.fixture
 def files():
-    """Return a function from a name in tests/plugins to its path."""
+    """Return a function from a name in tests/samples/plugins to its path."""
     return lambda name: PLUGINS / f"{name}.py"
 
 

@@ -16,7 +16,7 @@ from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import subjects_of
 
 MUTANTS = Path(__file__).parent / "mutants"
-PLUGINS = Path(__file__).parents[1] / "plugins"
+PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 SCRIPT = Path(sys.executable).parent / "cxrbench"
 
 
@@ -151,7 +151,7 @@ def test_the_command_prints_json(check):
 
 def test_output_of_a_plugin_is_not_shown(check, tmp_path):
     file = tmp_path / "noisy.py"
-    shutil.copy(MUTANTS.parents[1] / "plugins" / "good.py", file)
+    shutil.copy(MUTANTS.parents[1] / "samples" / "plugins" / "good.py", file)
     file.write_text(file.read_text().replace("    return lambda", "    print('LOUD')\n    return lambda"))
     done = check(file, "--json")
     assert done.returncode == 0
