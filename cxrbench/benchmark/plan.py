@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cxrbench.benchmark.request import Request
-    from cxrbench.benchmark.resources import Resources
     from cxrbench.config.component import Part
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.dataset import Catalogue
     from cxrbench.leaderboard.store.folder import Stamp
     from cxrbench.plugin.specs import Engine
+    from cxrbench.search.database import Database
     from cxrbench.storage.sharded_array import ShardedArray
 
 BASELINE = "majority-class"
@@ -106,12 +106,14 @@ class Plan:
         return self.store.is_finished(recipe.stem, recipe.identity, self.externals)
 
 
-def make_plan(request: Request, resources: Resources, expected: Protocol | None = None) -> Plan:
+def make_plan(request: Request, database: Database | None, expected: Protocol | None = None) -> Plan:
     """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
+
+    With ``--fresh``, all recipes are unfinished; the store is still that of the newest attempt.
 
     Args:
         request: the settings and the components that they name.
-        resources: the database of studies and the callbacks.
+        database: of studies; None for one journal a study.
         expected: a protocol whose images these must be; any images if None.
 
     Raises:
@@ -125,16 +127,19 @@ def make_plan(request: Request, resources: Resources, expected: Protocol | None 
         _check_images(expected, settings.data, catalogues.main)
     protocol = make_protocol(request, catalogues.main)
     attempt = newest_attempt(settings.out, protocol)
-    store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=resources.database)
+    store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=database)
     if not settings.fresh:  # before weights are fetched
         store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
     recipes = plan_recipes(request, catalogues, protocol)
-    if settings.fresh:
-        store = replace(store, attempt=_new_attempt(store, recipes))
-        resources.callbacks.progress.say(f"attempt {store.attempt} in {store.path}. To resume it, run again without --fresh")
     stamps = store.stamps(recipe.stem for recipe in recipes)
     plan = Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
-    return replace(plan, unfinished=tuple(recipe for recipe in recipes if not plan.is_finished(recipe)))
+    return replace(plan, unfinished=tuple(recipe for recipe in recipes if settings.fresh or not plan.is_finished(recipe)))
+
+
+def in_new_attempt(plan: Plan) -> Plan:
+    """Begin the next attempt at the protocol, and return the plan for it."""
+    store = replace(plan.store, attempt=_new_attempt(plan.store, plan.recipes))
+    return replace(plan, store=store, stamps=store.stamps(recipe.stem for recipe in plan.recipes))
 
 
 def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:

@@ -10,7 +10,6 @@ from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import downloads_folder, find_dataset
 from cxrbench.search.engine import find_engine
-from cxrbench.storage.files import check_writable, home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +46,9 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
     """Find the components that the settings name.
 
     Raises:
-        ConfigError: an unknown name, an invalid option, or a folder that cannot be written.
+        ConfigError: an unknown name or an invalid option.
     """
     downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
-    check_writable(settings.out, "--out")
-    check_writable(home(), "CXRBENCH_HOME")
     return Request(
         settings=settings,
         dataset=find_dataset(settings.data, host),

@@ -14,7 +14,7 @@ from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_sub
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import start_extraction
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
-from cxrbench.benchmark.plan import make_plan
+from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
@@ -25,6 +25,7 @@ from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.execution.executor import refuse_inside_worker
 from cxrbench.leaderboard.publish import publish
 from cxrbench.search.study import run_study, select_trial
+from cxrbench.storage.files import check_writable, home
 
 if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
@@ -70,8 +71,13 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     refuse_inside_worker()
     callbacks = Callbacks(host=host, progress=progress)
     request = read_request(settings, host, progress)
+    check_writable(settings.out, "--out")
+    check_writable(home(), "CXRBENCH_HOME")
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
-        plan = make_plan(request, resources, expected)  # protocol, recipes, identities
+        plan = make_plan(request, resources.database, expected)  # protocol, recipes, identities
+        if settings.fresh:
+            plan = in_new_attempt(plan)
+            progress.say(f"attempt {plan.store.attempt} in {plan.store.path}. To resume it, run again without --fresh")
         with closing_run(plan, resources.executor):
             extraction = start_extraction(plan, resources)  # workers extract features while images are decoded
             run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked

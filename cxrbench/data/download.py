@@ -41,6 +41,7 @@ class Downloader:
     Attributes:
         folder: for files whose `Download` has no folder of its own.
         offline: open no connection at all.
+        forbidden_by: the option that says so, for messages.
         say: called with a one-line message for each download.
         answers: whether each probed host and port answered; each is probed once.
     """
@@ -48,6 +49,7 @@ class Downloader:
     folder: Path
     offline: bool
     say: Callable[[str], None]
+    forbidden_by: str = "--offline"
     answers: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def path_of(self, download: Download) -> Path:
@@ -69,7 +71,9 @@ class Downloader:
             raise Unavailable(f"{_short_path(path)} does not exist: provide this file yourself")
         remedy = f"download {download.url} yourself and save it as {_short_path(path)}"
         if self.offline:
-            raise Unavailable(f"{download.file_name} is not on this machine and --offline forbids downloads: {remedy}")
+            raise Unavailable(
+                f"{download.file_name} is not on this machine and {self.forbidden_by} forbids downloads: {remedy}"
+            )
         address = _host(download.url)
         if address not in self.answers:
             self.answers[address] = is_reachable(download.url)

@@ -137,13 +137,14 @@ def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> 
     return study
 
 
-def read_trials(path: Path, name: str) -> list[Trial]:
-    """Return the trials of an existing journal as `StudyRecord.finished` does, without writing to it."""
+def read_trials(place: Path | Database, name: str) -> list[Trial]:
+    """Return the trials of an existing study as `StudyRecord.finished` does, without writing anything."""
     import optuna
 
     from cxrbench.search.journal import read_journal
 
-    return _trials_of(optuna.load_study(study_name=name, storage=read_journal(path)))
+    storage: BaseStorage = read_journal(place) if isinstance(place, Path) else place.storage
+    return _trials_of(optuna.load_study(study_name=name, storage=storage))
 
 
 def _trials_of(study: OptunaStudy) -> list[Trial]:

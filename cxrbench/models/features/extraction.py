@@ -134,6 +134,11 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
         NotFinite: it returned numbers that are not finite.
     """
     start, stop = extraction.features.bounds(shard)
+    extraction.features.write(shard, [extract(extraction, extraction.pixels.array.read(start, stop), shard, batch)], note=batch)
+
+
+def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
+    """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
     backbone = _compiled_backbone(
         extraction.backbone,
         extraction.weights,
@@ -143,8 +148,7 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
         batch=batch,
     )
     augment = _shard_augmentation(extraction, shard)
-    images = extraction.pixels.array.read(start, stop)
-    augmented = (augment(_padded_batch(images[first : first + BATCH])) for first in range(0, stop - start, BATCH))
+    augmented = (augment(_padded_batch(images[first : first + BATCH])) for first in range(0, len(images), BATCH))
     batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
     features = [_checked_features(extraction, backbone, images) for images in batches]
     widths = sorted({block.shape[1] for block in features})
@@ -153,7 +157,7 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
             f"backbone {extraction.backbone.component} returned different numbers of features per image: {widths}; "
             "the number must be constant"
         )
-    extraction.features.write(shard, [np.concatenate(features)[: stop - start]], note=batch)
+    return np.concatenate(features)[: len(images)]
 
 
 def smallest_batch(views: Iterable[ShardedArray]) -> int:
