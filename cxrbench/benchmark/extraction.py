@@ -110,9 +110,8 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
     ]
     views = [view for features in wanted for view in features.views]
     external = {name: [features.external[name] for features in wanted] for name in plan.catalogues.external}
-    catalogues = (plan.catalogues.main, *plan.catalogues.external.values())
     everything = [*views, *(view for of_one in external.values() for view in of_one)]
-    resources.claim([*(one.pixels.array.folder for one in catalogues), *(one.features.folder for one in everything)])
+    resources.claim([*(one.pixels.array.folder for one in plan.catalogues.all), *(one.features.folder for one in everything)])
     executor, progress = resources.executor, resources.callbacks.progress
     pending = extract_missing(views, decode_catalogue(plan.catalogues.main, progress), executor, progress)
     for name, catalogue in plan.catalogues.external.items():

@@ -19,8 +19,6 @@ from cxrbench.storage.files import reporting_full_disk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pydantic import SecretStr
-
     from cxrbench.benchmark.callbacks import Callbacks
     from cxrbench.config.settings import Settings
     from cxrbench.execution.executor import Executor
@@ -54,7 +52,7 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
     limits = _limits(settings, callbacks)
     with (
         _saying_how_to_resume(),
-        _open_studies(settings.storage, callbacks.on_warning) as database,
+        open_studies_database(settings, callbacks.on_warning) as database,
         limited_cache(settings.cache_gb, callbacks.progress) as claim,
         open_executor(settings.workers, limits) as executor,
     ):
@@ -62,11 +60,12 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
 
 
 @contextmanager
-def _open_studies(url: SecretStr | None, warn: Callable[[str], None]) -> Iterator[Database | None]:
-    if not url:
+def open_studies_database(settings: Settings, warn: Callable[[str], None]) -> Iterator[Database | None]:
+    """Open the database of studies; None if each study has a journal."""
+    if not settings.storage:
         yield None
         return
-    with open_database(url.get_secret_value(), warn) as database:
+    with open_database(settings.storage.get_secret_value(), warn) as database:
         yield database
 
 

@@ -12,7 +12,7 @@ from cxrbench.errors import StudyDamaged
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
-from cxrbench.search.record import StudyRecord
+from cxrbench.search.record import StudyRecord, read_trials
 from cxrbench.search.study import Study, search_space
 from cxrbench.storage.files import digest
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.plugin.specs import Value
 
@@ -64,6 +65,19 @@ def count_finished(studies: Iterable[FoldStudy], trials: int) -> dict[str, dict[
         with suppress(StudyDamaged, OSError):  # that is why the recipe failed
             counts[one.identity] = dict(Counter(trial.state for trial in one.record.finished() if trial.number < trials))
     return counts
+
+
+def count_recorded(store: ProtocolFolder, recipe: PlannedRecipe) -> int:
+    """Return the finished trials of a recipe that its studies record, in all folds. Nothing is written."""
+    names = store.database.names() if store.database else set()
+    count = 0
+    for identity in recipe.studies:
+        journal, name = store.study(identity), store.study_name(str(recipe), identity)
+        if store.database and name in names:
+            count += len(read_trials(store.database, name))
+        elif not store.database and journal.is_file():
+            count += len(read_trials(journal, str(recipe)))
+    return count
 
 
 def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:

@@ -9,6 +9,7 @@ import typer
 
 from cxrbench.cli.interrupts import interruptible
 from cxrbench.cli.options import AsJson
+from cxrbench.cli.plan import print_plan
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def run(
 
     settings = read_settings(context.obj, config)
     host = load_host(settings.plugin, settings.blocked)
+    if plan:
+        print_plan(settings, host, as_json=as_json)
+        return
     try:
         with interruptible(), console.ConsoleProgress() as progress:
             outcome = run_benchmark(settings, host, progress)

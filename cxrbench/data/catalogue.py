@@ -38,6 +38,11 @@ class Catalogues:
     main: Catalogue
     external: Mapping[str, Catalogue]
 
+    @property
+    def all(self) -> tuple[Catalogue, ...]:
+        """The catalogue of the dataset and then those of the external test sets."""
+        return (self.main, *self.external.values())
+
 
 def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Dataset]]:
     """Return the datasets of ``NAME=PATH`` texts, by name."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.decoding.facts import FileFacts
-from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of
+from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
 from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
 from cxrbench.plugin.contracts import ClassNames
@@ -47,6 +47,10 @@ class Catalogue:
     def decode(self, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Iterator[int]:
         """Yield each shard of pixels once it is on disk; call `on_progress` with the images done and the total."""
         return decode_missing(self.images, self.digests, self.pixels, self.decoding, on_progress)
+
+    def time_decoding(self) -> float:
+        """Return the seconds that decoding one image takes, from a sample; nothing is written."""
+        return time_decoding(self.images, self.digests, self.decoding)
 
     def skipped(self) -> tuple[tuple[str, str], ...]:
         """Return key and reason of each unreadable image, as far as images are decoded."""

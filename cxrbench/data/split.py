@@ -69,6 +69,20 @@ def split_dataset(dataset: LoadedDataset, name: SplitName, seed: int, folds: int
     )
 
 
+def expected_parts(records: Sequence[Record], name: SplitName, folds: int) -> tuple[tuple[int, int], ...]:
+    """Return about how many negative and positive images training, validation and test set of a fold will have.
+
+    The images need not be decoded: groups that share an image are not known yet.
+    """
+    labels = np.array([record.label for record in records])
+    is_test = np.array([record.split == "test" for record in records])
+    images = np.bincount(labels, minlength=2)
+    test_share = TEST_SHARE if folds == 1 else 1 / folds
+    test = np.bincount(labels[is_test], minlength=2) if name == "official" else images * test_share
+    validation = (images - test) * RELATIVE_VALIDATION_SHARE
+    return tuple((round(part[0]), round(part[1])) for part in (images - test - validation, validation, test))
+
+
 def _with_validation(
     rest: NDArray[np.int64], test: NDArray[np.int64], labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
 ) -> Split:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Images
 
     Decoded = tuple[NDArray[np.uint8], FileFacts] | DataError
+
+TIMED_IMAGES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,16 @@ def decode_missing(
     finally:  # Ctrl-C must not wait for a thousand images
         pool.shutdown(cancel_futures=True)
         dismiss_helpers()
+
+
+def time_decoding(images: Images, digests: Sequence[str], decoding: Decoding) -> float:
+    """Return the seconds that an image takes, from decoding a sample without writing it."""
+    rows = np.linspace(0, len(images.records) - 1, min(len(images.records), TIMED_IMAGES)).astype(int).tolist()
+    start = time.perf_counter()
+    with ThreadPoolExecutor(decoding.threads) as pool:
+        deque(pool.map(partial(_decode_row, images, digests, decoding), rows), maxlen=0)
+    dismiss_helpers()
+    return (time.perf_counter() - start) / len(rows)
 
 
 def _write_shard(pixels: Pixels, shard: int, results: Iterator[Decoded], on_step: Callable[[], None]) -> int:

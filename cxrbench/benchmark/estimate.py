@@ -1,0 +1,168 @@
+"""Estimate what a planned run will cost: trials, time and disk. Samples of its work are timed; nothing of it is run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures
+from cxrbench.benchmark.plan import make_plan
+from cxrbench.benchmark.request import read_request
+from cxrbench.benchmark.resources import open_studies_database
+from cxrbench.benchmark.samples import feature_width, sample_of, take_samples, trial_sample
+from cxrbench.benchmark.studies import count_recorded
+from cxrbench.data.split import expected_parts
+from cxrbench.execution.executor import open_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cxrbench.benchmark.plan import Plan, PlannedRecipe
+    from cxrbench.benchmark.samples import Samples
+    from cxrbench.config.settings import Settings
+    from cxrbench.execution.executor import Executor
+    from cxrbench.execution.progress import Progress
+    from cxrbench.models.features.extraction import Extraction
+    from cxrbench.plugin.host import Host
+    from cxrbench.storage.sharded_array import ShardedArray
+
+SECONDS_PER_TRIAL = 0.02
+"""In the main process: to propose, score and record a trial."""
+SECONDS_PER_ENTRY = 0.2
+"""In the main process: to write an entry and to rank it."""
+BYTES_PER_ENTRY = 40_000
+BYTES_PER_PREDICTION = 60
+BYTES_PER_TRIAL = 2_500
+BYTES_PER_FEATURE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeEstimate:
+    """What is left to do for a recipe.
+
+    Attributes:
+        trials: that will be run, in all folds.
+        features: `cached`, `to extract`, `searched` where they depend on the search, or why there are none.
+    """
+
+    recipe: str
+    trials: int
+    features: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a run will cost. Features that the search chooses, and recipes without features, are not part of it.
+
+    Attributes:
+        seconds: of the whole run.
+        cache_bytes: of decoded images and features that are not in the cache yet.
+        result_bytes: of entries, predictions and studies.
+        undecoded: images to decode.
+        recipes: of the grid, in its order.
+    """
+
+    seconds: float
+    cache_bytes: int
+    result_bytes: int
+    undecoded: int
+    recipes: tuple[RecipeEstimate, ...]
+
+
+def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Plan, Estimate]:
+    """Plan a run and estimate what it will cost, without running, downloading or writing any of it.
+
+    Raises:
+        ConfigError: an invalid setting.
+        Unavailable: the dataset is not on this machine.
+    """
+    request = read_request(settings, host, progress)
+    request = replace(request, downloader=replace(request.downloader, offline=True, forbidden_by="--plan"))
+    with open_studies_database(settings, progress.warn) as database, open_executor(settings.workers) as executor:
+        start = time.perf_counter()
+        plan = make_plan(request, database)
+        return plan, estimate(plan, executor, time.perf_counter() - start)
+
+
+def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
+    """Return what the run of a plan will cost.
+
+    Args:
+        plan: of the run.
+        executor: times the samples, as many at once as it has workers, as in the run.
+        planning: seconds since the workers were started, in which the plan was made, as the run will make it again.
+    """
+    starting = time.perf_counter()
+    executor.submit(str).result()
+    startup = planning + time.perf_counter() - starting
+    undecoded = [(catalogue, _missing_rows(catalogue.pixels.array)) for catalogue in plan.catalogues.all]
+    decoding = sum(rows * catalogue.time_decoding() for catalogue, rows in undecoded if rows)
+    images = sum(rows for _, rows in undecoded)
+    views = _missing_views(plan)
+    samples = take_samples(plan, views, executor)
+    recipes = tuple(_recipe_estimate(plan, recipe, views) for recipe in plan.recipes)
+    trials = {recipe.recipe: recipe.trials for recipe in recipes}
+    return Estimate(
+        seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
+        cache_bytes=images * plan.protocol.image_size**2 + _feature_bytes(plan, views, samples),
+        result_bytes=_result_bytes(plan, trials),
+        undecoded=images,
+        recipes=recipes,
+    )
+
+
+def _missing_views(plan: Plan) -> dict[Extraction, int]:
+    """Return the images to extract for each view that an unfinished recipe needs and that is not complete in the cache."""
+    needed = [recipe.features for recipe in plan.unfinished if isinstance(recipe.features, RecipeFeatures)]
+    views = (view for one in needed if not one.is_searched for view in (*one.views, *one.external.values()))
+    return {view: rows for view in views if (rows := _missing_rows(view.features))}
+
+
+def _missing_rows(array: ShardedArray) -> int:
+    return sum(stop - start for start, stop in map(array.bounds, array.missing()))
+
+
+def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, int]) -> RecipeEstimate:
+    features = recipe.features
+    if isinstance(features, MissingFeatures):
+        return RecipeEstimate(recipe=str(recipe), trials=0, features=features.reason)
+    missing = any(view in views for view in (*features.views, *features.external.values()))
+    state = "searched" if features.is_searched else "to extract" if missing else "cached"
+    recorded = 0 if plan.request.settings.fresh else count_recorded(plan.store, recipe)
+    total = plan.protocol.trials * plan.protocol.folds
+    left = max(0, total - recorded) if recipe in plan.unfinished else 0
+    return RecipeEstimate(recipe=str(recipe), trials=left, features=state)
+
+
+def _extracting(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> float:
+    """Return the seconds of extraction: the workers share the images, and each of them builds every backbone."""
+    times = {view: samples.views[sample_of(plan, view)] for view in views if sample_of(plan, view) in samples.views}
+    setup = {view.backbone: times[view].setup for view in times if not view.augmentation}
+    return sum(setup.values()) + sum(views[view] * one.per_image for view, one in times.items()) / _workers(plan)
+
+
+def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:
+    """Return the seconds of all studies, of training the selected heads, and of ranking."""
+    heads, seconds = plan.protocol.folds * plan.protocol.seeds, 0.0
+    for recipe in plan.unfinished:
+        sample = trial_sample(plan, recipe, samples.views)
+        seconds += (trials[str(recipe)] + heads) * samples.trials.get(sample, 0.0) if sample else 0.0
+    main_process = sum(trials.values()) * SECONDS_PER_TRIAL + len(plan.recipes) * SECONDS_PER_ENTRY
+    return seconds / _workers(plan) + main_process
+
+
+def _workers(plan: Plan) -> int:
+    return max(1, plan.request.settings.workers)
+
+
+def _feature_bytes(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> int:
+    return sum(rows * feature_width(plan, view, samples.views) * BYTES_PER_FEATURE for view, rows in views.items())
+
+
+def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
+    protocol = plan.protocol
+    _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    predictions = (sum(validation) + sum(test)) * protocol.folds * protocol.seeds
+    entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)
+    return entries + sum(trials.values()) * BYTES_PER_TRIAL

@@ -1,0 +1,56 @@
+"""`cxrbench run --plan`: show what would be run, what is missing, and what it will cost."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cxrbench.cli import console
+
+if TYPE_CHECKING:
+    from cxrbench.benchmark.estimate import Estimate
+    from cxrbench.benchmark.plan import Plan
+    from cxrbench.config.settings import Settings
+    from cxrbench.plugin.host import Host
+
+RECIPE_HEADINGS = ("recipe", "trials to run", "features")
+
+
+def print_plan(settings: Settings, host: Host, *, as_json: bool) -> None:
+    """Print the plan of a run with an estimate of its time and disk; nothing of it is run."""
+    from cxrbench.benchmark.estimate import estimate_run
+
+    with console.ConsoleProgress() as progress:
+        progress.say("timing samples of the work on this machine")
+        plan, estimate = estimate_run(settings, host, progress)
+    if as_json:
+        skipped = list(plan.request.grid.skipped_backbones)
+        console.print_json({"protocol": plan.protocol.name, "skipped_backbones": skipped, **asdict(estimate)})
+        return
+    rows = [(recipe.recipe, str(recipe.trials), recipe.features) for recipe in estimate.recipes]
+    console.print_table(RECIPE_HEADINGS, rows)
+    console.print_facts(_facts(plan, estimate))
+
+
+def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
+    from cxrbench.storage.files import home
+
+    images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)
+    folder = next(folder for folder in (home(), *home().parents) if folder.exists())
+    skipped = ", ".join(plan.request.grid.skipped_backbones)
+    return {
+        "results": plan.store.path,
+        "images": f"{images:,}, of which {images - estimate.undecoded:,} are decoded",
+        "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
+        "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
+        **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
+        "time": f"about {timedelta(seconds=round(estimate.seconds))} with {plan.request.settings.workers} workers",
+        "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
+        f"{_megabytes(shutil.disk_usage(folder).free)} are free",
+    }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

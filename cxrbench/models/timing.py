@@ -1,0 +1,109 @@
+"""Time samples of a run's work in a worker: a batch of images through a backbone, and a head on random features."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.models.features.extraction import BATCH, extract
+from cxrbench.models.training.jobs import HeadJob, train_trial
+from cxrbench.storage.sharded_array import ShardedArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cxrbench.config.component import Part
+    from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.training.configuration import TrainingConfiguration
+    from cxrbench.plugin.specs import Imbalance
+
+MOST_SAMPLED_ROWS = 4096
+"""Rows of a sample; the time of more rows is extrapolated."""
+SAMPLED_EPOCHS = 3
+PARAMS = {"learning_rate": 1e-4, "dropout": 0.35}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractionTime:
+    """The time that one view takes in one worker.
+
+    Attributes:
+        setup: seconds to build and compile the backbone.
+        per_image: seconds.
+        width: features per image.
+    """
+
+    setup: float
+    per_image: float
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSample:
+    """What the time of a trial depends on.
+
+    Attributes:
+        width: features per image.
+        views: number of views.
+        imbalance: the strategy.
+        train, validation: number of images of each class: negative, positive.
+    """
+
+    width: int
+    views: int
+    imbalance: Part[Imbalance]
+    train: tuple[int, int]
+    validation: tuple[int, int]
+    configuration: TrainingConfiguration
+
+
+def time_extraction(extraction: Extraction) -> ExtractionTime:
+    """Extract two batches of random images; the first also builds and compiles the backbone."""
+    size = extraction.pixels.size
+    images = np.random.default_rng(0).integers(256, size=(BATCH, size, size), dtype=np.uint8)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        features = extract(extraction, images)
+        seconds.append(time.perf_counter() - start)
+    return ExtractionTime(setup=max(0.0, seconds[0] - seconds[1]), per_image=seconds[1] / BATCH, width=features.shape[1])
+
+
+def time_trial(sample: TrialSample) -> float:
+    """Return the seconds of a trial that trains for all epochs, from one of a few epochs on random features."""
+    configuration = replace(sample.configuration, epochs=SAMPLED_EPOCHS, patience=SAMPLED_EPOCHS)
+    rows = sum(sample.train) + sum(sample.validation)
+    share = min(1.0, MOST_SAMPLED_ROWS / rows)
+    train, validation = (_labels(counts, share) for counts in (sample.train, sample.validation))
+    with tempfile.TemporaryDirectory() as folder:
+        view = _random_features(Path(folder), len(train) + len(validation), sample.width)
+        job = HeadJob(
+            study=folder,
+            views=(view,) * sample.views,
+            imbalance=sample.imbalance,
+            train=(np.arange(len(train)), train),
+            validation=(np.arange(len(train), view.rows), validation),
+            configuration=configuration,
+            seed=0,
+        )
+        train_trial(job, 0, PARAMS)  # compiles the head and calls the strategy
+        result = train_trial(job, 1, PARAMS)
+    return result.seconds / share / len(result.losses) * sample.configuration.epochs
+
+
+def _labels(counts: tuple[int, int], share: float) -> NDArray[np.int64]:
+    kept = [max(1, round(count * share)) for count in counts]
+    return np.random.default_rng(0).permutation(np.repeat([0, 1], kept))
+
+
+def _random_features(folder: Path, rows: int, width: int) -> ShardedArray:
+    view, generator = ShardedArray(folder=folder, rows=rows, dtype="float32"), np.random.default_rng(0)
+    for shard in range(view.shards):
+        start, stop = view.bounds(shard)
+        view.write(shard, [generator.random((stop - start, width), dtype=np.float32)])
+    return view
