@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cxrbench.cli import console
@@ -37,6 +36,7 @@ def print_plan(settings: Settings, host: Host, *, as_json: bool) -> None:
 def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
     from cxrbench.storage.files import home
 
+    workers = plan.request.settings.workers
     images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)
     folder = next(folder for folder in (home(), *home().parents) if folder.exists())
     skipped = ", ".join(plan.request.grid.skipped_backbones)
@@ -46,10 +46,18 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
-        "time": f"about {timedelta(seconds=round(estimate.seconds))} with {plan.request.settings.workers} workers",
+        "time": f"about {_duration(estimate.seconds)} with {workers} workers"
+        if workers
+        else f"about {_duration(estimate.seconds)}",
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(folder).free)} are free",
     }
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _megabytes(size: int) -> str:

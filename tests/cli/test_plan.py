@@ -1,0 +1,103 @@
+"""`cxrbench run --plan`: what would be run and what it would cost; nothing is run, downloaded or written."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+SIZE = 64
+IMAGES = 420
+PLAN = (
+    *(
+        "run",
+        "--data",
+        f"phantom:images={IMAGES},size={SIZE}",
+        "--image-size",
+        SIZE,
+        "--epochs",
+        2,
+        "--workers",
+        0,
+        "--no-controls",
+    ),
+    *("--augmentation", "none", "--imbalance", "none"),
+)
+BORDER = ("--backbone", "control-border")
+
+
+@pytest.fixture
+def plan(run_here):
+    """Return a function that returns the plan of a run as JSON."""
+
+    def call(*flags):
+        done = run_here(*PLAN, *flags, "--plan", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_a_plan_lists_the_work_and_writes_nothing(plan, workspace):
+    found = plan(*BORDER, "--trials", 7, "--folds", 2)
+    assert list(workspace.folder.iterdir()) == []
+    assert found["recipes"] == [{"recipe": "control-border+none+none", "trials": 14, "features": "to extract"}]
+    assert (found["undecoded"], found["skipped_backbones"]) == (IMAGES, [])
+    assert found["protocol"].startswith("phantom-synthetic-grouped-")
+    assert found["seconds"] > 0
+
+
+def test_the_disk_of_a_plan_is_what_the_run_then_takes(plan, run_here, workspace):
+    planned = plan(*BORDER, "--trials", 3)
+    run_here(*PLAN, *BORDER, "--trials", 3)
+    rows = sum(path.stat().st_size for path in (workspace.folder / "home").rglob("rows.raw"))
+    assert planned["cache_bytes"] == rows
+    written = sum(path.stat().st_size for path in (workspace.folder / "leaderboard").rglob("*") if path.is_file())
+    assert written / 2 < planned["result_bytes"] < written * 2
+
+
+def test_what_is_finished_or_cached_costs_nothing(plan, run_here):
+    run_here(*PLAN, *BORDER, "--trials", 3)
+    finished, more, fresh = (
+        plan(*BORDER, "--trials", 3),
+        plan(*BORDER, "--trials", 5),
+        plan(*BORDER, "--trials", 3, "--fresh"),
+    )
+    assert [one["recipes"][0]["trials"] for one in (finished, more, fresh)] == [0, 2, 3]
+    assert [one["recipes"][0]["features"] for one in (finished, more, fresh)] == ["cached"] * 3
+    assert [one["cache_bytes"] for one in (finished, more, fresh)] == [0, 0, 0]
+    assert finished["result_bytes"] == finished["undecoded"] == 0
+
+
+def test_missing_weights_are_named(plan):
+    named = plan(*BORDER, "--backbone", "vgg16")
+    assert "is not on this machine and --plan forbids downloads" in named["recipes"][1]["features"]
+    assert named["recipes"][1]["trials"] == 0
+    skipped = plan("--backbone", "vgg*", *BORDER)
+    assert skipped["skipped_backbones"] == ["vgg16", "vgg19"]
+
+
+def test_a_dataset_that_must_be_downloaded_is_named(run_here, workspace):
+    done = run_here("run", "--data", "medmnist", "--plan", "--workers", 0)
+    assert done.returncode == 2
+    assert "is not on this machine and --plan forbids downloads" in done.stderr
+    assert list(workspace.folder.iterdir()) == []
+
+
+def test_a_backbone_that_fails_does_not_stop_the_plan(plan, workspace):
+    (workspace.folder / "broken.py").write_text(
+        "from cxrbench import Backbone, hookimpl\n\n\n@hookimpl\ndef register_backbones():\n"
+        "    return [Backbone(name='broken', factory=f'{__name__}:build')]\n\n\n"
+        "def build(*, input_shape, weights, seed):\n    raise OSError('no such server')\n"
+    )
+    found = plan(*BORDER, "--plugin", "broken.py", "--backbone", "broken")
+    assert [recipe["recipe"] for recipe in found["recipes"]] == ["control-border+none+none", "broken+none+none"]
+
+
+def test_the_printed_plan_has_time_and_disk(run_here):
+    done = run_here(*PLAN, *BORDER, "--trials", 2, "--plan")
+    assert "control-border+none+none" in done.stdout
+    for fact in ("results", "images", "recipes", "trials", "time", "disk"):
+        assert f"\n{fact}: " in done.stdout
+    assert re.search(r"\ntime: about \d+ s\n", done.stdout)
