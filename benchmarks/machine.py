@@ -44,7 +44,7 @@ def matrix_products(seconds: float) -> float:
     import tensorflow
 
     left, right = tensorflow.random.normal((SIDE, SIDE)), tensorflow.random.normal((SIDE, SIDE))
-    product = tensorflow.function(tensorflow.matmul)
+    product = tensorflow.function(tensorflow.matmul, autograph=False)
     product(left, right)
     rates: list[float] = []
     end = time.perf_counter() + seconds

@@ -96,7 +96,7 @@ def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> 
     import tensorflow
 
     signature = [tensorflow.TensorSpec(shape, tensorflow.float32)]
-    compiled = tensorflow.function(function, input_signature=signature).get_concrete_function()
+    compiled = tensorflow.function(function, input_signature=signature, autograph=False).get_concrete_function()
     return lambda array: np.asarray(compiled(tensorflow.constant(array)))
 
 
@@ -140,15 +140,20 @@ class _CompiledSteps:
         vector = tensorflow.TensorSpec((None,), tensorflow.float32)
         features = tensorflow.TensorSpec((None, width), tensorflow.float32)
         noise = tensorflow.TensorSpec((None, units), tensorflow.uint16)
-        function = tensorflow.function(self._steps, input_signature=[features, noise, vector, vector])
+        signature = [features, noise, vector, vector]
+        function = tensorflow.function(self._steps, input_signature=signature, autograph=False)
         self._compiled = function.get_concrete_function()
 
     def _steps(self, features: Any, noise: Any, labels: Any, weights: Any) -> None:
         import tensorflow
 
-        for start in tensorflow.range(0, tensorflow.shape(features)[0], self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            self._step(features[rows], noise[rows], labels[rows], weights[rows])
+        def step(start: Any) -> Any:
+            stop = start + self._batch_size
+            self._step(*(array[start:stop] for array in (features, noise, labels, weights)))
+            return stop
+
+        count = tensorflow.shape(features)[0]
+        tensorflow.while_loop(lambda start: start < count, step, [0])
 
     def _step(self, features: Any, noise: Any, labels: Any, weights: Any) -> None:
         import tensorflow

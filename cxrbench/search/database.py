@@ -62,6 +62,9 @@ class Database:
             else:
                 self._retrying.clear()
                 return result
+            finally:
+                if self._closed.is_set():  # this thread's connection was in use when the others were closed
+                    self._close_connections()
             first_failure = first_failure or time.monotonic()
             if self._closed.is_set() or time.monotonic() - first_failure > RETRY_SECONDS:
                 raise self._lost(reason)
@@ -79,7 +82,11 @@ class Database:
         """Close all connections and stop all retries."""
         self._closed.set()
         self.storage.remove_session()
-        self.storage.engine.dispose()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        """Close the connections that no thread uses; each thread returns its own at the end of a call."""
+        self.storage.engine.pool.dispose()
 
     def _lost(self, reason: str) -> StorageLost:
         self._closed.set()  # stop the retries of other threads
@@ -118,7 +125,6 @@ def open_database(url: str, warn: Callable[[str], None]) -> Iterator[Database]:
 
 
 def _connect(url: URL) -> RDBStorage:
-    from optuna.storages import RDBStorage
     from sqlalchemy.exc import ArgumentError
 
     setting = f"--storage {_masked(url)}"
@@ -126,8 +132,7 @@ def _connect(url: URL) -> RDBStorage:
         raise ConfigError(f"{setting}: an in-memory database is lost when the run ends; use sqlite:///FILE")
     for attempts_left in reversed(range(CREATION_ATTEMPTS)):
         try:
-            engine = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
-            return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=engine)
+            return _open_storage(url)
         except ImportError:
             raise ConfigError(f"{setting}: the driver of {url.drivername} is not installed: {_install_hint(url)}") from None
         except ArgumentError:
@@ -139,6 +144,20 @@ def _connect(url: URL) -> RDBStorage:
                 raise ConfigError(f"{setting}: cannot open the database: {reason}. {hint}") from None
             time.sleep(0.1)
     raise AssertionError
+
+
+def _open_storage(url: URL) -> RDBStorage:
+    from optuna.storages import RDBStorage
+
+    engine = {"pool_pre_ping": True, "connect_args": _connect_arguments(url)}
+    storage = RDBStorage.__new__(RDBStorage)
+    try:
+        RDBStorage.__init__(storage, url.render_as_string(hide_password=False), engine_kwargs=engine)
+    except BaseException:
+        if hasattr(storage, "engine"):  # Optuna does not close the connections of a storage that it fails to open
+            storage.engine.dispose()
+        raise
+    return storage
 
 
 def _connect_arguments(url: URL) -> dict[str, Any]:

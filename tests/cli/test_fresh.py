@@ -157,10 +157,10 @@ def test_reproducing_takes_no_trials_from_a_database(run, workspace, run_here, m
     monkeypatch.setenv("CXRBENCH_STORAGE", url)
     assert run(2).returncode == 0
     assert journals(workspace) == {}
-    study = optuna.load_study(study_name=None, storage=url)
+    storage = optuna.storages.RDBStorage(url)
+    study = optuna.load_study(study_name=None, storage=storage)
     assert sorted(trial.user_attrs["number"] for trial in study.trials) == [0, 1]
-    study._storage.remove_session()
-    study._storage._backend.engine.dispose()
+    storage.engine.dispose()
     (entry,) = workspace.protocol_folder().glob("entries/control-*.json")
     again = run_here("reproduce", entry, "--data", "images", "--workers", 0)
     assert again.returncode == 0, again.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import optuna
 import pytest
@@ -35,6 +36,42 @@ def opened(url):
         yield database_of_url
 
 
+@contextmanager
+def optunas_study(url, name):
+    """Load a study with Optuna alone, and close its connections."""
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        yield optuna.load_study(study_name=name, storage=storage)
+    finally:
+        storage.engine.dispose()
+
+
+def in_threads(call, arguments):
+    threads = [threading.Thread(target=call, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def open_connections():
+    """Return the set of connections that SQLAlchemy opened since and has not closed."""
+    connections = set()
+
+    def opened(connection, record):
+        connections.add(connection)
+
+    def closed(connection, record):
+        connections.discard(connection)
+
+    for name, listener in (("connect", opened), ("close", closed)):
+        sqlalchemy.event.listen(sqlalchemy.Pool, name, listener)
+    yield connections
+    for name, listener in (("connect", opened), ("close", closed)):
+        sqlalchemy.event.remove(sqlalchemy.Pool, name, listener)
+
+
 def test_trials_come_back_exactly_from_a_database(opened, url):
     failed = trial(
         1, state="failed", value=None, losses=(), params={"learning_rate": 1e-3}, reason='no "room" \0 ☃', log=("a", "b")
@@ -53,17 +90,18 @@ def test_studies_share_a_database_and_optunas_tools_read_them(opened, url):
     first.add(trial(0))
     assert second.finished() == []
     assert opened.names() == {"texture 0123", "texture 0123-2"}
-    study = optuna.load_study(study_name="texture 0123", storage=url)
-    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
-    assert study.user_attrs == about
-    assert [(one.value, one.user_attrs["number"]) for one in study.trials] == [(2 / 3, 0)]
+    with optunas_study(url, "texture 0123") as study:
+        assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+        assert study.user_attrs == about
+        assert [(one.value, one.user_attrs["number"]) for one in study.trials] == [(2 / 3, 0)]
 
 
 def test_the_first_of_two_trials_with_one_number_counts(opened, url):
     written = StudyRecord(opened, "texture 0123", SPACE)
     written.add(trial(0, value=0.5))
     written.add(trial(0, value=0.9))
-    optuna.load_study(study_name="texture 0123", storage=url).ask()
+    with optunas_study(url, "texture 0123") as study:
+        study.ask()
     assert [one.value for one in StudyRecord(opened, "texture 0123", SPACE).finished()] == [0.5]
 
 
@@ -73,12 +111,39 @@ def test_threads_can_write_at_the_same_time(opened):
         for number in range(5):
             written.add(trial(number))
 
-    threads = [threading.Thread(target=write, args=(f"study {one}",)) for one in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(write, [f"study {one}" for one in range(4)])
     assert [len(StudyRecord(opened, name, SPACE).finished()) for name in sorted(opened.names())] == [5] * 4
+
+
+def test_all_connections_are_closed_after_an_error(url, open_connections):
+    def fail():
+        written = StudyRecord(opened, "texture 0123", SPACE)
+        in_threads(written.add, map(trial, range(3)))
+        assert open_connections
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError), open_database(url, pytest.fail) as opened:
+        opened.retry(fail)
+    assert not open_connections
+
+
+def test_a_connection_in_use_is_closed_when_its_call_ends(url, open_connections):
+    started, database_closed = threading.Event(), threading.Event()
+
+    def slow_query():
+        with opened.storage.engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+            started.set()
+            assert database_closed.wait(60)
+
+    with open_database(url, pytest.fail) as opened:
+        thread = threading.Thread(target=opened.retry, args=(slow_query,))
+        thread.start()
+        assert started.wait(60)
+    assert len(open_connections) == 1
+    database_closed.set()
+    thread.join()
+    assert not open_connections
 
 
 def test_processes_can_create_the_tables_at_the_same_time(url):
@@ -122,7 +187,7 @@ def test_passwords_in_the_query_are_hidden_too(query):
     assert "s3cret" not in str(caught.value)
 
 
-def test_tables_of_another_optuna_version_show_its_remedy(url):
+def test_tables_of_another_optuna_version_show_its_remedy(url, open_connections):
     with open_database(url, pytest.fail):
         pass
     engine = sqlalchemy.create_engine(url)
@@ -131,6 +196,7 @@ def test_tables_of_another_optuna_version_show_its_remedy(url):
     engine.dispose()
     with pytest.raises(ConfigError, match=r"no longer compatible .*optuna storage upgrade"), open_database(url, pytest.fail):
         pass
+    assert not open_connections
 
 
 def test_an_unavailable_database_ends_the_run_with_one_warning(url, monkeypatch):
