@@ -59,7 +59,7 @@ def test_an_unknown_name_suggests_the_nearest():
 
 
 def test_an_expected_failure_does_not_count_as_failed():
-    file = MUTANTS / "imbalance_needs_many.py"
+    file = MUTANTS / "needs_many.py"
     results = run_checks(file, expected_failures={"few-rows": "nobody trains on two images"})
     assert states(results)["few-rows"] == "expected"
     assert "failed" not in states(results).values()
@@ -87,7 +87,7 @@ def conformance(what, name, **options):
 
 def test_a_failed_check_fails_a_test_with_its_remedy():
     with pytest.raises(ContractBroken) as caught:
-        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows")()
+        conformance(MUTANTS / "needs_many.py", "few-rows")()
     assert "with 2 rows of the rarer class, it raises IndexError" in str(caught.value)
     assert "remedy: raise cxrbench.plugin.ConfigError" in str(caught.value)
 
@@ -99,7 +99,7 @@ def test_a_skipped_check_skips_a_test_with_its_reason():
 
 def test_an_expected_failure_marks_a_test_as_xfail():
     with pytest.raises(pytest.xfail.Exception, match="nobody trains on two images"):
-        conformance(MUTANTS / "imbalance_needs_many.py", "few-rows", **{"few-rows": "nobody trains on two images"})()
+        conformance(MUTANTS / "needs_many.py", "few-rows", **{"few-rows": "nobody trains on two images"})()
 
 
 @parametrize_with_checks(PLUGINS / "good.py", "focal")
@@ -129,7 +129,7 @@ def test_the_command_exits_with_0_and_a_table_on_success(check):
 
 
 def test_the_command_exits_with_1_and_a_remedy_on_failure(check):
-    done = check(MUTANTS / "imbalance_needs_many.py")
+    done = check(MUTANTS / "needs_many.py")
     assert done.returncode == 1
     text = " ".join(done.stdout.split())
     assert "few-rows" in text
