@@ -10,6 +10,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -205,14 +206,14 @@ def check_options(part: Part[Spec]) -> None:
 
 
 def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Parameter, factory: Callable[..., Any]) -> None:
-    annotation = parameter.annotation
-    if annotation is inspect.Parameter.empty:
+    if parameter.annotation is inspect.Parameter.empty:
         return
-    if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, getattr(factory, "__globals__", {}))  # source of a plugin that is imported already
-        except NameError:  # imported for type checkers only
-            return
+    alone = ModuleType(name)  # other annotations of the factory may name what is imported for type checkers only
+    alone.__annotations__ = {name: parameter.annotation}
+    try:
+        annotation = inspect.get_annotations(alone, globals=getattr(factory, "__globals__", {}), eval_str=True)[name]
+    except NameError:  # this one does
+        return
     try:
         TypeAdapter(annotation).validate_python(value, strict=True)
     except PydanticUserError:  # a type that pydantic does not know, so nothing can be checked

@@ -167,8 +167,8 @@ def _as_sendable(error: Exception | SystemExit, memory: int | None) -> Exception
         return OutOfMemory(failure_reason(error))
     if isinstance(error, SystemExit):
         return RemoteError(failure_reason(error), failure_kind(error))
-    try:  # safe: these bytes were just pickled here (elsewhere only pebble unpickles, from its pipe between our processes)
-        copy = pickle.loads(pickle.dumps(error))
+    try:  # elsewhere only pebble unpickles, from its pipe between our processes
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # these bytes were just pickled here
     except Exception:
         copy = None
     is_same = type(copy) is type(error) and failure_kind(copy) == failure_kind(error)  # pickling drops the cause

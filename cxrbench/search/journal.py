@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
+from optuna.storages.journal import JournalFileBackend
 
 from cxrbench.errors import CxrbenchError, StudyDamaged
 from cxrbench.storage.locks import wait_for_lock
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optuna.storages.journal import JournalFileOpenLock
-    from optuna.trial import FrozenTrial
 
 JOURNAL_BLOCK_BYTES = 1 << 16
 
@@ -63,7 +61,7 @@ def open_journal(path: Path) -> JournalStorage:
     backend = _file_backend(path, lock)
     lock.acquire()
     try:
-        with _reporting_damage(path):
+        with reporting_damage(path):
             _check_last_line(path)  # Optuna ignores an invalid last line until another one follows
             return JournalStorage(backend)
     finally:
@@ -72,28 +70,8 @@ def open_journal(path: Path) -> JournalStorage:
 
 def read_journal(path: Path) -> JournalStorage:
     """Read a journal without a lock and without changing it; raise StudyDamaged as `open_journal` does."""
-    with _reporting_damage(path):
+    with reporting_damage(path):
         return JournalStorage(_file_backend(path, SystemLock(path)))
-
-
-def append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
-    """Append a trial to the journal of one study; time and memory do not grow with the trials before it."""
-    optuna.load_study(study_name=study, storage=JournalStorage(_AppendOnlyJournal(path))).add_trial(trial)
-
-
-class _AppendOnlyJournal(BaseJournalBackend):
-    """A journal of which only the first line is read, the one that creates the study."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = _file_backend(path, SystemLock(path))
-        self._logs = [next(self._file.read_logs(0))]
-
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        return iter(self._logs[log_number_from:])
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        self._file.append_logs(logs)
-        self._logs += logs
 
 
 def _file_backend(path: Path, lock: SystemLock) -> JournalFileBackend:
@@ -101,7 +79,8 @@ def _file_backend(path: Path, lock: SystemLock) -> JournalFileBackend:
 
 
 @contextmanager
-def _reporting_damage(path: Path) -> Iterator[None]:
+def reporting_damage(path: Path) -> Iterator[None]:
+    """Raise StudyDamaged instead of the errors of Optuna for an invalid line of a journal."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError):

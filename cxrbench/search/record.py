@@ -28,10 +28,7 @@ THRESHOLD = "threshold"
 
 
 class StudyRecord:
-    """One Optuna study, in its own journal file or in a shared database; only the parent process opens it.
-
-    The trials of a journal are not kept in memory, so memory use does not grow with their number.
-    """
+    """One Optuna study, in its own journal file or in a shared database; only the parent process opens it."""
 
     def __init__(self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None) -> None:
         """Open the record at `place`, or create it.
@@ -51,17 +48,12 @@ class StudyRecord:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
-        self._guarded = partial(_reporting_full_disk_at, place.parent) if isinstance(place, Path) else place.retry
-        study = self._guarded(lambda: _open_study(place, name, about or {}))
-        self._append: Callable[[FrozenTrial], None] = study.add_trial
-        self._read: Callable[[], list[Trial]] = partial(_trials_of, study)
-        if isinstance(place, Path):
-            self._append = partial(_append_to_journal, place, name)
-            self._read = partial(read_trials, place, name)
+        self._guarded = partial(_reporting_journal_errors, place) if isinstance(place, Path) else place.retry
+        self._study = self._guarded(lambda: _open_study(place, name, about or {}))
 
     def finished(self) -> list[Trial]:
         """Return the recorded trials, sorted by number; if a number occurs twice, the first one recorded."""
-        return self._guarded(self._read)
+        return self._guarded(lambda: _trials_of(self._study))
 
     def add(self, trial: Trial) -> None:
         """Record a finished trial."""
@@ -96,22 +88,18 @@ class StudyRecord:
 
         def add() -> None:
             nonlocal attempted
-            if attempted and any(recorded.number == number for recorded in self._read()):
+            if attempted and any(recorded.number == number for recorded in _trials_of(self._study)):
                 return
             attempted = True
-            self._append(trial)
+            self._study.add_trial(trial)
 
         self._guarded(add)
 
 
-def _append_to_journal(path: Path, study: str, trial: FrozenTrial) -> None:
-    from cxrbench.search.journal import append_to_journal
+def _reporting_journal_errors(path: Path, call: Callable[[], T]) -> T:
+    from cxrbench.search.journal import reporting_damage
 
-    append_to_journal(path, study, trial)
-
-
-def _reporting_full_disk_at(folder: Path, call: Callable[[], T]) -> T:
-    with reporting_full_disk(folder):
+    with reporting_full_disk(path.parent), reporting_damage(path):
         return call()
 
 

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.component import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
+from cxrbench.plugin.references import Reference
 from cxrbench.testing.check import Check, checks_of
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
@@ -46,15 +48,22 @@ def _check_light_import(subject: Subject) -> None:
         if file
         else f"import importlib; importlib.import_module({subject.module!r})"
     )
+    heavy, problem = _imported_heavy_packages(load, Reference(text=subject.module, file=file).source_digest())
+    require(not problem, f"importing {subject.module} in a new Python process fails: {problem}")
+    require(not heavy, f"importing {subject.module} also imports {', '.join(heavy)}")
+
+
+@cache
+def _imported_heavy_packages(load: str, digest: str) -> tuple[list[str], str]:
+    """Return the heavy packages that a statement imports, or its error; once for all components of the same source."""
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}; {load}; print(*[name for name in {HEAVY_PACKAGES} if name in sys.modules])"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_TIMEOUT_SECONDS)
-    error = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    require(done.returncode == 0, f"importing {subject.module} in a new Python process fails: {error}")
-    heavy = done.stdout.split("\n")[-2].split()
-    require(not heavy, f"importing {subject.module} also imports {', '.join(heavy)}")
+    if done.returncode:
+        return [], (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return done.stdout.split("\n")[-2].split(), ""
 
 
 def _check_name(subject: Subject) -> None:

@@ -129,6 +129,12 @@ def test_a_value_of_a_wrong_type_is_an_error_with_component_option_value_and_exp
     assert reason in str(caught.value)
 
 
+def test_types_that_only_type_checkers_import_are_not_checked():
+    check_options(part("type-checked:grid=wide,depth=4"))
+    with pytest.raises(ConfigError, match="option depth=deep should be a valid integer"):
+        check_options(part("type-checked:grid=wide,depth=deep"))
+
+
 def test_an_unknown_option_is_answered_with_the_nearest():
     with pytest.raises(UnknownName, match="unknown option of described 'poling': did you mean pooling"):
         check_options(part("described:poling=max"))

@@ -10,6 +10,8 @@ from PIL import Image
 from cxrbench.plugin.host import KINDS, kind_name, load_host
 from cxrbench.plugin.specs import Backbone
 from cxrbench.testing import parametrize_with_checks, run_checks
+from cxrbench.testing.run import plan_checks
+from cxrbench.testing.subject import subjects_of
 
 LARGE = {
     *("chexnet", "convnext-tiny", "densenet121", "efficientnetb0", "efficientnetv2b0", "inceptionv3"),
@@ -19,6 +21,7 @@ LARGE = {
 scaled before the network, and mobilenetv3-small, which scales them itself. CXRBENCH_TEST_EVERY_BACKBONE=1 checks all."""
 EVERY = bool(os.environ.get("CXRBENCH_TEST_EVERY_BACKBONE"))
 NEED_A_SOURCE = {"folder", "manifest", "medmnist"}
+OF_FEATURES = {"builds", "rows", "finite", "batch-neighbours", "repeatable", "tells-apart", "pixel-range", "every-grey"}
 
 
 def names(kind):
@@ -98,6 +101,15 @@ def test_every_plugin_of_this_package_is_checked_here():
     assert ours == checked | (LARGE - {"mobilenet"} if not EVERY else set())
 
 
+def failed_on_features(what):
+    """Return the failed checks among those that need features only, with their messages, by component."""
+    planned = [one for one in plan_checks(subjects_of(what, "backbone")) if one.check.name in OF_FEATURES]
+    results = [one.run() for one in planned]
+    assert {result.check.name for result in results} == OF_FEATURES
+    assert "skipped" not in {result.state for result in results}
+    return {(result.subject, result.check.name): result.message for result in results if result.state == "failed"}
+
+
 def test_grey_images_span_the_whole_grey_range():
     from cxrbench.testing.images import grey_images
 
@@ -107,16 +119,14 @@ def test_grey_images_span_the_whole_grey_range():
     assert drawn.shape == (4, 64, 64, 1)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv3-small"])
-def test_scaling_pixels_twice_is_detected(name):
-    results = {
-        result.check.name: result for result in run_checks(f"{name}:preprocessing=rescale,weights=none", kind="backbone")
-    }
-    assert [name for name, result in results.items() if result.state == "failed"] == ["pixel-range"]
-    assert "scale pixels twice" in results["pixel-range"].message
+def test_scaling_pixels_twice_is_detected():
+    component = "mobilenetv3-small:preprocessing=rescale,weights=none"
+    ((found, message),) = failed_on_features(component).items()
+    assert found == (f"backbone {component}", "pixel-range")
+    assert "scale pixels twice" in message
 
 
-def test_missing_preprocessing_is_detected(tmp_path, monkeypatch):
+def test_missing_preprocessing_is_detected(tmp_path):
     weights = Path(__file__).parents[3] / "shared" / "keras_home" / "models" / "mobilenet_2_5_224_tf_no_top.h5"
     if not weights.is_file():
         pytest.skip(f"no weights at {weights}")
@@ -141,5 +151,4 @@ def fed(*, input_shape, weights, seed):
     network = build(input_shape=input_shape, weights=weights, seed=seed)
     return keras.Model(images, network(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
 """)
-    failed = [(result.subject, result.check.name) for result in run_checks(plugin) if result.state == "failed"]
-    assert failed == [("backbone raw", "pixel-range")]
+    assert failed_on_features(plugin).keys() == {("backbone raw", "pixel-range")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.leaderboard.store.plausibility import contradicts_confusion, impossible
+from cxrbench.leaderboard.store.plausibility import contradicts_confusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,6 @@ def _contradictions(entry: Entry) -> Iterator[str]:
         yield "its dataset is missing, or is not that of its protocol"
     yield from _outside(entry)
     if not entry.folds:
-        yield from _without_heads(entry)
         yield "the results of its folds and heads are missing"
         return
     if problem := _incomplete(entry):
@@ -89,14 +88,3 @@ def _wrong_means(entry: Entry) -> Iterator[str]:
         ]
         if len(means) != len(entry.folds) or abs(sum(means) / len(means) - value) > EQUAL:
             yield f"{metric} {value:.6g} is not the mean over its folds and seeds"
-
-
-def _without_heads(entry: Entry) -> Iterator[str]:
-    """Check a result of which only the metrics are known, as in a table of a paper."""
-    if entry.dataset is None or len(entry.dataset.folds) != 1 or entry.protocol.folds != 1:
-        return
-    parts = entry.dataset.folds[0]
-    size = parts.test_negative + parts.test_positive
-    decimals = {metric: len(f"{value:.12g}".partition(".")[2]) for metric, value in entry.metrics.items()}
-    if problem := impossible(entry.metrics, size=size, positives=parts.test_positive, decimals=decimals):
-        yield problem

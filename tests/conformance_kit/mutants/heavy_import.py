@@ -1,4 +1,4 @@
-"""Breaks `light-import`: NumPy at module level."""
+"""A strategy whose module imports NumPy, although it only has to be listed."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from cxrbench.plugin import Balance, Imbalance, hookimpl
 
 @hookimpl
 def register_imbalances():
-    return [Imbalance(name="mutant", factory=f"{__name__}:decide")]
+    return [Imbalance(name="heavy-import", factory=f"{__name__}:decide", summary="breaks light-import")]
 
 
 def decide(fold, *, seed):

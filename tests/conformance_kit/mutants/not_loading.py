@@ -1,4 +1,4 @@
-"""Breaks `loads`: an unknown hook."""
+"""A plugin with an unknown hook."""
 
 from cxrbench.plugin import hookimpl
 

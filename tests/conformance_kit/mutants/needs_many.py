@@ -1,11 +1,11 @@
-"""Breaks `few-rows`: an IndexError instead of a ConfigError."""
+"""A strategy that raises an IndexError instead of a ConfigError if there are few rows."""
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 
 
 @hookimpl
 def register_imbalances():
-    return [Imbalance(name="mutant", factory=f"{__name__}:decide")]
+    return [Imbalance(name="needs-many", factory=f"{__name__}:decide", summary="breaks few-rows")]
 
 
 def decide(fold, *, seed):
