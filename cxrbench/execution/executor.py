@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
 from cxrbench.execution.process_pool import NO_LIMITS, Limits, WorkerPool
-from cxrbench.execution.worker import THREAD_VARIABLES
+from cxrbench.execution.worker import THREAD_VARIABLES, import_keras
 from cxrbench.storage.files import reporting_full_disk
 
 if TYPE_CHECKING:
@@ -73,15 +73,22 @@ def refuse_inside_worker() -> None:
 
 
 @contextmanager
-def open_executor(workers: int, limits: Limits = NO_LIMITS) -> Iterator[Executor]:
+def open_executor(
+    workers: int, limits: Limits = NO_LIMITS, *, warm_up: Callable[[], object] = import_keras
+) -> Iterator[Executor]:
     """Yield an executor with `workers` processes, or this process if 0. An exception in the block ends the workers at once.
+
+    Args:
+        workers: number of processes.
+        limits: limits of a call.
+        warm_up: a module-level function that each process calls when it starts.
 
     Raises:
         ConfigError: limits are set but there are no worker processes.
     """
     if not workers and limits != NO_LIMITS:
         raise ConfigError("--timeout and --max-memory need worker processes: pass --workers 1 or more, not 0")
-    executor = WorkerPool(workers, limits) if workers else InProcessExecutor()
+    executor = WorkerPool(workers, limits, warm_up=warm_up) if workers else InProcessExecutor()
     try:
         yield executor
     except BaseException:

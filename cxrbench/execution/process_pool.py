@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections import deque
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -109,9 +110,25 @@ class WorkerPool:
     If a worker dies or exceeds a limit, only its current call fails. If a worker grows too large, all are replaced.
     """
 
-    def __init__(self, workers: int, limits: Limits = NO_LIMITS) -> None:
-        """Start `workers` processes. They import Keras while the caller prepares the first call."""
+    def __init__(
+        self,
+        workers: int,
+        limits: Limits = NO_LIMITS,
+        *,
+        warm_up: Callable[[], object] = import_keras,
+        growth: int = LARGEST_GROWTH_BYTES,
+    ) -> None:
+        """Start `workers` processes. They call `warm_up` while the caller prepares the first call.
+
+        Args:
+            workers: number of processes.
+            limits: limits of a call.
+            warm_up: a module-level function, usually one that imports what all calls need.
+            growth: bytes by which a process may grow before it is replaced.
+        """
         self._workers = workers
+        self._warm_up = warm_up
+        self._growth = growth if limits.memory is None else min(growth, limits.memory // 4)
         self._timeout = limits.timeout or DEFAULT_TIMEOUT
         self._memory = limits.memory
         self._lock = RLock()
@@ -187,14 +204,14 @@ class WorkerPool:
         from pebble import ProcessPool
 
         context: Any = self._context
-        arguments = (self._folder.scratch, self._memory)
+        arguments = (self._folder.scratch, self._memory, self._warm_up)
         pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=arguments, context=context)
-        pool.schedule(import_keras).add_done_callback(partial(self._on_started, pool))  # the first call starts the processes
+        pool.schedule(os.getpid).add_done_callback(partial(self._on_started, pool))  # the first call starts the processes
         return pool
 
-    def _on_started(self, pool: ProcessPool, imported: Future[None]) -> None:
+    def _on_started(self, pool: ProcessPool, started: Future[int]) -> None:
         with self._lock:
-            if pool is self._pool and not imported.cancelled() and not imported.exception():
+            if pool is self._pool and not started.cancelled() and not started.exception():
                 self._has_started = True
 
     def _schedule_queued(self) -> None:
@@ -272,9 +289,8 @@ class WorkerPool:
 
     def _replace_if_grown(self, result: WorkerResult[Any]) -> None:
         """Replace the processes if the memory of this one has grown too much since its first call."""
-        limit = LARGEST_GROWTH_BYTES if self._memory is None else min(LARGEST_GROWTH_BYTES, self._memory // 4)
         self._used_processes.add(result.process)
-        if result.memory - self._first_memory.setdefault(result.process, result.memory) > limit:
+        if result.memory - self._first_memory.setdefault(result.process, result.memory) > self._growth:
             self._replace_processes()
 
     def _replace_processes(self) -> bool:

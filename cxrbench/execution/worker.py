@@ -12,7 +12,6 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
@@ -75,8 +74,8 @@ class WorkerCall(Generic[T]):
     keywords: dict[str, Any]
 
 
-def start_worker(scratch: Path, memory: int | None = None) -> None:
-    """Set up a worker: one thread, a folder for temporary files, Keras imported, then a memory limit in bytes.
+def start_worker(scratch: Path, memory: int | None, warm_up: Callable[[], object]) -> None:
+    """Set up a worker: one thread, a folder for temporary files, `warm_up` called, then a memory limit in bytes.
 
     The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed.
     """
@@ -92,8 +91,8 @@ def start_worker(scratch: Path, memory: int | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies
-    with suppress(Exception):  # the first call that needs Keras raises this again
-        import_keras()
+    with suppress(Exception):  # the first call that needs what is missing raises this again
+        warm_up()
     if memory and memory_can_be_limited():
         _set_memory_limit(memory)
 
@@ -138,7 +137,6 @@ def anonymous_memory() -> int:
 
 def run_call(call: WorkerCall[T]) -> WorkerResult[T]:
     """Run a call, capture its output in its file, and return its value or an exception that can be pickled."""
-    import_keras()
     value, error = None, None
     try:
         with captured_output(call.outputs, call.number):
@@ -175,7 +173,6 @@ def _as_sendable(error: Exception | SystemExit, memory: int | None) -> Exception
     return error if is_same else RemoteError(failure_reason(error), failure_kind(error))
 
 
-@cache
 def import_keras() -> None:
     """Import Keras without the messages that TensorFlow prints before its log level applies."""
     with _silenced_native_stderr():

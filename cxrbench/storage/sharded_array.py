@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD_ROWS = 512
-"""Rows of a shard: small enough that two workers share a dataset of a few thousand images evenly."""
+"""Rows of a shard unless told otherwise: small enough that two workers share a dataset of a few thousand images evenly."""
 CHECKSUM_BLOCK_BYTES = 2**20
 MARK_VERSION = 2
 """Version of the marks: a checksum, and JSON with this number and the note."""
@@ -43,16 +43,18 @@ class ShardedArray:
         folder: its name is the hash of everything that the rows depend on.
         rows: number of rows when all shards are written.
         dtype: NumPy's name of the element type.
+        shard_rows: rows of a shard; the last may have fewer.
     """
 
     folder: Path
     rows: int
     dtype: str
+    shard_rows: int = SHARD_ROWS
 
     @property
     def shards(self) -> int:
         """Number of shards."""
-        return -(-self.rows // SHARD_ROWS)
+        return -(-self.rows // self.shard_rows)
 
     def missing(self) -> list[int]:
         """Return the shards that are not on disk."""
@@ -76,7 +78,7 @@ class ShardedArray:
 
     def bounds(self, shard: int) -> tuple[int, int]:
         """Return the first row of a shard, and one past its last row."""
-        return shard * SHARD_ROWS, min((shard + 1) * SHARD_ROWS, self.rows)
+        return shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows)
 
     def locked(self, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
         """Hold the lock of the whole array; call `on_wait` once if another holder has it."""

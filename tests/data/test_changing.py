@@ -9,17 +9,17 @@ import pytest
 
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.decode import decode
+from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DataError
 
 FEW = 4
 EIO = OSError(5, "Input/output error")
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """Put few images into a shard."""
-    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
-    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW)
+@pytest.fixture
+def decoding():
+    """Decode to 8 pixels in one thread, few images to a shard."""
+    return Decoding(size=8, resize="stretch", threads=1, shard_rows=FEW)
 
 
 @pytest.fixture

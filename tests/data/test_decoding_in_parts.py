@@ -8,15 +8,15 @@ import pytest
 
 from cxrbench.data.dataset import catalogue_images, load_dataset
 from cxrbench.data.decoding.decode import decode
+from cxrbench.data.decoding.pixels import Decoding
 
 FEW = 4
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """Put few images into a shard."""
-    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
-    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW)
+@pytest.fixture
+def decoding():
+    """Decode to 8 pixels in one thread, few images to a shard."""
+    return Decoding(size=8, resize="stretch", threads=1, shard_rows=FEW)
 
 
 @pytest.fixture
@@ -136,11 +136,9 @@ def test_unreadable_images_of_an_earlier_decoding_are_remembered(images_of, cont
     assert dataset == load(images_of(contents), decoding)
 
 
-def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, monkeypatch, load):
+def test_shards_of_another_size_are_other_pixels(images_of, contents, decoding, load):
     before = load(images_of(contents), decoding)
-    monkeypatch.setattr("cxrbench.data.decoding.pixels.SHARD_ROWS", FEW + 1)
-    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW + 1)
-    after = load(images_of(contents), decoding)
+    after = load(images_of(contents), replace(decoding, shard_rows=FEW + 1))
     assert after.pixels.digest != before.pixels.digest
     assert after.fingerprint == before.fingerprint
     np.testing.assert_array_equal(after.pixels.array.gather(after.rows), before.pixels.array.gather(before.rows))

@@ -20,19 +20,17 @@ TWO_AT_ONCE = """
 import sys
 from pathlib import Path
 import numpy as np
-import cxrbench.storage.sharded_array
 from cxrbench.data.dataset import catalogue_images, load_dataset
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.plugin import Images, Record
 
-cxrbench.storage.sharded_array.SHARD_ROWS = 7
 folder = Path(sys.argv[1])
 keys = sorted(path.name for path in folder.iterdir())
 records = [Record(key=key, label=row % 2, patient=key) for row, key in enumerate(keys)]
 images = Images(name="shared", records=records, read=lambda key: folder / key)
 print("ready", flush=True)
 sys.stdin.readline()
-catalogue = catalogue_images(images, Decoding(size=32, resize="pad", threads=1))
+catalogue = catalogue_images(images, Decoding(size=32, resize="pad", threads=1, shard_rows=7))
 shards = list(catalogue.decode())
 dataset = load_dataset(catalogue)
 print(dataset.fingerprint, dataset.pixels.digest, sorted(shards), int(dataset.pixels.array.read(0, len(keys)).sum()))

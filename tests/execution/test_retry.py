@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from cxrbench.execution.executor import InProcessExecutor, open_executor
+from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.execution.retry import BatchResult, submit_with_retry
 
 
@@ -21,17 +21,6 @@ def call(executor, batch, fits):
         return executor.submit(exec, f"if {size} > {fits}: raise MemoryError('{size} is too many')")
 
     return submit_with_retry(submit, batch), tried
-
-
-@pytest.fixture(scope="module")
-def workers():
-    with open_executor(1) as executor:
-        yield executor
-
-
-@pytest.fixture(params=["this process", "worker processes"])
-def executor(request):
-    return InProcessExecutor() if request.param == "this process" else request.getfixturevalue("workers")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +71,9 @@ def test_a_call_can_be_cancelled_before_each_attempt_starts():
     assert future.cancel()
 
 
-def test_stopping_the_executor_raises_in_the_future(tmp_path):
+def test_stopping_the_executor_raises_in_the_future(open_light, tmp_path):
     begun = tmp_path / "begun"
-    with pytest.raises(KeyboardInterrupt), open_executor(1) as executor:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), open_light(1) as executor:  # noqa: PT012
         wait = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
         future = submit_with_retry(lambda size: executor.submit(exec, wait), 32)
         while not begun.exists():
@@ -94,7 +83,7 @@ def test_stopping_the_executor_raises_in_the_future(tmp_path):
         future.result(5)
 
 
-def test_stopping_the_executor_between_attempts_raises_in_the_future():
+def test_stopping_between_attempts_raises_in_the_future():
     first = Future()
 
     def submit(size):

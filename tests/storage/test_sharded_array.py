@@ -23,11 +23,10 @@ import random
 import sys
 from pathlib import Path
 import numpy as np
-import cxrbench.storage.sharded_array
+from cxrbench.storage.sharded_array import ShardedArray
 
-cxrbench.storage.sharded_array.SHARD_ROWS = 64
 values = np.load(sys.argv[1])
-array = cxrbench.storage.sharded_array.ShardedArray(folder=Path(sys.argv[2]), rows=len(values), dtype=values.dtype.name)
+array = ShardedArray(folder=Path(sys.argv[2]), rows=len(values), dtype=values.dtype.name, shard_rows=64)
 order = list(range(array.shards)) * 4
 random.Random(int(sys.argv[3])).shuffle(order)
 print("ready", flush=True)
@@ -59,16 +58,14 @@ array.write(0, blocks())
 
 
 @pytest.fixture
-def few(monkeypatch):
-    """Use shards of few rows."""
-    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", FEW)
-
-
-@pytest.fixture
 def fresh(tmp_path):
     """Return a function that makes arrays whose folders do not exist yet."""
     names = itertools.count()
-    return lambda rows=ROWS, dtype="float32": ShardedArray(folder=tmp_path / f"array{next(names)}", rows=rows, dtype=dtype)
+
+    def make(rows=ROWS, dtype="float32", shard_rows=FEW):
+        return ShardedArray(folder=tmp_path / f"array{next(names)}", rows=rows, dtype=dtype, shard_rows=shard_rows)
+
+    return make
 
 
 def rows_from(start, stop):
@@ -100,7 +97,7 @@ def raising_after(blocks, error):
 
 @pytest.mark.parametrize("rows", [1, SHARD_ROWS - 1, SHARD_ROWS, SHARD_ROWS + 1, 2 * SHARD_ROWS, 5 * SHARD_ROWS + 7])
 def test_shards_cover_every_row_once(fresh, rows):
-    array = fresh(rows)
+    array = fresh(rows, shard_rows=SHARD_ROWS)
     bounds = [array.bounds(shard) for shard in array.missing()]
     assert len(bounds) == array.shards == -(-rows // SHARD_ROWS)
     assert [row for start, stop in bounds for row in range(start, stop)] == list(range(rows))
@@ -108,14 +105,13 @@ def test_shards_cover_every_row_once(fresh, rows):
 
 
 def test_a_new_array_has_no_files(fresh):
-    array = fresh(2 * SHARD_ROWS + 1)
+    array = fresh(2 * FEW + 1)
     assert array.missing() == [0, 1, 2]
     assert not array.folder.exists()
     with pytest.raises(CxrbenchError):
         array.row_shape()
 
 
-@pytest.mark.usefixtures("few")
 def test_a_shard_is_missing_until_written_or_when_its_mark_is_gone(fresh):
     array = fresh()
     for shard, left in ((2, [0, 1, 3]), (0, [1, 3]), (3, [1]), (1, [])):
@@ -125,7 +121,6 @@ def test_a_shard_is_missing_until_written_or_when_its_mark_is_gone(fresh):
     assert array.missing() == [1]
 
 
-@pytest.mark.usefixtures("few")
 def test_the_folder_has_the_raw_rows_and_a_mark_for_each_shard(fresh):
     array = fill(fresh())
     assert content(array) == rows_from(0, ROWS).tobytes()
@@ -133,7 +128,6 @@ def test_the_folder_has_the_raw_rows_and_a_mark_for_each_shard(fresh):
     assert sorted(path.name for path in others if path.suffix) == ["00000.done", "00001.done", "00002.done", "00003.done"]
 
 
-@pytest.mark.usefixtures("few")
 def test_the_note_is_stored_as_it_is_after_the_last_block(fresh):
     array, drawn = fresh(), []
 
@@ -146,14 +140,12 @@ def test_the_note_is_stored_as_it_is_after_the_last_block(fresh):
     assert array.notes() == {0: ["first"], 2: {"batch": 16}}
 
 
-@pytest.mark.usefixtures("few")
 def test_unchanged_shards_are_not_damaged(fresh):
     assert fresh().damaged() == []
     assert fill(fresh(), shards=[1, 3]).damaged() == []
     assert fill(fresh()).damaged() == []
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("where", ["first byte", "any byte", "last byte"])
 @pytest.mark.parametrize("shard", range(4))
 def test_one_changed_byte_makes_only_its_shard_missing(fresh, shard, where):
@@ -169,7 +161,6 @@ def test_one_changed_byte_makes_only_its_shard_missing(fresh, shard, where):
     assert array.damaged() == []
 
 
-@pytest.mark.usefixtures("few")
 def test_truncating_or_deleting_the_file_damages_its_shards(fresh):
     array = fill(fresh())
     (array.folder / "rows.raw").write_bytes(content(array)[: 7 * 8])
@@ -180,7 +171,6 @@ def test_truncating_or_deleting_the_file_damages_its_shards(fresh):
     assert content(fill(array)) == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("mark", [b"", b"0", b"\xff\xfe", b"00000000 null", b"{}", b"deadbeef {]", b"x" * 10_000])
 def test_a_changed_mark_counts_as_damage(fresh, mark):
     array = fill(fresh())
@@ -190,7 +180,6 @@ def test_a_changed_mark_counts_as_damage(fresh, mark):
     assert array.damaged() == []
 
 
-@pytest.mark.usefixtures("few")
 def test_a_changed_note_counts_as_damage(fresh):
     array = fill(fresh())
     array.write(1, [rows_from(5, 10)], note=["abc"])
@@ -198,7 +187,6 @@ def test_a_changed_note_counts_as_damage(fresh):
     assert array.damaged() == [1]
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("shapes", [[], ["2", "3"], ["two"], ["3"], ["9999999999999"]])
 def test_a_wrong_row_shape_damages_all_shards_which_are_rewritten(fresh, shapes):
     array = fill(fresh())
@@ -210,7 +198,6 @@ def test_a_wrong_row_shape_damages_all_shards_which_are_rewritten(fresh, shapes)
     assert array.damaged() == []
 
 
-@pytest.mark.usefixtures("few")
 def test_after_waiting_for_another_writer_the_shard_is_not_missing(fresh):
     array, began, states = fresh(), Event(), []
 
@@ -233,7 +220,6 @@ def test_after_waiting_for_another_writer_the_shard_is_not_missing(fresh):
     assert not list(array.folder.glob("*.lock"))
 
 
-@pytest.mark.usefixtures("few")
 def test_rows_are_converted_to_the_arrays_dtype_and_order(fresh):
     array, values = fresh(3), np.asfortranarray(rows_from(0, 3).astype(np.float64))
     array.write(0, [values])
@@ -241,13 +227,11 @@ def test_rows_are_converted_to_the_arrays_dtype_and_order(fresh):
     assert array.gather(np.arange(3)).dtype == np.float32
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_the_order_of_writing_does_not_change_the_bytes(fresh, order):
     assert content(fill(fresh(), shards=order)) == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_rows_in_any_blocks_and_order_round_trip(fresh, data):
@@ -273,14 +257,13 @@ def test_any_rows_in_any_blocks_and_order_round_trip(fresh, data):
 def test_images_in_full_size_shards_keep_their_shape_and_order(fresh):
     rows = SHARD_ROWS + 3
     images = (np.arange(rows * 4 * 6) % 251).reshape(rows, 4, 6).astype(np.uint8)
-    array = fill(fresh(rows, "uint8"), images, shards=[1, 0], block=100)
+    array = fill(fresh(rows, "uint8", SHARD_ROWS), images, shards=[1, 0], block=100)
     assert array.row_shape() == (4, 6)
     wanted = np.array([rows - 1, 0, SHARD_ROWS, SHARD_ROWS - 1, 0])
     np.testing.assert_array_equal(array.gather(wanted), images[wanted])
     np.testing.assert_array_equal(array.read(SHARD_ROWS - 2, rows), images[SHARD_ROWS - 2 :])
 
 
-@pytest.mark.usefixtures("few")
 def test_written_rows_can_be_read_while_others_are_missing(fresh):
     array = fill(fresh(), shards=[2])
     np.testing.assert_array_equal(array.read(*array.bounds(2)), rows_from(10, 15))
@@ -290,7 +273,6 @@ def test_written_rows_can_be_read_while_others_are_missing(fresh):
     assert array.missing() == [1, 3]
 
 
-@pytest.mark.usefixtures("few")
 def test_gathered_rows_are_copies_and_read_rows_are_read_only(fresh):
     array = fill(fresh())
     array.gather(np.array([5, 6]))[:] = -1
@@ -299,7 +281,6 @@ def test_gathered_rows_are_copies_and_read_rows_are_read_only(fresh):
         array.read(5, 7)[:] = -1
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
 def test_a_failed_write_leaves_its_shard_missing_and_others_intact(fresh, error):
     array = fill(fresh(), shards=[0, 2, 3])
@@ -312,7 +293,6 @@ def test_a_failed_write_leaves_its_shard_missing_and_others_intact(fresh, error)
     assert content(fill(array)) == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 def test_a_write_that_fails_before_its_first_block_writes_nothing(fresh):
     array = fresh()
     with pytest.raises(OSError, match="gone"):
@@ -321,7 +301,6 @@ def test_a_write_that_fails_before_its_first_block_writes_nothing(fresh):
     assert content(fill(array)) == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 def test_a_failed_second_write_leaves_the_shard_on_disk(fresh):
     array = fill(fresh())
     with pytest.raises(OSError, match="gone"):
@@ -330,7 +309,6 @@ def test_a_failed_second_write_leaves_the_shard_on_disk(fresh):
     assert content(array) == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(("shard", "rows"), [(0, 4), (1, 4), (3, 1), (3, 3), (3, 5), (0, 0)])
 def test_a_wrong_number_of_rows_is_refused(fresh, shard, rows):
     array = fresh()
@@ -341,7 +319,6 @@ def test_a_wrong_number_of_rows_is_refused(fresh, shard, rows):
     assert content(fill(array))[: rows_from(0, ROWS).nbytes] == rows_from(0, ROWS).tobytes()
 
 
-@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(("first", "second"), [((2,), (3,)), ((3,), (2,)), ((4,), (40,)), ((2, 6), (6, 2)), ((3, 1), (3,))])
 def test_rows_of_another_shape_are_refused_and_change_nothing(fresh, first, second):
     array = fresh(2 * FEW)
@@ -355,7 +332,6 @@ def test_rows_of_another_shape_are_refused_and_change_nothing(fresh, first, seco
     assert array.gather(np.array([FEW, 0]))[:, *([0] * len(first))].tolist() == [1, 0]
 
 
-@pytest.mark.usefixtures("few")
 def test_refused_blocks_never_reach_the_next_shard(fresh):
     array = fresh(2 * FEW)
     array.write(1, [np.ones((FEW, 2), dtype=np.float32)])
@@ -370,11 +346,10 @@ def test_refused_blocks_never_reach_the_next_shard(fresh):
     assert array.read(FEW, 2 * FEW).tolist() == [[1, 1]] * FEW
 
 
-def test_concurrent_writers_of_one_array_give_the_same_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr("cxrbench.storage.sharded_array.SHARD_ROWS", 64)
+def test_concurrent_writers_of_one_array_give_the_same_bytes(tmp_path):
     values = np.random.default_rng(0).normal(size=(64 * 20 + 9, 50)).astype(np.float32)
     np.save(tmp_path / "values.npy", values)
-    array = ShardedArray(folder=tmp_path / "array", rows=len(values), dtype="float32")
+    array = ShardedArray(folder=tmp_path / "array", rows=len(values), dtype="float32", shard_rows=64)
     command = [sys.executable, "-c", WRITER, str(tmp_path / "values.npy"), str(array.folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([*command, str(number)], **pipes) for number in range(3)]

@@ -46,17 +46,20 @@ class Pixels:
         rows: one per record of the dataset.
         digest: of everything the pixels depend on.
         resize: how images are made square.
+        shard_rows: images of a shard.
     """
 
     rows: int
     size: int
     digest: str
     resize: Literal["stretch", "pad"] = "stretch"
+    shard_rows: int = SHARD_ROWS
 
     @property
     def array(self) -> ShardedArray:
         """The array on disk."""
-        return ShardedArray(folder=home() / "images" / self.digest, rows=self.rows, dtype="uint8")
+        folder = home() / "images" / self.digest
+        return ShardedArray(folder=folder, rows=self.rows, dtype="uint8", shard_rows=self.shard_rows)
 
     def files(self) -> dict[int, FileFacts | str]:
         """Return the file properties of each row, or why it could not be read, as far as shards are on disk."""
@@ -80,11 +83,13 @@ class Decoding:
         size: height and width in pixels.
         resize: how images are made square.
         threads: images read at once; does not change the pixels.
+        shard_rows: images decoded ahead and written together.
     """
 
     size: int
     resize: Literal["stretch", "pad"]
     threads: int
+    shard_rows: int = SHARD_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +125,10 @@ def image_digests(images: Images, threads: int) -> ImageDigests:
 def pixels_of(images: Images, digested: ImageDigests, decoding: Decoding) -> Pixels:
     """Return the array on disk for the pixels of images, decoded or not."""
     decoders = [DECODER, *([dicom_decoder()] if digested.dicom else [])]
-    key = digest_each([[*decoders, decoding.size, decoding.resize, SHARD_ROWS], *digested.digests])
-    return Pixels(rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize)
+    key = digest_each([[*decoders, decoding.size, decoding.resize, decoding.shard_rows], *digested.digests])
+    return Pixels(
+        rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize, shard_rows=decoding.shard_rows
+    )
 
 
 def decode_missing(

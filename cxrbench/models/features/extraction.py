@@ -15,7 +15,7 @@ from cxrbench.config.seeds import augmentation_seed, backbone_seed
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.storage.files import digest, home
-from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
+from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
 
 if TYPE_CHECKING:
@@ -71,13 +71,14 @@ class Extraction:
                 *depends_on,
                 augmented_view,
                 BATCH,
-                SHARD_ROWS,
+                self.pixels.shard_rows,
                 self.precision,
                 _numerical_versions(),
                 os.environ.get("KERAS_BACKEND", ""),
             ]
         )
-        return ShardedArray(folder=home() / "features" / key, rows=self.pixels.rows, dtype="float32")
+        folder, pixels = home() / "features" / key, self.pixels
+        return ShardedArray(folder=folder, rows=pixels.rows, dtype="float32", shard_rows=pixels.shard_rows)
 
     @property
     def backbone_seed(self) -> int:

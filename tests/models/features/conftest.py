@@ -16,6 +16,7 @@ from cxrbench.models.weights import Weights
 from cxrbench.plugin import Augmentation, Backbone
 from cxrbench.plugin.host import load_host
 from cxrbench.storage.files import home
+from cxrbench.storage.sharded_array import SHARD_ROWS
 
 PLUGIN = '''
 from pathlib import Path
@@ -194,10 +195,11 @@ def changed_plain(tmp_path, plugin_file):
 def pixels_with():
     """Put random pixels on disk."""
 
-    def make(rows, size=4, images=None):
+    def make(rows, size=4, images=None, shard_rows=SHARD_ROWS):
         if images is None:
             images = np.random.default_rng(rows).integers(0, 256, (rows, size, size), dtype=np.uint8)
-        pixels = Pixels(rows=rows, size=images.shape[1], digest=hashlib.sha256(images.tobytes()).hexdigest())
+        digest = hashlib.sha256(images.tobytes()).hexdigest()
+        pixels = Pixels(rows=rows, size=images.shape[1], digest=digest, shard_rows=shard_rows)
         for shard in pixels.array.missing():
             start, stop = pixels.array.bounds(shard)
             pixels.array.write(shard, [images[start:stop]])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +18,15 @@ from cxrbench.execution.progress import SilentProgress
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
-from cxrbench.storage.sharded_array import SHARD_ROWS
 
 FEW = BATCH + 8
 ROWS = 4 * FEW + 3
 
 
-def rows_of_a_shard(monkeypatch, rows):
-    for module in ("storage.sharded_array", "data.decoding.pixels", "models.features.extraction"):
-        monkeypatch.setattr(f"cxrbench.{module}.SHARD_ROWS", rows)
-
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """Put few rows into a shard."""
-    rows_of_a_shard(monkeypatch, FEW)
+@pytest.fixture
+def pixels_with(pixels_with):
+    """Put random pixels on disk, few rows to a shard."""
+    return partial(pixels_with, shard_rows=FEW)
 
 
 class Recording(InProcessExecutor):
@@ -71,7 +67,7 @@ def catalogue_of(rows):
     images = np.random.default_rng(0).integers(0, 256, (rows, 4, 4), dtype=np.uint8)
     records = [Record(key=str(row), label=row % 2, patient=str(row)) for row in range(rows)]
     source = Images(name="images", records=records, read=lambda key: images[int(key)])
-    return catalogue_images(source, Decoding(size=4, resize="stretch", threads=1))
+    return catalogue_images(source, Decoding(size=4, resize="stretch", threads=1, shard_rows=FEW))
 
 
 def content(extraction):
@@ -216,11 +212,10 @@ def test_failed_decoding_ends_the_extraction_and_keeps_finished_shards(extractio
     assert extraction.features.missing() == [2, 3, 4]
 
 
-def test_worker_processes_write_the_same_bytes_as_this_process(extraction_of, monkeypatch):
-    rows_of_a_shard(monkeypatch, SHARD_ROWS)  # worker processes do not see the patch
-    catalogue = catalogue_of(2 * SHARD_ROWS + 3)
+def test_worker_processes_write_the_same_bytes_as_this_process(extraction_of):
+    catalogue = catalogue_of(2 * FEW + 3)
     extractions = [extraction_of(augmentation=name, pixels=catalogue.pixels) for name in (None, "noise")]
-    with open_executor(2) as executor:
+    with open_executor(2, warm_up=os.getpid) as executor:
         pending = extract_missing(extractions, catalogue.decode(), executor, SilentProgress())
         assert [pending.wait(one).problem for one in extractions] == ["", ""]
     by_workers = [content(one) for one in extractions]
@@ -294,10 +289,9 @@ def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hun
     assert extraction.features.missing() == [0, 1]
 
 
-def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pixels_with, monkeypatch):
-    rows_of_a_shard(monkeypatch, SHARD_ROWS)
+def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pixels_with):
     some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
-    with open_executor(1) as executor:
+    with open_executor(1, warm_up=os.getpid) as executor:
         pending = extract_missing([some, none], range(1), executor, SilentProgress())
         assert pending.wait(some).problem == ""
         assert pending.wait(none).failure == "oom"
