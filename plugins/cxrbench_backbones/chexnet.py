@@ -45,8 +45,7 @@ def chexnet(*, input_shape: tuple[int, int, int], weights: str, seed: int, prepr
 
     require_size(NAME, input_shape, 32)
     network = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=input_shape, pooling="avg")
-    head = keras.layers.Dense(FINDINGS, activation="sigmoid", name="predictions")
-    _load(keras.Model(network.input, head(network.output)), local_path(weights))
+    load_weights(network, local_path(weights))
     images = keras.Input(input_shape, dtype="float32")
     features = network(preprocess(images, "torch", preprocessing))
     model = keras.Model(images, as_float32(features), name=NAME)
@@ -54,10 +53,17 @@ def chexnet(*, input_shape: tuple[int, int, int], weights: str, seed: int, prepr
     return model
 
 
-def _load(whole: Any, path: Path) -> None:
-    """Fill the network, head included, from a file; every layer must be there and of the right shape."""
+def load_weights(network: Any, path: Path) -> None:
+    """Fill a DenseNet-121 from a file that holds it with its head; every layer must be there and of the right shape.
+
+    Raises:
+        ConfigError: the file holds other layers than these.
+    """
+    import keras
+
+    head = keras.layers.Dense(FINDINGS, activation="sigmoid", name="predictions")
     try:
-        whole.load_weights(path)
+        keras.Model(network.input, head(network.output)).load_weights(path)
     except Exception as error:  # Keras and h5py raise as they please
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{NAME}: {path} does not hold the weights of DenseNet121 with {_head()}: {reason[:200]}") from None

@@ -10,7 +10,7 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from cxrbench.plugin import ConfigError, Unavailable
-from cxrbench_backbones.chexnet import chexnet, weights_file
+from cxrbench_backbones.chexnet import chexnet, load_weights, weights_file
 from cxrbench_backbones.untrained import reinitialise
 
 SHAPE = (32, 32, 3)
@@ -29,10 +29,14 @@ def write_as_keras_2_did(model, path):
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
 
 
+def densenet():
+    return keras.applications.DenseNet121(include_top=False, weights=None, input_shape=SHAPE, pooling="avg")
+
+
 @pytest.fixture(scope="module")
 def network():
     """Return DenseNet-121 with weights of its own."""
-    found = keras.applications.DenseNet121(include_top=False, weights=None, input_shape=SHAPE, pooling="avg")
+    found = densenet()
     reinitialise(found, seed=4)
     for layer in found.layers:
         if isinstance(layer, keras.layers.BatchNormalization):  # so that their order within a layer matters
@@ -51,30 +55,40 @@ def files(network, tmp_path_factory):
     return folder
 
 
-def build(path, **options):
-    return chexnet(**{"input_shape": SHAPE, "weights": str(path), "seed": 0, **options})
+@pytest.fixture(scope="module")
+def backbone(files):
+    return chexnet(input_shape=SHAPE, weights=str(files / LEGACY), seed=0)
+
+
+@pytest.fixture(scope="module")
+def other():
+    """Return another DenseNet-121, for `load_weights` to fill."""
+    return densenet()
 
 
 def name(path, **options):
     return weights_file(**{"input_shape": SHAPE, "weights": str(path), **options})
 
 
-def test_the_features_are_those_before_the_head(files, network):
+def test_the_features_are_those_before_the_head(backbone, network):
     images = np.random.default_rng(0).uniform(0, 255, (2, *SHAPE)).astype(np.float32)
     expected = np.asarray(network(keras.applications.densenet.preprocess_input(images.copy())))
-    features = np.asarray(build(files / LEGACY)(images))
+    features = np.asarray(backbone(images))
     assert features.shape == (2, 1024)
     assert features.std() > 0.01
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("file", ["chexnet.weights.h5", "chexnet.keras"])
-def test_every_form_of_the_file_gives_the_same_weights(files, network, file):
-    for found, expected in zip(build(files / file).get_weights(), network.get_weights(), strict=True):
+def test_every_form_of_the_file_gives_the_same_weights(files, network, other, file):
+    for weight in other.weights:
+        weight.assign(keras.ops.zeros(weight.shape))
+    load_weights(other, files / file)
+    for found, expected in zip(other.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_file_is_here_already_so_its_bytes_are_part_of_the_features_name(files):
+def test_the_bytes_of_the_file_are_part_of_the_features_name(files):
     download = name(files / "chexnet.keras")
     assert Path(download.folder) / download.file_name == files / "chexnet.keras"
     assert download.url.startswith("file:///")
@@ -86,7 +100,7 @@ def test_without_a_file_it_says_what_to_write(weights):
         name(weights)
 
 
-def test_a_file_that_is_not_there_or_is_none_of_weights_is_refused_before_keras_is_asked(tmp_path):
+def test_what_is_no_file_of_weights_is_refused_without_keras(tmp_path):
     for path, reason in [("nowhere.h5", "there is no file"), ("page.h5", "no HDF5 file"), ("page.keras", "no Keras file")]:
         if path != "nowhere.h5":
             (tmp_path / path).write_text("<html>")
@@ -101,13 +115,13 @@ def thin():
     return keras.applications.MobileNet(alpha=0.25, include_top=False, weights=None, input_shape=SHAPE, pooling="avg")
 
 
-@pytest.mark.parametrize(("other", "save"), [("architecture", "keras 2"), ("head", "save_weights")])
-def test_weights_of_something_else_are_refused(network, tmp_path, other, save):
-    wrong = with_head(network, 15) if other == "head" else with_head(thin(), 14)
+@pytest.mark.parametrize(("wrong", "save"), [("architecture", "keras 2"), ("head", "save_weights")])
+def test_weights_of_something_else_are_refused(network, other, tmp_path, wrong, save):
+    model = with_head(network, 15) if wrong == "head" else with_head(thin(), 14)
     path = tmp_path / {"keras 2": "w.h5", "save_weights": "w.weights.h5"}[save]
-    {"keras 2": write_as_keras_2_did, "save_weights": keras.Model.save_weights}[save](wrong, path)
+    {"keras 2": write_as_keras_2_did, "save_weights": keras.Model.save_weights}[save](model, path)
     with pytest.raises(ConfigError, match=r"does not hold the weights of DenseNet121 .* a head of 14 findings") as caught:
-        build(path)
+        load_weights(other, path)
     assert len(str(caught.value)) < 600
 
 
@@ -116,7 +130,7 @@ def test_a_file_cut_short_is_refused(files, tmp_path):
     (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
     assert name(tmp_path / "cut.h5")
     with pytest.raises(ConfigError, match="does not hold"):
-        build(tmp_path / "cut.h5")
+        chexnet(input_shape=SHAPE, weights=str(tmp_path / "cut.h5"), seed=0)
 
 
 def test_a_home_folder_may_be_written_with_a_tilde(files, monkeypatch, tmp_path):

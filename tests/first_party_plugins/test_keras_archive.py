@@ -114,7 +114,10 @@ def test_what_nobody_changed_has_no_problem(tampered):
     "application", [keras.applications.MobileNet, keras.applications.EfficientNetV2B0, keras.applications.ConvNeXtTiny]
 )
 def test_networks_of_keras_have_no_problem(tmp_path, application):
-    application(weights=None, include_top=False, input_shape=SHAPE).save(tmp_path / "m.keras")
+    with keras.StatelessScope(initialize_variables=False):  # only the configuration is looked at
+        model = application(weights=None, include_top=False, input_shape=SHAPE)
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", model.to_json())
     assert problem_of(tmp_path / "m.keras") == ""
 
 
