@@ -13,6 +13,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+import cxrbench
+
 
 @pytest.fixture
 def run_here(workspace, tensorflow_ready):
@@ -72,16 +74,20 @@ def small_run(run_once):
 
 
 @pytest.fixture(scope="session")
-def folded_run(run_once):
-    """Run two recipes and the controls once with folds, seeds, a further threshold and an external test set."""
-    return run_once("folded", "run", *FOLDED, "--workers", 0, "--json")
+def run_in(tensorflow_ready):
+    """Return a function that calls `cxrbench.run` in this process, in the folders of any workspace, and returns the board."""
+
+    def call(workspace, **settings):
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
+                patch.delenv(name)
+            patch.setenv("CXRBENCH_HOME", str(workspace.folder / "home"))
+            patch.setenv("KERAS_HOME", str(workspace.folder / "keras"))
+            return cxrbench.run(**{"out": workspace.folder / "leaderboard", "workers": 0, "offline": True, **settings})
+
+    return call
 
 
-FOLDED = (
-    *("--data", "phantom:images=480,size=64", "--image-size", 64, "--epochs", 2, "--trials", 2, "--offline"),
-    *("--backbone", "random-convnet", "--augmentation", "none", "--imbalance", "none", "--imbalance", "smote"),
-    *("--folds", 3, "--seeds", 2, "--also-at", 0.7, "--external", "ward-2=phantom:images=60,size=64,seed=5"),
-)
 SMALL = (
     *("--data", "phantom:images=420,size=64", "--image-size", 64, "--epochs", 3, "--offline"),
     *("--backbone", "random-convnet", "--backbone", "texture"),

@@ -40,20 +40,45 @@ def part(rows, name, fold, seed):
 
 
 @pytest.fixture(scope="module")
-def entries(folded_run):
-    return folded_run[0].entries()
+def folded(make_workspace, tmp_path_factory):
+    return make_workspace(tmp_path_factory.mktemp("folded"))
 
 
 @pytest.fixture(scope="module")
-def stored(folded_run, entries):
+def rows(folded, run_in):
+    """Run two recipes and as many controls once, for all tests of the results; return the rows of the board."""
+    board = run_in(
+        folded,
+        data="phantom:images=480,size=32",
+        image_size=32,
+        backbone=["random-convnet", "control-thumbnail"],
+        controls=False,
+        augmentation=["none"],
+        imbalance=["none", "smote"],
+        epochs=2,
+        trials=TRIALS,
+        folds=len(FOLDS),
+        seeds=len(SEEDS),
+        also_at=[0.7],
+        external=["ward-2=phantom:images=60,size=32,seed=5"],
+    )
+    return {row["recipe"]: row for row in board.records()}
+
+
+@pytest.fixture(scope="module")
+def folder(folded, rows):
+    return folded.protocol_folder()
+
+
+@pytest.fixture(scope="module")
+def entries(folded, rows):
+    return folded.entries()
+
+
+@pytest.fixture(scope="module")
+def stored(folder, entries):
     """Return the predictions of each recipe."""
-    folder = folded_run[0].protocol_folder()
     return {recipe: table(folder / entry["predictions"]) for recipe, entry in entries.items()}
-
-
-@pytest.fixture(scope="module")
-def rows(folded_run):
-    return {row["recipe"]: row for row in json.loads(folded_run[1].stdout)}
 
 
 def thresholds(entry):
@@ -153,33 +178,30 @@ def test_the_threshold_of_every_head_is_optimal_on_validation(entries, stored):
             assert threshold == min(cut for cut, value in reached.items() if value > best - 1e-12), (recipe, head)
 
 
-def test_each_fold_has_a_study_of_its_own_with_the_whole_budget(folded_run, entries, rows):
-    workspace, _ = folded_run
+def test_each_fold_has_a_study_of_its_own_with_the_whole_budget(folder, entries, rows):
     studies = [fold["study"] for entry in entries.values() for fold in entry["folds"]]
-    journals = {path.stem for path in workspace.folder.glob("leaderboard/studies/*.journal")}
+    journals = {path.stem for path in folder.parent.glob("studies/*.journal")}
     assert {study[:16] for study in studies} == journals
     assert len(journals) == len(entries) * len(FOLDS)
     assert {rows[recipe]["trials"] for recipe in entries} == {TRIALS * len(FOLDS)}
     for entry in entries.values():
         for fold in entry["folds"]:
             assert fold["trials"] == {"complete": TRIALS}
-            trials = trials_of(workspace, fold)
+            trials = trials_of(folder, fold)
             assert len(trials) == TRIALS
             assert fold["selected_trial"] in {trial.user_attrs["number"] for trial in trials}
 
 
-def trials_of(workspace, fold):
-    path = workspace.folder / "leaderboard" / "studies" / f"{fold['study'][:16]}.journal"
+def trials_of(folder, fold):
+    path = folder.parent / "studies" / f"{fold['study'][:16]}.journal"
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
     return optuna.load_study(study_name=None, storage=storage).trials
 
 
-def test_seed_0_is_the_selected_trial_and_other_seeds_differ(folded_run, entries, stored):
+def test_seed_0_is_the_selected_trial_and_other_seeds_differ(folder, entries, stored):
     entry = entries["random-convnet+none+smote"]
     for fold in entry["folds"]:
-        (selected,) = [
-            trial for trial in trials_of(folded_run[0], fold) if trial.user_attrs["number"] == fold["selected_trial"]
-        ]
+        (selected,) = [trial for trial in trials_of(folder, fold) if trial.user_attrs["number"] == fold["selected_trial"]]
         values = [
             sklearn_metrics.roc_auc_score(*part(stored[entry["recipe"]], "validation", fold["fold"], seed)[2:])
             for seed in SEEDS
@@ -189,8 +211,8 @@ def test_seed_0_is_the_selected_trial_and_other_seeds_differ(folded_run, entries
         assert fold["heads"][0]["threshold"] == selected.params["threshold"]
 
 
-def test_every_head_has_its_test_set_lock(folded_run, entries):
-    paths = list((folded_run[0].protocol_folder() / "test_lock").glob("*.json"))
+def test_every_head_has_its_test_set_lock(folder, entries):
+    paths = list((folder / "test_lock").glob("*.json"))
     assert {path.stem for path in paths} == {*entries, "majority-class"}
     for path in paths:
         scored_by = json.loads(path.read_text())["scored_by"]
@@ -206,11 +228,11 @@ def test_every_head_has_its_test_set_lock(folded_run, entries):
         assert len(set(heads.values())) == len(FOLDS) * len(SEEDS)
 
 
-def test_the_external_test_set_has_columns_and_files_of_its_own(folded_run, entries, rows):
-    folder = folded_run[0].protocol_folder() / "external" / "ward-2"
+def test_the_external_test_set_has_columns_and_files_of_its_own(folder, entries, rows):
+    external = folder / "external" / "ward-2"
     for recipe, entry in entries.items():
-        result = json.loads((folder / f"{recipe}.json").read_text())
-        predictions = table(folder / f"{recipe}.csv")
+        result = json.loads((external / f"{recipe}.json").read_text())
+        predictions = table(external / f"{recipe}.csv")
         assert {row["set"] for row in predictions} == {"external"}
         assert (result["negative"], result["positive"], result["dataset"]) == (15, 45, "phantom-synthetic")
         chosen = thresholds(entry)
@@ -226,14 +248,14 @@ def test_the_external_test_set_has_columns_and_files_of_its_own(folded_run, entr
         assert "external_ward-2_recall@0.7" in rows[recipe]
 
 
-def test_the_external_test_set_is_not_part_of_the_entry(folded_run, entries, stored):
+def test_the_external_test_set_is_not_part_of_the_entry(folder, entries, stored):
     assert not any("external" in name for entry in entries.values() for name in (*entry["metrics"], *entry["protocol"]))
     assert {row["set"] for predictions in stored.values() for row in predictions} == {"validation", "test"}
-    assert "ward" not in (folded_run[0].protocol_folder() / "protocol.json").read_text()
+    assert "ward" not in (folder / "protocol.json").read_text()
 
 
-def test_the_tables_show_folds_further_threshold_and_external_test_set(folded_run):
-    text = (folded_run[0].protocol_folder() / "LEADERBOARD.md").read_text()
+def test_the_tables_show_folds_further_threshold_and_external_test_set(folder):
+    text = (folder / "LEADERBOARD.md").read_text()
     assert "split grouped, 3 folds, 2 seeds, 2 trials per study" in text
     assert "At threshold 0.7:" in text
     assert "External test set ward-2, scored with the same heads and thresholds:" in text
@@ -241,8 +263,8 @@ def test_the_tables_show_folds_further_threshold_and_external_test_set(folded_ru
     assert "test 40 + 120" in text
 
 
-def test_the_majority_class_takes_part_in_every_fold(folded_run, rows):
-    entry = json.loads((folded_run[0].protocol_folder() / "entries" / "majority-class.json").read_text())
+def test_the_majority_class_takes_part_in_every_fold(folder, rows):
+    entry = json.loads((folder / "entries" / "majority-class.json").read_text())
     assert [len(fold["heads"]) for fold in entry["folds"]] == [1, 1, 1]
     assert (rows["majority-class"]["accuracy"], rows["majority-class"]["external_ward-2_accuracy"]) == (0.75, 0.75)
     assert rows["majority-class"]["trials"] == 0
