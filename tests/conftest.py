@@ -22,7 +22,7 @@ from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
-LONG = os.environ.get("CXRBENCH_TESTS") == "long"
+ASKED_FOR = os.environ.get("CXRBENCH_TESTS", "").split(",")
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,19 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip tests marked as long, unless CXRBENCH_TESTS=long is set."""
+    """Skip tests that take long or need a server, unless CXRBENCH_TESTS names their marker: ``long,postgresql``."""
     for item in items:
-        if item.get_closest_marker("long") and not LONG:
-            item.add_marker(pytest.mark.skip(reason="set CXRBENCH_TESTS=long to run it"))
+        if "postgresql" in item.fixturenames:
+            item.add_marker(pytest.mark.postgresql)
+        for marker in {"long", "postgresql"}.difference(ASKED_FOR):
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"set CXRBENCH_TESTS={marker} to run it"))
 
 
 @pytest.fixture(scope="session")
 def long():
-    """Return whether CXRBENCH_TESTS=long is set."""
-    return LONG
+    """Return whether CXRBENCH_TESTS asks for the long forms of tests."""
+    return "long" in ASKED_FOR
 
 
 @pytest.fixture(scope="session")
