@@ -51,7 +51,7 @@ def _settings_or_defaults(flags: Mapping[str, Any]) -> tuple[Settings, list[Diag
     except CxrbenchError as error:
         remedy = "correct it in cxrbench.toml, or in the environment variable CXRBENCH_..."
         problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
-        return Settings.model_construct(**flags), [problem]
+        return Settings.model_validate(dict(flags)), [problem]  # reads neither the environment nor a file
 
 
 def _cache_and_disks(settings: Settings) -> Iterator[Diagnosis]:
