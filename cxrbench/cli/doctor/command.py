@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from cxrbench.cli.options import AsJson
-from cxrbench.errors import MissingRequirement
 
 EXIT_PROBLEMS = 1
 DIAGNOSIS_HEADINGS = ("verdict", "area", "found", "what to do")
@@ -24,12 +23,8 @@ def doctor(
 
     from cxrbench.cli import console
 
-    try:
-        from cxrbench.cli.doctor.examination import diagnose
-    except ImportError as error:
-        raise MissingRequirement(
-            f"cannot import what cxrbench needs: {error}. Run: pip install --force-reinstall cxrbench"
-        ) from None
+    from cxrbench.cli.doctor.examination import diagnose
+
     diagnoses = list(diagnose(context.obj))
     if as_json:
         console.print_json([asdict(diagnosis) for diagnosis in diagnoses])

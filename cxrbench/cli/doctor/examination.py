@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor import folders, machine, packages, plugins_and_weights
@@ -51,7 +52,8 @@ def _settings_or_defaults(flags: Mapping[str, Any]) -> tuple[Settings, list[Diag
     except CxrbenchError as error:
         remedy = "correct it in cxrbench.toml, or in the environment variable CXRBENCH_..."
         problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
-        return Settings.model_validate(dict(flags)), [problem]  # reads neither the environment nor a file
+        files = tuple(map(Path, flags.get("plugin", ())))
+        return Settings.model_construct(out=Path(flags.get("out", "leaderboard")), plugin=files), [problem]
 
 
 def _cache_and_disks(settings: Settings) -> Iterator[Diagnosis]:
