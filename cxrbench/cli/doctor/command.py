@@ -22,7 +22,6 @@ def doctor(
     from dataclasses import asdict
 
     from cxrbench.cli import console
-
     from cxrbench.cli.doctor.examination import diagnose
 
     diagnoses = list(diagnose(context.obj))

@@ -53,7 +53,9 @@ def _settings_or_defaults(flags: Mapping[str, Any]) -> tuple[Settings, list[Diag
         remedy = "correct it in cxrbench.toml, or in the environment variable CXRBENCH_..."
         problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
         files = tuple(map(Path, flags.get("plugin", ())))
-        return Settings.model_construct(out=Path(flags.get("out", "leaderboard")), plugin=files), [problem]
+        return Settings.model_construct(out=Path(flags.get("out", Settings.model_fields["out"].default)), plugin=files), [
+            problem
+        ]
 
 
 def _cache_and_disks(settings: Settings) -> Iterator[Diagnosis]:
