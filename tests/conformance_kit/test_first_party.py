@@ -38,6 +38,11 @@ def test_backbone(check):
     check()
 
 
+@parametrize_with_checks(Path(__file__).parents[1] / "samples" / "plugins" / "good.py")
+def test_backbone_of_a_one_file_plugin(check):
+    check()
+
+
 @parametrize_with_checks(*SMALL["augmentation"], kind="augmentation")
 def test_augmentation(check):
     check()

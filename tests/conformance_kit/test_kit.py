@@ -16,7 +16,6 @@ from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import subjects_of
 
 MUTANTS = Path(__file__).parent / "mutants"
-PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 SCRIPT = Path(sys.executable).parent / "cxrbench"
 
 
@@ -136,7 +135,7 @@ def test_an_expected_failure_marks_a_test_as_xfail():
         conformance(MUTANTS / "needs_many.py", "few-rows", **{"few-rows": "nobody trains on two images"})()
 
 
-@parametrize_with_checks(PLUGINS / "good.py", "focal")
+@parametrize_with_checks("focal", "fixed")  # test_first_party.py does so with a file
 def test_the_decorator_makes_one_test_for_each_check(check):
     check()
 

@@ -202,6 +202,15 @@ def test_a_damaged_journal_is_an_error_with_a_remedy(path, whole, line, where):
     assert line in path.read_bytes()  # the file is kept for repair
 
 
+def test_damage_is_reported_by_a_record_that_was_open_before(path):
+    opened = record(path)
+    opened.add(trial(0))
+    with path.open("ab") as file:
+        file.write(b"{half\n{}\n")
+    with pytest.raises(StudyDamaged, match=r"tiny\.journal is damaged"):
+        opened.finished()
+
+
 def test_a_lock_is_released_when_its_process_dies(path):
     record(path).add(trial(0))
     program = (
