@@ -34,7 +34,7 @@ def by_keras(weights, loss, data, *, batch=BATCH, learning_rate=RATE):
     """Train a plain Keras model of the same layers from the same weights, and return its weights."""
     model = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(UNITS, activation="relu"), keras.layers.Dense(1)])
     model.set_weights(weights)
-    model.compile(keras.optimizers.Adam(learning_rate), loss=loss)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=loss, run_eagerly=True)
     features, labels, sample_weight = data
     for start in range(0, len(labels), batch):
         here = slice(start, start + batch)
