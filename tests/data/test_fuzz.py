@@ -205,7 +205,7 @@ def test_every_file_is_read_or_refused_with_a_reason(tmp_path, whole, capfd, rec
     record_property("fuzzed", f"{dict(ends)}, the slowest in {slowest:.1f} s")
 
 
-def test_whole_files_are_read_and_those_of_several_images_refused(whole):
+def test_whole_files_are_read_unless_they_hold_several_images(whole):
     for name, content in whole.items():
         if name in SEVERAL:
             with pytest.raises(DataError, match="save the right one"):

@@ -63,7 +63,7 @@ def test_a_helper_that_was_killed_is_replaced(tiff):
         np.testing.assert_array_equal(grey(tiff), GREY)
 
 
-def test_as_many_threads_have_as_many_helpers_and_their_own_answers(encode):
+def test_each_thread_has_its_own_helper_and_answers(encode):
     contents = [encode(np.full((8, 8), level, np.uint8), "TIFF") for level in range(200)]
     contents[::7] = [b"no image"] * len(contents[::7])
 

@@ -106,7 +106,7 @@ def test_grouped_holds_out_about_15_percent_of_either_class(dataset_of):
 
 
 @given(labels=st.lists(LABELS, min_size=1, max_size=100), seed=SEEDS)
-def test_paper_holds_out_15_percent_of_either_class_within_one_image(dataset_of, labels, seed):
+def test_paper_holds_out_15_percent_of_each_class_to_one_image(dataset_of, labels, seed):
     split = split_once(dataset_of([(label, "the one patient", None) for label in labels]), "paper", seed)
     everything = np.array(labels)
     for label in (0, 1):
@@ -120,7 +120,7 @@ def test_paper_lets_a_patient_fall_on_all_sides(dataset_of):
     assert all(patients_of(dataset, part) == {"the one patient"} for part in parts_of(split_once(dataset, "paper", 0)))
 
 
-def test_how_many_images_a_patient_has_does_not_decide_where_they_fall(dataset_of):
+def test_a_patients_number_of_images_does_not_decide_their_part(dataset_of):
     sizes = [1, 1, 2, 3, 5, 30] * 8
     dataset = dataset_of(of_patients(sizes))
     first_row = np.cumsum([0, *sizes[:-1]])
@@ -160,7 +160,7 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
         assert split.train.tolist() == list(range(200))
 
 
-def test_official_resplits_a_validation_set_that_shares_a_patient(dataset_of):
+def test_official_resplits_validation_that_shares_a_patient(dataset_of):
     rows = [(row % 2, f"p{row}", "train" if row < 300 else "val" if row < 420 else "test") for row in range(500)]
     kept = split_once(dataset_of(rows), "official", 0)
     assert kept.validation.tolist() == list(range(300, 420))
@@ -171,7 +171,7 @@ def test_official_resplits_a_validation_set_that_shares_a_patient(dataset_of):
     assert len({0, 300}.intersection(cut.validation.tolist())) in {0, 2}
 
 
-def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
+def test_official_without_a_test_part_offers_grouped(dataset_of):
     with pytest.raises(ConfigError, match="handmade has no test set of its own; use --split grouped"):
         split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
 
