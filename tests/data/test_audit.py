@@ -117,7 +117,7 @@ def test_another_part_without_both_classes_is_refused(parts_with, part, word, co
     assert f"the {sum(counts)} images of the {word} set do not cover both classes" in refusal(*parts_with(**{part: counts}))
 
 
-def test_of_several_folds_the_smallest_validation_part_is_found_once(halves):
+def test_the_smallest_validation_part_of_folds_is_found_once(halves):
     dataset, split = halves()
     small = Split(train=np.arange(150), validation=np.arange(150, 210), test=np.arange(210, 240))
     (finding,) = checked(dataset, split, small, small).findings

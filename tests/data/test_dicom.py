@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from cxrbench.data.dataset import catalogue_images
+from cxrbench.data.decoding import dicom as dicom_module
 from cxrbench.data.decoding.decode import decode, examine
 from cxrbench.data.decoding.dicom import is_dicom
 from cxrbench.errors import DataError
@@ -144,7 +145,7 @@ def test_an_invalid_window_is_ignored(dicom, window):
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_a_voi_table_is_used_before_a_window_and_its_own_range_counts(dicom, bits):
+def test_a_voi_table_wins_over_a_window_with_its_own_range(dicom, bits):
     squares = (np.arange(4096) ** 2 / 4095**2 * 4095).astype(int)
     content = dicom(
         RAMP.astype(np.uint16), BitsStored=12, VOILUTSequence=table(squares, bits=bits), WindowCenter=9, WindowWidth=9
@@ -291,7 +292,7 @@ def test_files_skipped_without_a_package_are_decoded_with_it(dicom, images_of, p
 
     images, mixed = png_files(3), png_files(3) | {"image.dcm": dicom(RAMP.astype(np.uint16))}
     before = key(images), key(mixed)
-    monkeypatch.setattr("cxrbench.data.decoding.dicom.DICOM_PACKAGES", ("no-such-package",))
+    monkeypatch.setattr(dicom_module, "DICOM_PACKAGES", ("no-such-package",))
     after = key(images), key(mixed)
     assert after[0] == before[0]  # nothing else is decoded anew
     assert after[1] != before[1]

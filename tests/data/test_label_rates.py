@@ -74,7 +74,7 @@ def test_attributes_by_chance_are_next_to_never_found(attributed):
     assert found <= 2
 
 
-def test_rates_are_counted_by_level_and_unknown_attributes_left_out(attributed):
+def test_rates_are_counted_by_level_of_known_attributes(attributed):
     assert label_rates(attributed("sex", levels(("F", 3, 1), ("M", 0, 2), (None, 1, 0)))) == (
         LabelRate(attribute="sex", level="F", images=4, positives=1),
         LabelRate(attribute="sex", level="M", images=2, positives=2),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cxrbench.data.audit import near
 from cxrbench.data.audit.near import SIDE, hashes, near_pairs, standardised, thumbnails
 from cxrbench.data.decoding.pixels import Decoding
 
@@ -39,7 +40,7 @@ def test_no_pair_is_lost_between_blocks(images, monkeypatch):
     twice = np.concatenate([images, images[::-1]])
     whole = near_pairs(twice)
     assert len(whole) == 40
-    monkeypatch.setattr("cxrbench.data.audit.near.COMPARED_ROWS", 7)
+    monkeypatch.setattr(near, "COMPARED_ROWS", 7)
     assert np.array_equal(near_pairs(twice), whole)
 
 

@@ -86,7 +86,7 @@ def test_unreadable_files_are_skipped_and_the_rest_stay_aligned(images_of, png_f
     assert reasons["empty.png"] == "is empty"
 
 
-def test_every_record_has_a_row_and_the_unreadable_ones_are_black(images_of, png_files, decoding, load):
+def test_every_record_has_a_row_and_unreadable_ones_are_black(images_of, png_files, decoding, load):
     images = list(png_files(3).values())
     contents = {"notes": b"not an image", "a": images[0], "b": images[1], "empty": b"", "c": images[2]}
     pixels = load(images_of(contents), decoding).pixels
@@ -238,7 +238,7 @@ def test_another_order_of_files_gives_another_pixel_key(images_of, png_files, de
 
 
 @pytest.mark.parametrize("change", [{"size": 9}, {"resize": "pad"}])
-def test_size_and_resize_change_the_pixel_key_not_the_fingerprint(images_of, png_files, decoding, change, load):
+def test_size_and_resize_change_the_pixels_key_alone(images_of, png_files, decoding, change, load):
     before = load(images_of(png_files(3)), decoding)
     after = load(images_of(png_files(3)), replace(decoding, **change))
     assert after.pixels.digest != before.pixels.digest

@@ -132,7 +132,7 @@ def test_a_path_that_does_not_exist_is_an_error(host, tmp_path, monkeypatch, tex
         find_dataset(text, host)
 
 
-def test_a_path_that_two_claim_is_an_error_that_shows_how_to_choose(host, tmp_path):
+def test_a_path_that_two_claim_is_refused_with_how_to_choose(host, tmp_path):
     path = tmp_path / "x.two"
     path.touch()
     with pytest.raises(ConfigError) as caught:

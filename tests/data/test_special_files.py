@@ -114,7 +114,7 @@ def test_whatever_lies_in_a_class_folder_is_read_or_named(tree, skipped):
     }
 
 
-def test_folders_that_link_back_are_named_and_not_gone_into_again(tree):
+def test_folders_that_link_back_are_named_and_read_once(tree):
     before = [record.key for record in load_folder(str(tree)).records]
     (tree / "NORMAL" / "deeper").mkdir()
     (tree / "NORMAL" / "deeper" / "up").symlink_to(tree)

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cxrbench.data.decoding.facts import FileFacts
@@ -15,8 +15,8 @@ from cxrbench.errors import ConfigError
 SEEDS = st.integers(0, 2**31 - 1)
 LABELS = st.integers(0, 1)
 PARTS = ("train", "val", "test")
-IMAGES = st.lists(st.tuples(LABELS, st.integers(0, 25).map(str), st.none()), min_size=1, max_size=150)
-TAGGED = st.lists(st.tuples(LABELS, st.integers(0, 9), st.sampled_from((*PARTS, None))), min_size=1, max_size=150)
+IMAGES = st.lists(st.tuples(LABELS, st.integers(0, 25).map(str), st.none()), min_size=1, max_size=60)
+TAGGED = st.lists(st.tuples(LABELS, st.integers(0, 9), st.sampled_from((*PARTS, None))), min_size=1, max_size=60)
 
 
 def parts_of(split):
@@ -43,7 +43,6 @@ def of_patients(sizes, part=None):
 
 
 @pytest.mark.parametrize("name", ["grouped", "paper"])
-@settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS)
 def test_every_row_is_in_exactly_one_part(dataset_of, name, rows, seed):
     split = split_once(dataset_of(rows), name, seed)
@@ -51,7 +50,6 @@ def test_every_row_is_in_exactly_one_part(dataset_of, name, rows, seed):
     assert all(np.array_equal(part, np.sort(part)) for part in parts_of(split))
 
 
-@settings(deadline=None)
 @given(rows=TAGGED, seed=SEEDS)
 def test_every_row_of_a_source_with_parts_is_in_exactly_one_part(dataset_of, rows, seed):
     assume(any(part == "test" for _, _, part in rows))
@@ -59,7 +57,6 @@ def test_every_row_of_a_source_with_parts_is_in_exactly_one_part(dataset_of, row
     assert sorted(np.concatenate(parts_of(split))) == list(range(len(rows)))
 
 
-@settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS)
 def test_grouped_has_no_patient_on_two_sides(dataset_of, rows, seed):
     dataset = dataset_of(rows)
@@ -67,7 +64,6 @@ def test_grouped_has_no_patient_on_two_sides(dataset_of, rows, seed):
         assert not patients_of(dataset, one) & patients_of(dataset, other)
 
 
-@settings(deadline=None)
 @given(rows=TAGGED, seed=SEEDS)
 def test_official_shares_no_patient_if_the_source_does_not(dataset_of, rows, seed):
     assume(any(part == "test" for _, _, part in rows))
@@ -77,7 +73,6 @@ def test_official_shares_no_patient_if_the_source_does_not(dataset_of, rows, see
         assert not patients_of(dataset, one) & patients_of(dataset, other)
 
 
-@settings(deadline=None)
 @given(rows=TAGGED, seed=SEEDS)
 def test_official_keeps_exactly_the_test_rows_of_the_source(dataset_of, rows, seed):
     theirs = [row for row, (_, _, part) in enumerate(rows) if part == "test"]
@@ -93,8 +88,7 @@ def test_a_seed_decides_the_split(dataset_of, name):
     assert made[0] != made[2] != made[3] != made[0]
 
 
-@settings(deadline=None)
-@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=120), seed=SEEDS)
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=60), seed=SEEDS)
 def test_grouped_holds_out_15_percent_of_the_patients_twice(dataset_of, sizes, seed):
     dataset = dataset_of(of_patients(sizes))
     train, validation, test = (len(patients_of(dataset, part)) for part in parts_of(split_once(dataset, "grouped", seed)))
@@ -111,9 +105,8 @@ def test_grouped_holds_out_about_15_percent_of_either_class(dataset_of):
             assert abs(len(everyone & patients_of(dataset, part)) / len(everyone) - 0.15) < 0.01
 
 
-@settings(deadline=None)
-@given(labels=st.lists(LABELS, min_size=1, max_size=300), seed=SEEDS)
-def test_paper_holds_out_15_percent_of_either_class_within_one_image(dataset_of, labels, seed):
+@given(labels=st.lists(LABELS, min_size=1, max_size=100), seed=SEEDS)
+def test_paper_holds_out_15_percent_of_each_class_to_one_image(dataset_of, labels, seed):
     split = split_once(dataset_of([(label, "the one patient", None) for label in labels]), "paper", seed)
     everything = np.array(labels)
     for label in (0, 1):
@@ -127,7 +120,7 @@ def test_paper_lets_a_patient_fall_on_all_sides(dataset_of):
     assert all(patients_of(dataset, part) == {"the one patient"} for part in parts_of(split_once(dataset, "paper", 0)))
 
 
-def test_how_many_images_a_patient_has_does_not_decide_where_they_fall(dataset_of):
+def test_a_patients_number_of_images_does_not_decide_their_part(dataset_of):
     sizes = [1, 1, 2, 3, 5, 30] * 8
     dataset = dataset_of(of_patients(sizes))
     first_row = np.cumsum([0, *sizes[:-1]])
@@ -167,7 +160,7 @@ def test_official_keeps_a_validation_part_from_100_images(dataset_of, count, kep
         assert split.train.tolist() == list(range(200))
 
 
-def test_official_resplits_a_validation_set_that_shares_a_patient(dataset_of):
+def test_official_resplits_validation_that_shares_a_patient(dataset_of):
     rows = [(row % 2, f"p{row}", "train" if row < 300 else "val" if row < 420 else "test") for row in range(500)]
     kept = split_once(dataset_of(rows), "official", 0)
     assert kept.validation.tolist() == list(range(300, 420))
@@ -178,7 +171,7 @@ def test_official_resplits_a_validation_set_that_shares_a_patient(dataset_of):
     assert len({0, 300}.intersection(cut.validation.tolist())) in {0, 2}
 
 
-def test_official_without_a_test_part_is_an_error_that_offers_grouped(dataset_of):
+def test_official_without_a_test_part_offers_grouped(dataset_of):
     with pytest.raises(ConfigError, match="handmade has no test set of its own; use --split grouped"):
         split_once(dataset_of([(0, "a", "train"), (1, "b", "val"), (1, "c", None)]), "official", 0)
 
@@ -201,7 +194,6 @@ def enough_groups(dataset, folds):
     assume(len(set(dataset.groups)) >= folds)
 
 
-@settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS, data=st.data())
 def test_no_group_of_patients_and_equal_images_is_divided(dataset_of, rows, seed, data):
     images = data.draw(st.lists(st.integers(0, 40), min_size=len(rows), max_size=len(rows)))
@@ -214,7 +206,6 @@ def test_no_group_of_patients_and_equal_images_is_divided(dataset_of, rows, seed
             assert not set(dataset.image_groups[one]) & set(dataset.image_groups[other])
 
 
-@settings(deadline=None)
 @given(rows=TAGGED, seed=SEEDS, data=st.data())
 def test_the_validation_part_that_official_cuts_divides_no_group(dataset_of, rows, seed, data):
     assume(any(part == "test" for _, _, part in rows))
@@ -226,7 +217,6 @@ def test_the_validation_part_that_official_cuts_divides_no_group(dataset_of, row
 
 
 @pytest.mark.parametrize("name", ["grouped", "paper"])
-@settings(deadline=None)
 @given(rows=IMAGES, seed=SEEDS, folds=FOLDS)
 def test_every_row_is_in_one_test_set_and_in_one_set_per_fold(dataset_of, name, rows, seed, folds):
     dataset = dataset_of(rows)
@@ -240,8 +230,7 @@ def test_every_row_is_in_one_test_set_and_in_one_set_per_fold(dataset_of, name, 
         assert all(np.array_equal(part, np.sort(part)) for part in parts_of(split))
 
 
-@settings(deadline=None)
-@given(sizes=st.lists(st.integers(1, 8), min_size=40, max_size=200), seed=SEEDS, folds=FOLDS)
+@given(sizes=st.lists(st.integers(1, 8), min_size=40, max_size=80), seed=SEEDS, folds=FOLDS)
 def test_folds_are_alike_in_size_and_label(dataset_of, sizes, seed, folds):
     dataset = dataset_of(of_patients(sizes))
     tests = [split.test for split in split_dataset(dataset, "grouped", seed, folds)]
@@ -252,8 +241,7 @@ def test_folds_are_alike_in_size_and_label(dataset_of, sizes, seed, folds):
     assert max(patients) - min(patients) <= 1
 
 
-@settings(deadline=None)
-@given(sizes=st.lists(st.integers(1, 5), min_size=20, max_size=120), seed=SEEDS, folds=FOLDS)
+@given(sizes=st.lists(st.integers(1, 5), min_size=20, max_size=60), seed=SEEDS, folds=FOLDS)
 def test_each_fold_validates_on_the_same_share_of_the_rest(dataset_of, sizes, seed, folds):
     dataset = dataset_of(of_patients(sizes))
     for split in split_dataset(dataset, "grouped", seed, folds):

@@ -71,8 +71,8 @@ def test_the_best_trial_is_never_below_a_cut_off(curves, epochs):
 def test_pruning_does_not_change_the_other_trials(make_study, search):
     study = make_study()
     study = replace(study, job=replace(study.job, configuration=replace(study.job.configuration, epochs=4, patience=4)))
-    everything, _ = search(study, 40, record="without")
-    some, _ = search(replace(study, pruning="median"), 40, record="with")
+    everything, _ = search(study, MIN_EARLIER_TRIALS, record="without")
+    some, _ = search(replace(study, pruning="median"), 25, record="with")
     pruned = [found for found in some if found.state == "pruned"]
     assert pruned
     assert all(found.value is None and 0 < len(found.losses) <= 4 for found in pruned)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from cProfile import Profile
 
 import optuna
 import pytest
@@ -172,7 +173,7 @@ def test_a_journal_cut_anywhere_loses_only_what_was_cut(whole, tmp_path_factory,
 def test_an_unfinished_last_line_is_cut_off(whole, path):
     begin = whole.rstrip(b"\n").rfind(b"\n") + 1
     path.parent.mkdir()
-    for kept in range(begin, len(whole)):
+    for kept in range(begin, len(whole), 5):
         path.write_bytes(whole[:kept])
         assert [one.number for one in record(path).finished()] == [0, 1]
         assert path.read_bytes() == whole[:begin]
@@ -277,12 +278,11 @@ def test_reopening_a_record_does_not_write_to_it(path):
     assert by_optuna(path).user_attrs == {**about, "protocol": "p-100"}
 
 
-def test_adding_a_trial_takes_constant_time(path):
-    written, seconds = record(path), []
-    for first in range(0, 2000, 400):
-        start = time.process_time()
-        for number in range(first, first + 400):
+def test_adding_a_trial_takes_as_many_calls_as_the_first(path):
+    written, calls = record(path), []
+    for number in range(60):
+        with Profile() as profile:
             written.add(trial(number, losses=(0.5,) * 10))
-        seconds.append(time.process_time() - start)
-    assert seconds[-1] < 3 * seconds[0] + 0.5
-    assert len(written.finished()) == 2000
+        calls.append(sum(entry.callcount for entry in profile.getstats()))
+    assert max(calls[1:]) <= calls[1] + 20
+    assert len(written.finished()) == 60

@@ -125,7 +125,7 @@ def test_a_finished_study_is_not_repeated(make_study, search):
     assert (executor.numbers, order) == ([], [])
 
 
-def test_a_smaller_budget_than_on_record_returns_the_first_trials(make_study, search):
+def test_a_smaller_budget_than_recorded_returns_the_first_trials(make_study, search):
     study = make_study()
     found, _ = search(study, 6)
     assert search(study, 3)[0] == found[:3]

@@ -84,7 +84,7 @@ def test_an_empty_cache_has_no_items(home):
     assert trim_cache(0) == 0
 
 
-def test_trim_removes_least_recently_used_and_no_more_than_needed(make):
+def test_trim_removes_least_recently_used_and_no_more(make):
     for number, age in enumerate([40, 30, 20, 10]):
         make(f"item{number}", age=age)
     assert trim_cache(2 * BLOCK) == 2 * BLOCK

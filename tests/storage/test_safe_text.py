@@ -121,7 +121,7 @@ def test_well_known_folders_are_replaced_by_names(folders, where, shown):
     assert without_paths(f"cannot read '{folders / where}': gone") == f"cannot read '{shown}': gone"
 
 
-def test_a_folder_whose_name_starts_like_the_home_is_not_the_home(folders):
+def test_a_folder_named_like_the_home_and_more_is_not_the_home(folders):
     shown = without_paths(f"{folders / 'home/menace/x'}")
     assert str(folders) not in shown
     assert shown.endswith("/home/menace/x")

@@ -112,7 +112,7 @@ def test_a_new_array_has_no_files(fresh):
         array.row_shape()
 
 
-def test_a_shard_is_missing_until_written_or_when_its_mark_is_gone(fresh):
+def test_a_shard_is_missing_while_it_has_no_mark(fresh):
     array = fresh()
     for shard, left in ((2, [0, 1, 3]), (0, [1, 3]), (3, [1]), (1, [])):
         fill(array, shards=[shard])
@@ -188,7 +188,7 @@ def test_a_changed_note_counts_as_damage(fresh):
 
 
 @pytest.mark.parametrize("shapes", [[], ["2", "3"], ["two"], ["3"], ["9999999999999"]])
-def test_a_wrong_row_shape_damages_all_shards_which_are_rewritten(fresh, shapes):
+def test_a_wrong_row_shape_damages_all_shards(fresh, shapes):
     array = fill(fresh())
     (array.folder / "shape" / "2").unlink()
     for name in shapes:
@@ -198,7 +198,7 @@ def test_a_wrong_row_shape_damages_all_shards_which_are_rewritten(fresh, shapes)
     assert array.damaged() == []
 
 
-def test_after_waiting_for_another_writer_the_shard_is_not_missing(fresh):
+def test_a_shard_written_by_another_while_waiting_is_not_missing(fresh):
     array, began, states = fresh(), Event(), []
 
     def wait():
@@ -282,7 +282,7 @@ def test_gathered_rows_are_copies_and_read_rows_are_read_only(fresh):
 
 
 @pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
-def test_a_failed_write_leaves_its_shard_missing_and_others_intact(fresh, error):
+def test_a_failed_write_leaves_only_its_own_shard_missing(fresh, error):
     array = fill(fresh(), shards=[0, 2, 3])
     with pytest.raises(type(error)):
         array.write(1, raising_after([rows_from(5, 8)], error))
@@ -293,7 +293,7 @@ def test_a_failed_write_leaves_its_shard_missing_and_others_intact(fresh, error)
     assert content(fill(array)) == rows_from(0, ROWS).tobytes()
 
 
-def test_a_write_that_fails_before_its_first_block_writes_nothing(fresh):
+def test_a_write_that_fails_at_its_first_block_writes_nothing(fresh):
     array = fresh()
     with pytest.raises(OSError, match="gone"):
         array.write(0, raising_after([], OSError("gone")))

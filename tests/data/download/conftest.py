@@ -134,13 +134,24 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def collected_before():
+    """Let the collections of these tests look at their own objects only, which is much faster."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    """Keep the cache in this test's own folder and proxies out of the way."""
+    """Keep the cache in this test's own folder and proxies out of the way; report connections that were left open."""
     monkeypatch.setenv("CXRBENCH_HOME", str(tmp_path / "cache"))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    yield
+    gc.collect()
 
 
 @contextmanager
@@ -157,14 +168,12 @@ def serving():
 def server():
     with serving() as server:
         yield server
-    gc.collect()  # a connection that was left open is told here, and not in some later test
 
 
 @pytest.fixture
 def other_server():
     with serving() as server:
         yield server
-    gc.collect()
 
 
 @pytest.fixture(scope="session")

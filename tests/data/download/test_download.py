@@ -157,7 +157,7 @@ def test_a_file_with_a_wrong_digest_is_deleted(server, downloader, algorithm):
     assert not (downloader.folder / "image.bin.part").exists()
 
 
-def test_a_resumed_file_with_a_wrong_beginning_is_downloaded_again(server, downloader):
+def test_a_resumed_file_with_a_wrong_start_is_downloaded_again(server, downloader):
     partial_of(downloader, bytes(1000))
     assert "the file was deleted" in reason_for(downloader, download_of(server.url))
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT

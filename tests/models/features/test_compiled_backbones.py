@@ -12,7 +12,14 @@ SIZE = 64
 
 
 @pytest.mark.usefixtures("tensorflow_ready")
-@pytest.mark.parametrize("text", ["mobilenet:alpha=0.25,weights=none", "efficientnetb0:weights=none", "random-convnet"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mobilenet:alpha=0.25,weights=none",
+        pytest.param("efficientnetb0:weights=none", marks=pytest.mark.long),
+        "random-convnet",
+    ],
+)
 def test_features_match_the_model_to_a_hundred_thousandth(host, text):
     from cxrbench.models.backend import compile_features
 

@@ -30,14 +30,14 @@ def key(extraction):
 
 
 @pytest.mark.parametrize("rows", [1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH + 7])
-def test_clean_features_are_the_backbone_of_rgb_pixels_in_0_to_255(extraction_of, extract, pixels_with, rows):
+def test_the_backbone_gets_rgb_pixels_in_0_to_255(extraction_of, extract, pixels_with, rows):
     pixels = pixels_with(rows)
     found = extract(extraction_of(pixels=pixels))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected_corner(pixels.array.read(0, rows)), rtol=1e-6)
 
 
-def test_features_of_several_shards_stay_in_the_order_of_the_pixels(extraction_of, extract, pixels_with):
+def test_features_of_several_shards_keep_the_order_of_the_pixels(extraction_of, extract, pixels_with):
     rows = SHARD_ROWS + BATCH + 3
     pixels = pixels_with(rows)
     extraction = extraction_of(pixels=pixels)
@@ -62,7 +62,7 @@ def test_features_that_are_not_finite_name_the_backbone(extraction_of, backbone,
 @pytest.mark.parametrize(
     ("backbone", "shape"), [("flat", "(32,)"), ("deep", "(32, 4, 1)"), ("few", "(31, 4)"), ("many", "(64, 4)")]
 )
-def test_features_of_a_wrong_shape_name_the_backbone_and_the_shape(extraction_of, backbone, shape):
+def test_features_of_a_wrong_shape_name_backbone_and_shape(extraction_of, backbone, shape):
     extraction = extraction_of(backbone)
     with pytest.raises(PluginError, match=f"backbone {backbone} returned shape") as caught:
         extract_shard(extraction, 0)
@@ -103,7 +103,7 @@ def test_augmented_views_depend_on_seed_and_view_alone(extraction_of, extract, p
             assert np.array_equal(found, different) == (other == (seed, view))
 
 
-def test_augmented_shards_differ_and_do_not_depend_on_their_order(extraction_of, extract, pixels_with):
+def test_augmented_shards_differ_and_depend_on_no_order(extraction_of, extract, pixels_with):
     images = np.full((2 * SHARD_ROWS, 4, 4), 128, dtype=np.uint8)
     extraction = extraction_of(augmentation="noise", pixels=pixels_with(len(images), images=images))
     found = extract(extraction)
@@ -168,7 +168,7 @@ def test_the_key_changes_with_the_source_of_the_plugin(changed_plain, pixels_wit
     assert not set(keys(changed_plain.change())) & set(before)
 
 
-def test_the_key_changes_with_the_plugin_version_and_fixed_options(plain, extraction_of, pixels_with):
+def test_the_key_changes_with_plugin_version_and_fixed_options(plain, extraction_of, pixels_with):
     spec = Backbone(name="thick", factory="cxrbench_backbones.controls:border", fixed={"depth": 50})
     deeper = replace(spec, fixed={"depth": 101})
     made = [

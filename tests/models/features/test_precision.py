@@ -92,7 +92,7 @@ def test_another_precision_has_another_folder(keras_extraction_of, extraction_of
     assert one.features.folder.name != other.features.folder.name
 
 
-def test_every_view_is_extracted_in_the_precision_of_the_protocol(plain, pixels_with, protocol_with):
+def test_every_view_is_extracted_in_the_protocols_precision(plain, pixels_with, protocol_with):
     parts = plain.backbone("corner"), plain.augmentation("noise:views=2"), Weights(name="none")
     made = extractions(pixels_with(3), *parts, protocol_with(precision="bfloat16"))
     assert [one.precision for one in made] == ["bfloat16"] * 3

@@ -104,7 +104,7 @@ def test_a_shard_is_submitted_before_later_images_are_decoded(extraction_of):
         assert extraction.features.missing() == []
 
 
-def test_features_do_not_depend_on_when_their_images_were_decoded(extraction_of, extract):
+def test_features_do_not_depend_on_when_images_are_decoded(extraction_of, extract):
     catalogue = catalogue_of(ROWS)
     extraction = extraction_of(augmentation="noise", pixels=catalogue.pixels)
     extract_missing([extraction], catalogue.decode(), InProcessExecutor(), SilentProgress())
@@ -200,7 +200,7 @@ def test_a_failed_shard_fails_its_own_extraction_only(extraction_of, pixels_with
     assert good.features.missing() == []
 
 
-def test_failed_decoding_ends_the_extraction_and_keeps_finished_shards(extraction_of, pixels_with):
+def test_failed_decoding_ends_extraction_with_its_shards_kept(extraction_of, pixels_with):
     def decoded():
         yield 0
         yield 1

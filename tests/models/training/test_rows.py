@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
+from cxrbench.models.training import rows as rows_module
 from cxrbench.models.training.rows import apply_balance
 from cxrbench.plugin import Balance, Focal
 
@@ -34,7 +35,7 @@ def one_epoch(rows, batch_size=2, seed=0):
     return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
 
-def test_an_epoch_passes_every_row_once_with_its_label_and_weight(carry_out):
+def test_an_epoch_has_every_row_once_with_its_label_and_weight(carry_out):
     weights = np.arange(1, 8) / 8
     features, labels, drawn_weights = one_epoch(carry_out(Balance(sample_weight=weights)))
     passed = sorted(zip(features[:, 0], labels, drawn_weights, strict=True))
@@ -49,7 +50,7 @@ def test_by_default_all_rows_pass_once_with_weight_one(carry_out):
     assert set(weights) == {1}
 
 
-def test_repeated_and_left_out_rows_and_synthetic_ones_are_passed(carry_out):
+def test_repeated_left_out_and_synthetic_rows_are_passed(carry_out):
     synthetic = np.array([[100.5, -1], [101.5, -1]]), np.array([0, 1])
     indices = np.array([6, 6, 0], dtype=np.uint8)
     weights = np.array([0.1, 0.2, 0.3, 0.4, 0.5], dtype=np.float32)
@@ -82,7 +83,7 @@ def test_any_decision_is_passed_completely_in_any_batch_size(carry_out, indices,
 
 @pytest.mark.parametrize(("values", "sizes"), [(600, [300, 300, 300, 100]), (607, [300, 300, 300, 100]), (1, [4] * 250)])
 def test_blocks_hold_whole_batches_but_the_last(carry_out, monkeypatch, values, sizes):
-    monkeypatch.setattr("cxrbench.models.training.rows.BLOCK_VALUES", values)
+    monkeypatch.setattr(rows_module, "BLOCK_VALUES", values)
     rows = carry_out(Balance(indices=np.arange(1000) % 7))
     assert [len(labels) for _, labels, _ in rows.epoch(np.random.default_rng(0), 4)] == sizes
 
@@ -119,7 +120,7 @@ def test_a_synthetic_row_may_copy_a_training_row_with_its_label(carry_out, views
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_synthetic_row_that_is_a_row_of_the_fold_keeps_its_label(carry_out, views, dtype):
+def test_a_synthetic_copy_of_a_training_row_keeps_its_label(carry_out, views, dtype):
     copies = np.concatenate([np.full((2, 2), 99.5), views[0].gather(TRAIN[3:4])]).astype(dtype)
     with pytest.raises(PluginError, match="imbalance odd:k=1 returned a training row with an altered label"):
         carry_out(Balance(synthetic=(copies, np.array([0, 1, 1 - LABELS[3]]))))
@@ -181,6 +182,6 @@ def test_an_invalid_decision_is_an_error_of_the_strategy(carry_out, decision, wo
         (Balance(sample_weight=np.array([1, 1, 1, 1, 1, 1, np.nan])), "sample_weight must be finite"),
     ],
 )
-def test_numbers_that_are_not_finite_are_a_failure_of_their_own_kind(carry_out, decision, words):
+def test_numbers_that_are_not_finite_fail_as_their_own_kind(carry_out, decision, words):
     with pytest.raises(NotFinite, match=f"imbalance odd:k=1.*{words}"):
         carry_out(decision)

@@ -71,7 +71,7 @@ def test_the_best_epoch_is_kept(make_rows):
 
 
 @pytest.mark.parametrize("patience", [1, 2, 4])
-def test_training_stops_after_so_many_epochs_without_a_better_loss(make_rows, patience):
+def test_training_stops_when_the_loss_no_longer_improves(make_rows, patience):
     rows, validation = make_rows(noise=1.0)
     found = fit(rows, validation, epochs=20, patience=patience)
     assert found.best_epoch == 0
