@@ -71,7 +71,7 @@ def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "ima
 
     with array.locked(lambda: progress.say(f"{stage}: waiting for another process to decode them")):
         if damaged := array.damaged():
-            progress.warn(f"{stage}: {len(damaged)} of {array.shards} shards are damaged on disk: decoding them again")
+            progress.warn(f"{stage}: {len(damaged)} of {array.shards} parts were damaged on disk and are decoded again")
         yield from catalogue.decode(on_progress)
 
 

@@ -127,7 +127,7 @@ LABELS = np.arange(30) % 2
 
 @settings(max_examples=10, deadline=None)
 @given(matrices)
-def test_greedy_is_never_worse_than_the_best_single_row_and_no_prefix_beats_it(scores):
+def test_greedy_is_never_worse_than_the_best_row_or_a_prefix(scores):
     value = auc_of(LABELS)
     counts = greedy(scores, value, 8)
     found = value(mean_of(scores, counts))
@@ -146,7 +146,7 @@ def test_greedy_takes_a_row_again_to_weigh_it_more():
     assert greedy(np.stack([first, second]), distance, 10).tolist() == [2, 1]
 
 
-def test_of_equal_rows_the_first_is_taken_and_no_more_than_needed():
+def test_of_equal_rows_the_first_is_taken_and_no_more():
     scores = np.stack([LABELS * 0.5, LABELS * 1.0, 1.0 - LABELS])
     assert greedy(scores, auc_of(LABELS), 5).tolist() == [1, 0, 0]
     assert best_of(scores, auc_of(LABELS), 1).tolist() == [1, 0, 0]
@@ -179,7 +179,7 @@ def test_candidates_are_complete_recipes_and_nothing_else(folder):
 
 
 @pytest.mark.parametrize("method", ["greedy", "soft-vote"])
-def test_an_entry_holds_what_was_chosen_on_validation_and_its_scores_are_the_members_mean(folder, method):
+def test_validation_chooses_members_and_scores_are_their_mean(folder, method):
     entry = add_ensemble(folder, ensemble(folder, method=method), {})
     tables = {one: read_predictions(folder.predictions(one)) for one in ("bad", "better", "good")}
     own = read_predictions(folder.predictions(entry.recipe))
@@ -227,7 +227,7 @@ def test_it_stands_on_the_board_among_the_others(folder):
     assert row["auc"] > max(one["auc"] for one in board.records() if one["recipe"] == "bad")
 
 
-def test_the_same_again_gives_the_same_bytes_and_a_grown_board_another_name(folder):
+def test_again_gives_the_same_bytes_and_a_grown_board_a_new_name(folder):
     first = add_ensemble(folder, ensemble(folder), {})
     path = folder.path / "entries" / f"{first.recipe}.json"
     before = path.read_bytes()
@@ -261,7 +261,7 @@ def write_external(folder, recipe, fingerprint="e"):
     return table
 
 
-def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(folder):
+def test_an_external_set_is_averaged_if_all_members_scored_it(folder):
     tables = {name: write_external(folder, name) for name in ("bad", "good")}
     plan = ensemble(folder, ["bad", "good"], "soft-vote")
     add_ensemble(folder, plan, publish(folder).external)
@@ -277,7 +277,7 @@ def test_external_test_sets_that_all_candidates_were_scored_on_are_averaged_too(
     assert not folder.external("elsewhere", everyone.name).exists()
 
 
-def test_another_selection_of_the_same_name_is_refused_by_the_test_set_lock(folder):
+def test_another_selection_of_one_name_meets_the_test_set_lock(folder):
     first = add_ensemble(folder, ensemble(folder), {})
     before = (folder.path / "entries" / f"{first.recipe}.json").read_bytes()
     write_member(folder, "bad", 3.0)  # somebody has changed what the name stands for
@@ -315,7 +315,7 @@ def test_scores_of_other_images_are_not_mixed(folder):
         stack_scores({name: read_predictions(folder.predictions(name)) for name in ("bad", "good")}, "validation")
 
 
-def test_the_identity_changes_with_members_threshold_fold_and_seed(folder):
+def test_the_identity_depends_on_threshold_scores_fold_and_seed(folder):
     plan = ensemble(folder)
     tables = {entry.recipe: read_predictions(folder.path / entry.predictions) for entry in plan.candidates}
     validation = stack_scores(tables, "validation")

@@ -49,7 +49,7 @@ def test_a_full_disk_ends_a_run_with_one_message_and_it_resumes(
 
 
 @pytest.mark.long
-def test_a_run_of_over_fifty_megabytes_resumes_when_there_is_room(small_disk, small, make_workspace, tmp_path_factory):
+def test_a_run_of_over_fifty_megabytes_resumes_given_room(small_disk, small, make_workspace, tmp_path_factory):
     large = (*small, "--image-size", "320", "--no-controls", "--trials", "2", "--folds", "1")
     check_message(small_disk.call(*large))
     subprocess.run(["mount", "-o", "remount,size=500m", small_disk.folder], check=True)

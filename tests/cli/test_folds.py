@@ -93,7 +93,7 @@ def test_every_image_is_a_test_image_once_for_each_seed(stored):
             assert set(tested.values()) == {1}, recipe
 
 
-def test_no_patient_is_trained_on_and_tested_or_tested_in_two_folds(stored):
+def test_no_patient_is_in_training_and_test_or_two_test_folds(stored):
     predictions = next(iter(stored.values()))
     patient_of = {row["key"]: row["patient"] for row in predictions}
     assert len(set(patient_of.values())) < len(patient_of) == 480  # some have several images
@@ -135,7 +135,7 @@ def mean_over_folds(values):
     return np.mean([np.mean([values[fold, seed] for seed in SEEDS]) for fold in FOLDS])
 
 
-def test_the_headline_is_the_mean_over_folds_of_the_mean_over_seeds(entries, stored, rows):
+def test_the_headline_is_the_mean_over_folds_of_means_over_seeds(entries, stored, rows):
     for recipe, entry in entries.items():
         chosen = thresholds(entry)
         heads = {head: part(stored[recipe], "test", *head)[2:] for head in chosen}
@@ -254,7 +254,7 @@ def test_the_external_test_set_is_not_part_of_the_entry(folder, entries, stored)
     assert "ward" not in (folder / "protocol.json").read_text()
 
 
-def test_the_tables_show_folds_further_threshold_and_external_test_set(folder):
+def test_the_table_shows_folds_threshold_and_external_test_set(folder):
     text = (folder / "LEADERBOARD.md").read_text()
     assert "split grouped, 3 folds, 2 seeds, 2 trials per study" in text
     assert "At threshold 0.7:" in text
@@ -270,7 +270,7 @@ def test_the_majority_class_takes_part_in_every_fold(folder, rows):
     assert rows["majority-class"]["trials"] == 0
 
 
-def test_more_seeds_repeat_no_trial_and_leave_the_first_as_it_was(run_here, write_images, workspace):
+def test_more_seeds_repeat_no_trial_and_keep_the_first_seed(run_here, write_images, workspace):
     write_images("images", 200, 220, difference=1)
     run = ("run", "--data", "images", "--image-size", 32, "--backbone", "control-intensity", "--no-controls", "--offline")
     flags = (*run, "--augmentation", "none", "--imbalance", "none", "--trials", 2, "--epochs", 1, "--workers", 0, "--json")

@@ -67,7 +67,7 @@ def test_each_fold_reports_its_finished_trials(run):
     assert "trials: 2 in" in more.stderr
 
 
-def test_fresh_starts_a_new_attempt_and_later_runs_resume_the_newest(run, workspace, run_here):
+def test_fresh_starts_an_attempt_and_later_runs_resume_it(run, workspace, run_here):
     assert run(2).returncode == 0
     (first,) = attempts(workspace)
     before = contents(first)
@@ -114,7 +114,7 @@ def test_fresh_with_nothing_before_is_the_first_attempt(run, workspace):
     assert not folder.name.endswith("-2")
 
 
-def test_fresh_takes_no_trials_of_an_attempt_whose_folder_is_gone(run, workspace):
+def test_fresh_takes_no_trials_of_an_attempt_without_a_folder(run, workspace):
     assert run(1).returncode == 0
     shutil.rmtree(workspace.protocol_folder())
     fresh = run(1, "--fresh")

@@ -15,11 +15,11 @@ QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline", "--backbone"
 UNUSUAL = ("--seeds", 2, "--also-at", 0.6, "--prevalence", 0.2, "--threshold", "youden", "--resize", "pad", "--metric", "f1")
 
 
-def test_a_row_of_another_process_is_reproduced_exactly(small_run, tmp_path):
+def test_a_row_of_another_process_is_reproduced_exactly(small_run):
     workspace, _ = small_run
     entry = workspace.protocol_folder() / "entries" / "texture+none+smote.json"
     before = workspace.files("**/*")
-    result = workspace.call("reproduce", entry, "--workers", 1)
+    result = workspace.call("reproduce", entry, "--workers", 0)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "texture+none+smote: reproduced exactly, every metric, threshold and prediction\n"
     assert workspace.files("**/*") == before
@@ -74,9 +74,10 @@ def test_other_images_are_refused_by_their_fingerprint(reproduce, entry, write_i
     assert re.search(rf"fingerprint [0-9a-f]{{12}}, expected {fingerprint[:12]}", words)
 
 
-def test_a_metric_changed_by_hand_is_refused_before_the_run(reproduce, entry):
+def test_a_metric_changed_by_hand_is_refused_before_the_run(reproduce, copy_of_small_run):
+    entry = copy_of_small_run.protocol_folder() / "entries" / "texture+none+none.json"
     change(entry, lambda stored: stored["metrics"].update(accuracy=0.99))
-    result = reproduce(entry, "--data", "images")
+    result = reproduce(entry)
     assert (result.returncode, result.stdout) == (2, "")
     assert "is refused: accuracy 0.99 is not the mean" in " ".join(result.stderr.split())
     assert "trials" not in result.stderr
@@ -135,12 +136,13 @@ def test_missing_predictions_are_reported(reproduce, entry):
     assert differences(result)[2:] == ["predicted images 251 252"]
 
 
-def test_an_entry_without_search_or_result_cannot_be_reproduced(reproduce, entry, workspace):
-    result = reproduce(entry.with_name("majority-class.json"), "--data", "images")
+def test_an_entry_without_search_or_result_cannot_be_reproduced(reproduce, copy_of_small_run):
+    entry = copy_of_small_run.protocol_folder() / "entries" / "texture+none+none.json"
+    result = reproduce(entry.with_name("majority-class.json"))
     assert (result.returncode, result.stdout) == (2, "")
     assert "majority-class is not a recipe" in result.stderr
     change(entry, lambda stored: stored.update(status="failed", reason="no room"))
-    result = reproduce(entry, "--data", "images")
+    result = reproduce(entry)
     assert (result.returncode, result.stdout) == (2, "")
     assert "is failed: there is no result to reproduce" in " ".join(result.stderr.split())
 

@@ -162,6 +162,6 @@ def test_a_rerun_changes_nothing_and_a_higher_limit_resumes(low_memory_run, tmp_
     assert list(after["begun"].values()) == [{"failed": 8}]
 
 
-def test_an_entry_is_reproduced_however_many_of_its_trials_failed(workspace):
+def test_an_entry_with_failed_trials_can_be_reproduced(workspace):
     path = workspace.protocol_folder() / "entries" / "coarse-pixels+none+none.json"
     assert settings_of(read_entry(path), {}).max_failures == 8

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import numpy as np
 import optuna
 import pytest
 import sqlalchemy
@@ -17,33 +18,44 @@ import sqlalchemy
 from cxrbench.search import database
 
 TRIALS = 8
+SETTINGS = {
+    "data": "phantom:images=360,size=32",
+    "image_size": 32,
+    "backbone": ["control-thumbnail"],
+    "augmentation": ["none"],
+    "imbalance": ["none", "class-weights"],
+    "epochs": 2,
+    "trials": TRIALS,
+}
 TINY = (
-    *("run", "--data", "phantom:images=360,size=64", "--image-size", 64, "--backbone", "texture", "--no-controls"),
-    *("--augmentation", "none", "--imbalance", "none", "--imbalance", "class-weights", "--epochs", 2, "--trials", TRIALS),
-    *("--workers", 1, "--offline"),
+    "run",
+    *(
+        word
+        for name, values in SETTINGS.items()
+        for value in np.atleast_1d(values)
+        for word in (f"--{name.replace('_', '-')}", value)
+    ),
+    *("--no-controls", "--workers", 0, "--offline"),
 )
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(small_workspace, postgresql):
-    """Run without interruption in a separate database."""
-    url = postgresql.create("uninterrupted")
-    result = small_workspace.call(*TINY, "--out", "uninterrupted", "--storage", url)
-    assert result.returncode == 0, result.stderr
-    assert "resuming" not in result.stderr
-    return outcome(small_workspace, "uninterrupted")
+def finished(tmp_path_factory, make_workspace, postgresql, run_in):
+    """Run without interruption in a separate database; return its workspace."""
+    workspace = make_workspace(tmp_path_factory.mktemp("storage"))
+    run_in(workspace, **SETTINGS, controls=False, storage=postgresql.create("uninterrupted"))
+    return workspace
 
 
 @pytest.fixture(scope="module")
-def small_workspace(tmp_path_factory, make_workspace):
-    return make_workspace(tmp_path_factory.mktemp("storage"))
+def uninterrupted(finished):
+    return outcome(finished)
 
 
-def outcome(workspace, out):
+def outcome(workspace):
     """Return the results of a run without times: entries, and the bytes of predictions and test-set locks."""
-    entries = {name: {**entry, "seconds": None} for name, entry in workspace.entries(out).items()}
-    files = {**workspace.files("*/predictions/*.csv", out), **workspace.files("*/test_lock/*.json", out)}
-    return entries, {path.relative_to(out): content for path, content in files.items()}
+    entries = {name: {**entry, "seconds": None} for name, entry in workspace.entries().items()}
+    return entries, {**workspace.files("*/predictions/*.csv"), **workspace.files("*/test_lock/*.json")}
 
 
 def count(url):
@@ -68,9 +80,9 @@ def numbers(url):
         storage.engine.dispose()
 
 
-def start(workspace, url, out):
+def start(workspace, url):
     """Start the run in its own process group, with the database in its environment."""
-    command = workspace.command(*TINY, "--out", out, CXRBENCH_STORAGE=url)
+    command = workspace.command(*TINY, CXRBENCH_STORAGE=url)
     return subprocess.Popen(**command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
 
@@ -79,12 +91,12 @@ def wait_for(process, url, trials):
     while count(url) < trials:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
-def test_a_killed_run_resumes_after_its_database_restarted(small_workspace, uninterrupted, postgresql):
+def test_a_killed_run_resumes_after_its_database_restarted(workspace, run_here, uninterrupted, postgresql):
     url = postgresql.create("killed")
-    process = start(small_workspace, url, "killed")
+    process = start(workspace, url)
     with process:
         try:
             wait_for(process, url, 3)
@@ -94,19 +106,20 @@ def test_a_killed_run_resumes_after_its_database_restarted(small_workspace, unin
     assert 3 <= before < 2 * TRIALS
     postgresql.control("restart", "-m", "immediate")
     assert count(url) == before
-    resumed = small_workspace.call(*TINY, "--out", "killed", CXRBENCH_STORAGE=url)
+    resumed = run_here(*TINY, "--storage", url)
     assert resumed.returncode == 0, resumed.stderr
     assert f"of {TRIALS} trials are done" in resumed.stderr
     assert f"trials: {2 * TRIALS - before} in" in resumed.stderr
-    assert outcome(small_workspace, "killed") == uninterrupted
+    assert outcome(workspace) == uninterrupted
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
-    assert not list(small_workspace.folder.glob("killed/studies/*"))
+    assert not list(workspace.folder.glob("leaderboard/studies/*"))
+    assert not files_with_secrets(workspace, postgresql)
 
 
 @pytest.mark.long
-def test_a_run_continues_while_its_database_restarts(small_workspace, uninterrupted, postgresql):
+def test_a_run_continues_while_its_database_restarts(workspace, uninterrupted, postgresql):
     url = postgresql.create("restarted")
-    process = start(small_workspace, url, "restarted")
+    process = start(workspace, url)
     with process:
         try:
             wait_for(process, url, 3)
@@ -115,15 +128,15 @@ def test_a_run_continues_while_its_database_restarts(small_workspace, uninterrup
         finally:
             process.kill()
     assert process.returncode == 0, talk
-    assert outcome(small_workspace, "restarted") == uninterrupted
+    assert outcome(workspace) == uninterrupted
     assert list(numbers(url).values()) == [list(range(TRIALS))] * 2
 
 
 @pytest.mark.long
-def test_an_unavailable_database_ends_the_run_without_failed_rows(run_here, workspace, postgresql, monkeypatch):
+def test_a_lost_database_ends_the_run_without_failed_rows(run_here, workspace, postgresql, monkeypatch):
     monkeypatch.setattr(database, "RETRY_SECONDS", 1)
     url = postgresql.create("away")
-    command = (*TINY, "--trials", 100, "--workers", 0, "--storage", url)
+    command = (*TINY, "--trials", 100, "--storage", url)
 
     def stop():
         while count(url) < 3:
@@ -144,12 +157,12 @@ def test_an_unavailable_database_ends_the_run_without_failed_rows(run_here, work
     )
     assert workspace.entries() == {}
     assert count(url) >= 3
-    again = run_here(*TINY, "--workers", 0, "--storage", url)
+    again = run_here(*TINY, "--storage", url)
     assert again.returncode == 0, again.stderr
     assert f"of {TRIALS} trials are done" in again.stderr
 
 
-def test_studies_have_names_and_attributes_for_a_dashboard(small_workspace, uninterrupted, postgresql):
+def test_studies_have_names_and_attributes_for_a_dashboard(finished, uninterrupted, postgresql):
     url, (entries, _) = postgresql.url("uninterrupted"), uninterrupted
     studies = {recipe: entry["folds"][0]["study"] for recipe, entry in entries.items()}
     assert numbers(url).keys() == {f"{recipe} {study[:16]}" for recipe, study in studies.items()}
@@ -158,14 +171,19 @@ def test_studies_have_names_and_attributes_for_a_dashboard(small_workspace, unin
         rows = connection.execute(sqlalchemy.text("SELECT key, value_json FROM study_user_attributes")).all()
     found = {(key, json.loads(value)) for key, value in rows}
     assert found >= {("recipe", recipe) for recipe in studies} | {("identity", study) for study in studies.values()}
-    assert ("protocol", small_workspace.protocol_folder("uninterrupted").name) in found
+    assert ("protocol", finished.protocol_folder().name) in found
 
 
-def test_no_file_holds_the_password(small_workspace, uninterrupted, postgresql):
-    written = [path for path in small_workspace.folder.rglob("*") if path.is_file() and "home" not in path.parts]
+def files_with_secrets(workspace, postgresql):
+    """Return the files of a run, outside of its cache, that hold the password or the port of the database."""
+    written = [path for path in workspace.folder.rglob("*") if path.is_file() and "home" not in path.parts]
     assert len(written) > 6
-    for secret in (postgresql.password, "p4ss%2Fword", str(postgresql.port)):
-        assert not [path for path in written if secret.encode() in path.read_bytes()]
+    secrets = [secret.encode() for secret in (postgresql.password, "p4ss%2Fword", str(postgresql.port))]
+    return [path for path in written if any(secret in path.read_bytes() for secret in secrets)]
+
+
+def test_no_file_holds_the_password(finished, postgresql):
+    assert not files_with_secrets(finished, postgresql)
 
 
 def test_an_unreachable_database_is_an_invalid_setting(run_here, workspace):

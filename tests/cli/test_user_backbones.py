@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import keras
 import pytest
 
 from cxrbench.config.recipe import expand
@@ -14,13 +13,14 @@ from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone
 
 SHORT = (
-    *("--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 0),
+    *("--data", "images", "--image-size", 64, "--no-controls", "--offline", "--workers", 0),
     *("--augmentation", "none", "--imbalance", "none", "--trials", 1, "--epochs", 1),
 )
 
 
 @pytest.fixture
-def model_file(tmp_path):
+def model_file(tmp_path, tensorflow_ready):
+    keras = tensorflow_ready
     images = keras.Input((64, 64, 1))
     features = keras.layers.AveragePooling2D(16)(keras.layers.Rescaling(1 / 255)(images))
     vector = keras.layers.Flatten(name="pixels")(features)
@@ -33,9 +33,10 @@ def bound(text):
     return part
 
 
-def test_a_model_file_gets_a_row_and_missing_weights_a_remedy(workspace, model_file):
+def test_a_model_file_gets_a_row_and_missing_weights_a_remedy(run_here, write_images, workspace, model_file):
+    write_images("images", 200, 220)
     backbones = ["--backbone", f"keras-file:path={model_file.name},layer=pixels", "--backbone", "chexnet"]
-    done = workspace.call("run", *SHORT, *backbones)
+    done = run_here("run", *SHORT, *backbones)
     assert done.returncode == 1, done.stderr
     entries = {entry["backbone"].partition(":")[0]: entry for entry in workspace.entries().values()}
     assert entries["keras-file"]["status"] == "complete"
@@ -44,8 +45,8 @@ def test_a_model_file_gets_a_row_and_missing_weights_a_remedy(workspace, model_f
 
 
 @pytest.mark.parametrize("backbone", ["chexnet:weights=nowhere.h5", "keras-file:path=nowhere.keras", "keras-file:path=m.h5"])
-def test_an_invalid_file_stops_the_run_before_it_starts(workspace, backbone):
-    done = workspace.call("run", *SHORT, "--backbone", backbone)
+def test_an_invalid_file_stops_the_run_before_it_starts(run_here, backbone):
+    done = run_here("run", *SHORT, "--backbone", backbone)
     assert (done.returncode, done.stdout) == (2, "")
     assert "backbone" in done.stderr or "keras-file" in done.stderr
     assert "Traceback" not in done.stderr
@@ -57,6 +58,8 @@ def test_a_wildcard_leaves_out_backbones_without_a_file(tmp_path):
 
 
 def test_features_depend_on_the_bytes_of_the_file(model_file, tmp_path):
+    import keras
+
     downloader = Downloader(folder=tmp_path, offline=True, say=print)
     part = bound(f"keras-file:path={model_file}")
     for _ in range(2):
