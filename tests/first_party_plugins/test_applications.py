@@ -120,9 +120,7 @@ def test_every_kind_of_preprocessing_is_tested():
     assert {find(name).pixels for name in A_KIND_EACH} == {row.pixels for row in APPLICATIONS}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in A_KIND_EACH else pytest.mark.long) for name in NAMES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in A_KIND_EACH else pytest.mark.long) for name in NAMES])
 def test_model_is_preprocessing_then_network_then_pooling(name):
     row = find(name)
     images = pixels(2, row.smallest)
