@@ -1,8 +1,6 @@
 """Presets: the settings of a known protocol, under all that is set otherwise."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,11 +19,6 @@ def nothing_set(tmp_path, monkeypatch):
 
 def toml(text):
     Path("cxrbench.toml").write_text(text, encoding="utf-8")
-
-
-def command(*arguments):
-    script = Path(sys.executable).parent / "cxrbench"
-    return subprocess.run([script, *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
 REPORTS_BACKBONES = ("resnet50", "densenet121", "inceptionv3", "vgg16")
@@ -72,7 +65,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest(monkeypatch):
         read_settings({})
 
 
-def test_an_unknown_preset_ends_the_command_with_exit_code_2_and_one_line():
-    done = command("run", "--preset", "report-nativ")
+def test_an_unknown_preset_ends_the_command_with_exit_code_2_and_one_line(workspace):
+    done = workspace.call_here("run", "--preset", "report-nativ")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown preset 'report-nativ': did you mean report-native or report?\n"

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,12 +43,6 @@ def nothing_set(tmp_path, monkeypatch):
 def toml(text, name="cxrbench.toml"):
     Path(name).write_text(text, encoding="utf-8")
     return Path(name)
-
-
-def command(*arguments, **environment):
-    script = Path(sys.executable).parent / "cxrbench"
-    surroundings = {**os.environ, **environment}
-    return subprocess.run([script, *arguments], env=surroundings, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_without_anything_said_the_documented_defaults_hold():
@@ -251,24 +243,24 @@ def test_settings_cannot_be_changed_afterwards():
         read_settings({}).trials = 5
 
 
-def test_a_bad_flag_ends_the_command_with_exit_code_2_and_one_line():
-    done = command("run", "--trials", "0", "--threshold", "best")
+def test_a_bad_flag_ends_the_command_with_exit_code_2_and_one_line(workspace):
+    done = workspace.call_here("run", "--trials", "0", "--threshold", "best")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: --trials 0: .+; --threshold best: .+\n", done.stderr)
 
 
-def test_a_bad_environment_and_a_bad_file_end_the_command_in_the_same_way():
+def test_a_bad_environment_and_a_bad_file_end_the_command_in_the_same_way(workspace):
     toml("image-size = 7\n")
-    done = command("run", CXRBENCH_SEED="x")
+    done = workspace.call_here("run", CXRBENCH_SEED="x")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--image-size 7: " in done.stderr
     assert "--seed x: " in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_takes_an_unknown_component_from_the_file():
+def test_the_command_takes_an_unknown_component_from_the_file(workspace):
     toml("backbone = 'textur'\noffline = true\n")
-    done = command("run")
+    done = workspace.call_here("run")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown backbone 'textur': did you mean texture?\n"
 

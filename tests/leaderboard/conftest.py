@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -139,9 +140,8 @@ class Competitor:
         return folder.path / "entries" / f"{stem}.json"
 
 
-def drawn_scores(protocol, backbone, distance, images_each):
-    """Score 180 images, the same ones in every protocol, with noise of the backbone's own."""
-    images = 180
+def drawn_scores(protocol, backbone, distance, images, images_each):
+    """Score images, the same ones in every protocol, with noise of the backbone's own."""
     patients = np.arange(images) // images_each
     sick = (np.random.default_rng(0).random(patients.max() + 1) < 0.6).astype(np.int64)[patients]
     for fold in range(protocol.folds):
@@ -163,11 +163,16 @@ def drawn_scores(protocol, backbone, distance, images_each):
 def compete(make_protocol):
     """Return a competitor: the larger its distance, the better; 0 sees nothing."""
 
-    def make(backbone="texture", distance=2.0, *, threshold=0.5, images_each=1, protocol=None, **given):
-        protocol = protocol or make_protocol()
-        scored = tuple(drawn_scores(protocol, backbone, distance, images_each))
+    @cache  # the same competitors take part in many tests
+    def score(protocol, backbone, distance, images, images_each, threshold):
+        scored = tuple(drawn_scores(protocol, backbone, distance, images, images_each))
         tested = [one.at(threshold) for one in scored]
         summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
+        return scored, tested, summary
+
+    def make(backbone="texture", distance=2.0, *, threshold=0.5, images=180, images_each=1, protocol=None, **given):
+        protocol = protocol or make_protocol()
+        scored, tested, summary = score(protocol, backbone, distance, images, images_each, threshold)
         folds = [
             FoldResult(
                 fold=fold,
@@ -207,7 +212,13 @@ def compete(make_protocol):
                 "selected_by": "auc",
                 "folds": tuple(folds),
                 "dataset": DatasetFacts(
-                    name="d", fingerprint="f" * 64, negative=72, positive=108, patients=180, skipped=0, folds=tuple(counts)
+                    name="d",
+                    fingerprint="f" * 64,
+                    negative=sum(part.test_negative for part in counts),
+                    positive=sum(part.test_positive for part in counts),
+                    patients=images // images_each,
+                    skipped=0,
+                    folds=tuple(counts),
                 ),
                 "predictions": f"predictions/{backbone}+none+none.csv",
                 **given,

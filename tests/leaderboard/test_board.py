@@ -107,7 +107,7 @@ def test_a_rank_lies_in_its_interval_and_the_chances_of_being_first_sum_to_one(
     board_of, compete, make_protocol, protocol, metric
 ):
     made = make_protocol(**protocol)
-    competitors = [compete(f"b{distance}", distance, images_each=3, protocol=made) for distance in (0, 1, 1.1, 3)]
+    competitors = [compete(f"b{distance}", distance, images=90, images_each=3, protocol=made) for distance in (0, 1, 1.1, 3)]
     twin = replace(competitors[1], entry=competitors[1].entry.model_copy(update={"recipe": "twin+none+none"}))
     rows = board_of(*competitors, twin).records(metric)
     assert sum(row["p_first"] for row in rows) == pytest.approx(1)

@@ -7,16 +7,16 @@ import io
 import json
 import os
 import re
-import sys
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from cxrbench.cli.app import main
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import stem_of
+from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 ESCAPES = "\x1b[2J\x1b]8;;http://evil.example\x07click\x1b]8;;\x07"
 BIDI = "\u202egnp.exe\u2066"
@@ -50,10 +50,15 @@ COMMANDS = {
 class Board:
     """A board on disk that can be tampered with, and the commands that read it."""
 
-    def __init__(self, folder, call):
+    def __init__(self, path, workspace):
         """Begin with what a run has written."""
-        self.path = folder.path
-        self.call = call
+        self.path = path
+        self.workspace = workspace
+
+    def call(self, *arguments):
+        """Run a command; return its exit code and what it printed on stdout and stderr."""
+        done = self.workspace.call_here(*arguments)
+        return done.returncode, done.stdout, done.stderr
 
     @property
     def entry(self):
@@ -68,12 +73,13 @@ class Board:
         path.write_text(json.dumps(stored), encoding="utf-8")
 
 
-@pytest.fixture
-def written(folder, compete, make_entry):
+@pytest.fixture(scope="session")
+def written(tmp_path_factory, make_protocol, compete, make_entry):
     """Write what a run leaves: two complete entries with their scores, and one that failed."""
+    folder = ProtocolFolder(out=tmp_path_factory.mktemp("hostile") / "leaderboard", protocol=make_protocol())
     folder.write_protocol()
     for name, distance in (("texture", 2.0), ("vgg16", 3.0)):
-        whole = compete(name, distance)
+        whole = compete(name, distance, images=60)
         validated = [replace(one, subset="validation") for one in whole.scored]
         replace(whole, scored=(*validated, *whole.scored)).write(folder)
     folder.add("failed+none+smote", make_entry("failed"))
@@ -81,17 +87,11 @@ def written(folder, compete, make_entry):
 
 
 @pytest.fixture
-def board(written, monkeypatch, capsys):
-    monkeypatch.chdir(written.out.parent)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cxrbench", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, *capsys.readouterr()
-
-    return Board(written, call)
+def board(written, workspace, monkeypatch):
+    """Return a copy of the board in an empty workspace, which becomes the working folder."""
+    monkeypatch.chdir(workspace.folder)
+    copied = shutil.copytree(written.out, workspace.folder / "leaderboard")
+    return Board(copied / written.path.name, workspace)
 
 
 def assert_inert(text):

@@ -1,8 +1,6 @@
-"""Fixtures: the command line as a process, and distributions installed without pip."""
+"""Fixtures: sample plugins, the list of plugins, and distributions installed without pip."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,24 +16,11 @@ def files():
 
 
 @pytest.fixture
-def cxrbench(tmp_path):
-    """Return a function that runs the command in an empty folder, with additional environment variables."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
-
-    def run(*arguments, **environment):
-        command = [Path(sys.executable).parent / "cxrbench", *map(str, arguments)]
-        surroundings = {**clean, **{name: str(value) for name, value in environment.items()}}
-        return subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=False, timeout=60)
-
-    return run
-
-
-@pytest.fixture
-def listed(cxrbench):
+def listed(workspace):
     """Return a function that runs `cxrbench plugins list --json` and returns the plugins with their names."""
 
     def read(*arguments, **environment):
-        done = cxrbench("plugins", "list", "--json", *arguments, **environment)
+        done = workspace.call_here("plugins", "list", "--json", *arguments, **environment)
         assert (done.returncode, done.stderr) == (0, "")
         return [(plugin["name"], plugin) for plugin in json.loads(done.stdout)]
 
@@ -43,9 +28,9 @@ def listed(cxrbench):
 
 
 @pytest.fixture
-def site(tmp_path):
-    """Return a function that installs a distribution as pip would, into a folder for `sys.path` that it returns."""
-    folder = tmp_path / "site"
+def site(tmp_path, monkeypatch):
+    """Return a function that installs a distribution as pip would."""
+    folder, installed = tmp_path / "site", set()
 
     def install(distribution, entry_points, modules):
         information = folder / f"{distribution}-1.0.dist-info"
@@ -55,6 +40,9 @@ def site(tmp_path):
         (information / "entry_points.txt").write_text("\n".join(["[cxrbench]", *lines, ""]))
         for name, source in modules.items():
             (folder / f"{name}.py").write_text(source)
-        return folder
+            installed.add(name)
+        monkeypatch.syspath_prepend(folder)
 
-    return install
+    yield install
+    for name in installed:
+        sys.modules.pop(name, None)

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from cxrbench.plugin import API_VERSION, hooks
+from cxrbench.plugin import API_VERSION, hooks, host
 from cxrbench.plugin.host import load_host
 
 V1 = {
@@ -59,7 +59,7 @@ def deprecate(monkeypatch):
             """Called when an entry has been written."""
 
         changed.on_entry = hooks.hookspec(**options)(on_entry)
-        monkeypatch.setattr("cxrbench.plugin.host.hooks", changed)
+        monkeypatch.setattr(host, "hooks", changed)
 
     return change
 
@@ -103,8 +103,8 @@ def test_a_requirement_is_checked_before_any_hook_is_called(tmp_path):
 
 
 def test_a_distribution_is_named_in_the_remedy(site, listed):
-    folder = site("old-lab", {"old-lab": "old_lab"}, {"old_lab": "requires_api = '<1'\n"})
-    found = dict(listed(PYTHONPATH=folder))["old-lab"]
+    site("old-lab", {"old-lab": "old_lab"}, {"old_lab": "requires_api = '<1'\n"})
+    found = dict(listed())["old-lab"]
     assert found["status"] == "problem"
     assert "pip install --upgrade cxrbench old-lab" in found["problem"]
 

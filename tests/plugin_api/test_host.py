@@ -1,5 +1,8 @@
 """The host: it finds plugins, isolates broken ones and looks up names."""
 
+import json
+import shutil
+
 import pytest
 
 from cxrbench.errors import ConfigError, CxrbenchError, PluginError, UnknownName
@@ -68,9 +71,11 @@ def test_a_wrong_callback_argument_is_named_in_the_problem(files):
     assert lines == []
 
 
-def test_all_broken_plugins_together_are_listed_with_exit_code_0(files, listed):
+def test_all_broken_plugins_together_are_listed_with_exit_code_0(files, workspace):
     flags = [flag for name in (*BROKEN, "good") for flag in ("--plugin", files(name))]
-    found = dict(listed(*flags))
+    done = workspace.call("plugins", "list", "--json", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
     for name, problem in BROKEN.items():
         plugin = found[str(files(name))]
         assert plugin["status"] == "problem"
@@ -86,14 +91,14 @@ def test_a_plugin_that_calls_sys_exit_is_isolated(files, listed):
     assert found[str(files("good"))]["status"] == "ok"
 
 
-def test_the_table_prints_a_problem_literally(files, cxrbench):
-    done = cxrbench("plugins", "list", "--plugin", files("raising_register"))
+def test_the_table_prints_a_problem_literally(files, workspace):
+    done = workspace.call_here("plugins", "list", "--plugin", files("raising_register"))
     assert done.returncode == 0
     assert ":x:" in done.stdout
 
 
-def test_an_error_is_printed_literally(files, cxrbench):
-    done = cxrbench("run", "--backbone", "half-declared", "--offline", "--plugin", files("raising_register"))
+def test_an_error_is_printed_literally(files, workspace):
+    done = workspace.call_here("run", "--backbone", "half-declared", "--offline", "--plugin", files("raising_register"))
     assert done.returncode == 2
     assert "the licence server :x: is away" in done.stderr
 
@@ -104,16 +109,16 @@ def test_a_one_file_plugin_is_listed_with_what_it_declares(files, listed):
     assert found["hooks"] == ["register_backbones"]
 
 
-def test_the_table_shows_names_and_summaries(files, cxrbench):
-    done = cxrbench("plugins", "list", "--plugin", files("good"))
+def test_the_table_shows_names_and_summaries(files, workspace):
+    done = workspace.call_here("plugins", "list", "--plugin", files("good"))
     assert done.returncode == 0
     assert "coarse-pixels" in done.stdout
     assert "every eighth pixel" in done.stdout
 
 
 @pytest.mark.parametrize("command", [("plugins", "list"), ("run", "--offline"), ("data", "inspect", "phantom")])
-def test_a_missing_plugin_file_is_a_usage_error(command, cxrbench):
-    done = cxrbench(*command, "--plugin", "nowhere/mine.py")
+def test_a_missing_plugin_file_is_a_usage_error(command, workspace):
+    done = workspace.call_here(*command, "--plugin", "nowhere/mine.py")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --plugin nowhere/mine.py: file not found\n"
 
@@ -168,8 +173,8 @@ def test_blocking_one_owner_resolves_a_duplicate_name(blocked, owner, files):
     assert problems(host) == {}
 
 
-def test_a_run_with_a_duplicate_name_is_a_usage_error(files, cxrbench):
-    done = cxrbench("run", "--backbone", "texture", "--offline", "--plugin", files("duplicate"))
+def test_a_run_with_a_duplicate_name_is_a_usage_error(files, workspace):
+    done = workspace.call_here("run", "--backbone", "texture", "--offline", "--plugin", files("duplicate"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: backbone 'texture' is declared by ")
     assert "Traceback" not in done.stderr
@@ -195,34 +200,34 @@ def test_the_error_for_an_unknown_name_lists_broken_plugins(files):
 
 @pytest.mark.parametrize("how", ["flag", "CXRBENCH_BLOCK", "CXRBENCH_WITHOUT"])
 def test_a_blocked_file_is_not_imported(how, files, listed, tmp_path):
-    mark, file = tmp_path / "mark", files("marks_import")
+    mark, file = tmp_path / "mark", shutil.copy(files("marks_import"), tmp_path)  # a file is imported once in a process
     said = {"environment": {}, "flags": ("--without", "marks_import")} if how == "flag" else None
     said = said or {"environment": {how: "other marks_import"}, "flags": ()}
-    found = dict(listed("--plugin", file, *said["flags"], MARK=mark, **said["environment"]))[str(file)]
+    found = dict(listed("--plugin", file, *said["flags"], MARK=str(mark), **said["environment"]))[file]
     assert (found["status"], found["problem"], found["declares"]) == ("blocked", "", [])
     assert not mark.exists()
-    listed("--plugin", file, MARK=mark)
+    listed("--plugin", file, MARK=str(mark))
     assert mark.exists()
 
 
 def test_a_blocked_entry_point_is_not_imported(site, listed, tmp_path):
     mark = tmp_path / "mark"
-    folder = site("marker", {"marker": "marker_plugin"}, {"marker_plugin": f"open({str(mark)!r}, 'w').close()\n"})
-    found = dict(listed("--without", "marker", PYTHONPATH=folder))["marker"]
+    site("marker", {"marker": "marker_plugin"}, {"marker_plugin": f"open({str(mark)!r}, 'w').close()\n"})
+    found = dict(listed("--without", "marker"))["marker"]
     assert (found["status"], found["distribution"], found["version"]) == ("blocked", "marker", "1.0")
     assert not mark.exists()
-    listed(PYTHONPATH=folder)
+    listed()
     assert mark.exists()
 
 
-def test_names_of_a_blocked_plugin_are_unknown(cxrbench):
-    done = cxrbench("run", "--backbone", "texture", "--offline", CXRBENCH_BLOCK="cxrbench-backbones")
+def test_names_of_a_blocked_plugin_are_unknown(workspace):
+    done = workspace.call_here("run", "--backbone", "texture", "--offline", CXRBENCH_BLOCK="cxrbench-backbones")
     assert done.returncode == 2
     assert "unknown backbone 'texture'" in done.stderr
 
 
-def test_without_any_backbone_the_error_does_not_mention_weights(cxrbench):
-    done = cxrbench("run", "--no-controls", "--offline", "--without", "cxrbench-backbones")
+def test_without_any_backbone_the_error_does_not_mention_weights(workspace):
+    done = workspace.call_here("run", "--no-controls", "--offline", "--without", "cxrbench-backbones")
     assert done.returncode == 2
     assert "backbone" in done.stderr
     assert "weights of  are" not in done.stderr
@@ -230,16 +235,15 @@ def test_without_any_backbone_the_error_does_not_mention_weights(cxrbench):
 
 def test_the_problem_of_a_duplicate_entry_point_names_both_owners(site, listed):
     site("first-lab", {"lab": "first_lab"}, {"first_lab": DECLARES.format(name="first-net")})
-    folder = site("second-lab", {"lab": "second_lab"}, {"second_lab": DECLARES.format(name="second-net")})
-    twins = [plugin for name, plugin in listed(PYTHONPATH=folder) if name == "lab"]
+    site("second-lab", {"lab": "second_lab"}, {"second_lab": DECLARES.format(name="second-net")})
+    twins = [plugin for name, plugin in listed() if name == "lab"]
     assert [plugin["distribution"] for plugin in twins] == ["first-lab", "second-lab"]
     assert [plugin["status"] for plugin in twins] == ["ok", "problem"]
     assert "first-lab and second-lab" in twins[1]["problem"]
 
 
-def test_a_module_shared_by_two_entry_points_is_notified_once(site, monkeypatch):
-    folder = site("shared-lab", {"lab-a": "shared_lab", "lab-b": "shared_lab"}, {"shared_lab": DECLARES.format(name="shared")})
-    monkeypatch.syspath_prepend(folder)
+def test_a_module_shared_by_two_entry_points_is_notified_once(site):
+    site("shared-lab", {"lab-a": "shared_lab", "lab-b": "shared_lab"}, {"shared_lab": DECLARES.format(name="shared")})
     host = load_host()
     host.notify("on_entry", pytest.fail, entry="an entry")
     import shared_lab
@@ -249,8 +253,8 @@ def test_a_module_shared_by_two_entry_points_is_notified_once(site, monkeypatch)
 
 
 def test_a_broken_distribution_is_listed_with_its_version(site, listed):
-    folder = site("torn", {"torn": "torn_plugin"}, {"torn_plugin": "1 / 0\n"})
-    found = dict(listed(PYTHONPATH=folder))
+    site("torn", {"torn": "torn_plugin"}, {"torn_plugin": "1 / 0\n"})
+    found = dict(listed())
     assert found["torn"]["problem"] == "ZeroDivisionError: division by zero"
     assert found["torn"]["version"] == "1.0"
     assert found["cxrbench-engines"]["status"] == "ok"
