@@ -14,8 +14,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 from cxrbench.cli.app import main
 from cxrbench.execution.worker import THREAD_VARIABLES
@@ -88,6 +90,23 @@ def make_workspace():
 def workspace(tmp_path):
     """Return an empty workspace."""
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def write_images(tmp_path):
+    """Write a folder of tiny images with so many of each class; the positive class is brighter."""
+
+    def write(name, normal, pneumonia, *, seed=0, difference=60):
+        generator = np.random.default_rng(seed)
+        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
+            (tmp_path / name / folder).mkdir(parents=True)
+            for number in range(count):
+                low = 60 + difference * label
+                pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
+        return tmp_path / name
+
+    return write
 
 
 def pytest_configure():
