@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from cxrbench.cli.app import main
 from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
 
@@ -44,6 +46,20 @@ class Workspace:
     def call(self, *arguments, **environment):
         """Run a command in this workspace and return the completed process."""
         return subprocess.run(**self.command(*arguments, **environment), capture_output=True, check=False)
+
+    def call_here(self, *arguments, **environment):
+        """Run a command in this process, which takes far less time, and return the same as `call`."""
+        command, printed, said = self.command(*arguments, **environment), io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+            for name in os.environ.keys() - command["env"].keys():
+                patch.delenv(name)
+            for name, value in command["env"].items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", command["args"])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return subprocess.CompletedProcess(command["args"], ended.value.code or 0, printed.getvalue(), said.getvalue())
 
     def protocol_folder(self, out="leaderboard"):
         """Return the folder of the only protocol in `out`."""

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
-
-import cxrbench
-from cxrbench.cli.app import main
 
 
 @pytest.fixture
-def run_here(workspace, monkeypatch, capsys, tensorflow_ready):
+def run_here(workspace, tensorflow_ready):
     """Return a function that runs a command in this process, in the folder and with the environment of `workspace`."""
-    command = workspace.command()
-    for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
-        monkeypatch.delenv(name)
-    for name in ("CXRBENCH_HOME", "KERAS_HOME"):
-        monkeypatch.setenv(name, command["env"][name])
-    monkeypatch.chdir(workspace.folder)
+    return workspace.call_here
 
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cxrbench", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, ended.value.code or 0, printed.out, printed.err)
 
-    return call
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory, worker_id, make_workspace, tensorflow_ready):
+    """Return a function that runs a command once for all xdist workers; it returns the workspace and the completed process."""
+    base = tmp_path_factory.getbasetemp()
+    root = base if worker_id == "master" else base.parent
+
+    def run(name, *arguments):
+        workspace, finished = make_workspace(root / name), root / f"{name}.json"
+        with FileLock(root / f"{name}.lock"):
+            if not finished.exists():
+                workspace.folder.mkdir(exist_ok=True)
+                result = workspace.call_here(*arguments)
+                assert result.returncode == 0, result.stderr
+                finished.write_text(json.dumps({"stdout": result.stdout, "stderr": result.stderr}))
+        return workspace, subprocess.CompletedProcess(arguments, 0, **json.loads(finished.read_text()))
+
+    return run
 
 
 @pytest.fixture
@@ -64,27 +66,9 @@ def shared_folder():
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory, make_workspace):
+def small_run(run_once):
     """Run a small grid on small phantoms once, for all tests of its results."""
-    workspace = make_workspace(tmp_path_factory.mktemp("run"))
-    result = workspace.call("run", *SMALL, "--trials", 3, "--workers", 2, "--json")
-    assert result.returncode == 0, result.stderr
-    return workspace, result
-
-
-@pytest.fixture(scope="session")
-def run_in(tensorflow_ready):
-    """Return a function that calls `cxrbench.run` in this process, in the folders of any workspace, and returns the board."""
-
-    def call(workspace, **settings):
-        with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
-                patch.delenv(name)
-            patch.setenv("CXRBENCH_HOME", str(workspace.folder / "home"))
-            patch.setenv("KERAS_HOME", str(workspace.folder / "keras"))
-            return cxrbench.run(**{"out": workspace.folder / "leaderboard", "workers": 0, "offline": True, **settings})
-
-    return call
+    return run_once("small", "run", *SMALL, "--trials", 3, "--workers", 0, "--json")
 
 
 SMALL = (

@@ -23,22 +23,22 @@ def test_an_empty_folder(workspace):
     refused(workspace.call(*RUN, *QUICK, "--data", "empty"), 3, "empty", "NORMAL/")
 
 
-def test_one_class_only(workspace, write_images):
+def test_one_class_only(run_here, write_images):
     write_images("one", 60, 0)
-    refused(workspace.call(*RUN, *QUICK, "--data", "one"), 3, "PNEUMONIA")
+    refused(run_here(*RUN, *QUICK, "--data", "one"), 3, "PNEUMONIA")
 
 
-def test_too_few_validation_images(workspace, write_images):
+def test_too_few_validation_images(run_here, write_images):
     write_images("few", 100, 100)
-    refused(workspace.call(*RUN, *QUICK, "--data", "few"), 3, "validation", "at least 50")
+    refused(run_here(*RUN, *QUICK, "--data", "few"), 3, "validation", "at least 50")
 
 
-def test_unreadable_files_are_named_skipped_and_counted(workspace, write_images):
+def test_unreadable_files_are_named_skipped_and_counted(run_here, workspace, write_images):
     folder = write_images("images", 200, 220)
     whole = (folder / "NORMAL" / "000.jpeg").read_bytes()
     (folder / "NORMAL" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
     (folder / "PNEUMONIA" / "notes.txt").write_text("no image")
-    result = workspace.call(*RUN, *QUICK, "--data", "images")
+    result = run_here(*RUN, *QUICK, "--data", "images")
     assert result.returncode == 0, result.stderr
     for text in (result.stderr, result.stdout):
         assert "2 of 422 files" in " ".join(text.split())
@@ -63,10 +63,10 @@ def test_an_unreadable_file_does_not_shift_the_images_after_it(run_here, workspa
     assert (validation["auc"], entry["metrics"]["auc"]) == (1, 1)  # all images of the positive class are brighter
 
 
-def test_strict_data_makes_an_unreadable_file_an_error(workspace, write_images):
+def test_strict_data_makes_an_unreadable_file_an_error(run_here, write_images):
     folder = write_images("images", 200, 220)
     (folder / "NORMAL" / "cut.jpeg").write_bytes((folder / "NORMAL" / "000.jpeg").read_bytes()[:300])
-    refused(workspace.call(*RUN, *QUICK, "--data", "images", "--strict-data"), 3, "NORMAL/cut.jpeg", "1 of 421")
+    refused(run_here(*RUN, *QUICK, "--data", "images", "--strict-data"), 3, "NORMAL/cut.jpeg", "1 of 421")
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_strict_data_makes_an_unreadable_file_an_error(workspace, write_images):
         (("--plugin", "absent.py"), ("absent.py",)),
     ],
 )
-def test_invalid_settings_give_exit_code_2_before_any_work(workspace, flags, words):
-    refused(workspace.call(*RUN, *QUICK, *flags), 2, *words)
+def test_invalid_settings_give_exit_code_2_before_any_work(run_here, workspace, flags, words):
+    refused(run_here(*RUN, *QUICK, *flags), 2, *words)
     assert not (workspace.folder / "home" / "features").exists()
 
 
-def test_an_out_that_cannot_be_written_is_found_before_the_work(workspace):
+def test_an_out_that_cannot_be_written_is_found_before_the_work(run_here, workspace):
     (workspace.folder / "file").write_text("not a folder")
-    refused(workspace.call(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
+    refused(run_here(*RUN, *QUICK, "--out", "file"), 2, "--out file", "cannot write")
 
 
 def test_bad_input_leaves_finished_work_alone(run_here, workspace, write_images):

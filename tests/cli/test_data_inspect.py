@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def test_phantoms_are_shown_with_their_parts_and_notice(workspace):
-    result = workspace.call("data", "inspect", "phantom:images=420,size=64", "--image-size", 64)
+def test_phantoms_are_shown_with_their_parts_and_notice(run_here):
+    result = run_here("data", "inspect", "phantom:images=420,size=64", "--image-size", 64)
     assert result.returncode == 0, result.stderr
     assert "SYNTHETIC" in result.stdout
     assert "images: 420" in result.stdout
@@ -16,14 +16,7 @@ def test_phantoms_are_shown_with_their_parts_and_notice(workspace):
     assert ["grouped", "images", "NORMAL", "PNEUMONIA", "patients"] in words
 
 
-def test_kermany_is_recognised_with_its_patients(workspace, shared_folder):
-    result = workspace.call("data", "inspect", shared_folder / "data" / "chest_xray", "--image-size", 32)
-    assert result.returncode == 0, result.stderr
-    assert "images: 5216" in result.stdout
-    assert "patients: 3654" in result.stdout
-
-
-def test_an_unknown_path_is_an_error(workspace):
-    result = workspace.call("data", "inspect", "nowhere")
+def test_an_unknown_path_is_an_error(run_here):
+    result = run_here("data", "inspect", "nowhere")
     assert result.returncode == 2
     assert "no such file or folder" in result.stderr

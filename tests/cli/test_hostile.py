@@ -69,21 +69,21 @@ def test_hostile_plugins_cost_their_own_rows_only(workspace):
     assert alone.read_bytes() == beside.read_bytes()
 
 
-def test_a_run_of_unknown_backbones_stops_before_any_work(workspace):
-    result = workspace.call("run", "--plugin", HOSTILE / "import_error.py", "--backbone", "lost", "--offline")
+def test_a_run_of_unknown_backbones_stops_before_any_work(run_here):
+    result = run_here("run", "--plugin", HOSTILE / "import_error.py", "--backbone", "lost", "--offline")
     assert result.returncode == 2
     assert "unknown backbone 'lost'" in result.stderr
     assert "could not be loaded" in result.stderr
 
 
-def test_an_unknown_name_stops_the_run_if_all_plugins_loaded(workspace):
-    result = workspace.call(*RUN, "--backbone", "lost")
+def test_an_unknown_name_stops_the_run_if_all_plugins_loaded(run_here):
+    result = run_here(*RUN, "--backbone", "lost")
     assert result.returncode == 2
     assert "unknown backbone 'lost'" in result.stderr
 
 
 @pytest.mark.parametrize("limit", [("--timeout", 20), ("--max-memory", "4GB")])
-def test_a_limit_without_workers_is_refused(workspace, limit):
-    result = workspace.call(*RUN, "--workers", 0, *limit)
+def test_a_limit_without_workers_is_refused(run_here, limit):
+    result = run_here(*RUN, "--workers", 0, *limit)
     assert result.returncode == 2
     assert "--timeout and --max-memory need worker processes: pass --workers 1 or more" in result.stderr

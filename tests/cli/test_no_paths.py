@@ -56,13 +56,13 @@ def test_entries_boards_and_logs_hold_no_paths_and_no_escapes(workspace, write_i
         assert [sign for sign in text if not sign.isprintable() and sign != "\n"] == []
 
 
-def test_plugins_are_listed_as_inert_text(workspace):
+def test_plugins_are_listed_as_inert_text(run_here, workspace):
     (workspace.folder / "breaks.py").write_text(PLUGIN)
     (workspace.folder / "ill.py").write_text(r"raise RuntimeError('\x1b[2J [red]gone[/] \u202e')")
-    done = workspace.call("plugins", "list", "--plugin", "breaks.py", "--plugin", "ill.py")
+    done = run_here("plugins", "list", "--plugin", "breaks.py", "--plugin", "ill.py")
     assert done.returncode == 0
     assert [sign for sign in done.stdout if not sign.isprintable() and sign != "\n"] == []
     assert "\\x1b[2J [red]gone[/] \\u202e" in " ".join(done.stdout.split())
-    as_json = workspace.call("plugins", "list", "--json", "--plugin", "breaks.py")
+    as_json = run_here("plugins", "list", "--json", "--plugin", "breaks.py")
     assert "\x1b" not in as_json.stdout
     assert json.loads(as_json.stdout)[-1]["declares"][0]["summary"] == "\x1b[31mred\u202e"

@@ -118,38 +118,42 @@ def test_every_table_of_phantoms_says_synthetic(small_run):
     assert workspace.protocol_folder().name.startswith("phantom-synthetic-grouped-")
     assert "SYNTHETIC" in (workspace.protocol_folder() / "LEADERBOARD.md").read_text()
     for form in ("table", "md"):
-        assert "SYNTHETIC" in workspace.call("leaderboard", "--format", form).stdout
+        assert "SYNTHETIC" in workspace.call_here("leaderboard", "--format", form).stdout
     for form in ("csv", "json"):
-        assert "phantom-synthetic" in workspace.call("leaderboard", "--format", form).stdout
+        assert "phantom-synthetic" in workspace.call_here("leaderboard", "--format", form).stdout
 
 
 def test_the_written_tables_and_the_command_agree(small_run):
     workspace, result = small_run
-    assert workspace.call("leaderboard", "--format", "json").stdout == result.stdout
-    assert (
-        workspace.call("leaderboard", "--format", "csv").stdout == (workspace.protocol_folder() / "leaderboard.csv").read_text()
-    )
+    assert workspace.call_here("leaderboard", "--format", "json").stdout == result.stdout
+    table = (workspace.protocol_folder() / "leaderboard.csv").read_text()
+    assert workspace.call_here("leaderboard", "--format", "csv").stdout == table
 
 
 def test_sorting_by_another_metric_ranks_by_it(small_run):
-    rows = json.loads(small_run[0].call("leaderboard", "--format", "json", "--sort", "accuracy").stdout)
+    rows = json.loads(small_run[0].call_here("leaderboard", "--format", "json", "--sort", "accuracy").stdout)
     assert [row["accuracy"] for row in rows] == sorted((row["accuracy"] for row in rows), reverse=True)
     assert rows[0]["rank"] == 1
 
 
-def test_one_worker_gives_the_same_predictions_as_two(small_run, workspace, small_flags):
-    first = small_run[0]
-    assert workspace.call("run", *small_flags, "--trials", 3, "--workers", 1).returncode == 0
-    ours, theirs = (sorted(one.protocol_folder().glob("predictions/*.csv")) for one in (first, workspace))
-    assert [path.name for path in ours] == [path.name for path in theirs]
-    assert [path.read_bytes() for path in ours] == [path.read_bytes() for path in theirs]
+def test_one_worker_gives_the_same_predictions_as_two(run_here, write_images, workspace):
+    write_images("images", 200, 220)
+    few = ("--backbone", "random-convnet", "--augmentation", "gentle:views=1", "--imbalance", "smote", "--no-controls")
+    predicted = []
+    for workers in (1, 2):
+        flags = (*few, "--trials", 3, "--epochs", 2, "--workers", workers, "--out", workers)
+        assert run_here("run", "--data", "images", "--image-size", 64, *flags, "--offline").returncode == 0
+        assert run_here("cache", "clear").returncode == 0
+        predicted.append({path.name: path.read_bytes() for path in workspace.folder.glob(f"{workers}/*/predictions/*.csv")})
+    assert len(predicted[0]) == 2  # of the recipe and the baseline
+    assert predicted[0] == predicted[1]
 
 
 def test_the_same_command_again_repeats_nothing(copy_of_small_run, small_flags):
     workspace = copy_of_small_run
     before = {path: path.stat().st_mtime_ns for path in workspace.folder.glob("leaderboard/**/*.json")}
     studies = {path: path.read_bytes() for path in workspace.folder.glob("leaderboard/studies/*.journal")}
-    assert workspace.call("run", *small_flags, "--trials", 3, "--workers", 2).returncode == 0
+    assert workspace.call_here("run", *small_flags, "--trials", 3, "--workers", 0).returncode == 0
     entries = {path: when for path, when in before.items() if path.parent.name == "entries"}
     assert entries == {path: path.stat().st_mtime_ns for path in entries}
     assert studies == {path: path.read_bytes() for path in studies}
@@ -157,15 +161,17 @@ def test_the_same_command_again_repeats_nothing(copy_of_small_run, small_flags):
 
 def test_more_trials_are_added_to_the_study_in_another_protocol(copy_of_small_run, small_flags):
     workspace = copy_of_small_run
-    flags = (*small_flags, "--backbone", "texture", "--no-controls", "--workers", 2)
-    assert workspace.call("run", *flags, "--trials", 5, "--json").returncode == 0
+    before = len(list(workspace.folder.glob("leaderboard/studies/*.journal")))
+    flags = (*small_flags, "--no-controls", "--workers", 0)
+    assert workspace.call_here("run", *flags, "--trials", 5, "--json").returncode == 0
     journals = list(workspace.folder.glob("leaderboard/studies/*.journal"))
     studies = [optuna.load_study(study_name=None, storage=optuna_storage(path)) for path in journals]
+    assert len(studies) == before
     assert sorted({len(study.trials) for study in studies}) == [3, 5]
     numbers = [sorted(trial.user_attrs["number"] for trial in study.trials) for study in studies]
     assert all(of_study == list(range(len(of_study))) for of_study in numbers)
     assert len(list(workspace.folder.glob("leaderboard/*/protocol.json"))) == 2
-    rows = json.loads(workspace.call("leaderboard", "--format", "json").stdout)
+    rows = json.loads(workspace.call_here("leaderboard", "--format", "json").stdout)
     for protocol in {row["protocol"] for row in rows}:  # each is ranked by itself
         mine = [row for row in rows if row["protocol"] == protocol]
         assert mine[0]["rank"] == 1
@@ -180,9 +186,10 @@ def optuna_storage(path):
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def test_an_interrupted_run_exits_with_130_and_can_be_resumed(workspace):
-    few = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--augmentation", "none", "--epochs", 2)
-    flags = (*few, "--backbone", "random-convnet", "--imbalance", "none", "--imbalance", "smote", "--trials", 40, "--offline")
+def test_an_interrupted_run_exits_with_130_and_can_be_resumed(workspace, run_here, write_images):
+    write_images("images", 200, 220)
+    few = ("--data", "images", "--image-size", 32, "--no-controls", "--augmentation", "none", "--epochs", 2, "--offline")
+    flags = (*few, "--backbone", "control-intensity", "--imbalance", "none", "--imbalance", "smote", "--trials", 40)
     process = subprocess.Popen(
         **workspace.command("run", *flags, "--workers", 1), stderr=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -196,14 +203,15 @@ def test_an_interrupted_run_exits_with_130_and_can_be_resumed(workspace):
     finished = workspace.entries()
     assert finished
     assert {entry["status"] for entry in finished.values()} == {"complete"}
-    assert workspace.call("run", *flags, "--workers", 2).returncode == 0
+    assert run_here("run", *flags, "--workers", 0).returncode == 0
     assert len(workspace.entries()) == 2
     assert {name: workspace.entries()[name] for name in finished} == finished
 
 
-def test_the_engine_can_search_the_threshold(run_here, workspace):
-    flags = ("--data", "phantom:images=420,size=64", "--image-size", 64, "--backbone", "random-convnet", "--no-controls")
-    fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 0, "--offline")
+def test_the_engine_can_search_the_threshold(run_here, write_images, workspace):
+    write_images("images", 200, 220)
+    flags = ("--data", "images", "--image-size", 32, "--backbone", "control-intensity", "--no-controls", "--offline")
+    fixed = ("--augmentation", "none", "--imbalance", "none", "--trials", 3, "--epochs", 2, "--workers", 0)
     assert run_here("run", *flags, *fixed, "--threshold", "search", "--metric", "f1").returncode == 0
     (path,) = workspace.folder.glob("leaderboard/studies/*.journal")
     trials = optuna.load_study(study_name=None, storage=optuna_storage(path)).trials
@@ -213,15 +221,17 @@ def test_the_engine_can_search_the_threshold(run_here, workspace):
     assert entry["folds"][0]["validation"]["f1"] == max(trial.value for trial in trials)
 
 
-def test_settings_come_from_file_and_environment_too(workspace):
+def test_settings_come_from_file_and_environment_too(run_here, write_images, workspace):
+    write_images("images", 200, 220)
     (workspace.folder / "cxrbench.toml").write_text(
-        'data = "phantom:images=420,size=64"\nimage-size = 64\nbackbone = "random-convnet"\ncontrols = false\ntrials = 7\n'
+        'data = "images"\nimage-size = 32\nbackbone = "control-intensity"\ncontrols = false\ntrials = 7\n'
     )
-    result = workspace.call(
+    result = run_here(
         *("run", "--augmentation", "none", "--json"),
         **{"CXRBENCH_IMBALANCE": "none focal", "CXRBENCH_TRIALS": "1", "CXRBENCH_WORKERS": "0", "CXRBENCH_OFFLINE": "1"},
     )
     assert result.returncode == 0, result.stderr
     rows = [row for row in json.loads(result.stdout) if row["kind"] == "recipe"]
     assert sorted(row["imbalance"] for row in rows) == ["focal", "none"]
+    assert {row["backbone"] for row in rows} == {"control-intensity"}
     assert {row["trials"] for row in rows} == {1}
