@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-import cxrbench
-
 
 @pytest.fixture
 def run_here(workspace, tensorflow_ready):
@@ -52,21 +50,6 @@ def shared_folder():
 def small_run(run_once):
     """Run a small grid on small phantoms once, for all tests of its results."""
     return run_once("small", "run", *SMALL, "--trials", 3, "--workers", 0, "--json")
-
-
-@pytest.fixture(scope="session")
-def run_in(tensorflow_ready):
-    """Return a function that calls `cxrbench.run` in this process, in the folders of any workspace, and returns the board."""
-
-    def call(workspace, **settings):
-        with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith(("CXRBENCH_", "KERAS_"))]:
-                patch.delenv(name)
-            patch.setenv("CXRBENCH_HOME", str(workspace.folder / "home"))
-            patch.setenv("KERAS_HOME", str(workspace.folder / "keras"))
-            return cxrbench.run(**{"out": workspace.folder / "leaderboard", "workers": 0, "offline": True, **settings})
-
-    return call
 
 
 SMALL = (

@@ -57,12 +57,11 @@ def test_cache_info_and_clear_say_what_is_there(home, run_here):
     assert "images    0" in run_here("cache", "info").stdout
 
 
-def test_the_limit_is_kept_but_not_at_the_cost_of_what_is_in_use(home, run_here, monkeypatch):
-    monkeypatch.setenv("CXRBENCH_CACHE_GB", "0.005")
-    again = run_here(*RUN, "--seed", 1)
+def test_the_limit_is_kept_but_not_at_the_cost_of_what_is_in_use(home, run_here):
+    again = run_here(*RUN, "--seed", 1, CXRBENCH_CACHE_GB="0.005")
     assert again.returncode == 0
     assert "more than --cache-gb 0.005" in again.stderr
-    info = run_here("cache", "info").stdout
+    info = run_here("cache", "info", CXRBENCH_CACHE_GB="0.005").stdout
     rows = {line.split()[0]: line.split()[1] for line in info.splitlines() if line.strip().startswith(("images", "features"))}
     assert rows == {"images": "1", "features": "1"}
     assert len(list(home.glob("features/*"))) == 1

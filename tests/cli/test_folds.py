@@ -12,6 +12,24 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 FOLDS, SEEDS, TRIALS = range(3), range(2), 2
+RUN = (
+    *(
+        "--data",
+        "phantom:images=480,size=32",
+        "--image-size",
+        32,
+        "--epochs",
+        2,
+        "--trials",
+        TRIALS,
+        "--workers",
+        0,
+        "--offline",
+    ),
+    *("--backbone", "random-convnet", "--backbone", "control-thumbnail", "--no-controls"),
+    *("--augmentation", "none", "--imbalance", "none", "--imbalance", "smote"),
+    *("--folds", 3, "--seeds", 2, "--also-at", 0.7, "--external", "ward-2=phantom:images=60,size=32,seed=5"),
+)
 RATES = {
     "accuracy": sklearn_metrics.accuracy_score,
     "recall": sklearn_metrics.recall_score,
@@ -45,24 +63,11 @@ def folded(make_workspace, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(folded, run_in):
+def rows(folded, tensorflow_ready):
     """Run two recipes and as many controls once, for all tests of the results; return the rows of the board."""
-    board = run_in(
-        folded,
-        data="phantom:images=480,size=32",
-        image_size=32,
-        backbone=["random-convnet", "control-thumbnail"],
-        controls=False,
-        augmentation=["none"],
-        imbalance=["none", "smote"],
-        epochs=2,
-        trials=TRIALS,
-        folds=len(FOLDS),
-        seeds=len(SEEDS),
-        also_at=[0.7],
-        external=["ward-2=phantom:images=60,size=32,seed=5"],
-    )
-    return {row["recipe"]: row for row in board.records()}
+    result = folded.call_here("run", *RUN, "--json")
+    assert result.returncode == 0, result.stderr
+    return {row["recipe"]: row for row in json.loads(result.stdout)}
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ RECIPE = "control-intensity+none+none"
 
 @pytest.fixture
 def run(run_here, write_images):
-    write_images("images", 320, 340)
+    write_images("images", 200, 220)
 
-    def call(trials, *more):
-        return run_here(*RUN, *QUICK, "--trials", trials, *more)
+    def call(trials, *more, **environment):
+        return run_here(*RUN, *QUICK, "--trials", trials, *more, **environment)
 
     return call
 
@@ -60,9 +60,11 @@ def test_a_study_whose_entry_is_missing_trains_nothing(run, workspace):
     assert set(journals(workspace).values()) == {2}
 
 
-def test_each_fold_reports_its_finished_trials(run):
-    assert run(1, "--split", "grouped", "--folds", 2).returncode == 0
-    more = run(2, "--split", "grouped", "--folds", 2)
+def test_each_fold_reports_its_finished_trials(run, write_images):
+    write_images("enough", 320, 340)
+    flags = ("--data", "enough", "--split", "grouped", "--folds", 2)
+    assert run(1, *flags).returncode == 0
+    more = run(2, *flags)
     assert re.findall(r"fold \d: resuming: 1 of 2", more.stderr) == ["fold 0: resuming: 1 of 2", "fold 1: resuming: 1 of 2"]
     assert "trials: 2 in" in more.stderr
 
@@ -152,17 +154,18 @@ def test_what_reads_leaderboards_reads_any_attempt(run, workspace, run_here):
     assert run_here("reproduce", second / "entries" / "control-intensity+none+none.json", "--data", "images").returncode == 0
 
 
-def test_reproducing_takes_no_trials_from_a_database(run, workspace, run_here, monkeypatch):
+def test_reproducing_takes_no_trials_from_a_database(run, workspace, run_here):
     url = f"sqlite:///{workspace.folder / 'studies.db'}"
-    monkeypatch.setenv("CXRBENCH_STORAGE", url)
-    assert run(2).returncode == 0
+    first = run(2, CXRBENCH_STORAGE=url)
+    assert first.returncode == 0
+    assert "resuming" not in first.stderr
     assert journals(workspace) == {}
     storage = optuna.storages.RDBStorage(url)
     study = optuna.load_study(study_name=None, storage=storage)
     assert sorted(trial.user_attrs["number"] for trial in study.trials) == [0, 1]
     storage.engine.dispose()
     (entry,) = workspace.protocol_folder().glob("entries/control-*.json")
-    again = run_here("reproduce", entry, "--data", "images", "--workers", 0)
+    again = run_here("reproduce", entry, "--data", "images", "--workers", 0, CXRBENCH_STORAGE=url)
     assert again.returncode == 0, again.stdout
     assert "resuming" not in again.stderr
     assert "trials: 2 in" in again.stderr

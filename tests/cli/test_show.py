@@ -14,7 +14,7 @@ from cxrbench.leaderboard.store.entry_files import read_entry
 
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 RUN = (
-    *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),
+    *("run", "--data", "phantom:images=360,size=32", "--image-size", 32, "--no-controls", "--offline", "--workers", 1),
     *("--augmentation", "none", "--imbalance", "none", "--imbalance", "greedy", "--trials", 8, "--epochs", 2),
     *("--plugin", PLUGINS / "good.py", "--backbone", "coarse-pixels"),
     *("--plugin", PLUGINS / "hungry.py", "--backbone", "hungry", "--backbone", "hungry:fits=0"),
@@ -25,19 +25,19 @@ SMALLER_BATCHES = "hungry+none+none"
 
 
 @pytest.fixture(scope="module")
-def low_memory_run(tmp_path_factory, make_workspace):
-    """Run once, for all tests, recipes with enough memory, with too little, and with none."""
+def low_memory_run(tmp_path_factory, make_workspace, tensorflow_ready):
+    """Run once, for all tests, recipes with enough memory, with too little, and with none; a worker keeps their output."""
     workspace = make_workspace(tmp_path_factory.mktemp("low_memory"))
-    result = workspace.call(*RUN, "--max-failures", 3)
+    result = workspace.call_here(*RUN, "--max-failures", 3)
     assert result.returncode == 1, result.stderr
-    return workspace, result
+    return workspace
 
 
 @pytest.fixture
 def workspace(low_memory_run, tmp_path):
     """Return a copy of the run that a test may change."""
-    shutil.copytree(low_memory_run[0].folder / "leaderboard", tmp_path / "leaderboard")
-    return replace(low_memory_run[0], folder=tmp_path)
+    shutil.copytree(low_memory_run.folder / "leaderboard", tmp_path / "leaderboard")
+    return replace(low_memory_run, folder=tmp_path)
 
 
 def facts(printed):
@@ -151,8 +151,8 @@ def test_foreign_text_is_shown_as_it_is(workspace, run_here):
 
 @pytest.mark.long
 def test_a_rerun_changes_nothing_and_a_higher_limit_resumes(low_memory_run, tmp_path):
-    workspace = replace(low_memory_run[0], folder=tmp_path / "again")
-    shutil.copytree(low_memory_run[0].folder, workspace.folder)
+    workspace = replace(low_memory_run, folder=tmp_path / "again")
+    shutil.copytree(low_memory_run.folder, workspace.folder)
     before = workspace.entries()[GIVEN_UP]
     assert workspace.call(*RUN, "--max-failures", 3).returncode == 1
     assert workspace.entries()[GIVEN_UP] == before

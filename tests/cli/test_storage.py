@@ -9,8 +9,8 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 
-import numpy as np
 import optuna
 import pytest
 import sqlalchemy
@@ -18,32 +18,20 @@ import sqlalchemy
 from cxrbench.search import database
 
 TRIALS = 8
-SETTINGS = {
-    "data": "phantom:images=360,size=32",
-    "image_size": 32,
-    "backbone": ["control-thumbnail"],
-    "augmentation": ["none"],
-    "imbalance": ["none", "class-weights"],
-    "epochs": 2,
-    "trials": TRIALS,
-}
 TINY = (
-    "run",
-    *(
-        word
-        for name, values in SETTINGS.items()
-        for value in np.atleast_1d(values)
-        for word in (f"--{name.replace('_', '-')}", value)
-    ),
-    *("--no-controls", "--workers", 0, "--offline"),
+    *("run", "--data", "phantom:images=360,size=32", "--image-size", 32, "--backbone", "control-thumbnail", "--no-controls"),
+    *("--augmentation", "none", "--imbalance", "none", "--imbalance", "class-weights", "--epochs", 2, "--trials", TRIALS),
+    *("--workers", 0, "--offline"),
 )
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, make_workspace, postgresql, run_in):
+def finished(tmp_path_factory, make_workspace, postgresql, tensorflow_ready):
     """Run without interruption in a separate database; return its workspace."""
     workspace = make_workspace(tmp_path_factory.mktemp("storage"))
-    run_in(workspace, **SETTINGS, controls=False, storage=postgresql.create("uninterrupted"))
+    result = workspace.call_here(*TINY, "--storage", postgresql.create("uninterrupted"))
+    assert result.returncode == 0, result.stderr
+    assert "resuming" not in result.stderr
     return workspace
 
 
@@ -58,14 +46,24 @@ def outcome(workspace):
     return entries, {**workspace.files("*/predictions/*.csv"), **workspace.files("*/test_lock/*.json")}
 
 
-def count(url):
-    """Return how many trials a database holds, finished or not; 0 before there are tables."""
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    try:
-        with engine.connect() as connection:
-            return connection.execute(sqlalchemy.text("SELECT count(*) FROM trials")).scalar()
-    except sqlalchemy.exc.ProgrammingError:
-        return 0
+@contextmanager
+def counting(url):
+    """Yield a function that counts the trials of a database, finished or not; 0 before there are tables."""
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+
+        def count():
+            try:
+                return connection.execute(sqlalchemy.text("SELECT count(*) FROM trials")).scalar()
+            except sqlalchemy.exc.ProgrammingError:
+                return 0
+
+        yield count
+
+
+def count_of(url):
+    with counting(url) as count:
+        return count()
 
 
 def numbers(url):
@@ -88,10 +86,11 @@ def start(workspace, url):
 
 def wait_for(process, url, trials):
     until = time.monotonic() + 120
-    while count(url) < trials:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    with counting(url) as count:
+        while count() < trials:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < until
+            time.sleep(0.02)
 
 
 def test_a_killed_run_resumes_after_its_database_restarted(workspace, run_here, uninterrupted, postgresql):
@@ -102,10 +101,10 @@ def test_a_killed_run_resumes_after_its_database_restarted(workspace, run_here, 
             wait_for(process, url, 3)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-    before = count(url)
+    before = count_of(url)
     assert 3 <= before < 2 * TRIALS
     postgresql.control("restart", "-m", "immediate")
-    assert count(url) == before
+    assert count_of(url) == before
     resumed = run_here(*TINY, "--storage", url)
     assert resumed.returncode == 0, resumed.stderr
     assert f"of {TRIALS} trials are done" in resumed.stderr
@@ -139,8 +138,9 @@ def test_a_lost_database_ends_the_run_without_failed_rows(run_here, workspace, p
     command = (*TINY, "--trials", 100, "--storage", url)
 
     def stop():
-        while count(url) < 3:
-            time.sleep(0.02)
+        with counting(url) as count:
+            while count() < 3:
+                time.sleep(0.02)
         postgresql.control("stop", "-m", "immediate")
 
     stopping = threading.Thread(target=stop)
@@ -156,7 +156,7 @@ def test_a_lost_database_ends_the_run_without_failed_rows(run_here, workspace, p
         r"error: the database \S+ is unavailable: .* run the same command again to resume", " ".join(ended.stderr.split())
     )
     assert workspace.entries() == {}
-    assert count(url) >= 3
+    assert count_of(url) >= 3
     again = run_here(*TINY, "--storage", url)
     assert again.returncode == 0, again.stderr
     assert f"of {TRIALS} trials are done" in again.stderr

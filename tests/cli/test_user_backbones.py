@@ -45,10 +45,12 @@ def test_a_model_file_gets_a_row_and_missing_weights_a_remedy(run_here, write_im
 
 
 @pytest.mark.parametrize("backbone", ["chexnet:weights=nowhere.h5", "keras-file:path=nowhere.keras", "keras-file:path=m.h5"])
-def test_an_invalid_file_stops_the_run_before_it_starts(run_here, backbone):
+def test_an_invalid_file_stops_the_run_before_it_starts(run_here, write_images, backbone):
+    write_images("images", 1, 1)
     done = run_here("run", *SHORT, "--backbone", backbone)
     assert (done.returncode, done.stdout) == (2, "")
     assert "backbone" in done.stderr or "keras-file" in done.stderr
+    assert "images" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
