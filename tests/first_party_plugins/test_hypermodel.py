@@ -144,15 +144,14 @@ def test_the_source_of_the_class_counts_as_the_backbones_own(host, tmp_path):
     assert before.split("|")[-1] != bind(parse_component("texture"), host.find(Backbone, "texture")).identity.split("|")[-1]
 
 
-def test_a_run_searches_the_parameters_records_them_and_keeps_the_features_of_each_setting(tmp_path, run_command):
+def test_a_run_records_the_parameters_and_keeps_each_settings_features(workspace):
     flags = ("--data", "phantom:images=420,size=32", "--image-size", 32, "--no-controls", "--imbalance", "none")
-    result = run_command(
+    result = workspace.call_here(
         *("run", *flags, "--augmentation", "none", "--backbone", "hypermodel:class=strangers_models.Tiny,widest=8"),
-        *("--trials", 6, "--epochs", 2, "--offline", "--external", "other=phantom:images=120,size=32,seed=9"),
-        PYTHONPATH=str(tmp_path),
+        *("--trials", 6, "--epochs", 1, "--offline", "--external", "other=phantom:images=120,size=32,seed=9", "--workers", 0),
     )
     assert result.returncode == 0, result.stderr
-    (journal,) = (tmp_path / "leaderboard" / "studies").glob("*.journal")
+    (journal,) = (workspace.folder / "leaderboard" / "studies").glob("*.journal")
     backend = optuna.storages.journal.JournalFileBackend(str(journal))
     trials = optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend)).trials
     assert len(trials) == 6
@@ -163,9 +162,11 @@ def test_a_run_searches_the_parameters_records_them_and_keeps_the_features_of_ea
     assert all(("rate" in dict(setting)) == dict(setting)["deep"] for setting in settings)
     assert len(settings) > 1
     entry = next(
-        json.loads(path.read_text()) for path in tmp_path.glob("leaderboard/*/entries/*.json") if "hypermodel" in path.name
+        json.loads(path.read_text())
+        for path in workspace.folder.glob("leaderboard/*/entries/*.json")
+        if "hypermodel" in path.name
     )
     assert entry["folds"][0]["params"].keys() >= {"learning_rate", "dropout", "width", "deep"}
-    features = [folder for folder in (tmp_path / "home" / "features").iterdir() if (folder / "rows.raw").exists()]
+    features = [folder for folder in (workspace.folder / "home" / "features").iterdir() if (folder / "rows.raw").exists()]
     assert len(features) == len(settings) + 1  # and the external images in the selected setting
-    assert list(tmp_path.glob("leaderboard/*/external/other/hypermodel*.json"))
+    assert list(workspace.folder.glob("leaderboard/*/external/other/hypermodel*.json"))
