@@ -71,7 +71,7 @@ def test_a_real_confusion_matrix_passes_in_full_precision(matrix):
     st.integers(1, 2),
 )
 @example(5, {"precision": 0.0, "f1": 0.0}, 1)
-def test_what_passes_and_what_does_not_is_what_trying_all_matrices_says(size, reported, decimals):
+def test_what_passes_is_what_trying_all_matrices_says(size, reported, decimals):
     def fits(matrix):
         found = rates_of(matrix)
         return all(abs(found[name] - value) <= 0.5 * 10**-decimals + 1e-9 for name, value in reported.items())

@@ -209,7 +209,7 @@ def published(make_entry, tmp_path):
     ],
     ids=["InceptionV3", "VGG16", "ResNet50"],
 )
-def test_the_table_of_the_report_that_the_project_started_from_is_refused(published, metrics, number):
+def test_the_table_of_the_original_report_is_refused(published, metrics, number):
     path = published(metrics)
     with pytest.raises(CxrbenchError, match="no confusion matrix of 782 test images, 581 of them positive, has") as caught:
         read_entry(path)
@@ -217,7 +217,7 @@ def test_the_table_of_the_report_that_the_project_started_from_is_refused(publis
     assert number in str(caught.value)
 
 
-def test_a_row_that_can_be_true_is_refused_all_the_same_where_nothing_shows_that_it_is(published):
+def test_a_plausible_row_without_evidence_is_refused(published):
     tp, fp, fn, tn = 560, 40, 21, 161
     metrics = {"accuracy": (tp + tn) / 782, "recall": tp / (tp + fn), "precision": tp / (tp + fp)}
     for possible in (metrics, {name: round(value, 3) for name, value in metrics.items()}):
