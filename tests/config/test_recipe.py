@@ -5,6 +5,7 @@ import re
 from functools import cache
 from itertools import combinations
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ def part(kind, component):
 
 
 def components(*names):
-    keys = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
+    keys = st.text(alphabet=f"{ascii_lowercase}_", min_size=1, max_size=8)
     values = st.booleans() | st.integers() | st.floats() | st.text(alphabet="aA1+:/., -\n", max_size=8) | st.text(max_size=300)
     options = st.dictionaries(keys, values, max_size=2).map(lambda found: tuple(sorted(found.items())))
     return st.builds(lambda name, chosen: Component(name=name, options=chosen), st.sampled_from(names), options)

@@ -230,12 +230,21 @@ def test_every_documented_threshold_policy_is_accepted(policy):
     assert read_settings({"threshold": policy}).threshold == policy
 
 
-@given(st.floats(0, 1).map(lambda value: round(value, 6)))
-def test_only_a_recall_or_a_cut_in_0_to_1_is_accepted(value):
+MILLIONTHS = st.integers(0, 10**6).map(lambda number: number / 10**6)
+OUTSIDE = (
+    lambda value: f"recall>={value + 1.5:f}",
+    lambda value: f"fixed=-{value:f}",
+    lambda value: f"fixed={value:f}x",
+    lambda value: f"recall<={value:f}",
+    lambda value: "fixed=",
+)
+
+
+@given(MILLIONTHS, st.sampled_from(OUTSIDE))
+def test_only_a_recall_or_a_cut_in_0_to_1_is_accepted(value, outside):
     assert Settings(threshold=f"recall>={value:f}", data="phantom").threshold == f"recall>={value:f}"
-    for policy in (f"recall>={value + 1.5:f}", f"fixed=-{value:f}", f"fixed={value:f}x", f"recall<={value:f}", "fixed="):
-        with pytest.raises(ConfigError, match="threshold"):
-            read_settings({"threshold": policy})
+    with pytest.raises(ConfigError, match="threshold"):
+        read_settings({"threshold": outside(value)})
 
 
 def test_settings_cannot_be_changed_afterwards():
