@@ -29,7 +29,7 @@ def read_back(written):
 
 @given(NAMES, st.dictionaries(KEYS, NUMBERS | WORDS, max_size=4))
 @example("n", {"a": "true", "b": "1e3", "c": "inf", "d": "-0", "e": "0x10", "f": "", "g": "01"})
-def test_numbers_and_words_are_read_back_as_they_were_with_their_types(name, options):
+def test_numbers_and_words_are_read_back_with_their_types(name, options):
     read_back(component(name, options))
 
 
@@ -83,7 +83,7 @@ def test_values_are_read_as_in_toml_and_bare_words_as_text(text, options):
     "text",
     ["", " ", ":x", ":x=1", "name:", "name: ", "name:a", "name:a=1,b", "name:=1", "name:1a=2", "name:a=1,,b=2", "n:a-b=1"],
 )
-def test_what_is_no_component_is_an_error_that_quotes_it_and_shows_the_form(text):
+def test_what_is_no_component_is_quoted_and_the_form_shown(text):
     with pytest.raises(ConfigError) as caught:
         parse_component(text)
     assert repr(text) in str(caught.value)
@@ -122,7 +122,7 @@ def test_options_of_the_annotated_types_are_accepted(options):
         ("note=5", "valid string"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_an_error_with_component_option_value_and_expectation(option, reason):
+def test_a_value_of_a_wrong_type_is_named_with_what_is_expected(option, reason):
     with pytest.raises(ConfigError) as caught:
         check_options(part(f"described:{option}"))
     assert str(caught.value).startswith(f"described:{option}: option {option} ")
@@ -140,7 +140,7 @@ def test_an_unknown_option_is_answered_with_the_nearest():
         check_options(part("described:poling=max"))
 
 
-def test_an_option_like_no_other_is_answered_with_those_that_users_can_set():
+def test_an_option_like_no_other_is_answered_with_all_options():
     with pytest.raises(UnknownName, match=r"known: crop, depth, note, pooling, scale, weights$"):
         check_options(part("described:qqqq=1"))
 
@@ -151,20 +151,20 @@ def test_what_the_harness_or_the_declaration_sets_is_no_option(option):
         check_options(part(f"described:{option}"))
 
 
-def test_options_that_the_harness_keeps_are_known_and_reach_the_factory_from_the_harness_alone():
+def test_options_of_the_harness_reach_the_factory_from_it_alone():
     open_to_any = part("open:weights=mine,depth=4")
     check_options(open_to_any)
     assert open_to_any.build(input_shape=(8, 8, 3), weights="harness", seed=0) == {"depth": 4}
 
 
-def test_a_factory_that_takes_any_option_gets_any_but_those_of_the_harness():
+def test_a_factory_of_any_option_gets_none_of_the_harness():
     check_options(part("open:colour=red"))
     assert part("open:colour=red").build(input_shape=1, weights=2, seed=3) == {"colour": "red"}
     with pytest.raises(UnknownName):
         check_options(part("open:seed=3"))
 
 
-def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs_it():
+def test_a_missing_package_is_named_with_how_to_install_it():
     with pytest.raises(
         MissingRequirement, match=r"^needy needs no-such-distribution>=2, .*pip install no-such-distribution>=2"
     ):

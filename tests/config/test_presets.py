@@ -34,7 +34,7 @@ def test_the_preset_report_has_the_reports_settings():
     assert (settings.threshold, settings.also_at, settings.controls) == ("fixed=0.5", (0.7,), True)
 
 
-def test_both_presets_differ_in_the_pixels_that_backbones_get_and_in_nothing_else():
+def test_both_presets_differ_in_the_pixels_of_backbones_alone():
     report, native = (read_settings({"preset": name}).model_dump() for name in ("report", "report-native"))
     assert native["backbone"] == REPORTS_BACKBONES
     assert {name for name in report if report[name] != native[name]} == {"preset", "backbone"}
@@ -49,7 +49,7 @@ def test_flags_environment_and_file_come_before_a_preset(monkeypatch):
     assert (settings.backbone, settings.split, settings.also_at) == (("texture",), "paper", (0.7,))
 
 
-def test_a_preset_is_named_by_flag_environment_or_file_in_this_order(monkeypatch):
+def test_a_preset_is_named_by_flag_environment_or_file(monkeypatch):
     toml('preset = "report"\n')
     assert read_settings({}).backbone[0] == "resnet50:preprocessing=rescale"
     monkeypatch.setenv("CXRBENCH_PRESET", "report-native")
@@ -65,7 +65,7 @@ def test_an_unknown_preset_is_answered_with_the_nearest(monkeypatch):
         read_settings({})
 
 
-def test_an_unknown_preset_ends_the_command_with_exit_code_2_and_one_line(workspace):
+def test_an_unknown_preset_is_exit_code_2_and_one_line(workspace):
     done = workspace.call_here("run", "--preset", "report-nativ")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown preset 'report-nativ': did you mean report-native or report?\n"

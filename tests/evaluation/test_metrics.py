@@ -11,9 +11,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     brier_score_loss,
     confusion_matrix,
-    f1_score,
-    precision_score,
-    recall_score,
+    precision_recall_fscore_support,
     roc_auc_score,
     roc_curve,
 )
@@ -56,12 +54,13 @@ def calibration_error(labels, scores):
 
 
 def at_threshold(labels, called):
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, called, labels=[0, 1], zero_division=0)
     return {
         "accuracy": accuracy_score(labels, called),
-        "recall": recall_score(labels, called),
-        "precision": precision_score(labels, called, zero_division=0),
-        "f1": f1_score(labels, called, zero_division=0),
-        "specificity": recall_score(labels, called, pos_label=0),
+        "recall": recall[1],
+        "precision": precision[1],
+        "f1": f1[1],
+        "specificity": recall[0],
     }
 
 

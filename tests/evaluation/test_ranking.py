@@ -110,7 +110,7 @@ def test_an_entry_of_different_images_is_refused_by_name(entries, simulated, mak
 
 @settings(max_examples=25)
 @given(st.integers(0, 99), st.lists(st.floats(0, 4), min_size=1, max_size=5), st.sampled_from(["auc", "accuracy", "ece"]))
-def test_a_rank_lies_in_its_interval_and_p_first_is_a_probability(simulated, seed, distances, metric):
+def test_a_rank_is_in_its_interval_and_p_first_is_a_probability(simulated, seed, distances, metric):
     entries = {number: simulated(seed + number, distance=distance, images=40) for number, distance in enumerate(distances)}
     found = ranked(entries, metric, seed)
     assert min(standing.rank for standing in found.values()) == 1

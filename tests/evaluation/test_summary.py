@@ -22,7 +22,7 @@ def by_hand(predictions, name):
 
 
 @pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (1, 3), (4, 1), (3, 2)])
-def test_the_headline_is_the_mean_over_folds_of_means_over_seeds(simulated, folds, seeds):
+def test_the_headline_is_the_mean_over_folds_of_seed_means(simulated, folds, seeds):
     predictions = simulated(1, folds=folds, seeds=seeds)
     found = summary(predictions)
     assert found.metrics.keys() == found.intervals.keys() == set(metric_names((0.7,)))

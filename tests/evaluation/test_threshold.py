@@ -76,7 +76,7 @@ def test_a_recall_that_is_met_exactly_is_enough():
     assert choose_threshold("recall>=0.951", labels, scores) == 0.05
 
 
-def test_equal_youden_values_are_equal_although_their_floats_differ():
+def test_youden_values_are_equal_although_their_floats_differ():
     labels = np.array([0, 1, 0, 0, 0, 1, 0, 0])
     scores = np.arange(8) / 8
     values = {threshold: youden(*counts) for threshold, *counts in table(labels, scores)}

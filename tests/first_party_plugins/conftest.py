@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,22 +29,3 @@ def real_images() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}: set CXRBENCH_TEST_DATA to the folder that holds data/chest_xray")
     return folder
-
-
-@pytest.fixture
-def run_command(tmp_path):
-    """Run the command line in a process of its own, with a cache and a leaderboard of its own."""
-
-    def run(*arguments, **environment):
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "KERAS_"))}
-        home = {"CXRBENCH_HOME": str(tmp_path / "home"), "KERAS_HOME": str(tmp_path / "keras")}
-        return subprocess.run(
-            [str(Path(sys.executable).parent / "cxrbench"), *map(str, arguments)],
-            cwd=tmp_path,
-            env={**kept, **home, **environment},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-
-    return run

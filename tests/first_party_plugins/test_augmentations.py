@@ -14,6 +14,10 @@ def noise_images(number=4, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (number, *SHAPE)).astype(np.float32)
 
 
+def same_images():
+    return np.repeat(noise_images(1), 4, axis=0)
+
+
 def left_bright(number):
     images = np.zeros((number, *SHAPE), dtype=np.float32)
     images[:, :, :20] = 200
@@ -31,10 +35,19 @@ def left_is_brighter(images):
     return images[:, :, :20].mean(axis=(1, 2, 3)) > images[:, :, 20:].mean(axis=(1, 2, 3))
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
-def test_shape_and_range_are_kept_and_something_happens(factory):
-    images = noise_images()
-    augmented = drawn(factory, images)
+@pytest.fixture(scope="module", params=FACTORIES)
+def factory(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def augmented(factory):
+    """Return two batches of the same image four times, augmented with seed 5."""
+    return drawn(factory, same_images(), 5, calls=2)
+
+
+def test_shape_and_range_are_kept_and_something_happens(augmented):
+    images = np.concatenate([same_images()] * 2)
     assert augmented.shape == images.shape
     assert augmented.dtype == np.float32
     assert np.isfinite(augmented).all()
@@ -43,25 +56,24 @@ def test_shape_and_range_are_kept_and_something_happens(factory):
     assert (np.abs(augmented - images).mean(axis=(1, 2, 3)) > 1).all()
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
 def test_nothing_happens_outside_training(factory):
     images = noise_images()
     augmentation = factory(input_shape=SHAPE, seed=0)
     np.testing.assert_array_equal(np.asarray(augmentation(images, training=False)), images)
 
 
-@pytest.mark.parametrize("factory", FACTORIES)
-def test_the_seed_decides_what_is_drawn_for_each_image(factory):
-    same = np.repeat(noise_images(1), 4, axis=0)
-    augmented = drawn(factory, same, 5, calls=2)
+def test_the_seed_decides_what_is_drawn(factory, augmented):
+    np.testing.assert_array_equal(drawn(factory, same_images(), 5, calls=2), augmented)
+    assert not np.array_equal(drawn(factory, same_images(), 6), augmented[:4])
+
+
+def test_every_image_and_every_batch_is_drawn_anew(augmented):
     assert len({image.tobytes() for image in augmented}) == 8
-    np.testing.assert_array_equal(drawn(factory, same, 5, calls=2), augmented)
-    assert not np.array_equal(drawn(factory, same, 6), augmented[:4])
 
 
-@pytest.mark.parametrize("factory", [transforms.gentle, transforms.strong])
-def test_left_stays_left(factory):
-    assert left_is_brighter(drawn(factory, left_bright(50), calls=4)).all()
+@pytest.mark.parametrize("upright", [transforms.gentle, transforms.strong])
+def test_left_stays_left(upright):
+    assert left_is_brighter(drawn(upright, left_bright(50), calls=4)).all()
 
 
 def test_paper_flips_about_half_of_the_images():

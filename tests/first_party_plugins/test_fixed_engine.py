@@ -21,7 +21,7 @@ def build(host):
     return make
 
 
-def test_without_options_it_proposes_adams_default_and_half_of_the_units_dropped(build):
+def test_it_proposes_adams_default_and_a_dropout_of_half(build):
     assert build().propose(0, []) == {"learning_rate": 0.001, "dropout": 0.5}
 
 
@@ -31,12 +31,12 @@ def test_every_trial_gets_the_same_whatever_came_before(build, number):
     assert engine.propose(number, FINISHED) == engine.propose(0, []) == {"learning_rate": 0.0001, "dropout": 0.2}
 
 
-def test_a_threshold_is_proposed_where_one_is_searched_and_nowhere_else(build):
+def test_a_threshold_is_proposed_only_where_one_is_searched(build):
     assert build("fixed:threshold=0.25", policy="search").propose(0, [])["threshold"] == 0.25
     assert "threshold" not in build("fixed:threshold=0.25").propose(0, [])
 
 
-def test_a_strategy_with_parameters_of_its_own_is_refused_with_a_remedy(build):
+def test_a_strategy_with_own_parameters_is_refused_with_a_remedy(build):
     strategy = {"gamma": Float(low=0.0, high=5.0), "beta": Float(low=0.0, high=1.0)}
     with pytest.raises(ConfigError, match=r"^engine fixed has no value for beta, gamma: set it as an option of the imbalance"):
         build(strategy=strategy)

@@ -81,7 +81,7 @@ def test_a_tree_may_have_only_some_parts_in_any_case(tmp_path, draw):
     assert [record.split for record in load_folder(str(tmp_path)).records] == ["train", "train", "val"]
 
 
-def test_files_without_a_known_patient_are_counted_in_one_warning(tree, draw):
+def test_files_without_a_patient_are_counted_in_one_warning(tree, draw):
     draw(tree / "train" / "NORMAL" / "image.png")
     images = load_folder(str(tree))
     (warning,) = images.warnings

@@ -52,7 +52,7 @@ def test_none_decides_nothing():
 
 
 @given(st.integers(1, 50), st.integers(1, 50))
-def test_class_weights_have_mean_one_and_weigh_both_classes_the_same(normal, pneumonia):
+def test_class_weights_have_mean_one_and_weigh_classes_alike(normal, pneumonia):
     fold = make_fold(normal, pneumonia)
     balance = weighting.class_weights(fold, seed=0)
     weights = balance.sample_weight
@@ -65,7 +65,7 @@ def test_class_weights_have_mean_one_and_weigh_both_classes_the_same(normal, pne
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**31 - 1))
-def test_oversampling_keeps_every_row_and_repeats_the_rarer_class(normal, pneumonia, seed):
+def test_oversampling_keeps_all_rows_and_repeats_the_rarer_class(normal, pneumonia, seed):
     fold = make_fold(normal, pneumonia)
     indices = resampling.random_oversample(fold, seed=seed).indices
     more = max(normal, pneumonia)
@@ -77,7 +77,7 @@ def test_oversampling_keeps_every_row_and_repeats_the_rarer_class(normal, pneumo
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**31 - 1))
-def test_undersampling_keeps_the_whole_rarer_class_and_repeats_nothing(normal, pneumonia, seed):
+def test_undersampling_keeps_the_rarer_class_and_repeats_nothing(normal, pneumonia, seed):
     fold = make_fold(normal, pneumonia)
     indices = resampling.random_undersample(fold, seed=seed).indices
     fewer = min(normal, pneumonia)
@@ -95,7 +95,7 @@ def test_resampling_needs_no_features(strategy):
 
 @pytest.mark.parametrize("counts", [(12, 36), (36, 12)])
 @pytest.mark.parametrize("strategy", SMOTE_FAMILY)
-def test_the_smote_family_invents_rows_of_the_rarer_class_within_its_range(strategy, counts):
+def test_smote_invents_rows_of_the_rarer_class_within_its_range(strategy, counts):
     fold = make_fold(*counts)
     rarer = int(np.argmin(counts))
     balance = strategy(fold, seed=1)

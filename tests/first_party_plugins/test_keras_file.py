@@ -46,7 +46,7 @@ def test_a_layer_names_what_the_features_are(tmp_path):
     assert not found.trainable_weights
 
 
-def test_without_a_layer_the_output_is_taken_and_maps_are_averaged(tmp_path):
+def test_without_a_layer_the_output_is_taken_and_maps_averaged(tmp_path):
     model = classifier()
     path = saved(model, tmp_path / "m.keras")
     np.testing.assert_allclose(np.asarray(build(path)(pixels())), np.asarray(model(pixels())), rtol=1e-5)
@@ -73,7 +73,7 @@ def test_a_sequential_model_and_a_nested_one_are_models_too(tmp_path):
     assert build(path, layer="inside").output_shape == (None, 3)
 
 
-def test_the_file_is_here_already_so_its_bytes_are_part_of_the_features_name(tmp_path):
+def test_the_bytes_of_the_file_are_part_of_the_features_name(tmp_path):
     path = saved(classifier(), tmp_path / "m.keras")
     download = name(path)
     assert download.folder / download.file_name == tmp_path / "m.keras"
@@ -135,7 +135,7 @@ def test_layers_of_somebodys_own_are_refused(tmp_path):
         build(path)
 
 
-def test_a_file_that_cannot_be_a_model_is_refused_before_keras_is_asked(tmp_path):
+def test_what_cannot_be_a_model_file_is_refused_without_keras(tmp_path):
     for file in ("m.keras", "m.h5"):
         (tmp_path / file).write_text("<html>")
     for path, reason in [

@@ -33,7 +33,7 @@ def searched(seed, trials):
     return [trial.params for trial in finished]
 
 
-def test_random_proposals_are_inside_the_space_with_the_parameters_whose_conditions_hold(tensorflow_ready):
+def test_random_proposals_have_the_parameters_of_met_conditions(tensorflow_ready):
     proposals = searched(0, 60)
     assert {params["kind"] for params in proposals} == {"plain", "deep", True}
     for params in proposals:
@@ -46,7 +46,7 @@ def test_random_proposals_are_inside_the_space_with_the_parameters_whose_conditi
     assert sum(params["learning_rate"] < 3e-4 for params in proposals) in range(18, 43)  # half of them, on a log scale
 
 
-def test_a_proposal_depends_on_seed_number_and_finished_trials_alone(tensorflow_ready):
+def test_a_proposal_follows_from_seed_number_and_finished_trials(tensorflow_ready):
     assert searched(0, 8) == searched(0, 8)
     assert searched(0, 8) != searched(1, 8)
     proposer = engine(space=SPACE, seed=0)  # 0 is a seed like any other, though an oracle takes it for none
@@ -60,7 +60,7 @@ def test_a_space_that_is_used_up_goes_on_being_searched(tensorflow_ready):
     assert {trial.params["kind"] for trial in finished} == {"a", "b"}
 
 
-def test_bayesian_optimisation_learns_from_complete_trials_and_copes_with_failed_ones(tensorflow_ready):
+def test_bayesian_optimisation_learns_despite_failed_trials(tensorflow_ready):
     space = {"x": Float(low=0.0, high=1.0)}
     finished = [outcome(number, {"x": number / 8}, value=1 - abs(number / 8 - 0.75)) for number in range(8)]
     proposer = engine(space=space, seed=3, oracle="bayesian")

@@ -15,7 +15,8 @@ import pytest
 
 from cxrbench.plugin.host import load_host
 
-CXRBENCH = Path(sys.executable).parent / "cxrbench"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
+
 RUN = (
     *("run", "--data", "phantom:images=420,size=64", "--image-size", "64", "--backbone", "texture", "--no-controls"),
     *("--augmentation", "none", "--imbalance", "none", "--trials", "1", "--epochs", "1", "--workers", "0", "--offline"),
@@ -42,12 +43,9 @@ def wait_for(address, process, log):
     pytest.fail(f"the MLflow server did not start: {log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Start MLflow's server on a database of its own, and return its address."""
-    pytest.importorskip("mlflow.server", reason="the extra `test` brings mlflow, which is not installed")
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
-    log = folder / "log"
+def start_server(folder):
+    """Start MLflow's server; return its process and its address."""
+    port, log = free_port(), folder / "log"
     command = [
         *(str(Path(sys.executable).parent / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'runs.db'}", "--artifacts-destination", str(folder / "artifacts")),
@@ -55,9 +53,20 @@ def server(tmp_path_factory):
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **quiet}, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
+    return process, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory, long):
+    """Return the address of an empty MLflow database; in long tests, of a server in front of it, which takes long to start."""
+    pytest.importorskip("mlflow.server" if long else "mlflow.tracking", reason="the extra `test` brings mlflow")
+    folder = tmp_path_factory.mktemp("mlflow")
+    if not long:
+        yield f"sqlite:///{folder / 'runs.db'}"
+        return
+    process, address = start_server(folder)
     try:
-        wait_for(address, process, log)
+        wait_for(address, process, folder / "log")
         yield address
     finally:
         os.killpg(process.pid, 15)
@@ -65,31 +74,21 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    return tmp_path_factory.mktemp("workspace")
-
-
-def call(workspace, *arguments, **environment):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "MLFLOW_"))}
-    home = {"CXRBENCH_HOME": str(workspace / "home"), "KERAS_HOME": str(workspace / "keras")}
-    done = subprocess.run(
-        [CXRBENCH, *arguments], cwd=workspace, env={**kept, **home, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+def ran(tmp_path_factory, make_workspace):
+    return make_workspace(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture(scope="module")
-def logged(workspace, server):
-    """Run two recipes, the majority class among them, with the server's address set."""
-    return call(workspace, *RUN, MLFLOW_TRACKING_URI=server)
+def logged(ran, tracking):
+    """Run two recipes, the majority class among them, with the address of a database set."""
+    return ran.call_here(*RUN, MLFLOW_TRACKING_URI=tracking)
 
 
 @pytest.fixture(scope="module")
-def client(server):
+def client(tracking):
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=server)
+    return MlflowClient(tracking_uri=tracking)
 
 
 def runs_of(client, protocol):
@@ -97,7 +96,7 @@ def runs_of(client, protocol):
 
 
 @pytest.mark.timeout(600)
-def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, workspace, tmp_path):
+def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, ran, tmp_path):
     rows = {row["recipe"]: row for row in json.loads(logged.stdout)}
     (protocol,) = {row["protocol"] for row in rows.values()}
     runs = runs_of(client, protocol)
@@ -112,7 +111,7 @@ def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, worksp
     assert float(run.data.params["threshold"]) == row["threshold"]
     assert run.data.tags["cxrbench.status"] == "complete"
     assert run.info.status == "FINISHED"
-    folder = workspace / "leaderboard" / protocol
+    folder = ran.folder / "leaderboard" / protocol
     entry = json.loads((folder / "entries" / "texture+none+none.json").read_text())
     stored = Path(client.download_artifacts(run.info.run_id, "entry.json", str(tmp_path)))
     assert json.loads(stored.read_text()) == entry
@@ -122,19 +121,19 @@ def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, worksp
 
 
 @pytest.mark.timeout(600)
-def test_the_same_entries_again_are_the_same_runs(logged, client, workspace, server):
+def test_the_same_entries_again_are_the_same_runs(logged, client, ran, tracking):
     (protocol,) = {row["protocol"] for row in json.loads(logged.stdout)}
     before = runs_of(client, protocol)
-    call(workspace, *RUN, MLFLOW_TRACKING_URI=server)
+    ran.call_here(*RUN, MLFLOW_TRACKING_URI=tracking)
     assert {name: run.info.run_id for name, run in runs_of(client, protocol).items()} == {
         name: run.info.run_id for name, run in before.items()
     }
 
 
 @pytest.mark.timeout(600)
-def test_a_missing_server_is_reported_once_and_changes_nothing(logged, workspace):
+def test_a_missing_server_is_reported_once_and_changes_nothing(logged, ran):
     start = time.monotonic()
-    done = call(workspace, *RUN, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
+    done = ran.call_here(*RUN, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{free_port()}")
     assert done.stderr.count(OBSERVER) == 1
     assert "does not answer" in done.stderr
     assert json.loads(done.stdout) == json.loads(logged.stdout)

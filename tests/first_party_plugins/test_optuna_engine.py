@@ -86,7 +86,7 @@ def histories(draw):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_proposals_are_inside_the_space_and_a_pure_function_of_what_is_finished(sampler):
+def test_proposals_lie_in_the_space_and_follow_from_the_finished(sampler):
     @settings(max_examples=15, deadline=None)
     @given(histories(), st.integers(0, 2**31 - 1))
     def check(history, seed):
@@ -102,7 +102,7 @@ def test_proposals_are_inside_the_space_and_a_pure_function_of_what_is_finished(
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_twenty_trials_in_generations_of_five_go_well_when_some_fail(sampler):
+def test_twenty_trials_in_generations_go_well_when_some_fail(sampler):
     trials = run(sampler, 1, 20)
     assert len({tuple(trial.params.items()) for trial in trials}) == 20
     assert any(trial.state == "failed" for trial in trials)
@@ -152,7 +152,7 @@ for sampler, finished in json.load(sys.stdin).items():
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
-def test_later_proposals_come_nearer_to_the_optimum_than_random_ones(sampler):
+def test_later_proposals_are_nearer_the_optimum_than_random_ones(sampler):
     seeds = range(4)
     late = [distance(trial) for seed in seeds for trial in run(sampler, seed, 45)[-15:]]
     chance = [distance(trial) for seed in seeds for trial in run("random", seed, 45)[-15:]]

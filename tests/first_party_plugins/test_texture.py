@@ -46,7 +46,7 @@ def test_a_row_does_not_depend_on_its_neighbours():
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
-def test_the_seed_changes_nothing_and_the_images_stay_as_they_are():
+def test_the_seed_changes_nothing_and_the_images_stay():
     images = noise_images(2)
     before = images.copy()
     np.testing.assert_array_equal(build(seed=0)(images), build(seed=1)(images))

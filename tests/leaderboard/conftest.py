@@ -164,15 +164,15 @@ def compete(make_protocol):
     """Return a competitor: the larger its distance, the better; 0 sees nothing."""
 
     @cache  # the same competitors take part in many tests
-    def score(protocol, backbone, distance, images, images_each, threshold):
-        scored = tuple(drawn_scores(protocol, backbone, distance, images, images_each))
+    def score(protocol, threshold, *drawn):
+        scored = tuple(drawn_scores(protocol, *drawn))
         tested = [one.at(threshold) for one in scored]
         summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
         return scored, tested, summary
 
     def make(backbone="texture", distance=2.0, *, threshold=0.5, images=180, images_each=1, protocol=None, **given):
         protocol = protocol or make_protocol()
-        scored, tested, summary = score(protocol, backbone, distance, images, images_each, threshold)
+        scored, tested, summary = score(protocol, threshold, backbone, distance, images, images_each)
         folds = [
             FoldResult(
                 fold=fold,

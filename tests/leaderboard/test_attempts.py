@@ -19,7 +19,7 @@ def nothing_recorded(attempt):
     return False
 
 
-def test_each_attempt_has_a_folder_studies_and_a_test_lock_of_its_own(make_protocol, tmp_path):
+def test_each_attempt_has_its_own_folder_studies_and_test_lock(make_protocol, tmp_path):
     protocol = make_protocol()
     first, second = (ProtocolFolder(out=tmp_path, protocol=protocol, attempt=attempt) for attempt in (1, 2))
     assert (first.path.name, second.path.name) == (protocol.name, f"{protocol.name}-2")
@@ -29,7 +29,7 @@ def test_each_attempt_has_a_folder_studies_and_a_test_lock_of_its_own(make_proto
     assert first.test_lock != second.test_lock
 
 
-def test_the_newest_is_the_highest_number_and_the_first_if_there_is_none(make_protocol, tmp_path):
+def test_the_newest_is_the_highest_number_or_else_the_first(make_protocol, tmp_path):
     protocol = make_protocol()
     assert newest_attempt(tmp_path, protocol) == 1
     for attempt in (1, 2, 10):
@@ -38,7 +38,7 @@ def test_the_newest_is_the_highest_number_and_the_first_if_there_is_none(make_pr
     assert newest_attempt(tmp_path, make_protocol(seed=1)) == 1
 
 
-def test_another_budget_goes_on_with_the_newest_attempt_at_its_studies(make_protocol, tmp_path):
+def test_another_budget_resumes_the_newest_attempt(make_protocol, tmp_path):
     begun(tmp_path, make_protocol(trials=50), 1)
     begun(tmp_path, make_protocol(trials=50), 3)
     larger = make_protocol(trials=100)
@@ -79,7 +79,7 @@ def test_names_tell_attempts(make_protocol, rest, attempt):
     assert attempt_of(f"another-{protocol.name}{rest}", protocol) is None
 
 
-def test_a_leaderboard_of_another_version_or_in_a_renamed_folder_is_no_obstacle(make_protocol, tmp_path):
+def test_another_version_or_a_renamed_folder_is_no_obstacle(make_protocol, tmp_path):
     protocol = make_protocol()
     folder = begun(tmp_path, protocol, 2)
     folder.path.rename(tmp_path / "old results")

@@ -41,7 +41,7 @@ def ranks(board, sort=""):
     return [(row["rank"], row["backbone"]) for row in board.records(sort)]
 
 
-def test_the_best_come_first_equals_share_a_rank_and_the_others_come_last_with_their_reason(make_board, five):
+def test_best_first_equals_share_a_rank_failed_last_with_reason(make_board, five):
     board = make_board(*five)
     assert ranks(board) == [(1, "resnet50"), (2, "mobilenet"), (2, "vgg16"), (None, "densenet121"), (None, "inceptionv3")]
     assert [row["reason"] for row in board.records()] == [
@@ -81,7 +81,7 @@ def test_any_values_are_ranked_by_how_many_are_better(make_board, make_entry):
     check()
 
 
-def test_a_model_that_is_always_wrong_still_comes_before_one_that_failed(make_board, make_entry):
+def test_a_model_that_is_always_wrong_precedes_one_that_failed(make_board, make_entry):
     assert ranks(make_board(make_entry("a-failed"), make_entry("z", 0.0))) == [(1, "z"), (None, "a-failed")]
 
 
@@ -103,9 +103,7 @@ def test_the_smallest_is_first_where_lower_is_better(board_of, compete, metric):
 
 @pytest.mark.parametrize("protocol", [{}, {"folds": 3, "seeds": 2}], ids=["one-split", "folds-and-seeds"])
 @pytest.mark.parametrize("metric", SORTABLE)
-def test_a_rank_lies_in_its_interval_and_the_chances_of_being_first_sum_to_one(
-    board_of, compete, make_protocol, protocol, metric
-):
+def test_a_rank_is_in_its_interval_and_p_first_sums_to_one(board_of, compete, make_protocol, protocol, metric):
     made = make_protocol(**protocol)
     competitors = [compete(f"b{distance}", distance, images=90, images_each=3, protocol=made) for distance in (0, 1, 1.1, 3)]
     twin = replace(competitors[1], entry=competitors[1].entry.model_copy(update={"recipe": "twin+none+none"}))

@@ -27,7 +27,7 @@ def by_test(differences, test):
     return {one.metric: one for one in differences if one.test == test}
 
 
-def test_the_difference_is_first_minus_second_and_significant_where_it_is_large(compared, compete):
+def test_a_large_difference_has_its_sign_and_is_significant(compared, compete):
     good, bad = compete("good", 4), compete("bad", 0.3)
     found = {one.metric: one for one in compared(good, bad) if one.test not in CLASSICAL}
     assert tuple(found) == COMPARED
@@ -62,7 +62,7 @@ def test_a_small_difference_is_no_more_than_chance(compared, compete):
     assert all(one.low < 0 < one.high for one in found)
 
 
-def test_the_classical_tests_agree_with_the_others_and_with_scipy(compared, compete):
+def test_classical_tests_agree_with_the_others_and_with_scipy(compared, compete):
     one, other = compete("one", 2.5), compete("other", 1)
     found = compared(one, other)
     assert by_test(found, "DeLong").keys() == {"auc"}
@@ -78,7 +78,7 @@ def test_the_classical_tests_agree_with_the_others_and_with_scipy(compared, comp
 
 
 @pytest.mark.parametrize("given", [{"images_each": 2}, {"folds": 2}, {"seeds": 2}], ids=str)
-def test_tests_of_independent_images_are_left_out_where_they_are_not(compared, compete, make_protocol, given):
+def test_tests_of_independent_images_are_left_out_for_others(compared, compete, make_protocol, given):
     images_each = given.get("images_each", 1)
     protocol = make_protocol(**({} if "images_each" in given else given))
     one, other = (compete(name, 2, images_each=images_each, protocol=protocol) for name in ("one", "other"))

@@ -33,7 +33,7 @@ def test_a_failed_entry_says_what_its_kind_means(make_entry, failure):
     }
 
 
-def test_an_entry_of_an_earlier_version_has_no_kind_and_is_shown_all_the_same(make_entry):
+def test_an_entry_of_an_earlier_version_is_shown_without_a_kind(make_entry):
     entry = make_entry(reason="it went wrong")
     shown = sections(entry)
     assert shown[entry.recipe]["status"] == "failed"

@@ -66,7 +66,7 @@ def test_an_entry_without_its_predictions_is_not_finished(folder, finish):
     assert not folder.is_finished(RECIPE, STUDY, {})
 
 
-def test_an_entry_is_finished_when_its_own_heads_have_scored_every_external_test_set(folder, finish, score_external):
+def test_an_entry_is_finished_with_all_external_sets_scored(folder, finish, score_external):
     entry = finish()
     wanted = {"elsewhere": "e" * 64}
     assert not folder.is_finished(RECIPE, STUDY, wanted)
@@ -79,7 +79,7 @@ def test_an_entry_is_finished_when_its_own_heads_have_scored_every_external_test
     assert folder.is_finished(RECIPE, STUDY, {})
 
 
-def test_external_results_lie_below_the_protocol_and_are_columns_of_their_own(folder, finish, score_external):
+def test_external_results_lie_below_the_protocol_and_are_columns(folder, finish, score_external):
     first, second = finish("texture"), finish("vgg16")
     score_external(first)
     score_external(second, selections=("of other heads",))

@@ -278,7 +278,7 @@ def test_predictions_are_refused_by_file_and_line(board, what):
     assert_refused(board.call("leaderboard"), path.name, words, f"line {8 if 'quote' in what else 7}: ")
 
 
-def test_a_key_of_a_megabyte_and_an_image_that_is_there_twice_are_refused(board):
+def test_a_key_of_a_megabyte_and_a_duplicate_image_are_refused(board):
     path = board.path / "predictions" / "texture+none+none.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")

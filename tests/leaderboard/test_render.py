@@ -94,14 +94,14 @@ def test_markdown_has_a_row_per_entry_in_order_of_rank(board):
     ]
 
 
-def test_ranks_come_with_their_interval_and_those_not_told_apart_from_the_first_with_an_equals_sign(board_of, compete):
+def test_ranks_have_an_interval_and_an_equals_sign_where_tied(board_of, compete):
     rows = table(markdown(board_of(compete("first", 3.0), compete("near", 2.9), compete("far", 0))))[2:]
     assert [row[0] for row in rows] == [f"1 (1{TO}2)", f"=2 (1{TO}2)", f"3 (3{TO}3)"]
     assert all(re.fullmatch(rf"0\.\d{{3}} \(0\.\d{{3}}{TO}\d\.\d{{3}}\)", cell) for row in rows for cell in row[2:7])
     assert sum(float(row[7]) for row in rows) == pytest.approx(1, abs=0.002)
 
 
-def test_markdown_says_what_it_is_of_and_what_must_be_read_with_it(board):
+def test_markdown_has_its_title_and_what_must_be_read_with_it(board):
     text = markdown(board)
     assert text.startswith(f"# {board.protocol.name}: split grouped, 5 trials per study, auc maximised on validation")
     assert "> resnet50+none+smote is failed: MemoryError: no room\n" in text
@@ -127,7 +127,7 @@ def test_the_audits_verdict_and_a_random_cut_are_told(make_protocol, make_entry)
     assert "over 5 folds (Nadeau and Bengio)" in text
 
 
-def test_further_thresholds_and_external_test_sets_are_tables_of_their_own(board_of, compete, make_protocol):
+def test_further_thresholds_and_external_sets_are_own_tables(board_of, compete, make_protocol):
     competitor = compete("a", protocol=make_protocol(also_at=(0.25, 0.7)))
     result = ExternalResult(
         name="ward_2",
@@ -183,7 +183,7 @@ def test_hostile_text_comes_back_from_the_csv_in_one_line(make_protocol, make_en
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_stays_in_its_cell_and_its_line_of_the_markdown(make_protocol, make_entry, hostile):
+def test_hostile_text_stays_in_its_markdown_cell_and_line(make_protocol, make_entry, hostile):
     entries = hostile_entries(make_entry, hostile)
     text = markdown(Board(protocol=make_protocol(notice=hostile), entries=entries))
     found = table(text)
@@ -214,7 +214,7 @@ def test_the_rows_of_all_boards_are_one_json_list(board, make_protocol, make_ent
 
 
 @pytest.mark.parametrize(("sort", "first"), [("", "a"), ("recall", "b"), ("specificity", "b"), ("brier", "b")])
-def test_tables_are_sorted_by_another_metric_if_asked_for_and_show_it(make_protocol, make_entry, sort, first):
+def test_tables_are_sorted_by_another_metric_and_show_it(make_protocol, make_entry, sort, first):
     better = {"accuracy": 0.9, "recall": 0.9, "precision": 0.9, "f1": 0.9, "auc": 0.5, "specificity": 0.9, "brier": 0.1}
     worse = {"accuracy": 0.8, "recall": 0.8, "precision": 0.8, "f1": 0.8, "auc": 0.9, "specificity": 0.8, "brier": 0.2}
     entries = tuple(make_entry(name, 0.5, metrics=metrics) for name, metrics in (("a", worse), ("b", better)))
@@ -245,7 +245,7 @@ RENDERERS = [
 
 
 @pytest.mark.parametrize("render", RENDERERS)
-def test_the_notice_the_audit_and_the_warnings_are_in_every_rendering(make_protocol, make_entry, capsys, render):
+def test_notice_audit_and_warnings_are_in_every_rendering(make_protocol, make_entry, capsys, render):
     protocol = make_protocol(notice="not for diagnosis: drawn images")
     audit = Audit(findings=(Finding(check="near-duplicates", severity="leak", count=2, message="2 images"),))
     entry = make_entry("a", 0.75, protocol=protocol, audit=audit, warnings=("2 images on both sides",))

@@ -21,7 +21,7 @@ def control(compete):
     return make
 
 
-def test_a_row_that_does_not_beat_a_control_says_which_and_in_what(board_of, compete, control):
+def test_a_row_not_beating_a_control_says_which_and_in_what(board_of, compete, control):
     board = board_of(compete("good", 4), compete("blind", 0), control(0.2), control(2.5, "control-intensity"))
     found = warnings(board)
     assert found["good"] == []
@@ -57,7 +57,7 @@ def test_a_control_that_surely_does_well_is_called_a_shortcut(board_of, compete,
     assert f"at least {low:.3f}" in line
 
 
-def test_a_control_that_may_have_been_lucky_is_not_called_a_shortcut(board_of, compete, control):
+def test_a_control_that_may_be_lucky_is_not_called_a_shortcut(board_of, compete, control):
     weak = control(1.4)
     assert weak.entry.metrics["auc"] > SHORTCUT > weak.entry.intervals["auc"][0]
     assert warnings(board_of(compete("good", 8), weak))["control-border"] == []

@@ -75,7 +75,7 @@ def test_a_record_of_version_1_still_locks_the_test_images(locked_images, tmp_pa
         locked_images.open(RECIPE, 0, 0, "other")
 
 
-def test_a_record_that_cannot_be_written_changes_nothing_and_yields_no_images(locked_images, tmp_path):
+def test_an_unwritable_record_yields_no_images(locked_images, tmp_path):
     locked_images.open(RECIPE, 0, 0, "one")
     before = (tmp_path / "test_lock" / f"{RECIPE}.json").read_bytes()
     with pytest.raises(ValueError, match="unicode"):

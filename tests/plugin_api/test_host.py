@@ -151,7 +151,7 @@ def test_files_of_the_same_name_in_two_folders_do_not_mix(tmp_path):
     assert [host.find(Backbone, f"from-{side}").plugin.file for side in ("left", "right")] == paths
 
 
-def test_a_duplicate_name_is_an_error_with_both_owners_and_a_remedy(files):
+def test_a_duplicate_name_is_an_error_with_owners_and_a_remedy(files):
     host = load_host([files("duplicate")])
     with pytest.raises(PluginError) as caught:
         host.find(Backbone, "texture")
@@ -233,7 +233,7 @@ def test_without_any_backbone_the_error_does_not_mention_weights(workspace):
     assert "weights of  are" not in done.stderr
 
 
-def test_the_problem_of_a_duplicate_entry_point_names_both_owners(site, listed):
+def test_a_duplicate_entry_point_is_a_problem_with_both_owners(site, listed):
     site("first-lab", {"lab": "first_lab"}, {"first_lab": DECLARES.format(name="first-net")})
     site("second-lab", {"lab": "second_lab"}, {"second_lab": DECLARES.format(name="second-net")})
     twins = [plugin for name, plugin in listed() if name == "lab"]
@@ -270,7 +270,7 @@ def test_callbacks_get_only_the_arguments_they_name(files):
 
 
 @pytest.mark.parametrize("order", [("raising_observer", "observer"), ("observer", "raising_observer")])
-def test_a_callback_that_raises_is_reported_and_others_are_called(order, files):
+def test_a_raising_callback_is_reported_and_others_are_called(order, files):
     host = load_host([files(name) for name in order])
     received, lines = load_file(files("observer")).RECEIVED, []
     received.clear()
@@ -279,7 +279,7 @@ def test_a_callback_that_raises_is_reported_and_others_are_called(order, files):
     assert lines == [f"plugin {files('raising_observer')} failed in on_entry: ValueError: cannot post entry 3"]
 
 
-def test_a_callback_that_keeps_raising_is_reported_once_per_event(tmp_path):
+def test_a_callback_that_keeps_raising_is_reported_once_an_event(tmp_path):
     file = tmp_path / "grumbling.py"
     file.write_text(
         "from cxrbench import hookimpl\n\nCALLS = []\n\n"

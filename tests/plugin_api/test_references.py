@@ -29,20 +29,20 @@ def part(text, *paths):
     return bind(component, load_host(paths).find(Backbone, component.name))
 
 
-def test_the_factory_of_a_one_file_plugin_is_built_with_its_options(files):
+def test_the_factory_of_a_one_file_plugin_gets_its_options(files):
     import numpy as np
 
     embed = part("coarse-pixels:scale=51", files("good")).build(**GIVEN)
     assert embed(np.full((1, 16, 16, 3), 51, dtype=np.float32)).tolist() == [[1, 1, 1, 1]]
 
 
-def test_the_factory_of_a_one_file_plugin_resolves_in_another_process(files):
+def test_a_one_file_plugins_factory_resolves_in_another_process(files):
     sent = pickle.dumps(part("coarse-pixels:scale=102", files("good")))
     done = subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, check=True, timeout=60)
     assert done.stdout.decode().strip() == "[[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]]"
 
 
-def test_a_one_file_plugin_may_declare_the_factory_of_another_package(files):
+def test_a_one_file_plugin_may_declare_another_packages_factory(files):
     import numpy as np
 
     embed = part("fine-texture", files("borrowed_factory")).build(**GIVEN | {"input_shape": (64, 64, 3)})
