@@ -93,20 +93,42 @@ def workspace(tmp_path):
 
 
 @pytest.fixture
-def write_images(tmp_path):
-    """Write a folder of tiny images with so many of each class; the positive class is brighter."""
+def run_pytest(tmp_path, tensorflow_ready):
+    """Return a function that runs test files with pytest in this process."""
+    without = (word for name in ("cacheprovider", "faulthandler", "xdist") for word in ("-p", f"no:{name}"))
+    options = ("-q", "-s", *without, "--rootdir", str(tmp_path))
 
-    def write(name, normal, pneumonia, *, seed=0, difference=60):
+    def run(*files):
+        printed = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+            patch.syspath_prepend(tmp_path)  # restores sys.path at the end
+            code = pytest.main([*options, *map(str, files)])
+        return subprocess.CompletedProcess(files, int(code), printed.getvalue(), "")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def draw_images():
+    """Return a function that draws a folder of tiny images with so many of each class; the positive class is brighter."""
+
+    def draw(folder, normal, pneumonia, *, seed=0, difference=60):
         generator = np.random.default_rng(seed)
-        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
-            (tmp_path / name / folder).mkdir(parents=True)
+        for label, (name, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
+            (folder / name).mkdir(parents=True)
             for number in range(count):
                 low = 60 + difference * label
                 pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
-        return tmp_path / name
+                Image.fromarray(pixels).save(folder / name / f"{number:03d}.jpeg")
+        return folder
 
-    return write
+    return draw
+
+
+@pytest.fixture
+def write_images(draw_images, tmp_path):
+    """Return a function that draws images in a new folder of the test, by its name."""
+    return lambda name, *counts, **options: draw_images(tmp_path / name, *counts, **options)
 
 
 def pytest_configure():
