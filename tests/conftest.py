@@ -14,8 +14,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+from PIL import Image
 
 from cxrbench.cli.app import main
 from cxrbench.execution.worker import THREAD_VARIABLES
@@ -88,6 +90,45 @@ def make_workspace():
 def workspace(tmp_path):
     """Return an empty workspace."""
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def run_pytest(tmp_path, tensorflow_ready):
+    """Return a function that runs test files with pytest in this process."""
+    without = (word for name in ("cacheprovider", "faulthandler", "xdist") for word in ("-p", f"no:{name}"))
+    options = ("-q", "-s", *without, "--rootdir", str(tmp_path))
+
+    def run(*files):
+        printed = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+            patch.syspath_prepend(tmp_path)  # restores sys.path at the end
+            code = pytest.main([*options, *map(str, files)])
+        return subprocess.CompletedProcess(files, int(code), printed.getvalue(), "")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def draw_images():
+    """Return a function that draws a folder of tiny images with so many of each class; the positive class is brighter."""
+
+    def draw(folder, normal, pneumonia, *, seed=0, difference=60):
+        generator = np.random.default_rng(seed)
+        for label, (name, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
+            (folder / name).mkdir(parents=True)
+            for number in range(count):
+                low = 60 + difference * label
+                pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / name / f"{number:03d}.jpeg")
+        return folder
+
+    return draw
+
+
+@pytest.fixture
+def write_images(draw_images, tmp_path):
+    """Return a function that draws images in a new folder of the test, by its name."""
+    return lambda name, *counts, **options: draw_images(tmp_path / name, *counts, **options)
 
 
 def pytest_configure():

@@ -13,7 +13,7 @@ import pytest
 PLUGINS = Path(__file__).parent / "samples" / "plugins"
 SCRIPT = Path(sys.executable).parent / "cxrbench"
 RUN = shlex.split("""
-run --data phantom:images=420,size=64 --image-size 64 --backbone texture --backbone quadrants:cells=8 --backbone coarse-pixels
+run --data images --image-size 64 --backbone control-border --backbone quadrants:cells=8 --backbone coarse-pixels
 --augmentation none --imbalance none --no-controls --trials 2 --epochs 2 --offline --workers 1 --json
 """)
 METRICS = ("auc", "f1", "accuracy", "recall", "precision", "validation")
@@ -32,11 +32,12 @@ def surroundings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(surroundings, tmp_path_factory):
+def finished(surroundings, tmp_path_factory, draw_images):
     """Run the command with the third-party plugin, a one-file plugin and a callback that always raises."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("good", "raising_observer", "broken_import"):
         shutil.copy(PLUGINS / f"{name}.py", folder)
+    draw_images(folder / "images", 200, 220)
     plugins = ["--plugin", "good.py", "--plugin", "raising_observer.py", "--plugin", "broken_import.py"]
     command = [SCRIPT, *RUN, *plugins]
     return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, check=False, timeout=200)
@@ -60,7 +61,7 @@ def test_the_run_succeeds_despite_a_broken_callback_and_plugin(finished):
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.parametrize("backbone", ["texture", "quadrants:cells=8", "coarse-pixels"])
+@pytest.mark.parametrize("backbone", ["control-border", "quadrants:cells=8", "coarse-pixels"])
 def test_every_backbone_has_a_complete_ranked_row(backbone, rows):
     row = rows[backbone]
     assert (row["status"], row["reason"], row["trials"], row["trials_failed"]) == ("complete", "", 2, 0)

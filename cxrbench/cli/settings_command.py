@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from cxrbench.cli.requirements import importing_requirements
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
@@ -42,8 +44,9 @@ def _is_given(ctx: Any, name: str) -> bool:
 @cache
 def settings_options(names: tuple[str, ...]) -> tuple[Any, ...]:
     """Return the options of these settings, or of all settings if none is named, as typer builds them."""
-    from cxrbench.config.option import options_of
-    from cxrbench.config.settings import Settings
+    with importing_requirements():
+        from cxrbench.config.option import options_of
+        from cxrbench.config.settings import Settings
 
     shown = {name: option for name, option in options_of(Settings).items() if not names or name in names}
 

@@ -8,10 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 from filelock import FileLock
-from PIL import Image
 
 
 @pytest.fixture
@@ -37,23 +35,6 @@ def run_once(tmp_path_factory, worker_id, make_workspace, tensorflow_ready):
         return workspace, subprocess.CompletedProcess(arguments, 0, **json.loads(finished.read_text()))
 
     return run
-
-
-@pytest.fixture
-def write_images(tmp_path):
-    """Write a folder of tiny images with so many of each class; the positive class is brighter."""
-
-    def write(name, normal, pneumonia, *, seed=0, difference=60):
-        generator = np.random.default_rng(seed)
-        for label, (folder, count) in enumerate((("NORMAL", normal), ("PNEUMONIA", pneumonia))):
-            (tmp_path / name / folder).mkdir(parents=True)
-            for number in range(count):
-                low = 60 + difference * label
-                pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / name / folder / f"{number:03d}.jpeg")
-        return tmp_path / name
-
-    return write
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def files_naming_the_patient(folder):
     ]
 
 
-def test_no_patient_is_named_in_an_entry_a_log_or_a_report(workspace, ward, dicom_image):
+def test_no_patient_is_named_in_an_entry_a_log_or_a_report(run_here, workspace, ward, dicom_image, capfd):
     for name, content in broken_files(dicom_image).items():
         (ward / "NORMAL" / name).write_bytes(content)
     commands = (
@@ -109,10 +110,12 @@ def test_no_patient_is_named_in_an_entry_a_log_or_a_report(workspace, ward, dico
         ("data", "audit", "ward", "--json"),
     )
     for command in commands:
-        result = workspace.call(*command, PYTHONWARNINGS="always")
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            result = run_here(*command)
         assert result.returncode in ((0, 3) if command[0] == "data" else (0,)), result.stderr
         assert "cut.dcm" in result.stderr
-        for text in (result.stdout, result.stderr):
+        for text in (result.stdout, result.stderr, *capfd.readouterr(), *(str(warning.message) for warning in warned)):
             assert all(word.lower() not in text.lower() for word in ("Zebrafink", "Quillon", CODE))
             assert "Traceback" not in text
             assert all(package not in text for package in ("PIL/", "pydicom/", "gdcm"))
@@ -224,15 +227,15 @@ def load(source):
 """
 
 
-def test_a_file_that_changes_during_the_run_stops_it(workspace, run_here, write_images):
+def test_a_file_that_changes_during_the_run_stops_it(run_here, workspace, write_images):
     write_images("images", 210, 220)
     (workspace.folder / "restless.py").write_text(REWRITES)
-    stopped = workspace.call(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
+    stopped = run_here(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
     assert stopped.returncode == 3
     assert "error: images/PNEUMONIA/007.jpeg changed while the run was reading it" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-    (workspace.folder / "restless.py").write_text(REWRITES.replace("== 2", "== 0"))
-    result = run_here(*RUN, *QUICK, "--data", "restless", "--plugin", "restless.py")
+    (workspace.folder / "quiet.py").write_text(REWRITES.replace("== 2", "== 0"))
+    result = run_here(*RUN, *QUICK, "--data", "restless", "--plugin", "quiet.py")
     assert result.returncode == 0, result.stderr
     (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 0

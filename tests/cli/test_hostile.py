@@ -10,7 +10,7 @@ import pytest
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 HOSTILE = PLUGINS / "hostile"
 RUN = (
-    *("run", "--data", "phantom:images=420,size=64", "--image-size", 64, "--no-controls", "--offline", "--workers", 2),
+    *("run", "--data", "images", "--image-size", 64, "--no-controls", "--offline"),
     *("--augmentation", "none", "--imbalance", "none", "--trials", 2, "--epochs", 2),
     *("--plugin", PLUGINS / "good.py", "--backbone", "coarse-pixels"),
 )
@@ -45,12 +45,13 @@ LAST_LINES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
-def test_hostile_plugins_cost_their_own_rows_only(workspace):
-    assert workspace.call(*RUN, "--out", "alone").returncode == 0
-    assert workspace.call("cache", "clear").returncode == 0
+def test_hostile_plugins_cost_their_own_rows_only(run_here, workspace, write_images):
+    write_images("images", 200, 220)
+    assert run_here(*RUN, "--workers", 0, "--out", "alone").returncode == 0
+    assert run_here("cache", "clear").returncode == 0
     files = [flag for file in sorted(HOSTILE.glob("*.py")) for flag in ("--plugin", file)]
     names = [flag for name in REASONS for flag in ("--backbone", name)]
-    result = workspace.call(*RUN, *files, *names, *LIMITS)
+    result = workspace.call(*RUN, "--workers", 1, *files, *names, *LIMITS)
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
     assert "waiting for a server" not in result.stdout + result.stderr
@@ -77,13 +78,13 @@ def test_a_run_of_unknown_backbones_stops_before_any_work(run_here):
 
 
 def test_an_unknown_name_stops_the_run_if_all_plugins_loaded(run_here):
-    result = run_here(*RUN, "--backbone", "lost")
+    result = run_here(*RUN, "--data", "phantom", "--backbone", "lost")
     assert result.returncode == 2
     assert "unknown backbone 'lost'" in result.stderr
 
 
 @pytest.mark.parametrize("limit", [("--timeout", 20), ("--max-memory", "4GB")])
 def test_a_limit_without_workers_is_refused(run_here, limit):
-    result = run_here(*RUN, "--workers", 0, *limit)
+    result = run_here(*RUN, "--data", "phantom", "--workers", 0, *limit)
     assert result.returncode == 2
     assert "--timeout and --max-memory need worker processes: pass --workers 1 or more" in result.stderr

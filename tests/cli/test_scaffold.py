@@ -1,12 +1,10 @@
 """`cxrbench plugins new`: a new plugin installs, is listed, passes the checks and works in a run."""
 
 import json
-import os
 import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -15,61 +13,56 @@ from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
 from cxrbench.testing import run_checks
 
-SCRIPT = Path(sys.executable).parent / "cxrbench"
 KINDS = ("backbone", "augmentation", "imbalance", "dataset", "engine")
+NAMES = {kind: "squeezenet" if kind == "backbone" else f"my-{kind}" for kind in KINDS}
+# the hook that pip calls to build a package, without the two processes that it starts before
+BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 RUN = shlex.split("""
-run --data phantom:images=420,size=64 --image-size 64 --augmentation none --imbalance none --no-controls --trials 5 --epochs 2
---offline --workers 1 --json --backbone squeezenet
+run --data images --image-size 32 --augmentation none --imbalance none --no-controls --trials 5 --epochs 2
+--offline --workers 0 --json --backbone squeezenet
 """)
-
-
-def command(folder, *arguments, **environment):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
-    surroundings = {**clean, "CXRBENCH_HOME": str(folder / "home"), **environment}
-    arguments = [SCRIPT, *map(str, arguments)]
-    return subprocess.run(arguments, cwd=folder, env=surroundings, capture_output=True, text=True, check=False, timeout=200)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """Create a package of every kind and install them with pip in a new folder; return it and the environment."""
+    """Create a package of every kind and install them with pip in a new folder; return their folder and the new one."""
     folder = tmp_path_factory.mktemp("new")
-    names = {"backbone": "squeezenet", **{kind: f"my-{kind}" for kind in KINDS[1:]}}
-    for kind, name in names.items():
-        done = command(folder, "plugins", "new", name, "--kind", kind)
-        assert done.returncode == 0, done.stderr
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    sources = [folder / f"cxrbench-{name}" for name in names.values()]
-    target = ["--disable-pip-version-check", "--target", folder / "site", *sources]
-    subprocess.run([*install, *target], check=True, capture_output=True, timeout=120)
-    return folder, {"PYTHONPATH": str(folder / "site")}
-
-
-def test_every_new_package_is_listed(installed):
-    folder, environment = installed
-    done = command(folder, "plugins", "list", "--json", **environment)
-    listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
     for kind in KINDS:
-        name = "squeezenet" if kind == "backbone" else f"my-{kind}"
+        write_distribution(Draft(name=NAMES[kind], kind=kind), folder, load_host())
+        source = folder / f"cxrbench-{NAMES[kind]}"
+        subprocess.run([sys.executable, "-c", BUILD, folder], cwd=source, check=True, capture_output=True, timeout=120)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    subprocess.run([*install, "--target", folder / "site", *folder.glob("*.whl")], check=True, capture_output=True, timeout=120)
+    return folder, folder / "site"
+
+
+@pytest.fixture
+def site(installed, monkeypatch):
+    """Make the installed packages importable in this process."""
+    monkeypatch.syspath_prepend(installed[1])
+
+
+def test_every_new_package_is_listed(installed, workspace):
+    done = workspace.call("plugins", "list", "--json", PYTHONPATH=str(installed[1]))
+    listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
+    for kind, name in NAMES.items():
         plugin = listed[f"cxrbench-{name}"]
         assert (plugin["distribution"], plugin["version"], plugin["status"]) == (f"cxrbench-{name}", "0.1.0", "ok")
         assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == [(kind, name)]
 
 
-def test_the_written_tests_pass_for_every_kind(installed):
-    folder, environment = installed
-    tests = sorted(folder.glob("cxrbench-*/test_*.py"))
+def test_the_written_tests_pass_for_every_kind(installed, site, run_pytest):
+    tests = sorted(installed[0].glob("cxrbench-*/test_*.py"))
     assert len(tests) == len(KINDS)
-    called = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", *tests]
-    surroundings = {**os.environ, **environment, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(called, cwd=folder, env=surroundings, capture_output=True, text=True, check=False, timeout=110)
+    done = run_pytest(*tests)
     assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout.splitlines()[-1]
     assert " failed" not in done.stdout.splitlines()[-1]
 
 
-def test_a_new_backbone_gives_a_complete_row(installed):
-    folder, environment = installed
-    done = command(folder, *RUN, **environment)
+def test_a_new_backbone_gives_a_complete_row(site, run_here, write_images):
+    write_images("images", 200, 220)
+    done = run_here(*RUN)
     assert done.returncode == 0, done.stderr
     (row,) = [row for row in json.loads(done.stdout) if row["backbone"] == "squeezenet"]
     assert (row["status"], row["reason"], row["trials"], row["trials_failed"]) == ("complete", "", 5, 0)
@@ -127,24 +120,30 @@ def test_a_name_of_another_kind_is_free(tmp_path):
     assert write_one_file(Draft(name="texture", kind="imbalance"), tmp_path, load_host())
 
 
-def test_nothing_is_overwritten(tmp_path):
-    assert command(tmp_path, "plugins", "new", "mine", "--kind", "engine").returncode == 0
+def test_nothing_is_overwritten(run_here, tmp_path):
+    assert run_here("plugins", "new", "mine", "--kind", "engine").returncode == 0
     before = (tmp_path / "cxrbench-mine" / "README.md").read_text()
-    again = command(tmp_path, "plugins", "new", "mine", "--kind", "dataset")
+    again = run_here("plugins", "new", "mine", "--kind", "dataset")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.startswith("error: cxrbench-mine exists: ")
     assert (tmp_path / "cxrbench-mine" / "README.md").read_text() == before
 
 
-def test_files_go_to_stdout_and_next_steps_to_stderr(tmp_path):
-    done = command(tmp_path, "plugins", "new", "mine", "--kind", "backbone", "--one-file", "--out", "drafts")
+def test_files_go_to_stdout_and_next_steps_to_stderr(workspace, tmp_path):
+    done = workspace.call("plugins", "new", "mine", "--kind", "backbone", "--one-file", "--out", "drafts")
     assert done.stdout == "drafts/cxrbench_mine.py\n"
     assert "next: cxrbench plugins check drafts/cxrbench_mine.py" in done.stderr
     assert (tmp_path / "drafts" / "cxrbench_mine.py").is_file()
 
 
-def test_an_unwritable_folder_is_a_one_line_error(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_created(kind, run_here, tmp_path):
+    assert run_here("plugins", "new", "mine", "--kind", kind).returncode == 0
+    assert 'name="mine"' in (tmp_path / "cxrbench-mine" / "cxrbench_mine.py").read_text()
+
+
+def test_an_unwritable_folder_is_a_one_line_error(run_here, tmp_path):
     (tmp_path / "file").write_text("")
-    done = command(tmp_path, "plugins", "new", "mine", "--kind", "backbone", "--out", "file")
+    done = run_here("plugins", "new", "mine", "--kind", "backbone", "--out", "file")
     assert done.returncode == 2
     assert done.stderr.startswith("error: cannot write file/cxrbench-mine/")

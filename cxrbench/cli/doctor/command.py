@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from cxrbench.cli.options import AsJson
-from cxrbench.errors import MissingRequirement
+from cxrbench.cli.requirements import importing_requirements
 
 EXIT_PROBLEMS = 1
 DIAGNOSIS_HEADINGS = ("verdict", "area", "found", "what to do")
@@ -24,12 +24,8 @@ def doctor(
 
     from cxrbench.cli import console
 
-    try:
+    with importing_requirements():
         from cxrbench.cli.doctor.examination import diagnose
-    except ImportError as error:
-        raise MissingRequirement(
-            f"cannot import what cxrbench needs: {error}. Run: pip install --force-reinstall cxrbench"
-        ) from None
     diagnoses = list(diagnose(context.obj))
     if as_json:
         console.print_json([asdict(diagnosis) for diagnosis in diagnoses])
