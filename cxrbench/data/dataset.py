@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,9 +117,10 @@ def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
 
 def record_values(record: Record) -> dict[str, object]:
     """Return the values of a record that the fingerprint covers, by field."""
-    added = [each for each in fields(record) if each.name not in FINGERPRINTED_FIELDS]
-    unset = {each.name for each in added if getattr(record, each.name) == _default_of(each)}
-    return {name: value for name, value in asdict(record).items() if name not in unset}
+    values = {each: getattr(record, each.name) for each in fields(record)}
+    return {
+        each.name: value for each, value in values.items() if each.name in FINGERPRINTED_FIELDS or value != _default_of(each)
+    }
 
 
 def _default_of(record_field: Field[object]) -> object:

@@ -112,10 +112,13 @@ class ShardedArray:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._rows_path.touch()
         written = checksum = 0
+        recorded: tuple[int, ...] | None = None
         with self._rows_path.open("r+b") as file:  # other processes write their shards into the same file
             for block in blocks:
                 rows = np.ascontiguousarray(block, dtype=self.dtype)
-                self._record_row_shape(rows.shape[1:])
+                if rows.shape[1:] != recorded:
+                    recorded = rows.shape[1:]
+                    self._record_row_shape(recorded)
                 if written + len(rows) > stop - start:
                     raise ValueError(f"shard {shard} of {self.folder}: expected {stop - start} rows, got more")
                 file.seek((start + written) * int(np.prod(rows.shape[1:])) * rows.itemsize)

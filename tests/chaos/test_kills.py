@@ -1,59 +1,56 @@
-"""Runs that are killed at random moments and started again until they are done.
+"""Runs that are killed again and again and started again until they are done.
 
 A kill hits the whole process group, or the parent alone, so that its workers are orphaned.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import signal
 import subprocess
+import time
 
 import pytest
 
-FEW, MANY = 5, 40
-SEED = 6
+KILLS = 5
+RECORDS = (0, 1, 4, 12, 20)
+"""After how many new records a run is killed: of shards, trials and entries."""
 
 
-@pytest.fixture
-def workspaces(make_workspace, tmp_path):
-    """Yield empty workspaces."""
-
-    def make():
-        for number in itertools.count():
-            (tmp_path / str(number)).mkdir()
-            yield make_workspace(tmp_path / str(number))
-
-    return make()
+def records(workspace):
+    """Return how many shards, trials and entries are recorded."""
+    files = [path for pattern in ("home/*/*/*.done", "leaderboard/*/entries/*.json") for path in workspace.folder.glob(pattern)]
+    journals = workspace.folder.glob("leaderboard/studies/*.journal")
+    return len(files) + sum(path.read_bytes().count(b'"op_code":4,') for path in journals)
 
 
-def is_killed(workspace, command, seconds, *, with_workers):
-    """Start a run, kill it after so many seconds, and return whether it was still running."""
+def kill(workspace, command, after, pause, *, with_workers):
+    """Start a run and kill it once it has recorded so much more, and some seconds later, if it still runs."""
+    goal = records(workspace) + after
     process = subprocess.Popen(
         **workspace.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    try:
-        said, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        kill = os.killpg if with_workers else os.kill
-        kill(process.pid, signal.SIGKILL)
+    while records(workspace) < goal and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(pause)
+    if process.poll() is None:
+        (os.killpg if with_workers else os.kill)(process.pid, signal.SIGKILL)
         process.communicate()
-        return True
-    assert process.returncode == 0, said
-    assert "damaged" not in said
-    return False
+    else:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
-@pytest.mark.timeout(3600)
-def test_runs_killed_again_and_again_give_the_same_result(workspaces, small, uninterrupted, same_result, long):
-    chance, kills = random.Random(SEED), 0
-    while kills < (MANY if long else FEW):
-        workspace = next(workspaces)
-        while is_killed(workspace, small, chance.uniform(0.3, uninterrupted.seconds), with_workers=chance.random() < 0.5):
-            kills += 1
-        same_result(workspace)
-        assert workspace.call("clean").returncode == 0
-        assert not list(workspace.folder.glob("leaderboard/**/*.lock"))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 9))])
+def test_a_run_killed_again_and_again_gives_the_same_result(workspace, small, same_result, seed):
+    chance = random.Random(seed)
+    for after in chance.sample(RECORDS, KILLS):
+        kill(workspace, small, after, chance.uniform(0, 1 / (1 + after)), with_workers=chance.random() < 0.5)
+    done = workspace.call_here(*small, "--workers", "0")
+    assert done.returncode == 0, done.stderr
+    assert "damaged" not in done.stderr
+    same_result(workspace)
+    assert workspace.call_here("clean").returncode == 0
+    assert not list(workspace.folder.glob("leaderboard/**/*.lock"))
