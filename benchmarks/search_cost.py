@@ -171,7 +171,8 @@ def _fit(text: str, parts: tuple[Arrays, Arrays], protocol: dict[str, Any], lear
     def batches(arrays: Arrays, *, shuffle: bool) -> Any:
         rows = tensorflow.data.Dataset.from_tensor_slices(arrays)
         rows = rows.shuffle(len(arrays[1])) if shuffle else rows
-        return rows.batch(protocol["batch_size"]).map(_as_pixels).prefetch(tensorflow.data.AUTOTUNE)
+        pixels = tensorflow.autograph.experimental.do_not_convert(_as_pixels)
+        return rows.batch(protocol["batch_size"]).map(pixels).prefetch(tensorflow.data.AUTOTUNE)
 
     (train, validation), losses = parts, []
     start = time.perf_counter()
