@@ -1,20 +1,11 @@
 """Presets: the settings of a known protocol, under all that is set otherwise."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from cxrbench.config.settings import read_settings
 from cxrbench.errors import ConfigError
-
-
-@pytest.fixture(autouse=True)
-def nothing_set(tmp_path, monkeypatch):
-    """Leave no setting around that the test did not make itself."""
-    for name in [name for name in os.environ if name.startswith("CXRBENCH_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def toml(text):

@@ -1,6 +1,5 @@
 """Settings: flags, environment, file, defaults, in this order; a mistake names the flag, the value and what is expected."""
 
-import os
 import re
 from pathlib import Path
 
@@ -30,14 +29,6 @@ PROTOCOL = Protocol(
     patience=3,
     pruning="none",
 )
-
-
-@pytest.fixture(autouse=True)
-def nothing_set(tmp_path, monkeypatch):
-    """Leave no setting around that the test did not make itself."""
-    for name in [name for name in os.environ if name.startswith("CXRBENCH_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def toml(text, name="cxrbench.toml"):

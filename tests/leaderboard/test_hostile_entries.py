@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -47,13 +47,12 @@ COMMANDS = {
 }
 
 
+@dataclass(frozen=True)
 class Board:
-    """A board on disk that can be tampered with, and the commands that read it."""
+    """A board on disk that can be tampered with, and the workspace of the commands that read it."""
 
-    def __init__(self, path, workspace):
-        """Begin with what a run has written."""
-        self.path = path
-        self.workspace = workspace
+    path: Path
+    workspace: object
 
     def call(self, *arguments):
         """Run a command; return its exit code and what it printed on stdout and stderr."""
