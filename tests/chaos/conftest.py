@@ -22,7 +22,8 @@ TRIALS, STUDIES = 5, 2 * 4
 def small(long, draw_images, tmp_path_factory):
     """Return the command of a small run with folds, an external test set and augmented views."""
     folder = tmp_path_factory.mktemp("data")
-    images, ward = (draw_images(folder / name, count, count, difference=1) for name, count in (("images", 290), ("ward", 30)))
+    images = draw_images(folder / "images", 290, 290, difference=1)
+    ward = draw_images(folder / "ward", 30, 30, difference=1, seed=1)
     return (*RUN, "--data", images, "--external", f"ward={ward}", "--workers", 2 if long else 1)
 
 
