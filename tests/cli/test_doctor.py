@@ -22,7 +22,10 @@ AREAS = {
 
 def examined(workspace, *flags, **environment):
     """Return the exit code and the diagnoses by area."""
-    done = workspace.call("doctor", "--json", *flags, **environment)
+    return exit_code_and_diagnoses(workspace.call("doctor", "--json", *flags, **environment))
+
+
+def exit_code_and_diagnoses(done):
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stdout
     found = {}
@@ -36,7 +39,7 @@ def problems(found):
 
 
 def test_a_machine_without_problems(workspace):
-    code, found = examined(workspace)
+    code, found = exit_code_and_diagnoses(workspace.call_here("doctor", "--json"))
     assert code == 0, found
     assert set(found) >= AREAS
     assert "numpy" in found["packages"][0]["found"]
@@ -50,7 +53,7 @@ def test_a_machine_without_problems(workspace):
 
 
 def test_the_output_is_a_table_and_a_count_of_problems(workspace):
-    done = workspace.call("doctor", KERAS_BACKEND="nonsense")
+    done = workspace.call_here("doctor", KERAS_BACKEND="nonsense")
     assert done.returncode == 1
     assert "what to do" in done.stdout
     assert "unset KERAS_BACKEND (now nonsense)" in " ".join(done.stdout.split())

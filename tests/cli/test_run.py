@@ -136,11 +136,11 @@ def test_sorting_by_another_metric_ranks_by_it(small_run):
     assert rows[0]["rank"] == 1
 
 
-def test_one_worker_gives_the_same_predictions_as_two(run_here, write_images, workspace):
+def test_two_workers_give_the_same_predictions_as_none(run_here, write_images, workspace):
     write_images("images", 200, 220)
     few = ("--backbone", "random-convnet", "--augmentation", "gentle:views=1", "--imbalance", "smote", "--no-controls")
     predicted = []
-    for workers in (1, 2):
+    for workers in (0, 2):
         flags = (*few, "--trials", 3, "--epochs", 2, "--workers", workers, "--out", workers)
         assert run_here("run", "--data", "images", "--image-size", 64, *flags, "--offline").returncode == 0
         assert run_here("cache", "clear").returncode == 0
