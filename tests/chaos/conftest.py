@@ -7,9 +7,7 @@ import io
 import json
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
-from PIL import Image
 
 RUN = (
     *("run", "--image-size", "32", "--backbone", "random-convnet", "--backbone", "control-border", "--no-controls"),
@@ -21,22 +19,12 @@ TRIALS, STUDIES = 5, 2 * 4
 
 
 @pytest.fixture(scope="session")
-def small(long, tmp_path_factory):
+def small(long, draw_images, tmp_path_factory):
     """Return the command of a small run with folds, an external test set and augmented views."""
-    images, ward = (tmp_path_factory.mktemp(name) for name in ("images", "ward"))
-    for folder, count in ((images, 290), (ward, 30)):
-        write_images(folder, count, seed=count)
-    return (*RUN, "--data", str(images), "--external", f"ward={ward}", "--workers", "2" if long else "1")
-
-
-def write_images(folder, count, *, seed):
-    """Write a folder of tiny images with so many of each class."""
-    generator = np.random.default_rng(seed)
-    for low, name in ((60, "NORMAL"), (61, "PNEUMONIA")):
-        (folder / name).mkdir()
-        for number in range(count):
-            pixels = generator.integers(low, low + 80, (40, 40), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number:03d}.jpeg")
+    folder = tmp_path_factory.mktemp("data")
+    images = draw_images(folder / "images", 290, 290, difference=1)
+    ward = draw_images(folder / "ward", 30, 30, difference=1, seed=1)
+    return (*RUN, "--data", images, "--external", f"ward={ward}", "--workers", 2 if long else 1)
 
 
 @dataclass(frozen=True)

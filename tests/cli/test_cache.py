@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 
@@ -12,11 +13,19 @@ RUN = (
 )
 
 
+@pytest.fixture(scope="module")
+def cached(make_workspace, tmp_path_factory, draw_images, tensorflow_ready):
+    """Run once to fill the cache with three shards of images and of features."""
+    workspace = make_workspace(tmp_path_factory.mktemp("cached"))
+    draw_images(workspace.folder / "images", 550, 550)
+    assert workspace.call_here(*RUN).returncode == 0
+    return workspace
+
+
 @pytest.fixture
-def home(run_here, write_images, workspace):
-    """Fill the cache with three shards of images and of features, and return its folder."""
-    write_images("images", 550, 550)
-    assert run_here(*RUN).returncode == 0
+def home(cached, workspace):
+    """Copy the run with the filled cache; return the folder of the cache."""
+    shutil.copytree(cached.folder, workspace.folder, dirs_exist_ok=True)
     return workspace.folder / "home"
 
 

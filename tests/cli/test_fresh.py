@@ -24,6 +24,27 @@ def run(run_here, write_images):
     return call
 
 
+@pytest.fixture(scope="module")
+def finished(make_workspace, tmp_path_factory, draw_images, tensorflow_ready):
+    """Run two trials once; return the workspace and the completed process."""
+    workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    draw_images(workspace.folder / "images", 200, 220)
+    result = workspace.call_here(*RUN, *QUICK, "--trials", 2)
+    assert result.returncode == 0, result.stderr
+    return workspace, result
+
+
+@pytest.fixture
+def resume(finished, workspace):
+    """Copy the finished run, and return a function that runs more trials."""
+    shutil.copytree(finished[0].folder, workspace.folder, dirs_exist_ok=True)
+
+    def call(trials, *more):
+        return workspace.call_here(*RUN, *QUICK, "--trials", trials, *more)
+
+    return call
+
+
 def attempts(workspace, out="leaderboard"):
     """Return the protocols' folders, the first attempt first."""
     return sorted(path.parent for path in (workspace.folder / out).glob("*/protocol.json"))
@@ -39,22 +60,20 @@ def journals(workspace):
     return {path.stem: path.read_bytes().count(b'"op_code":4,') for path in found}
 
 
-def test_a_larger_budget_reports_finished_and_new_trials(run):
-    first = run(2)
-    assert first.returncode == 0
+def test_a_larger_budget_reports_finished_and_new_trials(resume, finished):
+    _, first = finished
     assert "resuming" not in first.stderr
     assert "trials: 2 in" in first.stderr
-    more = run(5)
+    more = resume(5)
     assert f"{RECIPE}: resuming: 2 of 5 trials are done\n" in more.stderr
     assert "trials: 3 in" in more.stderr
-    assert "resuming" not in run(5).stderr  # all trials are finished
+    assert "resuming" not in resume(5).stderr  # all trials are finished
 
 
-def test_a_study_whose_entry_is_missing_trains_nothing(run, workspace):
-    assert run(2).returncode == 0
+def test_a_study_whose_entry_is_missing_trains_nothing(resume, workspace):
     for path in workspace.protocol_folder().glob("entries/control-*"):
         path.unlink()
-    again = run(2)
+    again = resume(2)
     assert f"{RECIPE}: resuming: 2 of 2 trials are done" in again.stderr
     assert "trials: " not in again.stderr
     assert set(journals(workspace).values()) == {2}
@@ -69,11 +88,10 @@ def test_each_fold_reports_its_finished_trials(run, write_images):
     assert "trials: 2 in" in more.stderr
 
 
-def test_fresh_starts_an_attempt_and_later_runs_resume_it(run, workspace, run_here):
-    assert run(2).returncode == 0
+def test_fresh_starts_an_attempt_and_later_runs_resume_it(resume, workspace, run_here):
     (first,) = attempts(workspace)
     before = contents(first)
-    fresh = run(2, "--fresh")
+    fresh = resume(2, "--fresh")
     assert fresh.returncode == 0, fresh.stderr
     assert f"attempt 2 in leaderboard/{first.name}-2. To resume it, run again without --fresh" in fresh.stderr
     assert "resuming" not in fresh.stderr
@@ -83,13 +101,13 @@ def test_fresh_starts_an_attempt_and_later_runs_resume_it(run, workspace, run_he
     assert contents(first) == before
     assert contents(second)[next(first.glob("predictions/control*")).relative_to(first)] in before.values()
     assert sorted(journals(workspace).values()) == [2, 2]
-    assert "trials: " not in run(2).stderr  # the newest attempt has them
+    assert "trials: " not in resume(2).stderr  # the newest attempt has them
     for path in second.glob("entries/control-*"):
         path.unlink()
-    assert run(2).returncode == 0
+    assert resume(2).returncode == 0
     assert list(second.glob("entries/control-*"))
     assert contents(first) == before
-    assert run(2, "--fresh").returncode == 0
+    assert resume(2, "--fresh").returncode == 0
     assert [path.name.removeprefix(first.name) for path in attempts(workspace)] == ["", "-2", "-3"]
     rows = json.loads(run_here("leaderboard", "--format", "json").stdout)
     assert {row["protocol"].removeprefix(first.name) for row in rows} == {"", "-2", "-3"}
@@ -100,13 +118,12 @@ def test_fresh_starts_an_attempt_and_later_runs_resume_it(run, workspace, run_he
     assert [line.split("/")[1] for line in of_each] == [path.name for path in attempts(workspace)]
 
 
-def test_another_budget_resumes_the_newest_attempt(run, workspace):
-    assert run(1).returncode == 0
-    assert run(1, "--fresh").returncode == 0
-    assert f"{RECIPE}: resuming: 1 of 3" in run(3).stderr
-    assert sorted((name[16:], trials) for name, trials in journals(workspace).items()) == [("", 1), ("-2", 3)]
+def test_another_budget_resumes_the_newest_attempt(resume, workspace):
+    assert resume(2, "--fresh").returncode == 0
+    assert f"{RECIPE}: resuming: 2 of 3" in resume(3).stderr
+    assert sorted((name[16:], trials) for name, trials in journals(workspace).items()) == [("", 2), ("-2", 3)]
     assert sorted(path.name[-2:] == "-2" for path in attempts(workspace)) == [False, True, True]
-    assert "trials: " not in run(1).stderr  # an attempt with this budget exists and is used
+    assert "trials: " not in resume(2).stderr  # an attempt with this budget exists and is used
     assert len(attempts(workspace)) == 3
 
 
@@ -116,22 +133,20 @@ def test_fresh_with_nothing_before_is_the_first_attempt(run, workspace):
     assert not folder.name.endswith("-2")
 
 
-def test_fresh_takes_no_trials_of_an_attempt_without_a_folder(run, workspace):
-    assert run(1).returncode == 0
+def test_fresh_takes_no_trials_of_an_attempt_without_a_folder(resume, workspace):
     shutil.rmtree(workspace.protocol_folder())
-    fresh = run(1, "--fresh")
+    fresh = resume(2, "--fresh")
     assert "attempt 2 in" in fresh.stderr
     assert "resuming" not in fresh.stderr
-    assert sorted(journals(workspace).values()) == [1, 1]
+    assert sorted(journals(workspace).values()) == [2, 2]
 
 
-def test_a_run_that_fails_before_it_starts_leaves_no_attempt(run, workspace):
-    assert run(1).returncode == 0
-    assert run(1, "--fresh", "--strict-data").returncode == 0
+def test_a_run_that_fails_before_it_starts_leaves_no_attempt(resume, workspace):
+    assert resume(2, "--fresh", "--strict-data").returncode == 0
     bad = workspace.folder / "images" / "NORMAL" / "broken.jpeg"
     bad.write_bytes(b"not an image")
     before = attempts(workspace)
-    assert run(1, "--fresh", "--strict-data").returncode == 3
+    assert resume(2, "--fresh", "--strict-data").returncode == 3
     assert attempts(workspace) == before
     (left,) = set(workspace.folder.glob("leaderboard/images-*")) - set(before)
     assert [path.name for path in left.iterdir()] == ["skipped.csv"]
@@ -181,11 +196,10 @@ def test_fresh_takes_no_trials_from_a_shared_database(run, workspace):
     assert "trials: 2 in" in fresh.stderr
 
 
-def test_a_damaged_journal_fails_only_its_recipe(run, workspace):
-    assert run(1).returncode == 0
+def test_a_damaged_journal_fails_only_its_recipe(resume, workspace):
     (path,) = workspace.folder.glob("leaderboard/studies/*.journal")
     path.write_bytes(path.read_bytes().replace(b'{"op_code":4', b'{"op_code":4!'))
-    both = run(2, "--backbone", "control-border", "--json")
+    both = resume(3, "--backbone", "control-border", "--json")
     assert both.returncode == 1
     rows = {row["backbone"]: row for row in json.loads(both.stdout) if row["kind"] == "recipe"}
     assert rows["control-border"]["status"] == "complete"

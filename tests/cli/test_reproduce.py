@@ -25,11 +25,19 @@ def test_a_row_of_another_process_is_reproduced_exactly(small_run):
     assert workspace.files("**/*") == before
 
 
+@pytest.fixture(scope="module")
+def finished(make_workspace, tmp_path_factory, draw_images, tensorflow_ready):
+    """Run once with settings that are not the defaults."""
+    workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    draw_images(workspace.folder / "images", 200, 220, difference=1)
+    assert workspace.call_here(*RUN, *QUICK, *UNUSUAL).returncode == 0
+    return workspace
+
+
 @pytest.fixture
-def entry(run_here, write_images, workspace):
-    """Return the path of an entry whose settings are not the defaults."""
-    write_images("images", 200, 220, difference=1)
-    assert run_here(*RUN, *QUICK, *UNUSUAL).returncode == 0
+def entry(finished, workspace):
+    """Copy the run; return the path of its entry."""
+    shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
     (path,) = workspace.protocol_folder().glob("entries/control*.json")
     return path
 

@@ -19,16 +19,17 @@ from cxrbench.search import database
 
 TRIALS = 8
 TINY = (
-    *("run", "--data", "phantom:images=360,size=32", "--image-size", 32, "--backbone", "control-thumbnail", "--no-controls"),
+    *("run", "--data", "images", "--image-size", 32, "--backbone", "control-thumbnail", "--no-controls"),
     *("--augmentation", "none", "--imbalance", "none", "--imbalance", "class-weights", "--epochs", 2, "--trials", TRIALS),
     *("--workers", 0, "--offline"),
 )
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, make_workspace, postgresql, tensorflow_ready):
+def finished(tmp_path_factory, make_workspace, draw_images, postgresql, tensorflow_ready):
     """Run without interruption in a separate database; return its workspace."""
     workspace = make_workspace(tmp_path_factory.mktemp("storage"))
+    draw_images(workspace.folder / "images", 170, 190, difference=1)
     result = workspace.call_here(*TINY, "--storage", postgresql.create("uninterrupted"))
     assert result.returncode == 0, result.stderr
     assert "resuming" not in result.stderr
@@ -78,6 +79,11 @@ def numbers(url):
         storage.engine.dispose()
 
 
+@pytest.fixture
+def images(write_images):
+    write_images("images", 170, 190, difference=1)
+
+
 def start(workspace, url):
     """Start the run in its own process group, with the database in its environment."""
     command = workspace.command(*TINY, CXRBENCH_STORAGE=url)
@@ -93,6 +99,7 @@ def wait_for(process, url, trials):
             time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("images")
 def test_a_killed_run_resumes_after_its_database_restarted(workspace, run_here, uninterrupted, postgresql):
     url = postgresql.create("killed")
     process = start(workspace, url)
@@ -116,6 +123,7 @@ def test_a_killed_run_resumes_after_its_database_restarted(workspace, run_here, 
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("images")
 def test_a_run_continues_while_its_database_restarts(workspace, uninterrupted, postgresql):
     url = postgresql.create("restarted")
     process = start(workspace, url)
@@ -132,6 +140,7 @@ def test_a_run_continues_while_its_database_restarts(workspace, uninterrupted, p
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("images")
 def test_a_lost_database_ends_the_run_without_failed_rows(run_here, workspace, postgresql, monkeypatch):
     monkeypatch.setattr(database, "RETRY_SECONDS", 1)
     url = postgresql.create("away")
@@ -176,7 +185,7 @@ def test_studies_have_names_and_attributes_for_a_dashboard(finished, uninterrupt
 
 def files_with_secrets(workspace, postgresql):
     """Return the files of a run, outside of its cache, that hold the password or the port of the database."""
-    written = [path for path in workspace.folder.rglob("*") if path.is_file() and "home" not in path.parts]
+    written = [path for path in workspace.folder.rglob("*") if path.is_file() and not {"home", "images"} & set(path.parts)]
     assert len(written) > 6
     secrets = [secret.encode() for secret in (postgresql.password, "p4ss%2Fword", str(postgresql.port))]
     return [path for path in written if any(secret in path.read_bytes() for secret in secrets)]
@@ -186,6 +195,7 @@ def test_no_file_holds_the_password(finished, postgresql):
     assert not files_with_secrets(finished, postgresql)
 
 
+@pytest.mark.usefixtures("images")
 def test_an_unreachable_database_is_an_invalid_setting(run_here, workspace):
     result = run_here(*TINY, "--storage", "postgresql://cxrbench:s3cret@127.0.0.1:1/x")
     assert result.returncode == 2

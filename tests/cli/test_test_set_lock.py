@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 RUN = ("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--imbalance", "none", "--no-controls")
-QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline")
+QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline", "--backbone", "coarse")
 PLUGIN = """
 from cxrbench import Backbone, hookimpl
 
@@ -22,25 +23,31 @@ def coarse(*, input_shape, weights, seed):
 """
 
 
+def write_plugin(workspace, scale):
+    """Write a version of the plugin with a scale."""
+    file = workspace.folder / f"at-{scale}" / "coarse.py"
+    file.parent.mkdir()
+    file.write_text(PLUGIN.format(scale=scale))
+    return file
+
+
+@pytest.fixture(scope="module")
+def finished(make_workspace, tmp_path_factory, draw_images, tensorflow_ready):
+    """Run the plugin with the scale 255 once."""
+    workspace = make_workspace(tmp_path_factory.mktemp("finished"))
+    draw_images(workspace.folder / "images", 200, 220)
+    assert workspace.call_here(*RUN, *QUICK, "--plugin", write_plugin(workspace, 255.0)).returncode == 0
+    return workspace
+
+
 @pytest.fixture
-def plugin(workspace):
-    """Return a function that writes a version of the plugin with a scale."""
+def coarse(finished, workspace):
+    """Copy the finished run, and return a function that runs another version of the plugin."""
+    shutil.copytree(finished.folder, workspace.folder, dirs_exist_ok=True)
 
-    def write(scale):
-        file = workspace.folder / f"at-{scale}" / "coarse.py"
-        file.parent.mkdir()
-        file.write_text(PLUGIN.format(scale=scale))
-        return file
-
-    return write
-
-
-@pytest.fixture
-def coarse(run_here, write_images):
-    write_images("images", 200, 220)
-
-    def run(file, *more):
-        return run_here(*RUN, *QUICK, "--backbone", "coarse", "--plugin", file, "--json", *more)
+    def run(scale, *more):
+        file = workspace.folder / "at-255.0" / "coarse.py" if scale == 255 else write_plugin(workspace, scale)
+        return workspace.call_here(*RUN, *QUICK, "--plugin", file, "--json", *more)
 
     return run
 
@@ -51,11 +58,10 @@ def results(workspace):
     return {name: content for part in parts for name, content in workspace.files(f"*/{part}").items()}
 
 
-def test_a_changed_backbone_fails_and_the_finished_result_stays(coarse, plugin, workspace):
-    assert coarse(plugin(255.0)).returncode == 0
+def test_a_changed_backbone_fails_and_the_finished_result_stays(coarse, workspace):
     finished = results(workspace)
     assert len(finished) == 3
-    again = coarse(plugin(100.0), "--backbone", "control-intensity")
+    again = coarse(100, "--backbone", "control-intensity")
     assert again.returncode == 1
     assert "coarse+none+none: failed, the test images (of this protocol) were scored by another selection" in again.stderr
     assert "Use --fresh, another --out or another --seed, or remove this protocol's folder" in " ".join(again.stderr.split())
@@ -64,40 +70,34 @@ def test_a_changed_backbone_fails_and_the_finished_result_stays(coarse, plugin, 
     assert rows == {"coarse": "complete", "control-intensity": "complete"}
 
 
-def test_a_changed_backbone_alone_gives_exit_code_4_and_no_study(coarse, plugin, workspace):
-    assert coarse(plugin(255.0)).returncode == 0
+def test_a_changed_backbone_alone_gives_exit_code_4_and_no_study(coarse, workspace):
     finished, studies = results(workspace), workspace.files("studies/*")
-    assert coarse(plugin(100.0)).returncode == 4
+    assert coarse(100).returncode == 4
     assert results(workspace) == finished
     assert workspace.files("studies/*") == studies  # refused before the search
 
 
-def test_another_out_and_another_seed_have_their_own_locks(coarse, plugin):
-    assert coarse(plugin(255.0)).returncode == 0
-    changed = plugin(100.0)
-    assert coarse(changed, "--out", "elsewhere").returncode == 0
-    assert coarse(changed, "--seed", 1).returncode == 0
+def test_another_out_and_another_seed_have_their_own_locks(coarse):
+    assert coarse(100, "--out", "elsewhere").returncode == 0
+    assert coarse(101, "--seed", 1).returncode == 0
 
 
-def test_the_same_selection_may_score_the_test_set_again(coarse, plugin, workspace):
-    file = plugin(255.0)
-    assert coarse(file).returncode == 0
+def test_the_same_selection_may_score_the_test_set_again(coarse, workspace):
     before = results(workspace)
     for path in workspace.protocol_folder().glob("predictions/coarse*"):
         path.unlink()
-    assert coarse(file).returncode == 0
+    assert coarse(255).returncode == 0
     after = results(workspace)
     assert {name: content for name, content in after.items() if name.parent.name != "entries"} == {
         name: content for name, content in before.items() if name.parent.name != "entries"
     }
 
 
-def test_removing_the_entry_does_not_remove_the_test_set_lock(coarse, plugin, workspace):
-    assert coarse(plugin(255.0)).returncode == 0
+def test_removing_the_entry_does_not_remove_the_test_set_lock(coarse, workspace):
     for part in ("entries", "predictions"):
         for path in workspace.protocol_folder().glob(f"{part}/coarse*"):
             path.unlink()
-    again = coarse(plugin(100.0))
+    again = coarse(100)
     assert again.returncode == 4
     assert "the test images (fold 0, seed 0) were scored by another selection" in again.stderr
     assert [name.parent.name for name in results(workspace)] == ["entries", "test_lock"]
@@ -106,21 +106,18 @@ def test_removing_the_entry_does_not_remove_the_test_set_lock(coarse, plugin, wo
     assert entry["failure"] == "data_error"
 
 
-def test_a_plugin_that_breaks_later_keeps_its_result(coarse, plugin, workspace):
-    assert coarse(plugin(255.0)).returncode == 0
+def test_a_plugin_that_breaks_later_keeps_its_result(coarse, workspace):
     finished = results(workspace)
-    broken = coarse(plugin("(images.sum() * float('nan'))"))
+    broken = coarse("(images.sum() * float('nan'))")
     assert broken.returncode == 4
     assert "not finite" in broken.stderr
     assert results(workspace) == finished
 
 
-def test_the_majority_class_is_entered_once(coarse, plugin, workspace):
-    file = plugin(255.0)
-    assert coarse(file).returncode == 0
+def test_the_majority_class_is_entered_once(coarse, workspace):
     majority = {
         path: (path.read_bytes(), path.stat().st_mtime_ns) for path in workspace.folder.glob("leaderboard/*/*/majority*")
     }
     assert len(majority) == 3
-    assert coarse(file, "--backbone", "control-intensity").returncode == 0
+    assert coarse(255, "--backbone", "control-intensity").returncode == 0
     assert majority == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in majority}
