@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
+from cxrbench.data.decoding.decode import decode
 from cxrbench.data.decoding.pixels import Decoding, Pixels
+from cxrbench.errors import DataError
 from cxrbench.plugin import Images, Record
 
 
@@ -22,7 +24,7 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def encode():
     """Encode an array, or any Pillow image, as the bytes of a file."""
 
@@ -32,6 +34,18 @@ def encode():
         return buffer.getvalue()
 
     return encode_image
+
+
+@pytest.fixture(scope="session")
+def reason_for():
+    """Return why a source cannot be decoded."""
+
+    def reason(source):
+        with pytest.raises(DataError) as caught:
+            decode(source, size=8, resize="stretch")
+        return str(caught.value)
+
+    return reason
 
 
 @pytest.fixture

@@ -16,23 +16,12 @@ from cxrbench.plugin import ClassNames
 def parts_with(dataset_of):
     """Make a data set and its split from (normal, pneumonia) images of each part."""
 
-    def make(train=(30, 30), validation=(60, 60), test=(20, 20)):
+    def make(train=(40, 40), validation=(60, 60), test=(20, 20), skipped=()):
         labels = [label for counts in (train, validation, test) for label in (0, 1) for _ in range(counts[label])]
         edges = np.cumsum([0, sum(train), sum(validation), sum(test)])
         rows = [np.arange(start, stop) for start, stop in pairwise(edges)]
-        dataset = dataset_of([(label, f"p{row}", None) for row, label in enumerate(labels)])
+        dataset = dataset_of([(label, f"p{row}", None) for row, label in enumerate(labels)], skipped)
         return dataset, Split(train=rows[0], validation=rows[1], test=rows[2])
-
-    return make
-
-
-@pytest.fixture
-def halves(dataset_of):
-    """Make 240 images of as many patients, by turns of either class, and a split of them in three."""
-
-    def make(skipped=()):
-        dataset = dataset_of([(row % 2, f"p{row}", None) for row in range(240)], skipped)
-        return dataset, Split(train=np.arange(80), validation=np.arange(80, 200), test=np.arange(200, 240))
 
     return make
 
@@ -64,13 +53,15 @@ def test_messages_use_the_class_names_of_the_dataset(dataset_of, parts_with):
     assert "clear and effusion are needed" in refusal(replace(dataset, class_names=names), split)
 
 
-def test_two_classes_and_no_skipped_file_are_clean(halves):
-    found = checked(*halves(), strict=True)
+def test_two_classes_and_no_skipped_file_are_clean(parts_with):
+    found = checked(*parts_with(), strict=True)
     assert (found.findings, found.verdict, found.leaks, found.warnings) == ((), "clean", (), ())
 
 
-def test_skipped_files_are_counted_and_named(halves):
-    (finding,) = checked(*halves([("a.png", "is not an image of a known format"), ("b.jpeg", "is truncated")])).findings
+def test_skipped_files_are_counted_and_named(parts_with):
+    (finding,) = checked(
+        *parts_with(skipped=[("a.png", "is not an image of a known format"), ("b.jpeg", "is truncated")])
+    ).findings
     assert (finding.check, finding.severity, finding.count) == ("unreadable", "warning", 2)
     assert finding.examples == ("a.png", "b.jpeg")
     assert "2 of 242 files could not be read" in finding.message
@@ -78,16 +69,18 @@ def test_skipped_files_are_counted_and_named(halves):
     assert "more" not in finding.message
 
 
-def test_of_many_skipped_files_ten_are_named(halves):
-    (line,) = checked(*halves([(f"image{number}.png", "is truncated") for number in range(37)])).warnings
+def test_of_many_skipped_files_ten_are_named(parts_with):
+    (line,) = checked(*parts_with(skipped=[(f"image{number}.png", "is truncated") for number in range(37)])).warnings
     assert "37 of 277 files" in line
     assert line.count("is truncated") == 10
     assert "image9.png" in line
     assert line.endswith("and 27 more")
 
 
-def test_strict_makes_a_skipped_file_an_error(halves):
-    assert "1 of 241 files could not be read: a.png is truncated" in refusal(*halves([("a.png", "is truncated")]), strict=True)
+def test_strict_makes_a_skipped_file_an_error(parts_with):
+    assert "1 of 241 files could not be read: a.png is truncated" in refusal(
+        *parts_with(skipped=[("a.png", "is truncated")]), strict=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,9 +110,9 @@ def test_another_part_without_both_classes_is_refused(parts_with, part, word, co
     assert f"the {sum(counts)} images of the {word} set do not cover both classes" in refusal(*parts_with(**{part: counts}))
 
 
-def test_the_smallest_validation_part_of_folds_is_found_once(halves):
-    dataset, split = halves()
-    small = Split(train=np.arange(150), validation=np.arange(150, 210), test=np.arange(210, 240))
+def test_the_smallest_validation_part_of_folds_is_found_once(parts_with):
+    dataset, split = parts_with()
+    small = Split(train=np.arange(110), validation=np.arange(110, 170), test=np.arange(170, 240))
     (finding,) = checked(dataset, split, small, small).findings
     assert (finding.check, finding.count) == ("small-validation", 60)
 

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.decode import decode
@@ -31,13 +32,6 @@ def files(png_files, tmp_path):
     return {key: tmp_path / key for key in contents}
 
 
-@pytest.fixture
-def catalogued(files, images_of, decoding):
-    """Catalogue the images."""
-    images = images_of(files)
-    return files, images, catalogue_images(images, decoding)
-
-
 def stopped(catalogue):
     with pytest.raises(DataError) as caught:
         list(catalogue.decode())
@@ -45,29 +39,31 @@ def stopped(catalogue):
     return str(caught.value)
 
 
-def other_image(path, encode):
-    path.write_bytes(encode(np.full((10, 12), 77, dtype=np.uint8)))
+def other_image(path):
+    Image.fromarray(np.full((10, 12), 77, dtype=np.uint8)).save(path)
 
 
-def gone(path, encode):
+def gone(path):
     path.unlink()
 
 
-def pipe(path, encode):
+def pipe(path):
     path.unlink()
     os.mkfifo(path)
 
 
-def emptied(path, encode):
+def emptied(path):
     path.write_bytes(b"")
 
 
 @pytest.mark.parametrize("change", [other_image, gone, pipe, emptied])
-def test_a_file_changed_after_cataloguing_stops_only_this_run(catalogued, load, decoding, encode, change):
-    files, images, catalogue = catalogued
-    change(files["6.png"], encode)
+def test_a_file_changed_after_cataloguing_stops_only_this_run(files, images_of, load, decoding, change):
+    images = images_of(files)
+    catalogue = catalogue_images(images, decoding)
+    change(files["6.png"])
     assert stopped(catalogue).startswith("6.png changed while the run was reading it")
-    assert 1 in catalogue.pixels.array.missing()
+    missing = catalogue.pixels.array.missing()
+    assert (0 in missing, 1 in missing) == (False, True)
     assert 6 not in catalogue.pixels.files()
     again = load(images, decoding)
     assert again.pixels.digest != catalogue.pixels.digest
@@ -78,10 +74,10 @@ def test_a_file_changed_after_cataloguing_stops_only_this_run(catalogued, load, 
         assert [key for key, _ in again.skipped] == ["6.png"]
 
 
-def test_a_file_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, encode, load):
+def test_a_file_changed_back_is_decoded_under_its_own_digest(files, images_of, decoding, load):
     images, before = images_of(files), files["6.png"].read_bytes()
     catalogue = catalogue_images(images, decoding)
-    other_image(files["6.png"], encode)
+    other_image(files["6.png"])
     stopped(catalogue)
     files["6.png"].write_bytes(before)
     again = load(images, decoding)
@@ -122,10 +118,3 @@ def test_another_trouble_is_another_content(png_files, images_of, decoding, load
         (("1.png", "Too many levels of symbolic links"),),
     )
     assert first.pixels.digest != second.pixels.digest
-
-
-def test_shards_that_were_whole_before_are_kept(files, images_of, decoding, encode):
-    catalogue = catalogue_images(images_of(files), decoding)
-    other_image(files["10.png"], encode)
-    stopped(catalogue)
-    assert 0 not in catalogue.pixels.array.missing()

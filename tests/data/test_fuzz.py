@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import time
@@ -40,42 +39,36 @@ SYNTAXES = (
 )
 
 
-def saved(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def raster_files():
+def raster_files(encode):
     """Return whole files of every format and mode by name."""
     grey, wide = Image.fromarray(GREYS), Image.fromarray(GREYS.astype(np.uint16) * 300)
     colour, made = Image.merge("RGB", [grey, grey.transpose(0), grey]), {}
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        made[f"png-{mode}"] = saved(colour.convert(mode), "PNG")
-    made["png-16"] = saved(wide, "PNG")
-    made["png-palette-transparent"] = saved(colour.convert("P"), "PNG", transparency=bytes(range(256)))
+        made[f"png-{mode}"] = encode(colour.convert(mode), "PNG")
+    made["png-16"] = encode(wide, "PNG")
+    made["png-palette-transparent"] = encode(colour.convert("P"), "PNG", transparency=bytes(range(256)))
     for mode in ("L", "RGB", "CMYK"):
-        made[f"jpeg-{mode}"] = saved(colour.convert(mode), "JPEG")
-    made["jpeg-progressive"] = saved(colour, "JPEG", progressive=True)
+        made[f"jpeg-{mode}"] = encode(colour.convert(mode), "JPEG")
+    made["jpeg-progressive"] = encode(colour, "JPEG", progressive=True)
     for turn in range(1, 9):
         exif = Image.Exif()
         exif[Tag.Orientation] = turn
-        made[f"jpeg-turned-{turn}"] = saved(grey, "JPEG", exif=exif)
+        made[f"jpeg-turned-{turn}"] = encode(grey, "JPEG", exif=exif)
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
-        made[f"tiff-{compression}"] = saved(colour, "TIFF", compression=compression)
-    made["tiff-group4"] = saved(grey.convert("1"), "TIFF", compression="group4")
-    made["tiff-16"], made["tiff-cmyk"] = saved(wide, "TIFF"), saved(colour.convert("CMYK"), "TIFF")
-    made["tiff-float"] = saved(Image.fromarray(GREYS.astype(np.float32) / 7), "TIFF")
-    made["bmp"], made["gif"], made["ppm"] = (saved(colour, kind) for kind in ("BMP", "GIF", "PPM"))
-    made["pgm-16"] = saved(wide.convert("I"), "PPM")
-    made["webp"], made["webp-lossless"] = saved(colour, "WEBP"), saved(colour, "WEBP", lossless=True)
-    made["jpeg2000"], made["jpeg2000-16"] = saved(colour, "JPEG2000"), saved(wide, "JPEG2000")
+        made[f"tiff-{compression}"] = encode(colour, "TIFF", compression=compression)
+    made["tiff-group4"] = encode(grey.convert("1"), "TIFF", compression="group4")
+    made["tiff-16"], made["tiff-cmyk"] = encode(wide, "TIFF"), encode(colour.convert("CMYK"), "TIFF")
+    made["tiff-float"] = encode(Image.fromarray(GREYS.astype(np.float32) / 7), "TIFF")
+    made["bmp"], made["gif"], made["ppm"] = (encode(colour, kind) for kind in ("BMP", "GIF", "PPM"))
+    made["pgm-16"] = encode(wide.convert("I"), "PPM")
+    made["webp"], made["webp-lossless"] = encode(colour, "WEBP"), encode(colour, "WEBP", lossless=True)
+    made["jpeg2000"], made["jpeg2000-16"] = encode(colour, "JPEG2000"), encode(wide, "JPEG2000")
     for name, kind in zip(SEVERAL, ("GIF", "PNG", "WEBP", "TIFF"), strict=False):
-        made[name] = saved(grey, kind, save_all=True, append_images=[grey.transpose(0)])
+        made[name] = encode(grey, kind, save_all=True, append_images=[grey.transpose(0)])
     return made
 
 
-def dicom_files(dicom):
+def dicom_files(dicom, encode):
     """Return whole DICOM files of every syntax, depth and table by name."""
     made = {}
     for syntax in SYNTAXES:
@@ -93,7 +86,7 @@ def dicom_files(dicom):
     table.add_new("LUTDescriptor", "US", [4096, 0, 16])
     table.add_new("LUTData", "US", list(range(4096)))
     made["dicom-table"] = dicom(wide, BitsStored=12, VOILUTSequence=Sequence([table]), ModalityLUTSequence=Sequence([table]))
-    jpeg = saved(Image.fromarray(GREYS), "JPEG")
+    jpeg = encode(Image.fromarray(GREYS), "JPEG")
     made["dicom-jpeg"] = dicom(GREYS, uid.JPEGBaseline8Bit, jpeg=jpeg)
     content = made["dicom-table"]
     made["dicom-no-preamble"], made["dicom-no-meta"] = content[132:], content[content.index(b"\x08\x00\x16\x00") :]
@@ -101,9 +94,9 @@ def dicom_files(dicom):
 
 
 @pytest.fixture(scope="module")
-def whole(dicom):
+def whole(dicom, encode):
     """Return whole files by name."""
-    return raster_files() | dicom_files(dicom)
+    return raster_files(encode) | dicom_files(dicom, encode)
 
 
 def flipped(draw, content, _):

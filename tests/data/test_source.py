@@ -97,15 +97,11 @@ def test_a_file_goes_to_the_one_file_plugin_that_claims_it(host, tmp_path):
     assert read_images(part, no_fetch).name == f"{tmp_path / 'x.notes'} 28"
 
 
-@pytest.mark.parametrize("text", [".", "images", "./images", "images/"])
+@pytest.mark.parametrize("text", [".", "images", "./images", "images/", "~/images"])
 def test_a_relative_path_is_a_path(host, tree, monkeypatch, text):
     monkeypatch.chdir(tree if text == "." else tree.parent)
-    assert find_dataset(text, host).spec.name == "folder"
-
-
-def test_the_home_folder_may_be_written_as_a_tilde(host, tree, monkeypatch):
     monkeypatch.setenv("HOME", str(tree.parent))
-    part = find_dataset("~/images", host)
+    part = find_dataset(text, host)
     assert part.spec.name == "folder"
     assert len(read_images(part, no_fetch).records) == 2
 
@@ -174,19 +170,17 @@ def test_a_dataset_without_source_and_download_decides_itself(host):
         read_images(find_dataset("folder", host), no_fetch)
 
 
-def test_an_unknown_option_is_an_error_that_offers_the_nearest(host, tree):
-    with pytest.raises(UnknownName, match="unknown option of folder 'positiv': did you mean positive"):
-        find_dataset(f"folder:source={tree},positiv=x", host)
-
-
-def test_an_option_of_a_wrong_type_is_an_error(host):
-    with pytest.raises(ConfigError, match="fetched:size=big: option size=big"):
-        find_dataset("fetched:size=big", host)
-
-
-def test_an_unknown_name_is_an_error_that_offers_the_nearest(host):
-    with pytest.raises(ConfigError, match="unknown dataset 'phantm': did you mean phantom"):
-        find_dataset("phantm", host)
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("folder:source=.,positiv=x", UnknownName, "unknown option of folder 'positiv': did you mean positive"),
+        ("fetched:size=big", ConfigError, "fetched:size=big: option size=big"),
+        ("phantm", UnknownName, "unknown dataset 'phantm': did you mean phantom"),
+    ],
+)
+def test_an_unknown_name_or_option_or_type_is_explained(host, text, error, words):
+    with pytest.raises(error, match=words):
+        find_dataset(text, host)
 
 
 def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch):
@@ -196,14 +190,16 @@ def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch)
     assert find_dataset("./phantom", host).spec.name == "folder"
 
 
-def test_a_factory_that_returns_something_else_is_named(host):
-    with pytest.raises(PluginError, match="dataset liar: its factory returned list, not Images"):
-        read_images(find_dataset("liar", host), no_fetch)
-
-
-def test_class_names_of_another_type_are_refused(host):
-    with pytest.raises(PluginError, match=r"unnamed-classes: class_names is \[.*\], expected ClassNames"):
-        read_images(find_dataset("unnamed-classes", host), no_fetch)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("liar", "dataset liar: its factory returned list, not Images"),
+        ("unnamed-classes", r"unnamed-classes: class_names is \[.*\], expected ClassNames"),
+    ],
+)
+def test_a_factory_that_returns_something_else_is_named(host, name, words):
+    with pytest.raises(PluginError, match=words):
+        read_images(find_dataset(name, host), no_fetch)
 
 
 def test_downloads_lie_in_the_cache(cache):

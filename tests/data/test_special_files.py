@@ -16,7 +16,6 @@ import pytest
 
 from cxrbench.data.audit.audit import audit
 from cxrbench.data.dataset import catalogue_images
-from cxrbench.data.decoding.decode import decode
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import DataError
 from cxrbench.plugin import Record
@@ -37,12 +36,6 @@ ODD = {
     "trailing dot.": "trailing dot.",
     "[bold]markup.png": "[bold]markup.png",
 }
-
-
-def reason_for(path):
-    with pytest.raises(DataError) as caught:
-        decode(path, size=8, resize="stretch")
-    return str(caught.value)
 
 
 @pytest.fixture
@@ -73,7 +66,7 @@ def skipped(load, decoding):
 
 
 @pytest.mark.timeout(60)
-def test_special_files_are_refused_without_waiting(tmp_path):
+def test_special_files_are_refused_without_waiting(tmp_path, reason_for):
     os.mkfifo(tmp_path / "pipe.png")
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(tmp_path / "socket.png"))
@@ -85,13 +78,13 @@ def test_special_files_are_refused_without_waiting(tmp_path):
     assert reason_for(tmp_path / "zero.png") == "is a device, not a file"
 
 
-def test_a_file_larger_than_any_image_is_not_read(tmp_path):
+def test_a_file_larger_than_any_image_is_not_read(tmp_path, reason_for):
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(2**40)
     assert reason_for(tmp_path / "large.png").startswith("has 1,099,511,627,776 bytes")
 
 
-def test_a_path_that_cannot_exist_is_named(tmp_path):
+def test_a_path_that_cannot_exist_is_named(tmp_path, reason_for):
     assert reason_for(tmp_path / "nul\0.png") == "cannot be decoded: ValueError"
     assert reason_for(tmp_path / ("a" * 300)) == "File name too long"
 
@@ -209,7 +202,7 @@ except DataError as error:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has other permissions")
-def test_a_file_that_may_not_be_read_is_named(tmp_path, png_files):
+def test_a_file_that_may_not_be_read_is_named(tmp_path, png_files, reason_for):
     closed = tmp_path / "closed.png"
     closed.write_bytes(png_files(1)["0.png"])
     closed.chmod(0)

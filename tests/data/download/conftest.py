@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from cxrbench.data.download import Downloader
+from cxrbench.errors import Unavailable
 
 
 class Server(ThreadingHTTPServer):
@@ -205,3 +206,16 @@ def said():
 @pytest.fixture
 def downloader(tmp_path, said):
     return Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
+
+
+@pytest.fixture
+def reason_for():
+    """Return why a download failed, having made sure that it left no file."""
+
+    def reason(downloader, download):
+        with pytest.raises(Unavailable) as caught:
+            downloader.fetch(download)
+        assert not downloader.path_of(download).exists()
+        return str(caught.value)
+
+    return reason

@@ -53,14 +53,6 @@ def partial_of(downloader, content):
     """Leave the beginning of a file, as an earlier run does that broke off."""
     downloader.folder.mkdir(parents=True)
     (downloader.folder / "image.bin.part").write_bytes(content)
-    return downloader.folder / "image.bin.part"
-
-
-def reason_for(downloader, download):
-    with pytest.raises(Unavailable) as caught:
-        downloader.fetch(download)
-    assert not downloader.path_of(download).exists()
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256", ""])
@@ -89,10 +81,11 @@ def test_a_download_may_name_its_folder(server, downloader, tmp_path):
     assert downloader.fetch(download) == tmp_path / "models" / "deep" / "image.bin"
 
 
-def test_a_partial_file_is_resumed_where_it_stopped(server, downloader):
-    partial_of(downloader, CONTENT[:123_456])
+@pytest.mark.parametrize("size", [123_456, len(CONTENT)])
+def test_a_partial_file_is_resumed_where_it_stopped(server, downloader, size):
+    partial_of(downloader, CONTENT[:size])
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
-    assert server.ranges == ["bytes=123456-"]
+    assert server.ranges == [f"bytes={size}-"]
 
 
 def test_without_a_checksum_two_halves_are_not_put_together(server, downloader):
@@ -101,19 +94,13 @@ def test_without_a_checksum_two_halves_are_not_put_together(server, downloader):
     assert server.ranges == [None]
 
 
-def test_a_partial_file_that_is_already_whole_is_taken(server, downloader):
-    partial_of(downloader, CONTENT)
-    assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
-    assert server.ranges == [f"bytes={len(CONTENT)}-"]
-
-
 def test_a_server_without_ranges_is_read_from_the_start(server, downloader):
     server.knows_ranges = False
     partial_of(downloader, b"another beginning")
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
 
 
-def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloader):
+def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloader, reason_for):
     server.break_after = 200_000
     reason = reason_for(downloader, download_of(server.url))
     partial = downloader.folder / "image.bin.part"
@@ -127,20 +114,20 @@ def test_a_broken_connection_keeps_what_came_and_says_to_go_on(server, downloade
     assert not partial.exists()
 
 
-def test_a_broken_connection_of_unknown_length_can_be_resumed(server, downloader):
+def test_a_broken_connection_of_unknown_length_can_be_resumed(server, downloader, reason_for):
     server.chunked, server.break_after = True, 200_000
     assert "run the same command again" in reason_for(downloader, download_of(server.url))
     server.break_after = None
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
 
 
-def test_a_server_that_does_not_speak_http_is_an_error(server, downloader):
+def test_a_server_that_does_not_speak_http_is_an_error(server, downloader, reason_for):
     server.speaks_http = False
     assert server.url in reason_for(downloader, download_of(server.url))
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (503, "Service Unavailable")])
-def test_an_http_error_is_reported_with_the_remedy(server, downloader, status, words):
+def test_an_http_error_is_reported_with_the_remedy(server, downloader, status, words, reason_for):
     server.status = status
     reason = reason_for(downloader, download_of(server.url))
     assert words in reason
@@ -148,7 +135,7 @@ def test_an_http_error_is_reported_with_the_remedy(server, downloader, status, w
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_a_file_with_a_wrong_digest_is_deleted(server, downloader, algorithm):
+def test_a_file_with_a_wrong_digest_is_deleted(server, downloader, algorithm, reason_for):
     server.content = CONTENT[:-1] + b"\0"
     reason = reason_for(downloader, download_of(server.url, algorithm=algorithm))
     assert f"got {algorithm}:{hashlib.new(algorithm, server.content).hexdigest()}" in reason
@@ -157,7 +144,7 @@ def test_a_file_with_a_wrong_digest_is_deleted(server, downloader, algorithm):
     assert not (downloader.folder / "image.bin.part").exists()
 
 
-def test_a_resumed_file_with_a_wrong_start_is_downloaded_again(server, downloader):
+def test_a_resumed_file_with_a_wrong_start_is_downloaded_again(server, downloader, reason_for):
     partial_of(downloader, bytes(1000))
     assert "the file was deleted" in reason_for(downloader, download_of(server.url))
     assert downloader.fetch(download_of(server.url)).read_bytes() == CONTENT
@@ -189,7 +176,7 @@ def test_two_threads_that_want_one_file_fetch_it_once(server, downloader, said):
     assert len(said) == 1
 
 
-def test_offline_opens_no_connection_and_says_what_to_put_where(server, tmp_path, said):
+def test_offline_opens_no_connection_and_says_what_to_put_where(server, tmp_path, said, reason_for):
     downloader = Downloader(folder=tmp_path, offline=True, say=said.append)
     reason = reason_for(downloader, download_of(server.url))
     assert "--offline" in reason
@@ -205,7 +192,7 @@ def test_offline_still_finds_what_is_there(tmp_path, said):
     assert downloader.fetch(download_of("http://localhost/image.bin")) == tmp_path / "image.bin"
 
 
-def test_a_host_that_refuses_fails_at_once(closed_port, downloader):
+def test_a_host_that_refuses_fails_at_once(closed_port, downloader, reason_for):
     start = time.monotonic()
     url = f"http://127.0.0.1:{closed_port}/image.bin"
     reason = reason_for(downloader, download_of(url))
@@ -215,7 +202,7 @@ def test_a_host_that_refuses_fails_at_once(closed_port, downloader):
     assert str(downloader.folder / "image.bin") in reason
 
 
-def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader):
+def test_a_host_that_never_answers_is_given_up_after_3_seconds(downloader, reason_for):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(0)
@@ -271,19 +258,14 @@ def mirror(server, tmp_path):
     return load_host([plugin])
 
 
-def test_a_downloaded_dataset_is_read_from_its_file(server, mirror, downloader):
+def test_a_downloaded_dataset_is_fetched_once_and_read(server, mirror, downloader, said):
     images = read_images(find_dataset("mirror:size=28", mirror), downloader.fetch)
     assert images.name == "pneumoniamnist-28"
     assert [record.split for record in images.records] == ["train"] * 6 + ["val"] * 4 + ["test"] * 2
     assert images.read("val/00003").shape == (28, 28)
     assert (downloader.folder / "pneumoniamnist.npz").read_bytes() == server.content
-
-
-def test_a_downloaded_dataset_is_fetched_once(server, mirror, downloader, tmp_path, said):
-    first = read_images(find_dataset("mirror", mirror), downloader.fetch)
     offline = Downloader(folder=downloader.folder, offline=True, say=said.append)
-    second = read_images(find_dataset("mirror", mirror), offline.fetch)
-    assert second.records == first.records
+    assert read_images(find_dataset("mirror", mirror), offline.fetch).records == images.records
     assert len(server.requests) == 1
 
 
