@@ -39,7 +39,7 @@ TIE_DECIMALS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An entry's rank and its uncertainty.
+    """An entry's rank and its uncertainty; all None for an entry that is not complete or has no stored scores.
 
     Attributes:
         rank: by the headline value, from 1; equal values share a rank.
@@ -49,15 +49,17 @@ class Standing:
         tied: whether its difference from the leader in the ranking metric is not significant (5 %, corrected by Holm).
         p_auc: p-value of the difference in AUC from the leader, corrected by Holm; 1 for the leader.
         p_accuracy: the same for accuracy.
+        remarks: what a reader should know.
     """
 
-    rank: int
-    rank_low: int
-    rank_high: int
-    p_first: float
-    tied: bool
-    p_auc: float
-    p_accuracy: float
+    rank: int | None = None
+    rank_low: int | None = None
+    rank_high: int | None = None
+    p_first: float | None = None
+    tied: bool | None = None
+    p_auc: float | None = None
+    p_accuracy: float | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

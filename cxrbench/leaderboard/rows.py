@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.leaderboard.standings import EntryStanding
+    from cxrbench.evaluation.ranking import Standing
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 Cell = str | int | float | bool | None | list[str]
@@ -31,7 +31,7 @@ class Row:
 
     board: str
     entry: Entry
-    standing: EntryStanding
+    standing: Standing
     external: Mapping[str, ExternalResult | None]
     values: Mapping[str, Cell] = field(default_factory=dict)
 
