@@ -64,14 +64,9 @@ class Row:
         """What must be read with the numbers."""
         return (*self.entry.warnings, *self.standing.remarks)
 
-    def metric(self, name: str) -> Estimate:
-        """Return a metric of the test images."""
-        low, high = self.entry.intervals.get(name, (None, None))
-        return self.entry.metrics.get(name), low, high
-
-    def external_metric(self, test_set: str, name: str) -> Estimate:
-        """Return a metric of an external test set."""
-        result = self.external[test_set]
+    def estimate(self, name: str, test_set: str = "") -> Estimate:
+        """Return a metric of the test images, or of an external test set."""
+        result = self.external[test_set] if test_set else self.entry
         if result is None:
             return None, None, None
         low, high = result.intervals.get(name, (None, None))
