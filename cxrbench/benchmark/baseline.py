@@ -34,23 +34,21 @@ def add_baseline(run: RunContext) -> None:
         return
     shares = [float(labels[images.train].mean()) for images in run.splits]
     tested = [
-        _constant(run.dataset, run.test.open(BASELINE, fold, 0, identity), share, ("test", fold))
+        _constant(run.dataset, run.test.open(BASELINE, fold, 0, identity), share, ("test", fold, 0))
         for fold, share in enumerate(shares)
     ]
     validated = [
-        _constant(run.dataset, run.splits[fold].validation, share, ("validation", fold)) for fold, share in enumerate(shares)
+        _constant(run.dataset, run.splits[fold].validation, share, ("validation", fold, 0)) for fold, share in enumerate(shares)
     ]
     write_predictions(run.store.predictions(BASELINE), [*validated, *tested])
     folds = tuple(FoldResult(fold=one.fold, heads=(head_result(run.protocol, one, identity),)) for one in tested)
     run.store.add(BASELINE, build_entry(run.facts, SUBJECT, Result(identity=identity, tested=tested, folds=folds)))
     for test_set in run.externals:
         rows = np.arange(len(test_set.dataset.rows))
-        scored = [_constant(test_set.dataset, rows, share, ("external", fold)) for fold, share in enumerate(shares)]
+        scored = [_constant(test_set.dataset, rows, share, ("external", fold, 0)) for fold, share in enumerate(shares)]
         write_external(run, test_set, BASELINE, [(identity, one) for one in scored])
 
 
-def _constant(dataset: LoadedDataset, rows: NDArray[np.int64], share: float, place: tuple[Subset, int]) -> Predictions:
-    """Return the same score for all images; `place` is the subset and the fold."""
-    subset, fold = place
-    scores = np.full(len(rows), share)
-    return image_predictions(dataset, rows, scores, subset=subset, fold=fold, seed=0, threshold=BASELINE_THRESHOLD)
+def _constant(dataset: LoadedDataset, rows: NDArray[np.int64], share: float, place: tuple[Subset, int, int]) -> Predictions:
+    """Return the same score for all images; `place` is the subset, the fold and the seed."""
+    return image_predictions(dataset, rows, np.full(len(rows), share), place, BASELINE_THRESHOLD)

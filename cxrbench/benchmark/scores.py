@@ -19,13 +19,11 @@ def image_predictions(
     dataset: LoadedDataset,
     rows: NDArray[np.int64],
     scores: NDArray[np.float64],
-    *,
-    subset: Subset,
-    fold: int,
-    seed: int,
+    place: tuple[Subset, int, int],
     threshold: float,
 ) -> Predictions:
-    """Return the predictions of a head for images of a dataset, given by their row numbers."""
+    """Return the predictions of a head for images of a dataset, given by their row numbers; `place`: subset, fold and seed."""
+    subset, fold, seed = place
     records = [dataset.records[row] for row in rows]
     return Predictions(
         subset=subset,

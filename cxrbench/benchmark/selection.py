@@ -61,7 +61,7 @@ class Selection:
         self, dataset: LoadedDataset, rows: NDArray[np.int64], subset: Subset, scores: NDArray[np.float64]
     ) -> Predictions:
         """Return its scores of images of a dataset, float64 ``[n]``, with its threshold."""
-        return image_predictions(dataset, rows, scores, subset=subset, fold=self.fold, seed=self.seed, threshold=self.threshold)
+        return image_predictions(dataset, rows, scores, (subset, self.fold, self.seed), self.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +85,11 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
             selected.batch_size or job.configuration.batch_size,
         )
 
+    rows = run.splits[fold].validation
     calls = [train(seed) for seed in range(run.protocol.seeds)]
     found = []
     for seed, trained in enumerate(call.result() for call in calls):
         threshold = _threshold(run.protocol, job, selected, trained.value if seed else None)
-        validation = run.splits[fold].validation
         found.append(
             Selection(
                 fold=fold,
@@ -100,15 +100,7 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 batch_size=trained.batch,
                 head=trained.value,
                 view=job.views[0],
-                validated=image_predictions(
-                    run.dataset,
-                    validation,
-                    trained.value.scores,
-                    subset="validation",
-                    fold=fold,
-                    seed=seed,
-                    threshold=threshold,
-                ),
+                validated=image_predictions(run.dataset, rows, trained.value.scores, ("validation", fold, seed), threshold),
             )
         )
     return tuple(found)
