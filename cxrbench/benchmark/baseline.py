@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions, Subset
 
 BASELINE_THRESHOLD = 0.5
-SUBJECT = EntrySubject(kind="baseline", name=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
+SUBJECT = EntrySubject(kind="baseline", recipe=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
 
 
 def add_baseline(run: RunContext) -> None:
