@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.evaluation.bootstrap import PatientDraws
+    from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
 
     Floats: TypeAlias = NDArray[np.float64]
@@ -132,11 +132,11 @@ def standings(
 
 
 def _resampled_values(
-    name: str, predictions: Sequence[Predictions], draws: PatientDraws, names: Collection[str], prevalence: float
+    name: str, predictions: Sequence[Predictions], draws: Mapping[int, FoldDraws], names: Collection[str], prevalence: float
 ) -> dict[str, Floats]:
-    if (folds := by_fold(predictions).keys()) != draws.folds.keys():
+    if (folds := by_fold(predictions).keys()) != draws.keys():
         raise DataError(
-            f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws.folds)}; it cannot be ranked with the others"
+            f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws)}; it cannot be ranked with the others"
         )
     try:
         return bootstrap_values(predictions, draws, prevalence=prevalence, names=names)
