@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metrics
+from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metric_means, metrics
 from cxrbench.evaluation.paired_tests import (
     PERMUTATIONS,
     Comparison,
@@ -18,7 +18,7 @@ from cxrbench.evaluation.paired_tests import (
     paired_bootstrap,
     patient_accuracy,
 )
-from cxrbench.evaluation.predictions import by_fold, mean_over_folds
+from cxrbench.evaluation.predictions import by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -92,7 +92,7 @@ def resample(
         return Resampled(points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
     return Resampled(
-        points={name: _headlines(predictions, names, prevalence) for name, predictions in entries.items()},
+        points={name: _headlines(predictions, prevalence) for name, predictions in entries.items()},
         values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
     )
 
@@ -144,12 +144,12 @@ def _resampled_values(
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _headlines(predictions: Sequence[Predictions], names: Collection[str], prevalence: float) -> dict[str, float]:
-    folds = {
-        fold: [metrics(head.labels, head.scores, head.chosen_threshold, prevalence=prevalence) for head in heads]
-        for fold, heads in by_fold(predictions).items()
-    }
-    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in names}
+def _headlines(predictions: Sequence[Predictions], prevalence: float) -> dict[str, float]:
+    by_head = (
+        [metrics(one.labels, one.scores, one.chosen_threshold, prevalence=prevalence) for one in heads]
+        for heads in by_fold(predictions).values()
+    )
+    return metric_means([metric_means(seeds) for seeds in by_head])
 
 
 def _oriented(values: Floats, metric: str) -> Floats:
