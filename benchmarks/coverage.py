@@ -116,7 +116,7 @@ CXRBENCH = "cxrbench"
 
 def leave_one_out(draws: PatientDraws) -> PatientDraws:
     """Return draws that leave out one patient each and still contain both classes."""
-    fold = draws.folds[0]
+    fold = draws[0]
     weights = 1 - np.eye(len(fold.patients))
     both = (weights @ fold.positives > 0) & (weights @ (fold.images - fold.positives) > 0)
     return PatientDraws(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.benchmark.entries import EntrySubject, Result, build_entry, head_result
-from cxrbench.benchmark.external import ExternalHeads, write_external
+from cxrbench.benchmark.external import write_external
 from cxrbench.benchmark.plan import BASELINE
-from cxrbench.benchmark.scores import HeadScores, image_predictions
+from cxrbench.benchmark.scores import image_predictions
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.store.entry import FoldResult
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions, Subset
 
 BASELINE_THRESHOLD = 0.5
-SUBJECT = EntrySubject(kind="baseline", name=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
+SUBJECT = EntrySubject(kind="baseline", recipe=BASELINE, backbone=BASELINE, augmentation="none", imbalance="none", control=True)
 
 
 def add_baseline(run: RunContext) -> None:
@@ -34,25 +34,21 @@ def add_baseline(run: RunContext) -> None:
         return
     shares = [float(labels[images.train].mean()) for images in run.splits]
     tested = [
-        _constant(run.dataset, run.test.open(BASELINE, fold, 0, identity), share, ("test", fold))
+        _constant(run.dataset, run.test.open(BASELINE, fold, 0, identity), share, ("test", fold, 0))
         for fold, share in enumerate(shares)
     ]
     validated = [
-        _constant(run.dataset, run.splits[fold].validation, share, ("validation", fold)) for fold, share in enumerate(shares)
+        _constant(run.dataset, run.splits[fold].validation, share, ("validation", fold, 0)) for fold, share in enumerate(shares)
     ]
     write_predictions(run.store.predictions(BASELINE), [*validated, *tested])
     folds = tuple(FoldResult(fold=one.fold, heads=(head_result(run.protocol, one, identity),)) for one in tested)
     run.store.add(BASELINE, build_entry(run.facts, SUBJECT, Result(identity=identity, tested=tested, folds=folds)))
     for test_set in run.externals:
         rows = np.arange(len(test_set.dataset.rows))
-        scored = tuple(_constant(test_set.dataset, rows, share, ("external", fold)) for fold, share in enumerate(shares))
-        heads = ExternalHeads(stem=BASELINE, recipe=BASELINE, predictions=scored, selections=(identity,) * len(shares))
-        write_external(run, test_set, heads)
+        scored = [_constant(test_set.dataset, rows, share, ("external", fold, 0)) for fold, share in enumerate(shares)]
+        write_external(run, test_set, BASELINE, [(identity, one) for one in scored])
 
 
-def _constant(dataset: LoadedDataset, rows: NDArray[np.int64], share: float, place: tuple[Subset, int]) -> Predictions:
-    """Return the same score for all images; `place` is the subset and the fold."""
-    subset, fold = place
-    scores = np.full(len(rows), share)
-    head = HeadScores(subset=subset, fold=fold, seed=0, threshold=BASELINE_THRESHOLD, scores=scores)
-    return image_predictions(dataset, rows, head)
+def _constant(dataset: LoadedDataset, rows: NDArray[np.int64], share: float, place: tuple[Subset, int, int]) -> Predictions:
+    """Return the same score for all images; `place` is the subset, the fold and the seed."""
+    return image_predictions(dataset, rows, np.full(len(rows), share), place, BASELINE_THRESHOLD)

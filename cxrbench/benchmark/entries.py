@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,10 +49,10 @@ class EntryFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntrySubject:
-    """What an entry is the result of: its kind, its name and its parts."""
+    """What an entry is the result of: its kind, its name and its parts; the fields are those of `Entry`."""
 
     kind: EntryKind
-    name: str
+    recipe: str
     backbone: str
     augmentation: str
     imbalance: str
@@ -94,20 +94,18 @@ class NoResult:
 
 def build_entry(facts: EntryFacts, subject: EntrySubject, outcome: Result | NoResult) -> Entry:
     """Return the entry of a recipe, of the baseline or of an ensemble, with its result or the reason why it has none."""
-    own = _result_fields(facts.protocol, subject, outcome) if isinstance(outcome, Result) else _failure_fields(outcome)
+    if isinstance(outcome, Result):
+        own, warnings = _result_fields(facts.protocol, subject, outcome), outcome.warnings
+    else:
+        own, warnings = {**asdict(outcome), "reason": without_paths(outcome.reason)}, ()
     return Entry(
-        kind=subject.kind,
         protocol=facts.protocol,
         data=facts.data,
-        recipe=subject.name,
-        backbone=subject.backbone,
-        augmentation=subject.augmentation,
-        imbalance=subject.imbalance,
-        control=subject.control,
         versions=all_versions(),
         dataset=facts.dataset,
         audit=facts.audit,
-        warnings=(*facts.warnings, *(outcome.warnings if isinstance(outcome, Result) else ())),
+        warnings=(*facts.warnings, *warnings),
+        **asdict(subject),
         **own,
     )
 
@@ -116,7 +114,7 @@ def recipe_subject(recipe: Recipe) -> EntrySubject:
     """Return a recipe as the subject of its entry."""
     return EntrySubject(
         kind="recipe",
-        name=str(recipe),
+        recipe=str(recipe),
         backbone=str(recipe.backbone.component),
         augmentation=str(recipe.augmentation.component),
         imbalance=str(recipe.imbalance.component),
@@ -182,18 +180,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "selected_by": result.selected_by,
         "folds": result.folds,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "predictions": f"predictions/{stem_of(subject.name)}.csv",
-    }
-
-
-def _failure_fields(failure: NoResult) -> dict[str, Any]:
-    return {
-        "status": failure.status,
-        "reason": without_paths(failure.reason),
-        "failure": failure.failure,
-        "log": failure.log,
-        "failed_params": dict(failure.failed_params),
-        "begun": {study: dict(trials) for study, trials in failure.begun.items()},
+        "predictions": f"predictions/{stem_of(subject.recipe)}.csv",
     }
 
 

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures
+from cxrbench.benchmark.entries import NoResult
+from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_studies_database
@@ -125,7 +126,7 @@ def _missing_rows(array: ShardedArray) -> int:
 
 def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, int]) -> RecipeEstimate:
     features = recipe.features
-    if isinstance(features, MissingFeatures):
+    if isinstance(features, NoResult):
         return RecipeEstimate(recipe=str(recipe), trials=0, features=features.reason)
     missing = any(view in views for view in (*features.views, *features.external.values()))
     state = "searched" if features.is_searched else "to extract" if missing else "cached"

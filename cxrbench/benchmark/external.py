@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cxrbench.benchmark.entries import class_labels, summarise_under
-from cxrbench.benchmark.scores import image_predictions
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
+from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.leaderboard.store.entry import ExternalResult
 from cxrbench.models.features.feature_source import ExtractionFailed
@@ -25,23 +25,6 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.summary import Summary
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.storage.sharded_array import ShardedArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExternalHeads:
-    """The heads of one entry on one external test set.
-
-    Attributes:
-        stem: of the entry's files.
-        recipe: its name.
-        predictions: of each head, with its threshold.
-        selections: hash of each head's selection.
-    """
-
-    stem: str
-    recipe: str
-    predictions: tuple[Predictions, ...]
-    selections: tuple[str, ...]
 
 
 def score_externals(
@@ -67,23 +50,22 @@ def _score_external(
     calls = [submit_scoring(selection, view, dataset.rows, run.executor) for selection, view in heads]
     scored = [call.result() for call in calls]
     rows = np.arange(len(dataset.rows))
-    predictions = tuple(
-        image_predictions(dataset, rows, selection.scores_of("external", one.value))
+    predictions = [
+        (selection.identity, selection.predictions(dataset, rows, "external", one.value))
         for (selection, _), one in zip(heads, scored, strict=True)
-    )
-    selections = tuple(selection.identity for selection, _ in heads)
-    external = ExternalHeads(stem=recipe.stem, recipe=str(recipe), predictions=predictions, selections=selections)
-    write_external(run, test_set, external)
+    ]
+    write_external(run, test_set, str(recipe), predictions)
     return smaller_scoring_warnings(f"external {test_set.name}", (one.batch for one in scored))
 
 
-def write_external(run: RunContext, test_set: ExternalTestSet, heads: ExternalHeads) -> None:
-    """Write the predictions and the result of heads on an external test set."""
-    write_predictions(run.store.external_predictions(test_set.name, heads.stem), heads.predictions)
+def write_external(run: RunContext, test_set: ExternalTestSet, recipe: str, heads: Sequence[tuple[str, Predictions]]) -> None:
+    """Write the result of a recipe on an external test set: the hash of each head's selection, and its predictions."""
+    selections, predictions = zip(*heads, strict=True)
+    write_predictions(run.store.external_predictions(test_set.name, stem_of(recipe)), predictions)
     dataset, labels = test_set.dataset, test_set.dataset.labels
-    summary = summarise_external(run.protocol, heads.predictions)
+    summary = summarise_external(run.protocol, predictions)
     run.store.add_external(
-        heads.stem,
+        stem_of(recipe),
         ExternalResult(
             name=test_set.name,
             dataset=dataset.name,
@@ -91,8 +73,8 @@ def write_external(run: RunContext, test_set: ExternalTestSet, heads: ExternalHe
             class_names=class_labels(dataset.class_names),
             negative=int(np.sum(labels == 0)),
             positive=int(np.sum(labels == 1)),
-            recipe=heads.recipe,
-            selections=heads.selections,
+            recipe=recipe,
+            selections=selections,
             metrics=summary.metrics,
             intervals=summary.intervals,
         ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures
+from cxrbench.benchmark.entries import NoResult
+from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.data.catalogue import decode_catalogue
 from cxrbench.errors import CxrbenchError, DataError
 from cxrbench.execution.progress import SilentProgress
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class FeaturesUnavailable(CxrbenchError):
     """The features of a recipe cannot be extracted."""
 
-    def __init__(self, missing: MissingFeatures) -> None:
+    def __init__(self, missing: NoResult) -> None:
         """Keep the reason and its kind."""
         super().__init__(missing.reason)
         self.missing = missing
@@ -73,7 +74,7 @@ class StartedExtraction:
             Exception: the error with which the extraction failed.
         """
         features = recipe.features
-        if isinstance(features, MissingFeatures):
+        if isinstance(features, NoResult):
             raise FeaturesUnavailable(features)
         if features.is_searched:
             return ReadyFeatures(source=self._searched(features), seconds=0.0)

@@ -1,4 +1,4 @@
-"""The features that a recipe needs, and why they cannot be had."""
+"""The features that a recipe needs, or why they cannot be had."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.entries import NoResult
 from cxrbench.errors import DiskFull, Unavailable
 from cxrbench.execution.failures import failure_kind, failure_reason
 from cxrbench.models.features.extraction import CHANNELS, Extraction, clean_view, extractions
@@ -19,20 +20,9 @@ if TYPE_CHECKING:
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.download import Downloader
-    from cxrbench.leaderboard.store.entry import Status
     from cxrbench.models.weights import Weights
-    from cxrbench.plugin.contracts import Failure
     from cxrbench.plugin.specs import Backbone
     from cxrbench.storage.sharded_array import ShardedArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingFeatures:
-    """Why the features of a recipe cannot be extracted, and the status of its entry."""
-
-    status: Status
-    reason: str
-    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +50,14 @@ class RecipeFeatures:
 
 def needed_features(
     recipes: Iterable[Recipe], catalogues: Catalogues, protocol: Protocol, downloader: Downloader
-) -> dict[Recipe, RecipeFeatures | MissingFeatures]:
+) -> dict[Recipe, RecipeFeatures | NoResult]:
     """Return what must be extracted for each recipe; weights that are not on the machine are fetched."""
     pixels = catalogues.main.pixels
     weights = cache(partial(_weights_or_reason, (pixels.size, pixels.size, CHANNELS), downloader))
-    needed: dict[Recipe, RecipeFeatures | MissingFeatures] = {}
+    needed: dict[Recipe, RecipeFeatures | NoResult] = {}
     for recipe in recipes:
         found = weights(recipe.backbone)
-        if isinstance(found, MissingFeatures):
+        if isinstance(found, NoResult):
             needed[recipe] = found
             continue
         needed[recipe] = RecipeFeatures(
@@ -82,12 +72,12 @@ def needed_features(
 
 def _weights_or_reason(
     input_shape: tuple[int, int, int], downloader: Downloader, backbone: Part[Backbone]
-) -> Weights | MissingFeatures:
+) -> Weights | NoResult:
     try:
         return get_weights(backbone, input_shape, downloader)
     except DiskFull:
         raise
     except Unavailable as error:
-        return MissingFeatures(status="unavailable", reason=str(error), failure="unavailable")
+        return NoResult(status="unavailable", reason=str(error), failure="unavailable")
     except Exception as error:
-        return MissingFeatures(status="failed", reason=failure_reason(error), failure=failure_kind(error))
+        return NoResult(status="failed", reason=failure_reason(error), failure=failure_kind(error))

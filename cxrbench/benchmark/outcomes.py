@@ -125,8 +125,7 @@ def failure_of(error: Exception, studies: Sequence[FoldStudy], trials: int) -> N
         trials: of each study, by the protocol.
     """
     if isinstance(error, FeaturesUnavailable):
-        missing = error.missing
-        return NoResult(status=missing.status, reason=missing.reason, failure=missing.failure)
+        return error.missing
     begun = count_finished(studies, trials)
     if isinstance(error, TestSetLocked | StudyDamaged):  # a file on disk was changed, which is no fault of a plugin
         return NoResult(status="failed", reason=str(error), failure="data_error", begun=begun)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.features import MissingFeatures, RecipeFeatures, needed_features
+from cxrbench.benchmark.entries import NoResult
+from cxrbench.benchmark.features import RecipeFeatures, needed_features
 from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
@@ -44,7 +45,7 @@ class PlannedRecipe:
     """
 
     recipe: Recipe
-    features: RecipeFeatures | MissingFeatures
+    features: RecipeFeatures | NoResult
     studies: tuple[str, ...]
     identity: str
 
@@ -59,7 +60,7 @@ class PlannedRecipe:
     @property
     def arrays(self) -> tuple[ShardedArray, ...]:
         """The arrays of its features; empty without features."""
-        return () if isinstance(self.features, MissingFeatures) else self.features.folders
+        return () if isinstance(self.features, NoResult) else self.features.folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class Plan:
 
     def is_finished(self, recipe: PlannedRecipe) -> bool:
         """Return whether there is a complete result with the recipe's identity, on all external test sets."""
-        if isinstance(recipe.features, MissingFeatures):
+        if isinstance(recipe.features, NoResult):
             return False
         return self.store.is_finished(recipe.stem, recipe.identity, self.externals)
 
@@ -161,10 +162,8 @@ def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -
     return tuple(_planned(recipe, features, protocol, request.engine) for recipe, features in needed.items())
 
 
-def _planned(
-    recipe: Recipe, features: RecipeFeatures | MissingFeatures, protocol: Protocol, engine: Part[Engine]
-) -> PlannedRecipe:
-    if isinstance(features, MissingFeatures):
+def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, engine: Part[Engine]) -> PlannedRecipe:
+    if isinstance(features, NoResult):
         return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
     views = [view.folder.name for view in features.folders]
     studies = tuple(

@@ -14,7 +14,7 @@ from cxrbench.benchmark.run import run_benchmark
 from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
-from cxrbench.data.source import downloads_folder, find_dataset, read_images
+from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
@@ -107,7 +107,7 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
 
 def _require_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
     """Raise ConfigError, with what to do, if the dataset cannot find its images."""
-    downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
+    downloader = Downloader(offline=settings.offline, say=progress.say)
     try:
         read_images(find_dataset(settings.data, host), downloader.fetch)
     except ConfigError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.grid import Grid, make_grid
 from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
-from cxrbench.data.source import downloads_folder, find_dataset
+from cxrbench.data.source import find_dataset
 from cxrbench.search.engine import find_engine
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
     Raises:
         ConfigError: an unknown name or an invalid option.
     """
-    downloader = Downloader(folder=downloads_folder(), offline=settings.offline, say=progress.say)
+    downloader = Downloader(offline=settings.offline, say=progress.say)
     return Request(
         settings=settings,
         dataset=find_dataset(settings.data, host),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.scores import HeadScores, image_predictions
+from cxrbench.benchmark.scores import image_predictions
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.leaderboard.store.test_lock import locked
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.protocol import Protocol
+    from cxrbench.data.dataset import LoadedDataset
     from cxrbench.evaluation.predictions import Predictions, Subset
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.retry import BatchResult
@@ -56,9 +57,11 @@ class Selection:
     view: ShardedArray
     validated: Predictions
 
-    def scores_of(self, subset: Subset, scores: NDArray[np.float64]) -> HeadScores:
-        """Return scores of this head, float64 ``[n]``, with its threshold."""
-        return HeadScores(subset=subset, fold=self.fold, seed=self.seed, threshold=self.threshold, scores=scores)
+    def predictions(
+        self, dataset: LoadedDataset, rows: NDArray[np.int64], subset: Subset, scores: NDArray[np.float64]
+    ) -> Predictions:
+        """Return its scores of images of a dataset, float64 ``[n]``, with its threshold."""
+        return image_predictions(dataset, rows, scores, (subset, self.fold, self.seed), self.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +85,11 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
             selected.batch_size or job.configuration.batch_size,
         )
 
+    rows = run.splits[fold].validation
     calls = [train(seed) for seed in range(run.protocol.seeds)]
     found = []
     for seed, trained in enumerate(call.result() for call in calls):
         threshold = _threshold(run.protocol, job, selected, trained.value if seed else None)
-        scores = HeadScores(subset="validation", fold=fold, seed=seed, threshold=threshold, scores=trained.value.scores)
         found.append(
             Selection(
                 fold=fold,
@@ -97,7 +100,7 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 batch_size=trained.batch,
                 head=trained.value,
                 view=job.views[0],
-                validated=image_predictions(run.dataset, run.splits[fold].validation, scores),
+                validated=image_predictions(run.dataset, rows, trained.value.scores, ("validation", fold, seed), threshold),
             )
         )
     return tuple(found)
@@ -126,7 +129,7 @@ def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> 
     """
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
     scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
-    predictions = image_predictions(run.dataset, test, selection.scores_of("test", scored.value))
+    predictions = selection.predictions(run.dataset, test, "test", scored.value)
     return ScoredTest(selection=selection, predictions=predictions, at_once=scored.batch)
 
 

@@ -99,10 +99,10 @@ def print_board(board: Board, sort: str = "") -> None:
     console, rows = _stdout(), board.rows(sort)
     all_complete = all(row.is_complete for row in rows)
     console.print(f"[bold]{escape(title(board))}[/]")
-    for one in tables(board, sort):
-        if one.caption:
-            console.print(f"[bold]{escape(one.caption)}[/]")
-        shown = [column for column in one.columns if column.key != "status" or not all_complete]
+    for caption, columns in tables(board, sort).items():
+        if caption:
+            console.print(f"[bold]{escape(caption)}[/]")
+        shown = [column for column in columns if column.key != "status" or not all_complete]
         table, hidden = fitting_table(console, shown, rows, ranked_by=sort or board.protocol.metric)
         console.print(table)
         if hidden:

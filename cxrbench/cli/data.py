@@ -132,10 +132,10 @@ class _Inspector:
         from cxrbench.data.catalogue import decode_catalogue, read_catalogue
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.download import Downloader
-        from cxrbench.data.source import downloads_folder, find_dataset
+        from cxrbench.data.source import find_dataset
 
         part = find_dataset(text, self.host)
-        downloader = Downloader(folder=downloads_folder(), offline=self.settings.offline, say=self.progress.say)
+        downloader = Downloader(offline=self.settings.offline, say=self.progress.say)
         catalogue = read_catalogue(part, self.settings, downloader)
         self.claim([catalogue.pixels.array.folder])
         deque(decode_catalogue(catalogue, self.progress), maxlen=0)

@@ -33,8 +33,8 @@ def show(
     if as_json:
         console.print_json(stored.model_dump(mode="json"))
         return
-    for section in describe(stored, path, _recorded_trials(stored, path)):
-        console.print_section(section.title, section.facts)
+    for title, facts in describe(stored, path, _recorded_trials(stored, path)).items():
+        console.print_section(title, facts)
 
 
 def _recorded_trials(entry: Entry, path: Path) -> list[Trial]:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from cxrbench.data.urls import Redirects, check_download, scheme_of
 from cxrbench.errors import Unavailable
-from cxrbench.storage.files import digest_file, reporting_full_disk
+from cxrbench.storage.files import digest_file, home, reporting_full_disk
 from cxrbench.storage.locks import wait_for_lock
 
 if TYPE_CHECKING:
@@ -39,16 +39,16 @@ class Downloader:
     """Downloads files.
 
     Attributes:
-        folder: for files whose `Download` has no folder of its own.
         offline: open no connection at all.
         forbidden_by: the option that says so, for messages.
         say: called with a one-line message for each download.
+        folder: for files whose `Download` has no folder of its own.
         answers: whether each probed host and port answered; each is probed once.
     """
 
-    folder: Path
     offline: bool
     say: Callable[[str], None]
+    folder: Path = field(default_factory=lambda: home() / "downloads")
     forbidden_by: str = "--offline"
     answers: dict[tuple[str, int], bool] = field(default_factory=dict)
 

@@ -11,7 +11,6 @@ from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, 
 from cxrbench.plugin.contracts import ClassNames, Images
 from cxrbench.plugin.references import Reference
 from cxrbench.plugin.specs import Dataset
-from cxrbench.storage.files import home
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
@@ -56,11 +55,6 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component}: class_names is {images.class_names!r}, expected ClassNames(...)")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
     return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
-
-
-def downloads_folder() -> Path:
-    """Return the folder of downloaded datasets."""
-    return home() / "downloads"
 
 
 def _looks_like_path(text: str, host: Host) -> bool:

@@ -57,15 +57,8 @@ class FoldDraws:
         return index
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientDraws:
-    """The bootstrap draws of each fold, by fold number."""
-
-    folds: Mapping[int, FoldDraws]
-
-
-def draw_patients(predictions: Sequence[Predictions], seed: int, draws: int = DRAWS) -> PatientDraws:
-    """Resample each fold's patients with replacement.
+def draw_patients(predictions: Sequence[Predictions], seed: int, draws: int = DRAWS) -> dict[int, FoldDraws]:
+    """Resample each fold's patients with replacement; return the draws by fold.
 
     A draw depends only on the seed, the fold and the fold's patients, so all entries of a protocol get the same draws.
     The share of each class varies between draws, as it does between real groups of patients. A draw that lacks a class is
@@ -74,12 +67,12 @@ def draw_patients(predictions: Sequence[Predictions], seed: int, draws: int = DR
     Raises:
         DataError: a fold lacks a class.
     """
-    return PatientDraws(folds={fold: _fold_draws(heads[0], seed, draws) for fold, heads in by_fold(predictions).items()})
+    return {fold: _fold_draws(heads[0], seed, draws) for fold, heads in by_fold(predictions).items()}
 
 
 def bootstrap_values(
     predictions: Sequence[Predictions],
-    draws: PatientDraws,
+    draws: Mapping[int, FoldDraws],
     *,
     prevalence: float,
     also_at: Sequence[float] = (),
@@ -93,9 +86,7 @@ def bootstrap_values(
         DataError: the predictions are of different images from those of the draws.
     """
     wanted = metric_names(also_at) if names is None else tuple(names)
-    folds = [
-        _fold_values(heads, draws.folds[fold], prevalence, also_at, wanted) for fold, heads in by_fold(predictions).items()
-    ]
+    folds = [_fold_values(heads, draws[fold], prevalence, also_at, wanted) for fold, heads in by_fold(predictions).items()]
     return {name: _elementwise_mean([fold[name] for fold in folds]) for name in wanted}
 
 

@@ -10,7 +10,7 @@ from cxrbench.evaluation.curves import FROM_CURVES, brier, from_curves
 from cxrbench.evaluation.rates import AT_THRESHOLD, npv, ppv, rates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,6 +85,11 @@ def metric_at(name: str, threshold: float) -> str:
 def metric_names(also_at: Sequence[float] = ()) -> tuple[str, ...]:
     """Return the keys of `metrics`."""
     return (*SORTABLE, *(metric_at(name, further) for further in also_at for name in AT_THRESHOLD))
+
+
+def metric_means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over rows that hold the same metrics."""
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
 def confusion(labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, int]:

@@ -167,8 +167,3 @@ def by_fold(predictions: Sequence[Predictions]) -> dict[int, list[Predictions]]:
     for head in sorted(predictions, key=lambda head: (head.fold, head.seed)):
         folds.setdefault(head.fold, []).append(head)
     return folds
-
-
-def mean_over_folds(values: Mapping[int, Sequence[float]]) -> float:
-    """Return the headline: the mean over folds of the mean over a fold's seeds."""
-    return sum(sum(seeds) / len(seeds) for seeds in values.values()) / len(values)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metrics
+from cxrbench.evaluation.metrics import LOWER_IS_BETTER, metric_means, metrics
 from cxrbench.evaluation.paired_tests import (
     PERMUTATIONS,
     Comparison,
@@ -18,7 +18,7 @@ from cxrbench.evaluation.paired_tests import (
     paired_bootstrap,
     patient_accuracy,
 )
-from cxrbench.evaluation.predictions import by_fold, mean_over_folds
+from cxrbench.evaluation.predictions import by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.evaluation.bootstrap import PatientDraws
+    from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
 
     Floats: TypeAlias = NDArray[np.float64]
@@ -39,7 +39,7 @@ TIE_DECIMALS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An entry's rank and its uncertainty.
+    """An entry's rank and its uncertainty; all None for an entry that is not complete or has no stored scores.
 
     Attributes:
         rank: by the headline value, from 1; equal values share a rank.
@@ -49,15 +49,17 @@ class Standing:
         tied: whether its difference from the leader in the ranking metric is not significant (5 %, corrected by Holm).
         p_auc: p-value of the difference in AUC from the leader, corrected by Holm; 1 for the leader.
         p_accuracy: the same for accuracy.
+        remarks: what a reader should know.
     """
 
-    rank: int
-    rank_low: int
-    rank_high: int
-    p_first: float
-    tied: bool
-    p_auc: float
-    p_accuracy: float
+    rank: int | None = None
+    rank_low: int | None = None
+    rank_high: int | None = None
+    p_first: float | None = None
+    tied: bool | None = None
+    p_auc: float | None = None
+    p_accuracy: float | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ def resample(
         return Resampled(points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
     return Resampled(
-        points={name: _headlines(predictions, names, prevalence) for name, predictions in entries.items()},
+        points={name: _headlines(predictions, prevalence) for name, predictions in entries.items()},
         values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
     )
 
@@ -130,11 +132,11 @@ def standings(
 
 
 def _resampled_values(
-    name: str, predictions: Sequence[Predictions], draws: PatientDraws, names: Collection[str], prevalence: float
+    name: str, predictions: Sequence[Predictions], draws: Mapping[int, FoldDraws], names: Collection[str], prevalence: float
 ) -> dict[str, Floats]:
-    if (folds := by_fold(predictions).keys()) != draws.folds.keys():
+    if (folds := by_fold(predictions).keys()) != draws.keys():
         raise DataError(
-            f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws.folds)}; it cannot be ranked with the others"
+            f"{name}: scored on folds {sorted(folds)}, expected {sorted(draws)}; it cannot be ranked with the others"
         )
     try:
         return bootstrap_values(predictions, draws, prevalence=prevalence, names=names)
@@ -142,12 +144,12 @@ def _resampled_values(
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _headlines(predictions: Sequence[Predictions], names: Collection[str], prevalence: float) -> dict[str, float]:
-    folds = {
-        fold: [metrics(head.labels, head.scores, head.chosen_threshold, prevalence=prevalence) for head in heads]
-        for fold, heads in by_fold(predictions).items()
-    }
-    return {name: mean_over_folds({fold: [seed[name] for seed in seeds] for fold, seeds in folds.items()}) for name in names}
+def _headlines(predictions: Sequence[Predictions], prevalence: float) -> dict[str, float]:
+    by_head = (
+        [metrics(one.labels, one.scores, one.chosen_threshold, prevalence=prevalence) for one in heads]
+        for heads in by_fold(predictions).values()
+    )
+    return metric_means([metric_means(seeds) for seeds in by_head])
 
 
 def _oriented(values: Floats, metric: str) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval, nadeau_bengio, wilson
-from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.metrics import metric_means, metrics
 from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.rates import npv, ppv
 
@@ -64,8 +64,8 @@ def summarise(
         }
         for fold, heads in by_fold(predictions).items()
     }
-    fold_means = {fold: _metric_means(list(seeds.values())) for fold, seeds in folds.items()}
-    headline = _metric_means(list(fold_means.values()))
+    fold_means = {fold: metric_means(list(seeds.values())) for fold, seeds in folds.items()}
+    headline = metric_means(list(fold_means.values()))
     if len(folds) == 1:
         intervals = _intervals_from_patients(predictions, headline, seed, prevalence, also_at)
     else:
@@ -107,13 +107,9 @@ def _predictive_intervals(
     }
 
 
-def _metric_means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-
-
 def _seed_spread(folds: MetricsByFold) -> dict[str, float]:
     seeds = sorted({seed for fold in folds.values() for seed in fold})
     if len(seeds) < 2:
         return {}
-    means = [_metric_means([fold[seed] for fold in folds.values() if seed in fold]) for seed in seeds]
+    means = [metric_means([fold[seed] for fold in folds.values() if seed in fold]) for seed in seeds]
     return {name: float(np.std([mean[name] for mean in means], ddof=1)) for name in means[0]}

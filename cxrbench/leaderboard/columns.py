@@ -68,13 +68,13 @@ def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column
     columns = [
         *RANKING,
         *RECIPE,
-        *(column for name in names for column in _estimate(name, name, partial(_test_metric, name))),
+        *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
         *(
             column
             for test_set in externals
             for name in names
-            for column in _estimate(f"external_{test_set}_{name}", name, partial(_external_metric, test_set, name))
+            for column in _estimate(f"external_{test_set}_{name}", name, partial(_metric, name, test_set))
         ),
         *SELECTION,
         *NOTES,
@@ -101,12 +101,8 @@ def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> It
     yield Column(key=f"{key}_high", value=lambda row: estimate(row)[2])
 
 
-def _test_metric(name: str, row: Row) -> Estimate:
-    return row.metric(name)
-
-
-def _external_metric(test_set: str, name: str, row: Row) -> Estimate:
-    return row.external_metric(test_set, name)
+def _metric(name: str, test_set: str, row: Row) -> Estimate:
+    return row.estimate(name, test_set)
 
 
 def _spread_cell(name: str, row: Row) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,16 +48,8 @@ MEANINGS: Mapping[Failure, Fact] = {
 """What each kind of failure means, and what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A title, and names with values; a name may be empty."""
-
-    title: str
-    facts: tuple[Fact, ...]
-
-
-def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> list[Section]:
-    """Return everything that is known about an entry, in sections.
+def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, list[Fact]]:
+    """Return everything that is known about an entry: titles of sections, and their names with values. A name may be empty.
 
     Args:
         entry: to describe.
@@ -78,8 +69,7 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> list[Section]
         "versions": entry.versions.items(),
         "files": _file_facts(entry, path),
     }
-    made = [Section(title=title, facts=tuple(facts)) for title, facts in sections.items()]
-    return [section for section in made if section.facts]
+    return {title: listed for title, facts in sections.items() if (listed := list(facts))}
 
 
 def _summary_facts(entry: Entry) -> Iterator[Fact]:

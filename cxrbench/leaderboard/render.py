@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS
@@ -23,19 +22,9 @@ PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """One table for people."""
-
-    caption: str
-    columns: tuple[Column, ...]
-
-
-def tables(board: Board, sort: str = "") -> list[Table]:
-    """Return the tables that people read; the metric that ranks is always in the first."""
-    metric = sort or board.protocol.metric
+def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
+    """Return the columns of each table that people read, by its caption; the first has none, and the metric that ranks."""
     columns = board.columns
-    found = [Table(caption="", columns=main_columns(columns.values(), metric))]
     keys: dict[str, tuple[str, ...]] = {}
     for further in board.protocol.also_at:
         at = (f"{name}@{further:g}" for name in (*METRICS[:-1], "specificity"))
@@ -43,8 +32,8 @@ def tables(board: Board, sort: str = "") -> list[Table]:
     for name in board.external:
         caption = f"External test set {name}, scored with the same heads and thresholds"
         keys[caption] = ("recipe", *(f"external_{name}_{one}" for one in METRICS))
-    found += [Table(caption=caption, columns=tuple(columns[key] for key in shown)) for caption, shown in keys.items()]
-    return found
+    main = main_columns(columns.values(), sort or board.protocol.metric)
+    return {"": main, **{caption: tuple(columns[key] for key in shown) for caption, shown in keys.items()}}
 
 
 def title(board: Board) -> str:
@@ -95,11 +84,11 @@ def board_as_markdown(board: Board, sort: str = "") -> str:
     """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
     rows = board.rows(sort)
     lines = [f"# {escape_markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
-    for table in tables(board, sort):
-        lines += [f"{as_paragraph(table.caption)}:", ""] if table.caption else []
-        lines += ["| " + " | ".join(column.heading for column in table.columns) + " |", "|" + "---|" * len(table.columns)]
+    for caption, columns in tables(board, sort).items():
+        lines += [f"{as_paragraph(caption)}:", ""] if caption else []
+        lines += ["| " + " | ".join(column.heading for column in columns) + " |", "|" + "---|" * len(columns)]
         for row in rows:
-            lines.append("| " + " | ".join(escape_markdown(_in_one_line(row, column)) for column in table.columns) + " |")
+            lines.append("| " + " | ".join(escape_markdown(_in_one_line(row, column)) for column in columns) + " |")
         lines.append("")
     return "\n".join([*lines, *footer(board), ""])
 

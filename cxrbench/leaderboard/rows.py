@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.leaderboard.standings import EntryStanding
+    from cxrbench.evaluation.ranking import Standing
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 Cell = str | int | float | bool | None | list[str]
@@ -31,7 +31,7 @@ class Row:
 
     board: str
     entry: Entry
-    standing: EntryStanding
+    standing: Standing
     external: Mapping[str, ExternalResult | None]
     values: Mapping[str, Cell] = field(default_factory=dict)
 
@@ -64,14 +64,9 @@ class Row:
         """What must be read with the numbers."""
         return (*self.entry.warnings, *self.standing.remarks)
 
-    def metric(self, name: str) -> Estimate:
-        """Return a metric of the test images."""
-        low, high = self.entry.intervals.get(name, (None, None))
-        return self.entry.metrics.get(name), low, high
-
-    def external_metric(self, test_set: str, name: str) -> Estimate:
-        """Return a metric of an external test set."""
-        result = self.external[test_set]
+    def estimate(self, name: str, test_set: str = "") -> Estimate:
+        """Return a metric of the test images, or of an external test set."""
+        result = self.external[test_set] if test_set else self.entry
         if result is None:
             return None, None, None
         low, high = result.intervals.get(name, (None, None))

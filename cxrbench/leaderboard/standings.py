@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.metrics import LOWER_IS_BETTER
-from cxrbench.evaluation.ranking import resample, standings
+from cxrbench.evaluation.ranking import Standing, resample, standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,55 +21,22 @@ SHORTCUT = 0.75
 NAMED_MEMBERS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryStanding:
-    """The rank of an entry and its uncertainty; all None for an entry that is not complete or has no stored scores.
-
-    Attributes:
-        rank: by the value alone; equal values share a rank.
-        rank_low, rank_high: 95 % interval of the rank.
-        p_first: share of the resamplings in which the entry is first.
-        tied: whether it cannot be distinguished from the first.
-        p_auc, p_accuracy: p-value of the difference from the first, after Holm's correction.
-        remarks: what a reader should know.
-    """
-
-    rank: int | None = None
-    rank_low: int | None = None
-    rank_high: int | None = None
-    p_first: float | None = None
-    tied: bool | None = None
-    p_auc: float | None = None
-    p_accuracy: float | None = None
-    remarks: tuple[str, ...] = ()
-
-
 def rank_entries(
     entries: Sequence[Entry], predictions: Mapping[str, tuple[Predictions, ...]], metric: str, protocol: Protocol
-) -> dict[str, EntryStanding]:
+) -> dict[str, Standing]:
     """Return the standing of each entry among those of its protocol, by recipe."""
     ranked = {entry.recipe: entry for entry in entries if entry.status == "complete" and metric in entry.metrics}
     scored = {recipe: predictions[recipe] for recipe in sorted(ranked) if predictions.get(recipe)}
     resampled = resample(scored, {metric, "auc"}, seed=protocol.seed, prevalence=protocol.prevalence)
     computed = standings(scored, resampled, metric=metric, seed=protocol.seed)
     controls = [recipe for recipe in scored if ranked[recipe].control]
-    found = dict.fromkeys((entry.recipe for entry in entries), EntryStanding())
+    found = dict.fromkeys((entry.recipe for entry in entries), Standing())
     for recipe, entry in ranked.items():
         better = sum(_is_better(other.metrics[metric], entry.metrics[metric], metric) for other in ranked.values())
-        found[recipe] = EntryStanding(rank=better + 1, remarks=tuple(_remarks(entry)))
-        if recipe in computed:
-            standing = computed[recipe]
-            unbeaten = [] if entry.control else [one for one in controls if not _beats(resampled, recipe, one, metric)]
-            found[recipe] = replace(
-                found[recipe],
-                rank_low=standing.rank_low,
-                rank_high=standing.rank_high,
-                p_first=standing.p_first,
-                tied=standing.tied,
-                p_auc=standing.p_auc,
-                p_accuracy=standing.p_accuracy,
-                remarks=(*found[recipe].remarks, *_unbeaten(unbeaten, metric)),
-            )
+        rivals = controls if recipe in scored and not entry.control else []
+        unbeaten = [control for control in rivals if not _beats(resampled, recipe, control, metric)]
+        remarks = (*_remarks(entry), *_unbeaten(unbeaten, metric))
+        found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, remarks=remarks)
     return found
 
 

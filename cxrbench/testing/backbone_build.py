@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.data.download import Downloader
-from cxrbench.data.source import downloads_folder
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
 from cxrbench.models.features.extraction import as_features, is_model_of_keras
 from cxrbench.models.weights import get_weights, weights_option
@@ -162,7 +161,7 @@ def _available_weights(subject: Subject) -> tuple[str, str]:
     chosen = dict(subject.part.component.options).get("weights")
     if not subject.part.spec.weights:
         return weights_option(subject.part), ""
-    downloader = Downloader(folder=downloads_folder(), offline=True, say=lambda _: None)
+    downloader = Downloader(offline=True, say=lambda _: None)
     try:
         return get_weights(subject.part, (BACKBONE_SIZES[-1], BACKBONE_SIZES[-1], RGB_CHANNELS), downloader).name, ""
     except Unavailable as error:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrbench.data.decoding.decode import decode
 from cxrbench.data.download import Downloader
-from cxrbench.data.source import downloads_folder, read_images
+from cxrbench.data.source import read_images
 from cxrbench.errors import CxrbenchError, DataError, PluginError
 from cxrbench.plugin.contracts import Images
 from cxrbench.testing.check import checks_of
@@ -35,7 +35,7 @@ def listed_images(subject: Subject) -> Images:
 
 
 def _list_images(subject: Subject) -> Images:
-    downloader = Downloader(folder=downloads_folder(), offline=True, say=lambda _: None)
+    downloader = Downloader(offline=True, say=lambda _: None)
     source = subject.part.option("source", "")
     try:
         return read_images(subject.part, downloader.fetch)

@@ -25,7 +25,7 @@ def published(tmp_path_factory):
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copy(whole / file, folder / file)
     board = read_board(folder)
-    columns = [column for column in tables(board)[0].columns if column.key != "status"]
+    columns = [column for column in tables(board)[""] if column.key != "status"]
     return columns, board.rows()
 
 

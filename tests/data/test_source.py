@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cxrbench.data.source import downloads_folder, find_dataset, read_images
+from cxrbench.data.download import Downloader
+from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
 from cxrbench.plugin.host import load_host
 
@@ -203,4 +204,4 @@ def test_a_factory_that_returns_something_else_is_named(host, name, words):
 
 
 def test_downloads_lie_in_the_cache(cache):
-    assert downloads_folder() == cache / "downloads"
+    assert Downloader(offline=True, say=print).folder == cache / "downloads"

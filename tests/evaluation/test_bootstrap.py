@@ -18,7 +18,7 @@ def by_repeating_rows(predictions, draws, number):
     """Return one draw's headline: repeat the rows of each drawn patient, compute the metrics, average."""
     folds = {}
     for one in predictions:
-        fold = draws.folds[one.fold]
+        fold = draws[one.fold]
         times = dict(zip(fold.patients.tolist(), fold.weights[number].astype(int).tolist(), strict=True))
         rows = np.repeat(np.arange(len(one.labels)), [times[patient] for patient in one.patients.tolist()])
         found = metrics(one.labels[rows], one.scores[rows], one.threshold, prevalence=0.2, also_at=ALSO_AT)
@@ -59,7 +59,7 @@ def test_named_metrics_are_the_same_as_all(simulated):
 def test_patients_are_drawn_whole_and_with_replacement(simulated):
     predictions = simulated(1, folds=2)
     draws = draw_patients(predictions, 5, draws=300)
-    for fold in draws.folds.values():
+    for fold in draws.values():
         assert np.all(fold.weights.sum(axis=1) == len(fold.patients))
         assert fold.weights.max() > 2
         assert fold.weights.mean(axis=0) == pytest.approx(np.ones(len(fold.patients)), abs=0.3)
@@ -74,13 +74,13 @@ def test_all_entries_of_a_protocol_get_the_same_draws(simulated):
         scores=second[0].scores[shuffled],
         patients=second[0].patients[shuffled],
     )
-    for fold, drawn in draw_patients(first, 7).folds.items():
-        assert np.array_equal(drawn.weights, draw_patients([second[1], other], 7).folds[fold].weights)
-        assert not np.array_equal(drawn.weights, draw_patients(first, 8).folds[fold].weights)
+    for fold, drawn in draw_patients(first, 7).items():
+        assert np.array_equal(drawn.weights, draw_patients([second[1], other], 7)[fold].weights)
+        assert not np.array_equal(drawn.weights, draw_patients(first, 8)[fold].weights)
 
 
 def test_folds_have_different_draws(simulated):
-    drawn = draw_patients(simulated(1, folds=2, images=240), 7).folds
+    drawn = draw_patients(simulated(1, folds=2, images=240), 7)
     assert drawn[0].weights.shape == drawn[1].weights.shape
     assert not np.array_equal(drawn[0].weights, drawn[1].weights)
 
@@ -98,7 +98,7 @@ def test_draws_do_not_depend_on_the_order_of_the_images(simulated):
 def test_a_draw_without_one_of_the_classes_is_drawn_again(make_predictions):
     predictions = [make_predictions([0, 1], [0.1, 0.9])]
     draws = draw_patients(predictions, 0, draws=100)
-    assert np.all(draws.folds[0].weights == 1)
+    assert np.all(draws[0].weights == 1)
     assert np.all(bootstrap_values(predictions, draws, prevalence=0.1, names=["auc"])["auc"] == 1)
 
 

@@ -113,7 +113,7 @@ def _ensemble_entry(frozen: FrozenEnsemble, validated: Mapping[Key, Predictions]
     )
     subject = EntrySubject(
         kind="ensemble",
-        name=ensemble.name,
+        recipe=ensemble.name,
         backbone=ensemble.name,
         augmentation=_common([entry.augmentation for entry in ensemble.candidates]),
         imbalance=_common([entry.imbalance for entry in ensemble.candidates]),

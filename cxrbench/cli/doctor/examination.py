@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from cxrbench.cli.doctor import folders, machine, packages, plugins_and_weights
 from cxrbench.cli.doctor.diagnosis import Diagnosis, guarded
 from cxrbench.config.settings import Settings, read_settings
-from cxrbench.data.source import downloads_folder
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.host import Host, load_host
 from cxrbench.storage.files import home
@@ -69,4 +68,4 @@ def _plugins_and_weights(settings: Settings, check: packages.ImportCheck) -> Ite
     host: Host = load_host(settings.plugin, settings.blocked)
     yield from plugins_and_weights.loaded_plugins(host)
     yield from factories
-    yield from guarded("weights", partial(plugins_and_weights.default_weights, host, settings, downloads_folder()))
+    yield from guarded("weights", partial(plugins_and_weights.default_weights, host, settings))

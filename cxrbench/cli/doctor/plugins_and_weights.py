@@ -14,7 +14,6 @@ from cxrbench.plugin.specs import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from cxrbench.cli.doctor.packages import ImportCheck
     from cxrbench.config.settings import Settings
@@ -74,9 +73,9 @@ def factories(check: ImportCheck) -> Iterator[Diagnosis]:
         yield Diagnosis(area="factories", found=f"all {number} can be imported")
 
 
-def default_weights(host: Host, settings: Settings, downloads: Path) -> Iterator[Diagnosis]:
+def default_weights(host: Host, settings: Settings) -> Iterator[Diagnosis]:
     """Report which backbones of the default grid have their weights on this machine."""
-    downloader = Downloader(folder=downloads, offline=True, say=lambda line: None)
+    downloader = Downloader(offline=True, say=lambda line: None)
     size = (settings.image_size, settings.image_size, 3)
     declared = {declaration.spec.name: declaration for declaration in host.declarations(Backbone)}
     present: list[str] = []
