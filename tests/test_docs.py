@@ -45,7 +45,7 @@ def test_there_are_snippets_of_every_sort():
 
 
 @pytest.mark.parametrize("snippet", PLUGINS, ids=[re.search(r"def (\w+)", snippet)[1] for snippet in PLUGINS])
-def test_every_plugin_of_the_documents_loads_and_passes_the_checks(snippet, tmp_path):
+def test_every_documented_plugin_loads_and_passes_the_checks(snippet, tmp_path):
     file = tmp_path / "snippet.py"
     file.write_text(snippet)
     plugin = load_host([file]).plugins[-1]

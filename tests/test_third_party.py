@@ -69,7 +69,7 @@ def test_every_backbone_has_a_complete_ranked_row(backbone, rows):
     assert all(0 <= row[metric] <= 1 for metric in METRICS)
 
 
-def test_the_rows_are_ranked_by_the_search_metric_in_one_protocol(rows):
+def test_rows_are_ranked_by_the_search_metric_in_one_protocol(rows):
     ordered = sorted(rows.values(), key=lambda row: row["rank"])
     assert [row["auc"] for row in ordered] == sorted((row["auc"] for row in ordered), reverse=True)
     assert ordered[0]["rank"] == 1

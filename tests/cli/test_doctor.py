@@ -116,7 +116,7 @@ def break_package(workspace, name):
     return str(workspace.folder / "broken")
 
 
-def test_a_broken_numpy_is_reported_and_does_not_break_the_doctor(workspace):
+def test_a_broken_numpy_is_reported_and_breaks_no_other_check(workspace):
     code, found = examined(workspace, PYTHONPATH=break_package(workspace, "numpy"))
     assert code == 1
     assert "keras" in problems(found)
@@ -125,7 +125,7 @@ def test_a_broken_numpy_is_reported_and_does_not_break_the_doctor(workspace):
     assert set(found) >= AREAS - {"gpu"}
 
 
-def test_without_its_own_requirements_the_doctor_prints_one_message(workspace):
+def test_without_its_requirements_the_doctor_prints_one_message(workspace):
     done = workspace.call("doctor", PYTHONPATH=break_package(workspace, "pydantic_settings"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "libbroken.so" in done.stderr

@@ -124,7 +124,7 @@ def test_no_patient_is_named_in_an_entry_a_log_or_a_report(run_here, workspace, 
     assert files_naming_the_patient(workspace.folder / "home") == []
 
 
-def test_dicom_images_give_the_same_result_from_folder_and_manifest(run_here, workspace, ward):
+def test_dicom_images_give_one_result_from_folder_and_manifest(run_here, workspace, ward):
     assert run_here(*RUN, *QUICK, "--data", "ward").returncode == 0
     rows = [
         f"ward/{name}/{number:03d}.dcm,{label}" for label, name in enumerate(("NORMAL", "PNEUMONIA")) for number in range(210)

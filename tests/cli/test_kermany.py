@@ -21,7 +21,7 @@ def audited(shared_folder, tmp_path_factory, make_workspace):
     return call
 
 
-def test_kermany_has_its_patients_24_duplicates_and_no_other_defect(audited):
+def test_kermany_has_its_patients_and_24_duplicated_images_only(audited):
     printed = audited()
     assert "images: 5216" in printed
     assert "patients: 3654" in printed
