@@ -135,19 +135,18 @@ def test_types_that_only_type_checkers_import_are_not_checked():
         check_options(part("type-checked:grid=wide,depth=deep"))
 
 
-def test_an_unknown_option_is_answered_with_the_nearest():
-    with pytest.raises(UnknownName, match="unknown option of described 'poling': did you mean pooling"):
-        check_options(part("described:poling=max"))
-
-
-def test_an_option_like_no_other_is_answered_with_all_options():
-    with pytest.raises(UnknownName, match=r"known: crop, depth, note, pooling, scale, weights$"):
-        check_options(part("described:qqqq=1"))
-
-
-@pytest.mark.parametrize("option", ["seed=3", "input_shape=3", "network=large"])
-def test_what_the_harness_or_the_declaration_sets_is_no_option(option):
-    with pytest.raises(UnknownName, match="unknown option of described"):
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("poling=max", "unknown option of described 'poling': did you mean pooling"),
+        ("qqqq=1", "known: crop, depth, note, pooling, scale, weights$"),
+        ("seed=3", "unknown option of described"),  # the harness sets it
+        ("input_shape=3", "unknown option of described"),  # likewise
+        ("network=large", "unknown option of described"),  # the declaration sets it
+    ],
+)
+def test_an_unknown_option_is_answered_with_the_nearest_or_all(option, words):
+    with pytest.raises(UnknownName, match=words):
         check_options(part(f"described:{option}"))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cxrbench.config import identity
 from cxrbench.config.component import Component, bind
 from cxrbench.config.identity import CanonicalForm, canonical_text
-from cxrbench.config.protocol import FORM, NOT_OF_A_STUDY, Protocol
+from cxrbench.config.protocol import FORM, Protocol
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KINDS
 from cxrbench.storage.files import digest
@@ -29,6 +32,16 @@ PROTOCOL = {
     "batch_size": 64,
     "patience": 3,
 }
+
+
+CHANGED = {
+    **{"fingerprint": "1" * 64, "split": "paper", "image_size": 96, "resize": "pad", "precision": "bfloat16"},
+    **{"seed": 1, "seeds": 2, "folds": 2, "engine": "optuna:sampler=random", "trials": 51, "generation": 7},
+    **{"metric": "f1", "threshold": "youden", "also_at": (0.7,), "prevalence": 0.2},
+    **{"epochs": 11, "batch_size": 65, "patience": 4, "pruning": "median"},
+}
+"""Another value of each field."""
+BUDGET_OR_AFTER_A_STUDY = {"trials", "seeds", "also_at", "prevalence"}
 
 
 class LaterProtocol(Protocol):
@@ -63,13 +76,30 @@ def test_a_renamed_field_keeps_its_spelling():
     assert form.of(renamed, leave_out={"trials"}) == FORM.of(Protocol(**PROTOCOL))
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOL.keys() - {"dataset"}))
-def test_everything_that_the_protocol_holds_is_part_of_its_name(name):
-    other = {str: "pad" if name == "resize" else "paper" if name == "split" else "f1" if name == "metric" else "other"}
-    value = PROTOCOL[name] + 1 if isinstance(PROTOCOL[name], int) else other[str]
-    changed = Protocol(**{**PROTOCOL, name: "fixed=0.5" if name == "threshold" else value})
-    assert changed.name != Protocol(**PROTOCOL).name
-    assert (changed.study_identity != Protocol(**PROTOCOL).study_identity) == (name not in NOT_OF_A_STUDY)
+@pytest.mark.parametrize(("field", "value"), CHANGED.items())
+def test_everything_that_the_protocol_holds_is_part_of_its_name(field, value):
+    protocol, changed = Protocol(**PROTOCOL), Protocol(**PROTOCOL | {field: value})
+    assert changed.name != protocol.name == protocol.model_copy().name
+    assert (changed.study_identity == protocol.study_identity) == (field in BUDGET_OR_AFTER_A_STUDY)
+
+
+def test_every_field_is_changed_by_the_tests_of_the_name():
+    assert CHANGED.keys() == Protocol.model_fields.keys() - {"dataset", "schema_version", "notice"}
+    assert Protocol(**PROTOCOL, notice="other words").study_identity == Protocol(**PROTOCOL).study_identity
+
+
+@given(st.text(max_size=200))
+def test_the_name_of_a_protocol_is_a_file_name_for_any_data(dataset):
+    name = Protocol(**PROTOCOL | {"dataset": dataset}).name
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", name)
+    assert not name.startswith("-")
+
+
+def test_a_searched_threshold_unseen_by_the_metric_is_warned_of():
+    searched = Protocol(**PROTOCOL | {"threshold": "search"})
+    assert "--metric f1" in " ".join(searched.warnings)
+    assert not searched.model_copy(update={"metric": "f1"}).warnings
+    assert not Protocol(**PROTOCOL).warnings
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

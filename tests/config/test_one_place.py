@@ -71,10 +71,8 @@ def test_every_setting_is_an_option_of_run():
     assert {option.name for option in settings_options(())} == set(Settings.model_fields) - {"block"}  # which is --without
 
 
-def test_the_help_has_a_panel_for_each_group_of_settings():
-    script = Path(sys.executable).parent / "cxrbench"
-    environment = {**os.environ, "COLUMNS": "160"}
-    text = subprocess.run([script, "run", "--help"], env=environment, capture_output=True, text=True, check=True).stdout
+def test_the_help_has_a_panel_for_each_group_of_settings(workspace):
+    text = workspace.call("run", "--help", COLUMNS="160").stdout
     assert tuple(re.findall(r"─ (\w+) ─", text)) == ("Options", *PANELS)
     for name, option in options_of(Settings).items():
         default = Settings.model_fields[name].default
@@ -85,7 +83,5 @@ def test_the_help_has_a_panel_for_each_group_of_settings():
             assert f"[default: {default}]" in shown, name
 
 
-def test_the_version_is_that_of_the_package():
-    script = Path(sys.executable).parent / "cxrbench"
-    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"cxrbench \d+\.\d+\.\d+\n", done.stdout)
+def test_the_version_is_that_of_the_package(workspace):
+    assert re.fullmatch(r"cxrbench \d+\.\d+\.\d+\n", workspace.call_here("--version").stdout)

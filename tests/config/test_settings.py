@@ -12,24 +12,6 @@ from cxrbench.config.protocol import Protocol
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.errors import ConfigError
 
-PROTOCOL = Protocol(
-    dataset="phantom:images=420",
-    fingerprint="0" * 64,
-    split="grouped",
-    image_size=64,
-    resize="stretch",
-    precision="float32",
-    seed=0,
-    engine="optuna",
-    trials=50,
-    metric="auc",
-    threshold="max-f1",
-    epochs=10,
-    batch_size=32,
-    patience=3,
-    pruning="none",
-)
-
 
 def toml(text, name="cxrbench.toml"):
     Path(name).write_text(text, encoding="utf-8")
@@ -263,55 +245,6 @@ def test_the_command_takes_an_unknown_component_from_the_file(workspace):
     done = workspace.call_here("run")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown backbone 'textur': did you mean texture?\n"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"trials": 51},
-        {"seed": 1},
-        {"seeds": 2},
-        {"folds": 2},
-        {"also_at": (0.7,)},
-        {"prevalence": 0.2},
-        {"fingerprint": "1" * 64},
-        {"threshold": "youden"},
-        {"precision": "bfloat16"},
-    ],
-)
-def test_whatever_changes_in_a_protocol_changes_its_name(change):
-    assert PROTOCOL.model_copy(update=change).name != PROTOCOL.name
-    assert PROTOCOL.model_copy().name == PROTOCOL.name
-
-
-def test_the_budget_and_what_follows_a_study_are_no_part_of_it():
-    for change in ({"trials": 100}, {"seeds": 5}, {"also_at": (0.7,)}, {"prevalence": 0.2}, {"notice": "other words"}):
-        assert PROTOCOL.model_copy(update=change).study_identity == PROTOCOL.study_identity
-    for change in (
-        {"folds": 5},
-        {"split": "paper"},
-        {"seed": 1},
-        {"epochs": 11},
-        {"engine": "optuna:sampler=random"},
-        {"metric": "f1"},
-        {"image_size": 96},
-        {"precision": "bfloat16"},
-    ):
-        assert PROTOCOL.model_copy(update=change).study_identity != PROTOCOL.study_identity
-
-
-@given(st.text(max_size=200))
-def test_the_name_of_a_protocol_is_a_file_name_for_any_data(dataset):
-    name = PROTOCOL.model_copy(update={"dataset": dataset}).name
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", name)
-    assert not name.startswith("-")
-
-
-def test_a_searched_threshold_unseen_by_the_metric_is_warned_of():
-    searched = PROTOCOL.model_copy(update={"threshold": "search"})
-    assert "--metric f1" in " ".join(searched.warnings)
-    assert not searched.model_copy(update={"metric": "f1"}).warnings
-    assert not PROTOCOL.warnings
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """The three ways to run checks: from Python, as pytest tests, and from the command line."""
 
 import json
-import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cxrbench.cli.app import main
 from cxrbench.errors import ConfigError, UnknownName
 from cxrbench.testing import ContractBroken, parametrize_with_checks, run_checks
 from cxrbench.testing.parametrize import Conformance
@@ -16,9 +15,6 @@ from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import subjects_of
 
 MUTANTS = Path(__file__).parent / "mutants"
-SCRIPT = Path(sys.executable).parent / "cxrbench"
-
-
 NOISY = """
 import os
 
@@ -38,31 +34,15 @@ def decide(fold, *, seed):
 
 
 @pytest.fixture
-def check(tmp_path):
+def check(workspace):
     """Run `cxrbench plugins check` in an empty folder, in a process of its own."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CXRBENCH_")}
-
-    def run(*arguments):
-        command = [SCRIPT, "plugins", "check", *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=120)
-
-    return run
+    return partial(workspace.call, "plugins", "check")
 
 
 @pytest.fixture
-def check_here(tmp_path, monkeypatch, capsys):
+def check_here(workspace):
     """Run `cxrbench plugins check` in an empty folder, in this process."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("CXRBENCH_")]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cxrbench", "plugins", "check", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return subprocess.CompletedProcess(arguments, ended.value.code or 0, *capsys.readouterr())
-
-    return run
+    return partial(workspace.call_here, "plugins", "check")
 
 
 def states(results):

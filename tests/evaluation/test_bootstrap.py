@@ -65,17 +65,16 @@ def test_patients_are_drawn_whole_and_with_replacement(simulated):
         assert fold.weights.mean(axis=0) == pytest.approx(np.ones(len(fold.patients)), abs=0.3)
 
 
+def shuffled(one):
+    order = np.random.default_rng(0).permutation(len(one.labels))
+    return dataclasses.replace(one, labels=one.labels[order], scores=one.scores[order], patients=one.patients[order])
+
+
 def test_all_entries_of_a_protocol_get_the_same_draws(simulated):
     first, second = simulated(1, folds=2, seeds=3), simulated(2, folds=2)
-    shuffled = np.random.default_rng(0).permutation(len(second[0].labels))
-    other = dataclasses.replace(
-        second[0],
-        labels=second[0].labels[shuffled],
-        scores=second[0].scores[shuffled],
-        patients=second[0].patients[shuffled],
-    )
+    other = draw_patients([second[1], shuffled(second[0])], 7)
     for fold, drawn in draw_patients(first, 7).items():
-        assert np.array_equal(drawn.weights, draw_patients([second[1], other], 7)[fold].weights)
+        assert np.array_equal(drawn.weights, other[fold].weights)
         assert not np.array_equal(drawn.weights, draw_patients(first, 8)[fold].weights)
 
 
@@ -87,12 +86,10 @@ def test_folds_have_different_draws(simulated):
 
 def test_draws_do_not_depend_on_the_order_of_the_images(simulated):
     one = simulated(1)[0]
-    order = np.random.default_rng(0).permutation(len(one.labels))
-    other = dataclasses.replace(one, labels=one.labels[order], scores=one.scores[order], patients=one.patients[order])
     draws = draw_patients([one], 0, draws=100)
-    found = [bootstrap_values(predictions, draws, prevalence=0.1) for predictions in ([one], [other])]
-    for name in found[0]:
-        assert found[0][name] == pytest.approx(found[1][name], abs=1e-12)
+    found, of_shuffled = (bootstrap_values([predictions], draws, prevalence=0.1) for predictions in (one, shuffled(one)))
+    for name, values in found.items():
+        assert values == pytest.approx(of_shuffled[name], abs=1e-12)
 
 
 def test_a_draw_without_one_of_the_classes_is_drawn_again(make_predictions):

@@ -47,14 +47,11 @@ def equal(one, other):
     )
 
 
-def test_scores_survive_a_round_trip_bit_by_bit(file):
-    @given(st.lists(st.floats(0, 1).map(abs), min_size=1))
-    def check(scores):
-        write_predictions(file, [make_predictions(scores)])
-        (found,) = read_predictions(file)
-        assert found.scores.tobytes() == np.array(scores).tobytes()
-
-    check()
+@given(scores=st.lists(st.floats(0, 1).map(abs), min_size=1))
+def test_scores_survive_a_round_trip_bit_by_bit(file, scores):
+    write_predictions(file, [make_predictions(scores)])
+    (found,) = read_predictions(file)
+    assert found.scores.tobytes() == np.array(scores).tobytes()
 
 
 def test_scores_are_written_as_plain_numbers(file):
@@ -62,21 +59,19 @@ def test_scores_are_written_as_plain_numbers(file):
     assert [row[-1] for row in written(file)[1:]] == ["0.1", repr(1 / 3)]
 
 
-def test_odd_keys_and_patients_do_not_break_the_table(file):
-    texts = st.text(
-        st.one_of(st.sampled_from(",\"'\n\r\t; |\\"), st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
-    )
+TEXTS = st.text(
+    st.one_of(st.sampled_from(",\"'\n\r\t; |\\"), st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+)
 
-    @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=6, unique_by=lambda pair: pair[0]))
-    def check(odd):
-        keys, patients = zip(*odd, strict=True)
-        one = make_predictions([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
-        write_predictions(file, [one])
-        assert written(file) == [list(TABLE_COLUMNS), *as_text(one)]
-        (found,) = read_predictions(file)
-        assert equal(found, one)
 
-    check()
+@given(odd=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6, unique_by=lambda pair: pair[0]))
+def test_odd_keys_and_patients_do_not_break_the_table(file, odd):
+    keys, patients = zip(*odd, strict=True)
+    one = make_predictions([0.5] * len(odd), keys=keys, patients=patients, labels=np.arange(len(odd)) % 2)
+    write_predictions(file, [one])
+    assert written(file) == [list(TABLE_COLUMNS), *as_text(one)]
+    (found,) = read_predictions(file)
+    assert equal(found, one)
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,6 @@ def test_the_seed_spread_is_the_standard_deviation_over_seeds(simulated):
     found = summary(predictions).seed_spread
     for name in ("auc", "accuracy", "recall@0.7"):
         assert found[name] == pytest.approx(by_hand(predictions, name).mean(axis=0).std(ddof=1))
-
-
-def test_one_seed_has_no_spread(simulated):
     assert summary(simulated(1, folds=2)).seed_spread == {}
 
 

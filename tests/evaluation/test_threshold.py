@@ -43,14 +43,11 @@ def youden(true_positives, false_positives, positives, negatives):
 
 
 @pytest.mark.parametrize(("policy", "value"), [("max-f1", f1), ("max-accuracy", accuracy), ("youden", youden)])
-def test_the_lowest_of_the_best_thresholds_is_chosen(policy, value):
-    @given(folds())
-    def check(fold):
-        values = {threshold: value(*counts) for threshold, *counts in table(*fold)}
-        best = min(threshold for threshold in values if values[threshold] == max(values.values()))
-        assert choose_threshold(policy, *fold) == best
-
-    check()
+@given(fold=folds())
+def test_the_lowest_of_the_best_thresholds_is_chosen(policy, value, fold):
+    values = {threshold: value(*counts) for threshold, *counts in table(*fold)}
+    best = min(threshold for threshold in values if values[threshold] == max(values.values()))
+    assert choose_threshold(policy, *fold) == best
 
 
 @given(folds(), st.integers(0, 100))

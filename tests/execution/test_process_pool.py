@@ -73,12 +73,17 @@ def test_keras_and_libraries_of_the_users_script_have_one_thread(tmp_path):
     assert done.stdout == "True\n{1}\n", done.stderr
 
 
-def test_a_worker_that_dies_fails_only_its_current_call(workers):
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [("os._exit(3)", "exit code 3"), ("os._exit(0)", "exit code 0"), ("os.kill(os.getpid(), 9)", "SIGKILL")],
+)
+def test_a_worker_that_dies_fails_only_its_current_call(workers, end, reason):
     before = workers.submit(operator.truediv, 1, 2)
-    fatal = workers.submit(os._exit, 3)
+    fatal = workers.submit(exec, f"import os; {end}")
     after = [workers.submit(operator.truediv, number, 2) for number in range(3)]
     assert before.result(60) == 0.5
-    assert failure_reason(fatal.exception(60)) == "the worker process died (exit code 3)"
+    assert failure_reason(fatal.exception(60)) == f"the worker process died ({reason})"
+    assert failure_kind(fatal.exception()) == "killed"
     assert [call.result(60) for call in after] == [0, 0.5, 1]
 
 
@@ -143,19 +148,6 @@ def test_a_pool_that_cannot_start_fails_its_calls():
 def test_a_warm_up_that_fails_does_not_fail_the_calls():
     with open_executor(1, warm_up=partial(operator.truediv, 1, 0)) as executor:
         assert executor.submit(operator.truediv, 1, 2).result(60) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("end", "reason"),
-    [
-        ("os._exit(0)", "the worker process died (exit code 0)"),
-        ("os.kill(os.getpid(), 9)", "the worker process died (SIGKILL)"),
-    ],
-)
-def test_a_worker_that_exits_silently_is_noticed(workers, end, reason):
-    fatal, after = workers.submit(exec, f"import os; {end}"), workers.submit(operator.truediv, 1, 2)
-    assert (failure_kind(fatal.exception(60)), failure_reason(fatal.exception())) == ("killed", reason)
-    assert after.result(60) == 0.5
 
 
 def test_workers_that_keep_dying_fail_only_their_calls(open_light):

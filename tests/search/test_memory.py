@@ -83,18 +83,16 @@ def test_a_head_is_frozen_with_the_batch_size_of_its_trial(make_study):
     assert warning == "trial 3 was trained in batches of 4 rows: 16 did not fit in memory"
 
 
-def test_a_head_without_memory_is_frozen_in_smaller_batches(make_study):
-    job, executor = make_study().job, Cramped(8)
+@pytest.mark.parametrize(
+    ("fits", "sizes", "warnings"),
+    [
+        (16, [16], ()),
+        (8, [16, 8], ("trial 0 was trained in batches of 16 and 8 rows: 16 did not fit in memory",)),
+    ],
+)
+def test_a_head_without_memory_is_frozen_in_smaller_batches(make_study, fits, sizes, warnings):
+    job, executor = make_study().job, Cramped(fits)
     selected = Trial(number=0, params=PARAMS, state="complete", value=0.9, losses=(0.5,))
     selections = freeze(run_of(job, executor), 0, job, selected)
-    assert executor.attempts == [(0, 16), (0, 8)]
-    assert smaller_training_warnings(16, selected, selections) == (
-        "trial 0 was trained in batches of 16 and 8 rows: 16 did not fit in memory",
-    )
-
-
-def test_a_head_that_fits_has_no_warning(make_study):
-    selected = Trial(number=0, params=PARAMS, state="complete", value=0.9, losses=(0.5,))
-    job = make_study().job
-    selections = freeze(run_of(job, InProcessExecutor()), 0, job, selected)
-    assert smaller_training_warnings(16, selected, selections) == ()
+    assert executor.attempts == [(0, size) for size in sizes]
+    assert smaller_training_warnings(16, selected, selections) == warnings

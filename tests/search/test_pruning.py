@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cxrbench.config.component import bind, parse_component
 from cxrbench.plugin import Trial
+from cxrbench.plugin.specs import Engine
 from cxrbench.search.pruning import MIN_EARLIER_TRIALS, cut_offs
+from cxrbench.search.study import search_space
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 
@@ -26,12 +29,9 @@ def straight(count, epochs=4):
 def test_nothing_is_pruned_before_enough_earlier_trials():
     assert cut_offs("median", straight(MIN_EARLIER_TRIALS - 1), 4) == ()
     assert cut_offs("median", straight(MIN_EARLIER_TRIALS), 4) == ((MIN_EARLIER_TRIALS - 1) / 2,) * 3
+    assert cut_offs("none", straight(40), 4) == ()
     failed = [Trial(number=number, params={}, state="failed", reason="no") for number in range(50)]
     assert cut_offs("median", [*straight(MIN_EARLIER_TRIALS - 1), *failed], 4) == ()
-
-
-def test_without_pruning_there_are_no_cut_offs():
-    assert cut_offs("none", straight(40), 4) == ()
 
 
 def test_the_median_is_taken_of_the_best_so_far():
@@ -97,10 +97,6 @@ def test_a_pruned_study_is_resumed_to_the_same_trials(make_study, search):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
 def test_every_sampler_proposes_after_pruned_trials(host, sampler):
-    from cxrbench.config.component import bind, parse_component
-    from cxrbench.plugin.specs import Engine
-    from cxrbench.search.study import search_space
-
     space = search_space("max-f1", {})
     part = bind(parse_component(f"optuna:sampler={sampler}"), host.find(Engine, "optuna"))
     engine = part.build(space=space, seed=0)
@@ -108,14 +104,6 @@ def test_every_sampler_proposes_after_pruned_trials(host, sampler):
     for number in range(30):
         params = engine.propose(number, finished)
         state = "pruned" if generator.random() < 0.6 else "complete"
-        finished.append(
-            Trial(
-                number=number,
-                params={**params, "threshold": 0.5},
-                state=state,
-                value=0.9 if state == "complete" else None,
-                losses=(0.5, 0.4),
-            )
-        )
+        finished.append(replace(trial(number, 0.5, 0.4, state=state), params={**params, "threshold": 0.5}))
         assert 1e-5 <= params["learning_rate"] <= 1e-2
     assert engine.propose(30, finished) == engine.propose(30, finished)

@@ -64,15 +64,13 @@ def record(path, space=SPACE):
 
 def test_trials_are_read_back_exactly_and_sorted_by_number(path):
     written = record(path)
+    assert written.finished() == []
+    assert path.is_file()
     written.add(COMPLETE)
     written.add(FAILED)
-    assert written.finished() == [FAILED, COMPLETE]
-    assert record(path).finished() == [FAILED, COMPLETE]
-
-
-def test_a_new_record_is_empty(path):
-    assert record(path).finished() == []
-    assert path.is_file()
+    for found in (written.finished(), record(path).finished()):
+        assert found == [FAILED, COMPLETE]
+        assert repr(found) == repr([FAILED, COMPLETE])  # with the same types: 5 and not 5.0
 
 
 def test_optunas_own_tools_read_the_record(path):
@@ -119,18 +117,6 @@ def test_a_searched_threshold_keeps_its_own_distribution(path):
     (trial,) = by_optuna(path).get_trials()
     assert trial.distributions["threshold"] == FloatDistribution(0.01, 0.99)
     assert record(path, space).finished() == [COMPLETE]
-
-
-def test_values_keep_their_types(path):
-    record(path).add(COMPLETE)
-    (trial,) = record(path).finished()
-    assert {name: type(value) for name, value in trial.params.items()} == {
-        "learning_rate": float,
-        "dropout": float,
-        "neighbours": int,
-        "kind": str,
-        "threshold": float,
-    }
 
 
 def test_a_study_is_one_readable_file(path):

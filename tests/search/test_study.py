@@ -29,6 +29,10 @@ def results(trials):
     return [replace(trial, seconds=0.0) for trial in trials]
 
 
+def on_record(tmp_path, study, record="record"):
+    return StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space).finished()
+
+
 class Fixed:
     """An engine that always proposes the same parameters."""
 
@@ -39,18 +43,19 @@ class Fixed:
         return self.params
 
 
-class FailingAt(InProcessExecutor):
-    """Fails the calls of some trials, as a worker that dies does."""
+class Losing(InProcessExecutor):
+    """Loses the workers of some trials, and computes the others at once."""
 
-    def __init__(self, *numbers):
+    def __init__(self, lost, error=None):
         super().__init__()
-        self.numbers = numbers
+        self.lost = lost
+        self.error = error
 
     def submit(self, function, /, *arguments, **keywords):
-        if arguments[1] not in self.numbers:
+        if not self.lost(arguments[1]):
             return super().submit(function, *arguments, **keywords)
         future = Future()
-        future.set_exception(OSError("no space left\non the device"))
+        future.set_exception(self.error or with_log(CallTimeout("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
         return future
 
 
@@ -87,15 +92,6 @@ class LastFirst(InProcessExecutor):
             future.set_result(result)
 
 
-class Stopped(InProcessExecutor):
-    """Is interrupted with Ctrl-C while calls are open."""
-
-    def submit(self, function, /, *arguments, **keywords):
-        future = Future()
-        future.set_exception(KeyboardInterrupt())
-        return future
-
-
 @pytest.mark.parametrize("trials", [1, 5, 7])
 def test_exactly_the_requested_trials_are_finished(make_study, search, tmp_path, trials):
     study = make_study()
@@ -103,7 +99,7 @@ def test_exactly_the_requested_trials_are_finished(make_study, search, tmp_path,
     assert [trial.number for trial in found] == list(range(trials))
     assert sorted(order) == list(range(trials))
     assert {trial.state for trial in found} == {"complete"}
-    assert len(StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()) == trials
+    assert len(on_record(tmp_path, study)) == trials
 
 
 def test_a_trial_is_judged_on_validation_at_its_own_threshold(make_study, search):
@@ -117,18 +113,12 @@ def test_a_trial_is_judged_on_validation_at_its_own_threshold(make_study, search
         assert trial.seconds > 0
 
 
-def test_a_finished_study_is_not_repeated(make_study, search):
+def test_recorded_trials_are_not_repeated_for_the_same_or_less(make_study, search):
     study, executor = make_study(), Counting()
     found, _ = search(study, 6)
-    again, order = search(study, 6, executor=executor)
-    assert again == found
-    assert (executor.numbers, order) == ([], [])
-
-
-def test_a_smaller_budget_than_recorded_returns_the_first_trials(make_study, search):
-    study = make_study()
-    found, _ = search(study, 6)
-    assert search(study, 3)[0] == found[:3]
+    for trials in (6, 3):
+        assert search(study, trials, executor=executor) == (found[:trials], [])
+    assert executor.numbers == []
 
 
 @pytest.mark.parametrize("first", [5, 7])
@@ -175,14 +165,13 @@ def test_an_engine_sees_exactly_the_finished_earlier_generations(make_study, sea
 
 def test_a_lost_trial_is_recorded_with_its_reason(make_study, search, tmp_path):
     study = make_study()
-    found, order = search(study, 7, executor=FailingAt(1, 5))
+    found, order = search(study, 7, executor=Losing({1, 5}.__contains__, OSError("no space left\non the device")))
     assert len(order) == 7
     assert [trial.number for trial in found if trial.state == "failed"] == [1, 5]
     assert (found[1].value, found[1].losses, found[1].reason) == (None, (), "OSError: no space left")
     assert [trial.failure for trial in found if trial.failure] == ["plugin_error"] * 2
     assert found[1].params.keys() == study.space.keys()
-    on_record = StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished()
-    assert on_record == found
+    assert on_record(tmp_path, study) == found
     assert select_trial(found).state == "complete"
 
 
@@ -204,8 +193,8 @@ def test_a_study_without_complete_trials_names_the_reasons(make_study, search, d
 def test_an_interrupted_trial_is_not_recorded_as_failed(make_study, search, tmp_path):
     study = make_study()
     with pytest.raises(KeyboardInterrupt):
-        search(study, 5, executor=Stopped())
-    assert StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished() == []
+        search(study, 5, executor=Losing(lambda number: True, KeyboardInterrupt()))  # Ctrl-C
+    assert on_record(tmp_path, study) == []
 
 
 @pytest.mark.parametrize(
@@ -225,7 +214,7 @@ def test_a_proposal_outside_the_space_is_a_plugin_error(make_study, search, tmp_
     with pytest.raises(PluginError, match=r"the engine proposed .* for trial 0"):
         search(study, 5, executor=executor)
     assert executor.numbers == []
-    assert StudyRecord(tmp_path / "studies" / "record.journal", "tiny", study.space).finished() == []
+    assert on_record(tmp_path, study) == []
 
 
 @pytest.mark.parametrize(
@@ -279,26 +268,6 @@ def test_another_seed_is_another_study(make_study, search, host):
     assert first[0].params != other[0].params
     engine = bind(Component(name="optuna"), host.find(Engine, "optuna")).build(space=make_study().space, seed=11)
     assert results(search(make_study(engine=engine), 1, record="again")[0]) == results(first)
-
-
-class Losing(InProcessExecutor):
-    """Loses the workers of some trials, and computes the others at once."""
-
-    def __init__(self, lost):
-        super().__init__()
-        self.lost = lost
-        self.waiting = []
-
-    def submit(self, function, /, *arguments, **keywords):
-        if not self.lost(arguments[1]):
-            return super().submit(function, *arguments, **keywords)
-        future = Future()
-        future.set_exception(with_log(CallTimeout("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
-        return future
-
-
-def on_record(tmp_path, study, record="record"):
-    return StudyRecord(tmp_path / "studies" / f"{record}.journal", "tiny", study.space).finished()
 
 
 def test_too_many_failures_end_a_study_after_their_generation(make_study, search, tmp_path):

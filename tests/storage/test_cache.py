@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from cxrbench.storage.cache import cache_items, claim_cache_folders, clear_cache, trim_cache
@@ -100,12 +101,6 @@ def test_a_claim_counts_as_use(make):
     assert names() == ["young", "old"]
 
 
-def test_claiming_creates_the_folder(home):
-    with claim_cache_folders() as claim:
-        claim([home / "features" / "new"])
-        assert (home / "features" / "new").is_dir()
-
-
 def test_folders_claimed_by_a_running_process_are_kept(make, hold):
     used, unused = make("used", age=1000), make("unused", age=1)
     holder = hold(used)
@@ -136,13 +131,14 @@ def test_a_folder_is_kept_until_its_last_claim_ends(make, hold):
     assert folder.is_dir()
 
 
-def test_a_process_can_claim_more_folders_later(make, hold):
-    first, second = make("first", age=5), make("second", age=5)
+def test_a_process_can_claim_more_folders_and_creates_them(make, home):
+    first, new = make("first", age=5), home / "features" / "new"
     with claim_cache_folders() as claim:
         claim([first])
-        claim([second])
+        claim([new])
+        assert new.is_dir()
         assert clear_cache() == []
-    assert {item.folder for item in clear_cache()} == {first, second}
+    assert {item.folder for item in clear_cache()} == {first, new}
 
 
 def test_stray_files_are_left_alone(make, home):
@@ -163,8 +159,6 @@ def test_folders_of_an_interrupted_removal_are_deleted(home):
 
 
 def test_a_removed_array_stays_readable_while_mapped(make):
-    import numpy as np
-
     mapped = np.memmap(make("mapped", age=5) / "rows.raw", dtype=np.uint8, mode="r")
     clear_cache()
     assert mapped[-1] == ord("x")

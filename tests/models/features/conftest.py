@@ -34,7 +34,7 @@ def register_backbones():
     return [
         Backbone(name="corner", factory=f"{HERE}:corner"),
         Backbone(name="random", factory=f"{HERE}:random"),
-        Backbone(name="trained", factory=f"{HERE}:trained", weights=f"{HERE}:weights_of"),
+        Backbone(name="trained", factory=f"{HERE}:corner", weights=f"{HERE}:weights_of"),
         Backbone(name="thick", factory=f"{HERE}:thick", weights=f"{HERE}:weights_of_thick", fixed={"depth": 50}),
         *(Backbone(name=name, factory=f"{HERE}:broken", fixed={"how": name}) for name in BROKEN),
     ]
@@ -66,10 +66,6 @@ def corner(*, input_shape, weights, seed, side: int = 2):
 def random(*, input_shape, weights, seed):
     kernel = np.random.default_rng(seed).normal(size=(np.prod(input_shape), 4))
     return lambda images: images.reshape(len(images), -1) @ kernel
-
-
-def trained(*, input_shape, weights, seed):
-    return corner(input_shape=input_shape, weights=weights, seed=seed)
 
 
 def weights_of(*, input_shape, weights):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 
 from cxrbench.config.component import bind, parse_component
+from cxrbench.models.backend import compile_features
 from cxrbench.plugin import Backbone
 
 SIZE = 64
+pytestmark = pytest.mark.usefixtures("tensorflow_ready")
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 @pytest.mark.parametrize(
     "text",
     [
@@ -21,8 +23,6 @@ SIZE = 64
     ],
 )
 def test_features_match_the_model_to_a_hundred_thousandth(host, text):
-    from cxrbench.models.backend import compile_features
-
     component = parse_component(text)
     model = bind(component, host.find(Backbone, component.name)).build(input_shape=(SIZE, SIZE, 3), weights="none", seed=0)
     images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 1)).astype(np.float32)
@@ -34,12 +34,7 @@ def test_features_match_the_model_to_a_hundred_thousandth(host, text):
     assert compiled(images).tobytes() == found.tobytes()
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 def test_compiled_features_are_those_of_the_weights_at_that_time():
-    import keras
-
-    from cxrbench.models.backend import compile_features
-
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
     images = np.full((3, 2, 2, 1), 2, dtype=np.float32)
     compiled = compile_features(model, images.shape, 3)
@@ -47,11 +42,6 @@ def test_compiled_features_are_those_of_the_weights_at_that_time():
     assert compiled(images).tolist() == [[24.0]] * 3
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 def test_a_model_that_was_never_called_is_built_first():
-    import keras
-
-    from cxrbench.models.backend import compile_features
-
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")])
     assert compile_features(model, (3, 2, 2, 1), 3)(np.ones((3, 2, 2, 1), dtype=np.float32)).tolist() == [[12.0]] * 3

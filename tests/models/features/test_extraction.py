@@ -53,10 +53,19 @@ def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):
     np.testing.assert_array_equal(extract(sent), extract(extraction))
 
 
-@pytest.mark.parametrize(("backbone", "words"), [("nan", "not finite"), ("infinite", "not finite")])
-def test_features_that_are_not_finite_name_the_backbone(extraction_of, backbone, words):
-    with pytest.raises(NotFinite, match=f"backbone {backbone} .*{words}"):
-        extract_shard(extraction_of(backbone), 0)
+@pytest.mark.parametrize(
+    ("backbone", "augmentation", "error", "words"),
+    [
+        ("nan", None, NotFinite, "backbone nan .*not finite"),
+        ("infinite", None, NotFinite, "backbone infinite .*not finite"),
+        ("uneven", None, PluginError, r"backbone uneven returned different numbers of features per image: \[\d+, \d+\]"),
+        ("corner", "crop", PluginError, r"augmentation crop changed shape \(32, 4, 4, 1\) to \(32, 3, 4, 1\)"),
+        ("corner", "blank", NotFinite, "augmentation blank returned pixels that are not finite"),
+    ],
+)
+def test_a_component_that_returns_something_else_is_named(extraction_of, backbone, augmentation, error, words):
+    with pytest.raises(error, match=words):
+        extract_shard(extraction_of(backbone, augmentation=augmentation), 0)
 
 
 @pytest.mark.parametrize(
@@ -70,24 +79,9 @@ def test_features_of_a_wrong_shape_name_backbone_and_shape(extraction_of, backbo
     assert extraction.features.missing() == [0]
 
 
-def test_a_changing_number_of_features_names_the_backbone(extraction_of):
-    with pytest.raises(PluginError, match=r"backbone uneven returned different numbers of features per image: \[\d+, \d+\]"):
-        extract_shard(extraction_of("uneven"), 0)
-
-
-def test_an_augmentation_that_changes_the_shape_is_named(extraction_of):
-    with pytest.raises(PluginError, match=r"augmentation crop changed shape \(32, 4, 4, 1\) to \(32, 3, 4, 1\)"):
-        extract_shard(extraction_of(augmentation="crop"), 0)
-
-
-def test_an_augmentation_that_returns_nan_is_named(extraction_of):
-    with pytest.raises(NotFinite, match="augmentation blank returned pixels that are not finite"):
-        extract_shard(extraction_of(augmentation="blank"), 0)
-
-
-def test_augmented_pixels_stay_in_0_to_255(extraction_of, extract):
-    assert (extract(extraction_of(augmentation="shift")) == 255).all()
-    assert (extract(extraction_of(augmentation="shift:by=-300.0")) == 0).all()
+@pytest.mark.parametrize(("augmentation", "grey"), [("shift", 255), ("shift:by=-300.0", 0), ("shift:views=7", 255)])
+def test_augmented_pixels_stay_in_0_to_255(extraction_of, extract, augmentation, grey):
+    assert (extract(extraction_of(augmentation=augmentation)) == grey).all()
 
 
 def test_augmented_views_depend_on_seed_and_view_alone(extraction_of, extract, pixels_with):
@@ -195,19 +189,19 @@ def test_the_number_of_views_is_declared_or_set_by_the_user(plain, pixels_with, 
     assert len({key(one) for one in made}) == views + 1
 
 
-def test_the_number_of_views_does_not_reach_the_augmentation(extraction_of, extract):
-    assert (extract(extraction_of(augmentation="shift:views=7")) == 255).all()
-
-
-@pytest.mark.parametrize("views", ["0", "-1", "1.5", "many", "true"])
-def test_an_invalid_number_of_views_is_refused(plain, views):
-    with pytest.raises(ConfigError, match=f"noise:views={views}: option views=.* must be a whole number from 1"):
-        count_views(plain.augmentation(f"noise:views={views}"))
-
-
-def test_an_augmentation_that_does_nothing_has_no_views(plain):
-    with pytest.raises(ConfigError, match="still:views=3: option views=3 must be 0"):
-        count_views(plain.augmentation("still:views=3"))
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        *(
+            (f"noise:views={views}", "option views=.* must be a whole number from 1")
+            for views in ("0", "-1", "1.5", "many", "true")
+        ),
+        ("still:views=3", "option views=3 must be 0"),
+    ],
+)
+def test_an_invalid_number_of_views_is_refused(plain, text, words):
+    with pytest.raises(ConfigError, match=f"{text}: {words}"):
+        count_views(plain.augmentation(text))
 
 
 @pytest.mark.parametrize("augmentation", [None, "noise"])

@@ -8,6 +8,8 @@ from cxrbench.models.features.extraction import _build_backbone, _compiled_backb
 from cxrbench.models.weights import Weights
 from cxrbench.plugin.references import load_file
 
+pytestmark = pytest.mark.usefixtures("tensorflow_ready")
+
 PLUGIN = """
 from cxrbench.plugin import Augmentation, Backbone, hookimpl
 
@@ -98,14 +100,12 @@ def test_every_view_is_extracted_in_the_protocols_precision(plain, pixels_with, 
     assert [one.precision for one in made] == ["bfloat16"] * 3
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
-@pytest.mark.parametrize(("precision", "computed"), [("float32", "float32"), ("bfloat16", "bfloat16")])
-def test_layers_compute_in_the_precision_with_float32_weights(keras_extraction_of, built, precision, computed):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_layers_compute_in_the_precision_with_float32_weights(keras_extraction_of, built, precision):
     extract_shard(keras_extraction_of(precision), 0)
-    assert built == [(computed, "float32")] * 2
+    assert built == [(precision, "float32")] * 2
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 def test_bfloat16_gives_nearly_the_same_features_as_float32(keras_extraction_of, extract):
     exact, rough = (extract(keras_extraction_of(precision)) for precision in ("float32", "bfloat16"))
     assert exact.dtype == rough.dtype == np.float32
@@ -114,7 +114,6 @@ def test_bfloat16_gives_nearly_the_same_features_as_float32(keras_extraction_of,
     np.testing.assert_allclose(rough, exact, atol=0.02 * np.abs(exact).max())
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 def test_float32_is_the_same_before_and_after_bfloat16(keras_extraction_of, extract):
     before, rough, after, again = (
         extract(keras_extraction_of(precision)) for precision in ("float32", "bfloat16", "float32", "bfloat16")
@@ -133,7 +132,6 @@ def test_what_a_compiled_backbone_returns_is_float32(tensorflow_ready):
     np.testing.assert_array_equal(found, np.repeat(images, 3, axis=-1).reshape(4, -1))  # bfloat16 represents 0 to 255 exactly
 
 
-@pytest.mark.usefixtures("tensorflow_ready")
 def test_an_augmentation_is_always_built_in_float32(keras_extraction_of, built):
     extract_shard(keras_extraction_of("bfloat16", augmentation="flip"), 0)
     assert sorted(built) == [("bfloat16", "float32"), ("bfloat16", "float32"), ("float32", "float32")]

@@ -21,11 +21,6 @@ def offline(tmp_path, said):
     return Downloader(folder=tmp_path / "downloads", offline=True, say=said.append)
 
 
-@pytest.fixture
-def online(tmp_path, said):
-    return Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
-
-
 def put(path, content=b"trained"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -38,15 +33,10 @@ def test_imagenet_is_the_default_if_there_are_weights(plain):
     assert weights_option(plain.backbone("corner")) == "none"
 
 
-def test_a_backbone_without_weights_needs_no_file(plain, offline):
-    backbone = plain.backbone("corner:side=1")
+@pytest.mark.parametrize("text", ["corner:side=1", "trained:weights=none"])
+def test_a_backbone_without_weights_needs_no_file(plain, offline, text):
+    backbone = plain.backbone(text)
     assert weights_file(backbone, SHAPE) is None
-    assert weights_available(backbone, SHAPE, offline)
-    assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
-
-
-def test_a_backbone_with_weights_none_needs_no_file(plain, offline):
-    backbone = plain.backbone("trained:weights=none")
     assert weights_available(backbone, SHAPE, offline)
     assert get_weights(backbone, SHAPE, offline) == Weights(name="none", digest="")
 
@@ -87,7 +77,8 @@ def test_missing_weights_offline_say_which_file_to_put_where(plain, offline, tmp
     assert said == []
 
 
-def test_missing_weights_of_an_unreachable_host_are_an_error(plain, online):
+def test_missing_weights_of_an_unreachable_host_are_an_error(plain, tmp_path, said):
+    online = Downloader(folder=tmp_path / "downloads", offline=False, say=said.append)
     assert not weights_available(plain.backbone("trained"), SHAPE, online)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
         get_weights(plain.backbone("trained"), SHAPE, online)
