@@ -105,11 +105,9 @@ class Steps(Protocol):
 
     def reset(self, learning_rate: float) -> None:
         """Reset the optimizer's state and set the learning rate."""
-        ...
 
     def take(self, features: Array, noise: NDArray[np.uint16], labels: Array, weights: Array) -> None:
         """Take one step per batch in row order; the last batch may be smaller."""
-        ...
 
 
 def compile_steps(model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> Steps:

@@ -26,15 +26,12 @@ class FeatureSource(Protocol):
     @property
     def space(self) -> Space:
         """The backbone's parameters that the search sets; empty for most backbones."""
-        ...
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
         """Return the clean view and then the augmented ones; raise ExtractionFailed if extraction failed."""
-        ...
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
         """Return the clean view of an external test set; raise ExtractionFailed if extraction failed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
