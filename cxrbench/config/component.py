@@ -8,7 +8,6 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic
@@ -19,6 +18,7 @@ from cxrbench.config.identity import canonical_text
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
+from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,8 +159,8 @@ class Part(Generic[Spec_co]):
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
-        missing = [requirement for requirement in self.spec.requires if not _is_installed(requirement)]
-        if missing:
+        names = {requirement: re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0] for requirement in self.spec.requires}
+        if missing := [requirement for requirement, name in names.items() if not versions_of(name)]:
             raise missing_requirement(str(self.component), missing)
         factory: Callable[..., Any] = self.resolve(self.spec.factory)
         return factory
@@ -221,11 +221,3 @@ def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Pa
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Input ")
         raise ConfigError(f"{part.component}: option {name}={_written(value)} {reason}") from None
-
-
-def _is_installed(requirement: str) -> bool:
-    try:
-        distribution(re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0])
-    except PackageNotFoundError:
-        return False
-    return True
