@@ -18,6 +18,7 @@ from cxrbench.config.identity import canonical_text
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
+from cxrbench.storage.safe_text import is_unicode
 from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Component:
 
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
-    if len(text) > LONGEST_COMPONENT or not _is_unicode(text):
+    if len(text) > LONGEST_COMPONENT or not is_unicode(text):
         raise ConfigError(f"{text[:80]!r} ...: a component has at most {LONGEST_COMPONENT:,} characters")
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
@@ -116,11 +117,6 @@ def _written(value: Value) -> str:
         return text
     quoted = json.dumps(text, ensure_ascii=False)  # its escapes are also TOML's; unprintable characters are escaped as well
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether text is valid Unicode; a command line turns other bytes into half surrogates."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
