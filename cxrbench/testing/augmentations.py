@@ -45,8 +45,7 @@ def _original_images() -> Floats:
 
 
 def _augmented_twice(subject: Subject) -> list[Floats]:
-    augmented: list[Floats] = subject.once("augmented", lambda: _augment(subject, CHECK_SEED, calls=2))
-    return augmented
+    return subject.once("augmented", lambda: _augment(subject, CHECK_SEED, calls=2))
 
 
 def _check_shape(subject: Subject) -> None:

@@ -30,8 +30,7 @@ SPLIT_TAGS = (None, "train", "val", "test")
 
 def listed_images(subject: Subject) -> Images:
     """Return what the factory lists; skip the check if the dataset needs a source and has none."""
-    images: Images = subject.once("images", lambda: _list_images(subject))
-    return images
+    return subject.once("images", lambda: _list_images(subject))
 
 
 def _list_images(subject: Subject) -> Images:
@@ -54,8 +53,7 @@ def _images_or_skip(subject: Subject) -> Images:
 
 
 def _listing_or_skip(subject: Subject) -> Images:
-    images: Images = subject.once_or_skip("images, if any", lambda: listed_images(subject))
-    return images
+    return subject.once_or_skip("images, if any", lambda: listed_images(subject))
 
 
 def _sample(images: Images) -> list[Record]:
@@ -97,8 +95,7 @@ def _check_patients(subject: Subject) -> None:
 
 
 def _listed_again(subject: Subject) -> Images:
-    images: Images = subject.once_or_skip("images again", lambda: _list_images(subject))
-    return images
+    return subject.once_or_skip("images again", lambda: _list_images(subject))
 
 
 def _check_deterministic(subject: Subject) -> None:
