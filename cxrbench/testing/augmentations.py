@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.models.features.extraction import as_augmentation
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
 from cxrbench.testing.outcome import NotCheckable, require
 
@@ -99,8 +100,7 @@ def _skip_without_draws(subject: Subject) -> None:
         raise NotCheckable("it declares views=0 and draws nothing")
 
 
-augmentation_check = checks_of("augmentation")
-
+augmentation_check = partial(Check, kind="augmentation")
 
 AUGMENTATION_CHECKS = (
     augmentation_check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from cxrbench.data.download import Downloader
 from cxrbench.data.source import read_images
 from cxrbench.errors import CxrbenchError, DataError, PluginError
 from cxrbench.plugin.contracts import Images
-from cxrbench.testing.check import checks_of
+from cxrbench.testing.check import Check
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
@@ -192,8 +193,7 @@ def _check_claims(subject: Subject) -> None:
             require(not claimed, f"it claims {'a folder with a text file' if path == Path(folder) else path.name!r}")
 
 
-dataset_check = checks_of("dataset")
-
+dataset_check = partial(Check, kind="dataset")
 
 DATASET_CHECKS = (
     dataset_check(
