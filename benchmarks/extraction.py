@@ -22,7 +22,7 @@ from cxrbench.config.component import bind, parse_component
 from cxrbench.config.seeds import backbone_seed
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
-from cxrbench.execution.progress import SilentProgress
+from cxrbench.execution.progress import Progress
 from cxrbench.models.features.extraction import BATCH, CHANNELS, Extraction
 from cxrbench.models.features.schedule import extract_missing
 from cxrbench.models.weights import Weights, weights_option
@@ -95,7 +95,7 @@ def _extracted(
             )
         )
     start = time.perf_counter()
-    pending = extract_missing(extractions, [0], executor, SilentProgress())
+    pending = extract_missing(extractions, [0], executor, Progress())
     for extraction in extractions:
         if problem := pending.wait(extraction).problem:
             raise RuntimeError(problem)

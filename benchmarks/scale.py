@@ -22,7 +22,7 @@ from overhead import job_on, search
 from cxrbench.config.component import bind, parse_component
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
-from cxrbench.execution.progress import SilentProgress
+from cxrbench.execution.progress import Progress
 from cxrbench.models.features.extraction import Extraction
 from cxrbench.models.features.schedule import extract_missing
 from cxrbench.models.weights import Weights
@@ -59,7 +59,7 @@ def _measure(rows: int, arguments: argparse.Namespace, home: Path) -> tuple[floa
     with open_executor(arguments.workers) as executor:
         machine.peak(executor, arguments.workers)  # starts the workers
         start = time.perf_counter()
-        problem = extract_missing([extraction], range(pixels.array.shards), executor, SilentProgress()).wait(extraction).problem
+        problem = extract_missing([extraction], range(pixels.array.shards), executor, Progress()).wait(extraction).problem
         extracted = time.perf_counter() - start
         if problem:
             raise RuntimeError(problem)

@@ -66,8 +66,8 @@ def run(**settings: Unpack[Arguments]) -> Board:
     """
     from cxrbench.benchmark.run import run_benchmark
     from cxrbench.config.settings import read_settings
-    from cxrbench.execution.progress import SilentProgress
+    from cxrbench.execution.progress import Progress
     from cxrbench.plugin.host import load_host
 
     resolved = read_settings(settings)
-    return run_benchmark(resolved, load_host(resolved.plugin, resolved.blocked), SilentProgress()).board
+    return run_benchmark(resolved, load_host(resolved.plugin, resolved.blocked), Progress()).board

@@ -11,7 +11,7 @@ from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_studies_database
-from cxrbench.benchmark.samples import feature_width, sample_of, take_samples, trial_sample
+from cxrbench.benchmark.samples import take_samples
 from cxrbench.benchmark.studies import count_recorded
 from cxrbench.data.split import expected_parts
 from cxrbench.execution.executor import open_executor
@@ -104,9 +104,10 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     samples = take_samples(plan, views, executor)
     recipes = tuple(_recipe_estimate(plan, recipe, views) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
+    features = sum(views[view] * one.width for view, one in samples.views.items())
     return Estimate(
         seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
-        cache_bytes=images * plan.protocol.image_size**2 + _feature_bytes(plan, views, samples),
+        cache_bytes=images * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials),
         undecoded=images,
         recipes=recipes,
@@ -138,27 +139,20 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
 
 def _extracting(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> float:
     """Return the seconds of extraction: the workers share the images, and each of them builds every backbone."""
-    times = {view: samples.views[sample_of(plan, view)] for view in views if sample_of(plan, view) in samples.views}
-    setup = {view.backbone: times[view].setup for view in times if not view.augmentation}
-    return sum(setup.values()) + sum(views[view] * one.per_image for view, one in times.items()) / _workers(plan)
+    setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
+    return sum(setup.values()) + sum(views[view] * one.per_image for view, one in samples.views.items()) / _workers(plan)
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:
     """Return the seconds of all studies, of training the selected heads, and of ranking; all processes share the cores."""
-    heads, seconds = plan.protocol.folds * plan.protocol.seeds, 0.0
-    for recipe in plan.unfinished:
-        sample = trial_sample(plan, recipe, samples.views)
-        seconds += (trials[str(recipe)] + heads) * samples.trials.get(sample, 0.0) if sample else 0.0
+    heads = plan.protocol.folds * plan.protocol.seeds
+    seconds = sum((trials[recipe] + heads) * of_trial for recipe, of_trial in samples.trials.items())
     seconds += sum(trials.values()) * SECONDS_PER_TRIAL
     return seconds / _workers(plan) + len(plan.recipes) * SECONDS_PER_ENTRY
 
 
 def _workers(plan: Plan) -> int:
     return max(1, plan.request.settings.workers)
-
-
-def _feature_bytes(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> int:
-    return sum(rows * feature_width(plan, view, samples.views) * BYTES_PER_FEATURE for view, rows in views.items())
 
 
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:

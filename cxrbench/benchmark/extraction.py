@@ -9,7 +9,7 @@ from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.data.catalogue import decode_catalogue
 from cxrbench.errors import CxrbenchError, DataError
-from cxrbench.execution.progress import SilentProgress
+from cxrbench.execution.progress import Progress
 from cxrbench.leaderboard.store.skipped import write_skipped
 from cxrbench.models.features.feature_source import CachedFeatures, LazyFeatures, discover_space
 from cxrbench.models.features.schedule import extract_missing
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.resources import Resources
-    from cxrbench.execution.progress import Progress
     from cxrbench.models.features.extraction import Extraction
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.models.features.schedule import PendingExtractions
@@ -64,7 +63,7 @@ class StartedExtraction:
         wanted = list(extractions)
         self.resources.claim([one.features.folder for one in wanted])
         shards = range(wanted[0].pixels.array.shards)
-        return extract_missing(wanted, shards, self.resources.executor, SilentProgress())
+        return extract_missing(wanted, shards, self.resources.executor, Progress())
 
     def wait(self, recipe: PlannedRecipe) -> ReadyFeatures:
         """Return the features of a recipe as soon as they are extracted.

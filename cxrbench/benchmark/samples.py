@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor
     from cxrbench.models.features.extraction import Extraction
 
+Key = TypeVar("Key")
 Sample = TypeVar("Sample")
 Time = TypeVar("Time")
 
@@ -27,34 +28,38 @@ class Samples:
     """The times of samples. What a plugin fails to compute has no time: in the run it will be a row with its reason.
 
     Attributes:
-        views: of the views to extract, by `sample_of`.
-        trials: seconds of one trial, by `trial_sample`.
+        views: of the views to extract.
+        trials: seconds of one trial of each unfinished recipe, by its name.
     """
 
     views: Mapping[Extraction, ExtractionTime]
-    trials: Mapping[TrialSample, float]
+    trials: Mapping[str, float]
 
 
 def take_samples(plan: Plan, views: Iterable[Extraction], executor: Executor) -> Samples:
     """Time a sample of each of these views, and of the trials of each unfinished recipe."""
-    of_views = _timed(executor, time_extraction, {sample_of(plan, view) for view in views})
-    trials = {trial_sample(plan, recipe, of_views) for recipe in plan.unfinished} - {None}
-    return Samples(views=of_views, trials=_timed(executor, time_trial, {sample for sample in trials if sample}))
+    times = _timed(executor, time_extraction, {view: _sample_of(plan, view) for view in views})
+    trials = {str(recipe): _trial_sample(plan, recipe, times) for recipe in plan.unfinished}
+    known = {recipe: sample for recipe, sample in trials.items() if sample}
+    return Samples(views=times, trials=_timed(executor, time_trial, known))
 
 
-def sample_of(plan: Plan, view: Extraction) -> Extraction:
+def _sample_of(plan: Plan, view: Extraction) -> Extraction:
     """Return the view whose time stands for this one: all augmented views, and all test sets, take the same time."""
     return replace(view, pixels=plan.catalogues.main.pixels, view=min(view.view, 1))
 
 
-def trial_sample(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, ExtractionTime]) -> TrialSample | None:
+def _trial_sample(plan: Plan, recipe: PlannedRecipe, times: Mapping[Extraction, ExtractionTime]) -> TrialSample | None:
     """Return what the time of the recipe's trials depends on; None if the width of its features is unknown."""
-    if not isinstance(recipe.features, RecipeFeatures) or not (width := feature_width(plan, recipe.features.views[0], views)):
+    if not isinstance(recipe.features, RecipeFeatures):
+        return None
+    clean = recipe.features.views[0]
+    if clean not in times and clean.features.missing():
         return None
     protocol = plan.protocol
     train, validation, _ = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
     return TrialSample(
-        width=width,
+        width=times[clean].width if clean in times else clean.features.row_shape()[0],
         views=len(recipe.features.views),
         imbalance=recipe.recipe.imbalance,
         train=train,
@@ -63,17 +68,11 @@ def trial_sample(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, E
     )
 
 
-def feature_width(plan: Plan, view: Extraction, times: Mapping[Extraction, ExtractionTime]) -> int:
-    """Return the number of features per image of a view that was timed or is in the cache, else 0."""
-    if time := times.get(sample_of(plan, view)):
-        return time.width
-    return view.features.row_shape()[0] if not view.features.missing() else 0
-
-
-def _timed(executor: Executor, function: Callable[[Sample], Time], samples: Iterable[Sample]) -> dict[Sample, Time]:
-    calls = {sample: executor.submit(function, sample) for sample in sorted(samples, key=str)}
+def _timed(executor: Executor, function: Callable[[Sample], Time], samples: Mapping[Key, Sample]) -> dict[Key, Time]:
+    """Return the time of each key's sample; equal samples are timed once."""
+    calls = {sample: executor.submit(function, sample) for sample in sorted(set(samples.values()), key=str)}
     times: dict[Sample, Time] = {}
     for sample, call in calls.items():
         with suppress(Exception):
             times[sample] = call.result()
-    return times
+    return {key: times[sample] for key, sample in samples.items() if sample in times}

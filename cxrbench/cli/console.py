@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
 
+from cxrbench.execution.progress import Progress
 from cxrbench.storage.safe_text import as_json, as_text
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def escape(text: str) -> str:
     return escape_markup(as_text(text))
 
 
-class ConsoleProgress:
+class ConsoleProgress(Progress):
     """Progress bars on a terminal, one plain line per step elsewhere."""
 
     def __init__(self) -> None:

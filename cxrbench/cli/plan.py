@@ -46,9 +46,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
-        "time": f"about {_duration(estimate.seconds)} with {workers} workers"
-        if workers
-        else f"about {_duration(estimate.seconds)}",
+        "time": f"about {_duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(folder).free)} are free",
     }

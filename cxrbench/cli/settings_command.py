@@ -31,14 +31,10 @@ def settings_command(*names: str) -> type[TyperCommand]:
 
         def invoke(self, ctx: Any) -> Any:
             values = {option.name: ctx.params.pop(option.name) for option in settings_options(names)}
-            ctx.obj = {name: value for name, value in values.items() if _is_given(ctx, name)}
+            ctx.obj = {name: value for name, value in values.items() if ctx.get_parameter_source(name).name == "COMMANDLINE"}
             return super().invoke(ctx)
 
     return SettingsCommand
-
-
-def _is_given(ctx: Any, name: str) -> bool:
-    return bool(ctx.get_parameter_source(name).name == "COMMANDLINE")
 
 
 @cache
@@ -64,7 +60,7 @@ def settings_options(names: tuple[str, ...]) -> tuple[Any, ...]:
 def _parameter(name: str, option: Option, field: FieldInfo) -> Parameter:
     from cxrbench.config.option import value_type
 
-    kind, default = value_type(field), field.get_default(call_default_factory=True)
+    kind, default = value_type(field.annotation), field.get_default(call_default_factory=True)
     if get_origin(kind) is tuple:
         kind, default = GenericAlias(list, get_args(kind)[:1]), list(default)
     declared = typer.Option(

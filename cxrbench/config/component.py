@@ -8,7 +8,6 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic
@@ -19,6 +18,8 @@ from cxrbench.config.identity import canonical_text
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
+from cxrbench.storage.safe_text import is_unicode
+from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ class Component:
 
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
-    if len(text) > LONGEST_COMPONENT or not _is_unicode(text):
+    if len(text) > LONGEST_COMPONENT or not is_unicode(text):
         raise ConfigError(f"{text[:80]!r} ...: a component has at most {LONGEST_COMPONENT:,} characters")
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
@@ -118,11 +119,6 @@ def _written(value: Value) -> str:
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in quoted)
 
 
-def _is_unicode(text: str) -> bool:
-    """Return whether text is valid Unicode; a command line turns other bytes into half surrogates."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part(Generic[Spec_co]):
     """A component bound to its declaration: picklable, so that any process can build it.
@@ -159,8 +155,8 @@ class Part(Generic[Spec_co]):
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
-        missing = [requirement for requirement in self.spec.requires if not _is_installed(requirement)]
-        if missing:
+        names = {requirement: re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0] for requirement in self.spec.requires}
+        if missing := [requirement for requirement, name in names.items() if not versions_of(name)]:
             raise missing_requirement(str(self.component), missing)
         factory: Callable[..., Any] = self.resolve(self.spec.factory)
         return factory
@@ -221,11 +217,3 @@ def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Pa
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Input ")
         raise ConfigError(f"{part.component}: option {name}={_written(value)} {reason}") from None
-
-
-def _is_installed(requirement: str) -> bool:
-    try:
-        distribution(re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0])
-    except PackageNotFoundError:
-        return False
-    return True

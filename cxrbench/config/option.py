@@ -10,7 +10,6 @@ from pydantic import ByteSize, SecretStr
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
 
 Panel = Literal["Data", "Recipes", "Search", "Training", "Evaluation", "Compute", "Output"]
 PANELS: tuple[Panel, ...] = get_args(Panel)
@@ -43,15 +42,11 @@ def options_of(settings: type[BaseModel]) -> dict[str, Option]:
     return dict(sorted(found.items(), key=lambda item: (PANELS.index(item[1].panel), item[0] not in own)))
 
 
-def value_type(field: FieldInfo) -> Any:
+def value_type(annotation: Any) -> Any:
     """Return the type of the values that a user writes for a setting, without its checks: ``str`` for a secret or a size."""
-    return _plain(field.annotation)
-
-
-def _plain(annotation: Any) -> Any:
     arguments = [argument for argument in get_args(annotation) if argument is not NoneType]
     if get_origin(annotation) in {Annotated, Union, UnionType}:
-        return _plain(arguments[0])
+        return value_type(arguments[0])
     if get_origin(annotation) is tuple:
-        return GenericAlias(tuple, (_plain(arguments[0]), ...))
+        return GenericAlias(tuple, (value_type(arguments[0]), ...))
     return str if annotation in {SecretStr, ByteSize} else annotation

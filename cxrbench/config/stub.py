@@ -6,14 +6,11 @@ Run ``python -m cxrbench.config.stub`` after a setting was added or changed; a t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from cxrbench.config.option import options_of, value_type
 from cxrbench.config.settings import Settings
 from cxrbench.storage.files import write_text
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 FILE = Path(__file__).with_name("arguments.py")
 HEAD = '''"""The arguments of `cxrbench.run`, for editors and type checkers. Written by ``python -m cxrbench.config.stub``."""
@@ -33,17 +30,12 @@ class Arguments(TypedDict, total=False):
 
 def arguments_source() -> str:
     """Return the source of `arguments.py`."""
-    options = options_of(Settings)
-    lines = [
-        f'    {name}: {_annotation(Settings.model_fields[name])}\n    """{option.help}."""\n'
-        for name, option in options.items()
-    ]
-    return HEAD + "".join(lines)
-
-
-def _annotation(field: FieldInfo) -> str:
-    default = field.get_default(call_default_factory=True)
-    return _spelled(value_type(field)) + (" | None" if default is None else "")
+    source = HEAD
+    for name, option in options_of(Settings).items():
+        field = Settings.model_fields[name]
+        optional = " | None" if field.get_default(call_default_factory=True) is None else ""
+        source += f'    {name}: {_spelled(value_type(field.annotation))}{optional}\n    """{option.help}."""\n'
+    return source
 
 
 def _spelled(kind: Any) -> str:

@@ -13,7 +13,7 @@ from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
 from cxrbench.plugin.contracts import ClassNames
 from cxrbench.storage.files import digest_each
-from cxrbench.storage.safe_text import as_line
+from cxrbench.storage.safe_text import as_line, is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -158,16 +158,8 @@ def _check_records(records: Sequence[Record]) -> None:
     for record in records:
         if record.key in seen:
             raise DataError(f"two images have the key {record.key!r}: the dataset plugin must give every image a unique key")
-        if not _is_text(record.key):
+        if not is_unicode(record.key):
             raise DataError(f"the key {record.key!r} is not valid Unicode: the dataset plugin must escape it")
         if record.label not in {0, 1}:
             raise DataError(f"{as_line(record.key)}: label {record.label!r} is neither 0 nor 1")
         seen.add(record.key)
-
-
-def _is_text(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:  # a lone surrogate: Python's stand-in for a byte of a file name that is not UTF-8
-        return False
-    return True

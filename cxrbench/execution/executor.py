@@ -28,11 +28,9 @@ class Executor(Protocol):
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call and return its future at once. A call that has not started can be cancelled."""
-        ...
 
     def stop(self) -> None:
         """End all calls at once. Their futures raise KeyboardInterrupt."""
-        ...
 
 
 class InProcessExecutor:

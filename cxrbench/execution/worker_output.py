@@ -60,7 +60,7 @@ def abandoned_folders() -> list[Path]:
 @contextmanager
 def captured_output(folder: Path, number: int) -> Iterator[None]:
     """Redirect the output of this process, native code included, to the file of call `number`. The name has the process ID."""
-    descriptor = os.open(_output_file(folder, number, os.getpid()), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(folder / f"{number}-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _flush_streams()
     originals = os.dup(1), os.dup(2)
     try:
@@ -98,10 +98,6 @@ def shorten_outputs(folder: Path) -> None:
         with suppress(OSError):  # the call may have just ended
             if path.stat().st_size > LARGEST_OUTPUT_BYTES:
                 os.truncate(path, 0)
-
-
-def _output_file(folder: Path, number: int, process: int) -> Path:
-    return folder / f"{number}-{process}"
 
 
 def _flush_streams() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from cxrbench.config.values import Precision
 
     Array = NDArray[np.float32]
-
-
-def is_model(function: Any) -> bool:
-    """Return whether a callable is a Keras layer or model, which can be compiled."""
-    return isinstance(function, keras.Layer)
 
 
 @contextmanager
@@ -98,30 +93,6 @@ def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> 
     signature = [tensorflow.TensorSpec(shape, tensorflow.float32)]
     compiled = tensorflow.function(function, input_signature=signature, autograph=False).get_concrete_function()
     return lambda array: np.asarray(compiled(tensorflow.constant(array)))
-
-
-class Steps(Protocol):
-    """Training steps of a model with Adam (Kingma and Ba, ICLR 2015). The optimizer's state is kept between steps."""
-
-    def reset(self, learning_rate: float) -> None:
-        """Reset the optimizer's state and set the learning rate."""
-        ...
-
-    def take(self, features: Array, noise: NDArray[np.uint16], labels: Array, weights: Array) -> None:
-        """Take one step per batch in row order; the last batch may be smaller."""
-        ...
-
-
-def compile_steps(model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> Steps:
-    """Return the steps that train a model.
-
-    Args:
-        model: (float32 ``[n, D]``, noise uint16 ``[n, units]``) to logits ``[n, 1]``.
-        loss: (labels ``[n]``, logits ``[n]``) to one loss per row; the loss of a batch is the mean of loss times weight.
-        batch_size: rows per step.
-    """
-    steps = _CompiledSteps if keras.backend.backend() == "tensorflow" else _KerasSteps
-    return steps(model, loss, batch_size)
 
 
 class _CompiledSteps:
@@ -208,3 +179,17 @@ class _KerasSteps:
             batch = slice(start, start + self._batch_size)
             inputs, targets = [features[batch], noise[batch]], labels[batch, None]
             self._model.train_on_batch(inputs, targets, sample_weight=weights[batch])
+
+
+def compile_steps(model: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> _CompiledSteps | _KerasSteps:
+    """Return the training steps of a model with Adam (Kingma and Ba, ICLR 2015): `reset` them, then `take` some.
+
+    `take` takes one step per batch in row order; the last batch may be smaller. The optimizer's state is kept between steps.
+
+    Args:
+        model: (float32 ``[n, D]``, noise uint16 ``[n, units]``) to logits ``[n, 1]``.
+        loss: (labels ``[n]``, logits ``[n]``) to one loss per row; the loss of a batch is the mean of loss times weight.
+        batch_size: rows per step.
+    """
+    steps = _CompiledSteps if keras.backend.backend() == "tensorflow" else _KerasSteps
+    return steps(model, loss, batch_size)

@@ -99,7 +99,6 @@ class ImageFunction(Protocol):
 
     def __call__(self, images: NDArray[np.float32], /) -> NDArray[np.float32]:
         """Map a batch of images."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,4 +194,3 @@ class Proposer(Protocol):
             number: number of the trial.
             finished: trials of all earlier generations, sorted by number. Only complete trials have a value.
         """
-        ...

@@ -35,8 +35,10 @@ def read_record(path: Path, schema: Schema[M], *, within: Path) -> M:
     Raises:
         CxrbenchError: the file is not valid. The message names the file and the problem.
     """
-    content = read_bounded(path, LARGEST_JSON_BYTES, within=within)
+    require_regular(path, LARGEST_JSON_BYTES, within=within)
     try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_JSON_BYTES + 1)
         found = _strict_json(content)
         if isinstance(found, dict) and found.get("schema_version") != schema.version:
             content = json.dumps(schema.migrated(found)).encode()
@@ -47,19 +49,11 @@ def read_record(path: Path, schema: Schema[M], *, within: Path) -> M:
         reason = "it is nested too deeply"
     except UnknownVersion as error:
         reason = str(error)
+    except OSError as error:
+        raise CxrbenchError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         reason = f"it is not valid JSON: {error}"
     raise CxrbenchError(f"{path} is not a valid {schema.what}: {as_line(reason)[:LONGEST_REASON]}")
-
-
-def read_bounded(path: Path, largest: int, *, within: Path) -> bytes:
-    """Return the bytes of a file; raise CxrbenchError as `require_regular` does, or if it cannot be read."""
-    require_regular(path, largest, within=within)
-    try:
-        with path.open("rb") as file:
-            return file.read(largest + 1)
-    except OSError as error:
-        raise CxrbenchError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def require_regular(path: Path, largest: int, *, within: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.models.features.extraction import as_augmentation
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
 from cxrbench.testing.outcome import NotCheckable, require
 
@@ -45,8 +46,7 @@ def _original_images() -> Floats:
 
 
 def _augmented_twice(subject: Subject) -> list[Floats]:
-    augmented: list[Floats] = subject.once("augmented", lambda: _augment(subject, CHECK_SEED, calls=2))
-    return augmented
+    return subject.once("augmented", lambda: _augment(subject, CHECK_SEED, calls=2))
 
 
 def _check_shape(subject: Subject) -> None:
@@ -100,8 +100,7 @@ def _skip_without_draws(subject: Subject) -> None:
         raise NotCheckable("it declares views=0 and draws nothing")
 
 
-augmentation_check = checks_of("augmentation")
-
+augmentation_check = partial(Check, kind="augmentation")
 
 AUGMENTATION_CHECKS = (
     augmentation_check(

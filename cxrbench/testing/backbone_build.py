@@ -57,14 +57,12 @@ class BuiltBackbone:
 
 def built_backbone(subject: Subject) -> BuiltBackbone:
     """Return the subject's backbone, built once."""
-    built: BuiltBackbone = subject.once("first", lambda: _build_subject(subject, global_seed=1))
-    return built
+    return subject.once("first", lambda: _build_subject(subject, global_seed=1))
 
 
 def rebuilt_backbone(subject: Subject) -> BuiltBackbone:
     """Return the backbone, built a second time with other global random numbers and not compiled."""
-    built: BuiltBackbone = subject.once_or_skip("second", lambda: _build_subject(subject, global_seed=2))
-    return built
+    return subject.once_or_skip("second", lambda: _build_subject(subject, global_seed=2))
 
 
 def uncompiled_features(function: Any, grey: Floats) -> Floats:
@@ -76,8 +74,7 @@ def uncompiled_features(function: Any, grey: Floats) -> Floats:
 
 def probe_features(subject: Subject) -> Floats:
     """Return the features of the probes, float32 ``[PROBE_COUNT, D]``; skip the check if there are none."""
-    features: Floats = subject.once_or_skip("features", lambda: _extract_probe_features(subject))
-    return features
+    return subject.once_or_skip("features", lambda: _extract_probe_features(subject))
 
 
 def _extract_probe_features(subject: Subject) -> Floats:
@@ -92,8 +89,7 @@ def _extract_probe_features(subject: Subject) -> Floats:
 
 def built_backbone_or_skip(subject: Subject) -> BuiltBackbone:
     """Return the subject's backbone; skip the check if it cannot be built."""
-    built: BuiltBackbone = subject.once_or_skip("first build", lambda: built_backbone(subject))
-    return built
+    return subject.once_or_skip("first build", lambda: built_backbone(subject))
 
 
 def relative_difference(features: Floats, other: Floats) -> float:

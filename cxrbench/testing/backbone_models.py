@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from cxrbench.testing.backbone_build import (
     relative_difference,
     uncompiled_features,
 )
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
@@ -117,8 +118,7 @@ def _build_at(subject: Subject, params: dict[str, Value], built: BuiltBackbone) 
         raise ContractBroken(f"at {params}, inside its search space, the factory raises {error_line(error)}") from None
 
 
-network_check = checks_of("backbone")
-
+network_check = partial(Check, kind="backbone")
 
 NETWORK_CHECKS = (
     network_check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from cxrbench.testing.backbone_build import (
     uncompiled_features,
 )
 from cxrbench.testing.backbone_models import NETWORK_CHECKS
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
 from cxrbench.testing.outcome import NotCheckable, require
 
@@ -163,8 +164,7 @@ def _percent(part: float, whole: float) -> str:
     return f"{part / whole if whole else 0:.1%}"
 
 
-backbone_check = checks_of("backbone")
-
+backbone_check = partial(Check, kind="backbone")
 
 BACKBONE_CHECKS = (
     backbone_check(

@@ -16,32 +16,23 @@ CHECK_SEED = 7
 """The seed that checks build plugins with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One rule.
 
     Attributes:
         name: kebab-case, unique within its kind.
-        kind: the kind of plugin that it applies to.
+        function: checks a subject; raises ContractBroken or NotCheckable.
         reason: why the rule exists.
         remedy: how an author fixes a violation.
-        function: checks a subject; raises ContractBroken or NotCheckable.
+        kind: the kind of plugin that it applies to.
     """
 
     name: str
-    kind: CheckedKind
+    function: Callable[[Subject], None]
     reason: str
     remedy: str
-    function: Callable[[Subject], None]
-
-
-def checks_of(kind: CheckedKind) -> Callable[[str, Callable[[Subject], None], str, str], Check]:
-    """Return a function that makes a check of that kind from name, function, reason and remedy."""
-
-    def make_check(name: str, function: Callable[[Subject], None], reason: str, remedy: str) -> Check:
-        return Check(name=name, kind=kind, reason=reason, remedy=remedy, function=function)
-
-    return make_check
+    kind: CheckedKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

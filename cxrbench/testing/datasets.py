@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from cxrbench.data.download import Downloader
 from cxrbench.data.source import read_images
 from cxrbench.errors import CxrbenchError, DataError, PluginError
 from cxrbench.plugin.contracts import Images
-from cxrbench.testing.check import checks_of
+from cxrbench.testing.check import Check
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
@@ -30,8 +31,7 @@ SPLIT_TAGS = (None, "train", "val", "test")
 
 def listed_images(subject: Subject) -> Images:
     """Return what the factory lists; skip the check if the dataset needs a source and has none."""
-    images: Images = subject.once("images", lambda: _list_images(subject))
-    return images
+    return subject.once("images", lambda: _list_images(subject))
 
 
 def _list_images(subject: Subject) -> Images:
@@ -54,8 +54,7 @@ def _images_or_skip(subject: Subject) -> Images:
 
 
 def _listing_or_skip(subject: Subject) -> Images:
-    images: Images = subject.once_or_skip("images, if any", lambda: listed_images(subject))
-    return images
+    return subject.once_or_skip("images, if any", lambda: listed_images(subject))
 
 
 def _sample(images: Images) -> list[Record]:
@@ -97,8 +96,7 @@ def _check_patients(subject: Subject) -> None:
 
 
 def _listed_again(subject: Subject) -> Images:
-    images: Images = subject.once_or_skip("images again", lambda: _list_images(subject))
-    return images
+    return subject.once_or_skip("images again", lambda: _list_images(subject))
 
 
 def _check_deterministic(subject: Subject) -> None:
@@ -195,8 +193,7 @@ def _check_claims(subject: Subject) -> None:
             require(not claimed, f"it claims {'a folder with a text file' if path == Path(folder) else path.name!r}")
 
 
-dataset_check = checks_of("dataset")
-
+dataset_check = partial(Check, kind="dataset")
 
 DATASET_CHECKS = (
     dataset_check(

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.component import check_options
@@ -16,7 +16,7 @@ from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
 from cxrbench.plugin.references import Reference
-from cxrbench.testing.check import Check, checks_of
+from cxrbench.testing.check import Check
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
@@ -202,8 +202,7 @@ def _missing_package(subject: Subject, error: BaseException) -> str:
     return ""
 
 
-common_check = checks_of("any")
-
+common_check = partial(Check, kind="any")
 
 LOADS_CHECK = common_check(
     "loads",

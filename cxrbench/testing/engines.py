@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
 from cxrbench.search.study import search_space
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.outcome import ContractBroken, require
 from cxrbench.testing.subject import error_line
 from cxrbench.testing.surroundings import global_seed
@@ -164,8 +165,7 @@ def _check_pruned_trials(subject: Subject) -> None:
     _require_proposals(subject, ("pruned",), "pruned trials only")
 
 
-engine_check = checks_of("engine")
-
+engine_check = partial(Check, kind="engine")
 
 ENGINE_CHECKS = (
     engine_check(

@@ -16,8 +16,11 @@ COARSE_CELLS = 9
 
 def unit_images(count: int, size: int, seed: int = 0) -> Floats:
     """Return images, float32 ``[count, size, size, 1]`` in 0..1; each contains both 0 and 1."""
+    from scipy.ndimage import zoom
+
     generator = np.random.default_rng(seed)
-    smooth = _enlarged(generator.random((count, COARSE_CELLS, COARSE_CELLS)), size)
+    coarse = generator.random((count, COARSE_CELLS, COARSE_CELLS))
+    smooth = zoom(coarse, (1, size / COARSE_CELLS, size / COARSE_CELLS), order=1, mode="nearest")
     edges = generator.integers(0, 2, (count, COARSE_CELLS, COARSE_CELLS)).repeat(-(-size // COARSE_CELLS), axis=1)
     edges = edges.repeat(-(-size // COARSE_CELLS), axis=2)[:, :size, :size]
     images = smooth + 0.3 * edges + 0.1 * generator.random((count, size, size))
@@ -28,13 +31,3 @@ def unit_images(count: int, size: int, seed: int = 0) -> Floats:
 def grey_images(count: int, size: int, seed: int = 0) -> Floats:
     """Return images of whole grey levels, float32 ``[count, size, size, 1]`` in 0..255."""
     return np.rint(255 * unit_images(count, size, seed))
-
-
-def _enlarged(coarse: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Interpolate ``[n, c, c]`` linearly to ``[n, size, size]``."""
-    positions = np.linspace(0, coarse.shape[1] - 1, size)
-    low = np.minimum(positions.astype(np.int64), coarse.shape[1] - 2)
-    share = positions - low
-    rows = coarse[:, low] * (1 - share)[:, None] + coarse[:, low + 1] * share[:, None]
-    enlarged: NDArray[np.float64] = rows[:, :, low] * (1 - share) + rows[:, :, low + 1] * share
-    return enlarged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Balance, Fold, Loss
 from cxrbench.plugin.specs import Choice
-from cxrbench.testing.check import CHECK_SEED, checks_of
+from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
@@ -205,8 +206,7 @@ def _check_strategy_space(subject: Subject) -> None:
                 raise ContractBroken(message) from None
 
 
-imbalance_check = checks_of("imbalance")
-
+imbalance_check = partial(Check, kind="imbalance")
 
 IMBALANCE_CHECKS = (
     imbalance_check("balance", _check_balance, "the harness applies every decision", "return cxrbench.plugin.Balance(...)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cxrbench.config.component import bind, check_options, parse_component
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from cxrbench.config.component import Part
     from cxrbench.plugin.host import Host, Plugin
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +51,20 @@ class Subject:
 
         return next(iter(entry_points(group="cxrbench", name=self.plugin.name))).module
 
-    def once(self, what: str, make: Callable[[], Any]) -> Any:
+    def once(self, what: str, make: Callable[[], T]) -> T:
         """Call `make` the first time; return its result, or raise its error, every time."""
         if what not in self.made:
             try:
                 self.made[what] = (make(), None)
             except (Exception, SystemExit) as error:  # sys.exit() in a plugin counts as its error
                 self.made[what] = (None, error)
+        result: T
         result, problem = self.made[what]
         if problem is not None:
             raise problem
         return result
 
-    def once_or_skip(self, what: str, make: Callable[[], Any]) -> Any:
+    def once_or_skip(self, what: str, make: Callable[[], T]) -> T:
         """Call `make` as `once` does; raise NotCheckable if it fails, because the check `builds` reports that."""
         try:
             return self.once(what, make)

@@ -8,13 +8,14 @@ import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from importlib.metadata import metadata, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
+from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,31 +47,25 @@ def versions() -> Iterator[Diagnosis]:
 
 def dependencies() -> Iterator[Diagnosis]:
     """Report packages that are missing or of an unsupported version."""
-    installed, problems = [], []
-    for requirement in _declared_requirements(""):
-        try:
-            present = version(requirement.name)
-        except PackageNotFoundError:
-            found = f"{requirement.name} is not installed"
-        else:
-            found = f"{requirement.name} {present}"
-            installed.append(found)
-            if requirement.specifier.contains(present, prereleases=True):
-                continue
-        remedy = f"pip install '{requirement.name}{requirement.specifier}'"
-        problems.append(Diagnosis(area="packages", found=found, verdict="problem", remedy=remedy))
-    yield Diagnosis(area="packages", found=", ".join(installed))
-    yield from problems
+    required = _declared_requirements("")
+    installed = versions_of(*(requirement.name for requirement in required))
+    yield Diagnosis(area="packages", found=", ".join(f"{name} {present}" for name, present in installed.items()))
+    for requirement in required:
+        present = installed.get(requirement.name)
+        if present is None or not requirement.specifier.contains(present, prereleases=True):
+            found = f"{requirement.name} {present or 'is not installed'}"
+            remedy = f"pip install '{requirement.name}{requirement.specifier}'"
+            yield Diagnosis(area="packages", found=found, verdict="problem", remedy=remedy)
 
 
 def extras() -> Iterator[Diagnosis]:
     """Report which optional extras are installed."""
     for extra in sorted(set(metadata("cxrbench").get_all("Provides-Extra") or ()) - DEVELOPER_EXTRAS):
-        missing = [requirement.name for requirement in _declared_requirements(extra) if not _has_distribution(requirement.name)]
-        if missing:
-            yield Diagnosis(area="optional", found=f"{extra}: not installed", remedy=f"pip install 'cxrbench[{extra}]'")
-        else:
+        names = {requirement.name for requirement in _declared_requirements(extra)}
+        if names == versions_of(*names).keys():
             yield Diagnosis(area="optional", found=f"{extra}: installed")
+        else:
+            yield Diagnosis(area="optional", found=f"{extra}: not installed", remedy=f"pip install 'cxrbench[{extra}]'")
 
 
 class ImportCheck:
@@ -146,11 +141,3 @@ def _declared_requirements(extra: str) -> list[Requirement]:
         ]
     conditional = [(requirement, requirement.marker) for requirement in declared if requirement.marker is not None]
     return [requirement for requirement, marker in conditional if "extra" in str(marker) and marker.evaluate({"extra": extra})]
-
-
-def _has_distribution(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True

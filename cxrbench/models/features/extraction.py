@@ -255,9 +255,9 @@ def is_model_of_keras(built: Any) -> bool:
     """Return whether a plugin built a Keras layer or model, which can be compiled. Does not import Keras."""
     if "keras" not in sys.modules:
         return False
-    from cxrbench.models.backend import is_model
+    import keras
 
-    return is_model(built)
+    return isinstance(built, keras.Layer)
 
 
 def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:

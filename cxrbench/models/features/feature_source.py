@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cxrbench.errors import CxrbenchError
 
@@ -20,23 +20,6 @@ class ExtractionFailed(CxrbenchError):
     """Features could not be extracted."""
 
 
-class FeatureSource(Protocol):
-    """Provides the features for the parameters of a trial."""
-
-    @property
-    def space(self) -> Space:
-        """The backbone's parameters that the search sets; empty for most backbones."""
-        ...
-
-    def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Return the clean view and then the augmented ones; raise ExtractionFailed if extraction failed."""
-        ...
-
-    def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Return the clean view of an external test set; raise ExtractionFailed if extraction failed."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedFeatures:
     """Features extracted before the search, the same for all parameters.
@@ -51,11 +34,11 @@ class CachedFeatures:
 
     @property
     def space(self) -> Space:
-        """Empty."""
+        """The backbone's parameters that the search sets: none."""
         return {}
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Return the cached views."""
+        """Return the clean view and then the augmented ones, which are cached."""
         del params
         return self.extracted
 
@@ -75,6 +58,7 @@ class LazyFeatures:
     Attributes:
         base: the extractions of all views, before the parameters are set.
         of_external: the extraction of the clean view, before the parameters are set, by name of the external test set.
+        space: the backbone's parameters that the search sets.
         extract: submits the missing shards of extractions.
     """
 
@@ -84,11 +68,11 @@ class LazyFeatures:
     extract: Callable[[Iterable[Extraction]], PendingExtractions]
 
     def views(self, params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        """Extract the features for these parameters if they are missing, and wait for them."""
+        """Extract the features for these parameters if they are missing; raise ExtractionFailed if that fails."""
         return self._extracted(self.base, params)
 
     def external(self, name: str, params: Mapping[str, Value]) -> ShardedArray:
-        """Extract the features of an external test set if they are missing, and wait for them."""
+        """Extract the features of an external test set if they are missing; raise ExtractionFailed if that fails."""
         return self._extracted((self.of_external[name],), params)[0]
 
     def _extracted(self, base: tuple[Extraction, ...], params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
@@ -100,6 +84,10 @@ class LazyFeatures:
             if extracted.problem:
                 raise ExtractionFailed(extracted.problem) from extracted.error
         return tuple(extraction.features for extraction in extractions)
+
+
+FeatureSource = CachedFeatures | LazyFeatures
+"""Provides the features for the parameters of a trial."""
 
 
 def discover_space(base: Extraction) -> Space:

@@ -14,7 +14,7 @@ from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DiskFull
 from cxrbench.execution.executor import InProcessExecutor, open_executor
 from cxrbench.execution.failures import WorkerLost
-from cxrbench.execution.progress import SilentProgress
+from cxrbench.execution.progress import Progress
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
@@ -46,7 +46,7 @@ class Recording(InProcessExecutor):
         return super().submit(function, *arguments, **keywords)
 
 
-class Counts(SilentProgress):
+class Counts(Progress):
     """Records progress and warnings."""
 
     def __init__(self):
@@ -94,7 +94,7 @@ def test_a_shard_is_submitted_before_later_images_are_decoded(extraction_of):
     images, missing = catalogue.pixels.array, []
     executor = Recording(lambda shard: missing.append((shard, images.missing())))
     one, other = (extraction_of(backbone, pixels=catalogue.pixels) for backbone in ("corner", "random"))
-    pending = extract_missing([one, other], catalogue.decode(), executor, SilentProgress())
+    pending = extract_missing([one, other], catalogue.decode(), executor, Progress())
     while_decoding = [(shard, list(range(shard + 1, 5))) for shard in range(5)]
     of_the_other_backbone = [(shard, []) for shard in range(5)]
     assert missing == while_decoding + of_the_other_backbone
@@ -107,20 +107,20 @@ def test_a_shard_is_submitted_before_later_images_are_decoded(extraction_of):
 def test_features_do_not_depend_on_when_images_are_decoded(extraction_of, extract):
     catalogue = catalogue_of(ROWS)
     extraction = extraction_of(augmentation="noise", pixels=catalogue.pixels)
-    extract_missing([extraction], catalogue.decode(), InProcessExecutor(), SilentProgress())
+    extract_missing([extraction], catalogue.decode(), InProcessExecutor(), Progress())
     found = content(extraction)
     assert extract(extraction).tobytes() == found
 
 
 def test_only_missing_shards_are_extracted_with_equal_bytes(extraction_of, pixels_with):
     extraction = extraction_of(augmentation="noise", pixels=pixels_with(ROWS))
-    assert extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress()).wait(extraction).seconds > 0
+    assert extract_missing([extraction], range(5), InProcessExecutor(), Progress()).wait(extraction).seconds > 0
     before = content(extraction)
     lose(extraction, 1)
     lose(extraction, 4)
     assert content(extraction) != before
     executor = Recording()
-    outcome = extract_missing([extraction], range(5), executor, SilentProgress()).wait(extraction)
+    outcome = extract_missing([extraction], range(5), executor, Progress()).wait(extraction)
     assert executor.submitted == [(extraction, 1), (extraction, 4)]
     assert outcome.problem == ""
     assert outcome.seconds > 0
@@ -130,16 +130,16 @@ def test_only_missing_shards_are_extracted_with_equal_bytes(extraction_of, pixel
 
 def test_a_shard_that_is_on_disk_is_left_as_it_is(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
-    extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
+    extract_missing([extraction], range(5), InProcessExecutor(), Progress())
     executor = Recording()
-    pending = extract_missing([extraction], range(5), executor, SilentProgress())
+    pending = extract_missing([extraction], range(5), executor, Progress())
     assert executor.submitted == []
     assert pending.wait(extraction) == Extracted()
 
 
 def test_a_damaged_shard_is_extracted_again_with_a_warning(extraction_of, pixels_with):
     extraction = extraction_of(pixels=pixels_with(ROWS))
-    extract_missing([extraction], range(5), InProcessExecutor(), SilentProgress())
+    extract_missing([extraction], range(5), InProcessExecutor(), Progress())
     written = content(extraction)
     damage(extraction, 2)
     executor, progress = Recording(), Counts()
@@ -161,14 +161,14 @@ def test_a_full_disk_is_not_a_failure_of_the_backbone(extraction_of, pixels_with
         def submit(self, function, /, *arguments, **keywords):
             return super().submit(no_room, arguments[1])
 
-    pending = extract_missing([extraction], range(5), Full(), SilentProgress())
+    pending = extract_missing([extraction], range(5), Full(), Progress())
     with pytest.raises(DiskFull, match="no room for 0"):
         pending.wait(extraction)
 
 
 def test_an_extraction_that_was_not_submitted_takes_no_time(extraction_of):
     one, other = extraction_of("corner"), extraction_of("random")
-    pending = extract_missing([one], range(5), InProcessExecutor(), SilentProgress())
+    pending = extract_missing([one], range(5), InProcessExecutor(), Progress())
     assert pending.wait(other) == Extracted()
     assert other.features.missing() != []
 
@@ -177,14 +177,14 @@ def test_what_two_recipes_need_is_extracted_once(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     clean, noise = extraction_of(pixels=pixels), extraction_of(augmentation="noise", pixels=pixels)
     executor = Recording()
-    extract_missing([clean, noise, replace(clean)], range(2), executor, SilentProgress())
+    extract_missing([clean, noise, replace(clean)], range(2), executor, Progress())
     assert executor.submitted == [(clean, 0), (noise, 0), (clean, 1), (noise, 1)]
 
 
 def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     extractions, progress = [extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random", "nan")], Counts()
-    extract_missing(extractions[:1], range(1), InProcessExecutor(), SilentProgress())
+    extract_missing(extractions[:1], range(1), InProcessExecutor(), Progress())
     extract_missing(extractions, range(2), InProcessExecutor(), progress)
     assert progress.steps == [("features", 5), *[("features", 1)] * 5]
 
@@ -192,7 +192,7 @@ def test_progress_counts_the_shards_that_are_missing(extraction_of, pixels_with)
 def test_a_failed_shard_fails_its_own_extraction_only(extraction_of, pixels_with):
     pixels = pixels_with(2 * FEW)
     good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
-    pending = extract_missing([broken, good], range(2), InProcessExecutor(), SilentProgress())
+    pending = extract_missing([broken, good], range(2), InProcessExecutor(), Progress())
     assert pending.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
     assert (pending.wait(broken).failure, pending.wait(good).failure) == ("nan", None)
     assert pending.wait(good).problem == ""
@@ -208,7 +208,7 @@ def test_failed_decoding_ends_extraction_with_its_shards_kept(extraction_of, pix
 
     extraction = extraction_of(pixels=pixels_with(ROWS))
     with pytest.raises(OSError, match="no space left"):
-        extract_missing([extraction], decoded(), InProcessExecutor(), SilentProgress())
+        extract_missing([extraction], decoded(), InProcessExecutor(), Progress())
     assert extraction.features.missing() == [2, 3, 4]
 
 
@@ -216,13 +216,13 @@ def test_worker_processes_write_the_same_bytes_as_this_process(extraction_of):
     catalogue = catalogue_of(2 * FEW + 3)
     extractions = [extraction_of(augmentation=name, pixels=catalogue.pixels) for name in (None, "noise")]
     with open_executor(2, warm_up=os.getpid) as executor:
-        pending = extract_missing(extractions, catalogue.decode(), executor, SilentProgress())
+        pending = extract_missing(extractions, catalogue.decode(), executor, Progress())
         assert [pending.wait(one).problem for one in extractions] == ["", ""]
     by_workers = [content(one) for one in extractions]
     for one in extractions:
         for shard in range(3):
             lose(one, shard)
-    extract_missing(extractions, catalogue.decode(), InProcessExecutor(), SilentProgress())
+    extract_missing(extractions, catalogue.decode(), InProcessExecutor(), Progress())
     assert [content(one) for one in extractions] == by_workers
 
 
@@ -240,7 +240,7 @@ def test_a_failed_augmentation_does_not_affect_other_views(extraction_of, pixels
     pixels, executor = pixels_with(2 * FEW), Recording()
     clean, broken, noise = (extraction_of(augmentation=name, pixels=pixels) for name in (None, "crop", "noise"))
     second = replace(broken, view=2)
-    pending = extract_missing([clean, broken, second, noise], range(2), executor, SilentProgress())
+    pending = extract_missing([clean, broken, second, noise], range(2), executor, Progress())
     assert (pending.wait(clean).problem, pending.wait(noise).problem) == ("", "")
     assert "must keep the shape" in pending.wait(broken).problem
     assert pending.wait(second) == pending.wait(broken)
@@ -257,7 +257,7 @@ def test_queued_calls_are_cancelled_when_their_backbone_fails(extraction_of, pix
             return futures[-1]
 
     one, other = (extraction_of(backbone, pixels=pixels) for backbone in ("corner", "random"))
-    pending = extract_missing([one, other], range(3), Busy(), SilentProgress())
+    pending = extract_missing([one, other], range(3), Busy(), Progress())
     futures[0].set_exception(WorkerLost("took longer than 1 s"))
     assert [future.cancelled() for future in futures] == [False, True, True, False, False, False]
     assert pending.wait(one).problem == "took longer than 1 s"
@@ -275,7 +275,7 @@ def hungry(parts_of):
 @pytest.mark.parametrize(("fits", "batches"), [(32, [32]), (16, [32, 16]), (8, [32, 16, 8])])
 def test_a_shard_is_retried_in_smaller_batches_on_out_of_memory(extraction_of, hungry, pixels_with, fits, batches):
     extraction, executor = extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
-    outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
+    outcome = extract_missing([extraction], range(2), executor, Progress()).wait(extraction)
     assert (outcome.problem, smallest_batch([extraction.features])) == ("", batches[-1])
     assert executor.batches == batches * 2
     assert extraction.features.missing() == []
@@ -283,7 +283,7 @@ def test_a_shard_is_retried_in_smaller_batches_on_out_of_memory(extraction_of, h
 
 def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
-    outcome = extract_missing([extraction], range(2), executor, SilentProgress()).wait(extraction)
+    outcome = extract_missing([extraction], range(2), executor, Progress()).wait(extraction)
     assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 images are too many")
     assert executor.batches == [32, 16, 8]
     assert extraction.features.missing() == [0, 1]
@@ -292,7 +292,7 @@ def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hun
 def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pixels_with):
     some, none = (extraction_of(f"hungry:fits={fits}", of=hungry, pixels=pixels_with(FEW)) for fits in (16, 0))
     with open_executor(1, warm_up=os.getpid) as executor:
-        pending = extract_missing([some, none], range(1), executor, SilentProgress())
+        pending = extract_missing([some, none], range(1), executor, Progress())
         assert pending.wait(some).problem == ""
         assert pending.wait(none).failure == "oom"
     assert smallest_batch([some.features]) == 16
