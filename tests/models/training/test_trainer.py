@@ -145,10 +145,7 @@ def test_confident_logits_become_scores_without_ties():
     assert (np.diff(scores[1:]) > 0).all()
 
 
-IMBALANCES = ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"]
-
-
-@pytest.mark.parametrize("imbalance", IMBALANCES)
+@pytest.mark.parametrize("imbalance", ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"])
 def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     job = make_job(imbalance, views=2)
     first = train_trial(job, 4, PARAMS)
