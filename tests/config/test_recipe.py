@@ -90,13 +90,10 @@ def test_the_options_of_a_wildcard_go_to_each_name():
     assert written(Imbalance, "*smote:k_neighbors=3") == [f"{name}:k_neighbors=3" for name in plain]
 
 
-def test_all_leaves_the_controls_out_and_holds_everything_else():
+def test_all_leaves_out_the_controls_which_can_be_named():
     everything = {declaration.spec.name for declaration in installed().declarations(Backbone)}
     assert set(written(Backbone, "all")) == everything - set(CONTROLS)
     assert written(Augmentation, "all") == ["gentle", "none", "paper", "strong"]
-
-
-def test_a_control_can_be_named():
     assert written(Backbone, "control-border") == ["control-border"]
 
 
@@ -136,11 +133,8 @@ def test_recipes_that_differ_in_one_option_have_other_identities():
     assert len({found.identity for found in recipes}) == len(set(recipes)) == len({str(found) for found in recipes}) == 5
 
 
-def test_a_recipe_without_options_is_its_own_file_name():
+def test_the_file_name_of_a_recipe_reads_like_it():
     assert recipe("texture", "none", "class-weights").file_stem == "texture+none+class-weights"
-
-
-def test_the_file_name_of_a_recipe_with_options_reads_like_it():
     assert re.fullmatch(r"texture-radius=2\+none\+none-[0-9a-f]{6,}", recipe("texture:radius=2", "none", "none").file_stem)
 
 

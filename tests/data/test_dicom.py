@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,12 @@ COMPRESSED = (uid.RLELossless, uid.JPEGLosslessSV1, uid.JPEGLossless, uid.JPEGLS
 
 def grey(content):
     return decode(content, size=SIDE, resize="stretch").astype(float)
+
+
+@pytest.fixture
+def ramp(dicom):
+    """Return a function that makes a file of all values of 12 bits, with elements changed."""
+    return partial(dicom, RAMP.astype(np.uint16), BitsStored=12)
 
 
 def between_percentiles(values):
@@ -92,8 +99,8 @@ def test_lossy_compressions_of_12_bits_are_read(dicom, syntax):
 @pytest.mark.parametrize(
     "elements", [{}, {"WindowCenter": 2048, "WindowWidth": 4096}, {"PresentationLUTShape": "INVERSE"}], ids=str
 )
-def test_monochrome1_or_an_inverse_presentation_is_inverted_once(dicom, photometric, elements):
-    image = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, PhotometricInterpretation=photometric, **elements))
+def test_monochrome1_or_an_inverse_presentation_is_inverted_once(ramp, photometric, elements):
+    image = grey(ramp(PhotometricInterpretation=photometric, **elements))
     inverted = photometric == "MONOCHROME1" or "PresentationLUTShape" in elements
     assert (image[0, 0], image[-1, -1]) == ((255, 0) if inverted else (0, 255))
 
@@ -110,43 +117,34 @@ def linear(values, centre, width):
         ("SIGMOID", lambda values: 255 / (1 + np.exp(-4 * (values - 1000) / 500))),
     ],
 )
-def test_a_window_is_applied_by_its_function(dicom, function, expected):
-    window = {"WindowCenter": 1000, "WindowWidth": 500, "VOILUTFunction": function}
-    np.testing.assert_allclose(grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **window)), expected(RAMP), atol=1)
+def test_a_window_is_applied_by_its_function(ramp, function, expected):
+    content = ramp(WindowCenter=1000, WindowWidth=500, VOILUTFunction=function)
+    np.testing.assert_allclose(grey(content), expected(RAMP), atol=1)
 
 
-def test_the_first_window_applies_to_rescaled_values(dicom):
-    rescale = {"RescaleSlope": 2, "RescaleIntercept": -1000}
-    windows = {"WindowCenter": [3000, 40], "WindowWidth": [2000, 400]}
-    found = grey(dicom(RAMP.astype(np.uint16), BitsStored=12, **rescale, **windows))
+def test_the_first_window_applies_to_rescaled_values(ramp):
+    found = grey(ramp(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=[3000, 40], WindowWidth=[2000, 400]))
     np.testing.assert_allclose(found, linear(RAMP * 2.0 - 1000, 3000, 2000), atol=1)
 
 
 @pytest.mark.parametrize(
     "window", [{"WindowWidth": 0}, {"WindowWidth": 0.5}, {"WindowWidth": -5}, {"WindowCenter": None}, {"WindowWidth": ""}]
 )
-def test_an_invalid_window_is_ignored(dicom, window):
-    given = {"WindowCenter": 1000, "WindowWidth": 500} | window
-    content = dicom(
-        RAMP.astype(np.uint16), BitsStored=12, **{name: value for name, value in given.items() if value is not None}
-    )
-    np.testing.assert_allclose(grey(content), between_percentiles(RAMP), atol=1)
+def test_an_invalid_window_is_ignored(ramp, window):
+    elements = {"WindowCenter": 1000, "WindowWidth": 500} | window
+    given = {name: value for name, value in elements.items() if value is not None}
+    np.testing.assert_allclose(grey(ramp(**given)), between_percentiles(RAMP), atol=1)
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_a_voi_table_wins_over_a_window_with_its_own_range(dicom, bits):
+def test_a_voi_table_wins_over_a_window_with_its_own_range(ramp, bits):
     squares = (np.arange(4096) ** 2 / 4095**2 * 4095).astype(int)
-    content = dicom(
-        RAMP.astype(np.uint16), BitsStored=12, VOILUTSequence=table(squares, bits=bits), WindowCenter=9, WindowWidth=9
-    )
+    content = ramp(VOILUTSequence=table(squares, bits=bits), WindowCenter=9, WindowWidth=9)
     np.testing.assert_allclose(grey(content), SHARES**2 * 255, atol=1)
 
 
-def test_a_modality_table_comes_before_all_else(dicom):
-    falling = np.arange(4095, -1, -1)
-    content = dicom(
-        RAMP.astype(np.uint16), BitsStored=12, ModalityLUTSequence=table(falling), WindowCenter=2048, WindowWidth=4096
-    )
+def test_a_modality_table_comes_before_all_else(ramp):
+    content = ramp(ModalityLUTSequence=table(np.arange(4095, -1, -1)), WindowCenter=2048, WindowWidth=4096)
     np.testing.assert_allclose(grey(content), (1 - SHARES) * 255, atol=1)
 
 

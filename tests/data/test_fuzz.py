@@ -117,10 +117,8 @@ def spliced(draw, content, other):
 
 def edited(draw, content, _):
     """Put a number that means much to a header where headers are."""
-    at, number = (
-        draw.randrange(min(len(content), draw.choice([40, 700]))),
-        draw.choice([0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 2**32 - 1]),
-    )
+    at = draw.randrange(min(len(content), draw.choice([40, 700])))
+    number = draw.choice([0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 2**32 - 1])
     width, order = draw.choice([1, 2, 4]), draw.choice(["little", "big"])
     return content[:at] + (number % 256**width).to_bytes(width, order) + content[at + width :]
 

@@ -45,9 +45,10 @@ def never(done, total):
     raise AssertionError(f"decoded again: {done} of {total}")
 
 
-def test_pixels_and_labels_are_those_of_the_records(images_of, png_files, decoding, load):
-    contents = png_files(5)
-    dataset = load(images_of(contents, label=lambda row: row // 3), decoding)
+def test_pixels_labels_and_class_names_are_those_of_the_source(images_of, png_files, decoding, load):
+    contents, names = png_files(5), ClassNames(negative="clear", positive="effusion")
+    dataset = load(replace(images_of(contents, label=lambda row: row // 3), class_names=names), decoding)
+    assert dataset.class_names == names
     assert dataset.labels.tolist() == [0, 0, 0, 1, 1]
     assert dataset.patients.tolist() == ["p0", "p1", "p2", "p3", "p4"]
     assert dataset.warnings == ("a warning of the plugin",)
@@ -194,11 +195,6 @@ def test_an_added_record_field_counts_only_where_it_is_set(images_of, png_files,
     before, same, other = (catalogue_images(replace(images, records=made), decoding) for made in (images.records, unset, left))
     assert same.fingerprint == before.fingerprint != other.fingerprint
     assert other.pixels == before.pixels
-
-
-def test_class_names_are_carried_over(images_of, png_files, decoding, load):
-    names = ClassNames(negative="clear", positive="effusion")
-    assert load(replace(images_of(png_files(2)), class_names=names), decoding).class_names == names
 
 
 def test_another_order_of_files_gives_another_pixel_key(images_of, png_files, decoding, load):

@@ -138,17 +138,13 @@ def test_one_false_positive_in_ten_is_a_specificity_of_90():
     assert metrics(labels, scores, 0.5)["sensitivity-at-90-specificity"] == pytest.approx(2 / 3)
 
 
-def test_perfect_scores_are_perfectly_calibrated():
+def test_perfect_scores_and_one_bin_of_equal_ones_are_calibrated():
     found = metrics(np.array([0, 1, 1]), np.array([0.0, 1.0, 1.0]), 0.5)
     assert (found["brier"], found["ece"], found["pr-auc"], found["sensitivity-at-90-specificity"]) == (0, 0, 1, 1)
+    assert metrics(np.tile([0, 1], 50), np.full(100, 0.5), 0.5)["ece"] == 0  # in one bin
 
 
-def test_equal_scores_lie_in_one_bin():
-    labels, scores = np.tile([0, 1], 50), np.full(100, 0.5)
-    assert metrics(labels, scores, 0.5)["ece"] == 0
-
-
-def test_every_sortable_metric_and_leaderboard_column_is_computed():
+def test_every_sortable_metric_and_every_column_is_computed():
     computed = metrics(np.array([0, 1]), np.array([0.1, 0.9]), 0.5).keys()
     assert LOWER_IS_BETTER < set(SORTABLE) == computed
     assert set(METRICS) <= computed

@@ -69,7 +69,7 @@ def test_standings_do_not_depend_on_the_order_of_the_entries(entries):
     assert ranked(dict(reversed(entries.items()))) == ranked(entries)
 
 
-def test_an_entry_alone_is_first_and_no_entries_have_no_standings(entries):
+def test_one_entry_is_first_and_no_entries_have_no_standings(entries):
     (found,) = ranked({"only": entries["blind"]}).values()
     assert (found.rank, found.rank_low, found.rank_high, found.p_first, found.tied) == (1, 1, 1, 1, True)
     assert ranked({}) == {}

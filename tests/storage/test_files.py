@@ -53,22 +53,16 @@ def test_home_defaults_to_the_platforms_cache(tmp_path, monkeypatch, unset):
     assert "cxrbench" in home().parts
 
 
-def test_missing_parent_folders_are_created(tmp_path):
-    path = tmp_path / "a" / "b" / "c.bin"
-    with atomic_write(path) as file:
-        file.write(b"images")
-    assert path.read_bytes() == b"images"
-    assert [file.name for file in path.parent.iterdir()] == ["c.bin"]
-
-
-def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path):
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-    with atomic_write(path) as file:
-        file.write(b"new")
-        file.flush()
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
+@pytest.mark.parametrize("folder", [".", "a/new/one"])
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, folder):
+    path = tmp_path / folder / "a.bin"
+    for old, new in ((None, b"old"), (b"old", b"new")):
+        with atomic_write(path) as file:
+            file.write(new)
+            file.flush()
+            assert (path.read_bytes() if path.exists() else None) == old
+        assert path.read_bytes() == new
+    assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

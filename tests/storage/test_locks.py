@@ -41,10 +41,15 @@ def test_a_lock_has_one_holder_and_is_free_after_release(tmp_path):
 def test_a_lock_of_another_process_is_free_once_it_is_killed(tmp_path):
     path, waits = tmp_path / "one.lock", []
     process = holder(path)
+
+    def wait():
+        with wait_for_lock(path, lambda: waits.append("waited")):
+            return "held"
+
     with try_lock(path) as is_held:
         assert not is_held
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(_wait, path, waits)
+        waiting = pool.submit(wait)
         while not waits:
             assert not waiting.done()
         process.kill()
@@ -52,11 +57,6 @@ def test_a_lock_of_another_process_is_free_once_it_is_killed(tmp_path):
         assert waiting.result(timeout=60) == "held"
     assert waits == ["waited"]
     assert not path.exists()
-
-
-def _wait(path, waits):
-    with wait_for_lock(path, lambda: waits.append("waited")):
-        return "held"
 
 
 def test_the_lock_file_of_a_dead_holder_does_not_block(tmp_path):

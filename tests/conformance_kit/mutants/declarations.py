@@ -4,6 +4,8 @@ from pathlib import Path
 
 from cxrbench.plugin import Balance, Imbalance, hookimpl
 
+UNWRITABLE = {"table": Path("rates.csv")}
+
 
 @hookimpl
 def register_imbalances():
@@ -11,12 +13,7 @@ def register_imbalances():
         Imbalance(name="all", factory=f"{__name__}:decide", summary="breaks name"),
         Imbalance(name="mistyped", factory=f"{__name__}:decied", summary="breaks factory"),
         Imbalance(name="no-seed-argument", factory=f"{__name__}:decide_without_seed", summary="breaks factory"),
-        Imbalance(
-            name="unwritable",
-            factory=f"{__name__}:decide",
-            fixed={"table": Path("rates.csv")},
-            summary="breaks declaration-json",
-        ),
+        Imbalance(name="unwritable", factory=f"{__name__}:decide", fixed=UNWRITABLE, summary="breaks declaration-json"),
         Imbalance(name="undeclared-requirement", factory=f"{__name__}:decide_elsewhere", summary="breaks requirements"),
         Imbalance(name="raises", factory=f"{__name__}:decide_and_raise", summary="breaks builds"),
     ]

@@ -64,10 +64,9 @@ def test_the_best_epoch_is_kept(make_rows):
     assert cross_entropy(validation[1], found.scores) == pytest.approx(found.losses[found.best_epoch], abs=1e-9)
     logits = head_logits(found.head, rows.views[0], validation[0])
     assert sigmoid(logits).tobytes() == found.scores.tobytes()
-    scores, best_epoch, losses = found.scores, found.best_epoch, found.losses
-    shorter = fit(rows, validation, epochs=best_epoch + 1, patience=12, learning_rate=3e-3)
-    assert shorter.losses == losses[: best_epoch + 1]
-    assert shorter.scores.tobytes() == scores.tobytes()
+    shorter = fit(rows, validation, epochs=found.best_epoch + 1, patience=12, learning_rate=3e-3)
+    assert shorter.losses == found.losses[: found.best_epoch + 1]
+    assert shorter.scores.tobytes() == found.scores.tobytes()
 
 
 @pytest.mark.parametrize("patience", [1, 2, 4])
@@ -114,9 +113,9 @@ def test_divergence_after_a_finite_epoch_keeps_that_epoch(make_rows):
     rows, validation = make_rows(scale=1e6)
     found = fit(rows, validation, epochs=8, patience=8, learning_rate=1e13)
     assert 1 <= len(found.losses) < 8
-    scores, best_epoch = found.scores, found.best_epoch
-    assert np.isfinite(scores).all()
-    assert fit(rows, validation, epochs=best_epoch + 1, learning_rate=1e13).scores.tobytes() == scores.tobytes()
+    assert np.isfinite(found.scores).all()
+    again = fit(rows, validation, epochs=found.best_epoch + 1, learning_rate=1e13)
+    assert again.scores.tobytes() == found.scores.tobytes()
 
 
 def test_a_score_that_is_not_finite_is_a_failure(make_job, store):
@@ -146,10 +145,7 @@ def test_confident_logits_become_scores_without_ties():
     assert (np.diff(scores[1:]) > 0).all()
 
 
-IMBALANCES = ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"]
-
-
-@pytest.mark.parametrize("imbalance", IMBALANCES)
+@pytest.mark.parametrize("imbalance", ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"])
 def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     job = make_job(imbalance, views=2)
     first = train_trial(job, 4, PARAMS)
