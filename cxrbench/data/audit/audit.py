@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
 
-__all__ = ["Audit", "Finding", "audit", "refuse_leaks"]
-
 MINIMUM_VALIDATION = 50
 """With fewer validation images, a threshold is noise (AutoGluon refuses below the same number)."""
 MINIMUM_CLASS = 10
