@@ -112,7 +112,7 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
         callbacks=resources.callbacks,
     )
     for warning in run.facts.warnings:
-        run.callbacks.on_warning(warning)
+        run.callbacks.progress.warn(warning)
     run.store.write_protocol()
     run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])
     return run
