@@ -138,7 +138,7 @@ def _entry_facts(
     """Audit the images and return what all entries say about them."""
     protocol, settings = plan.protocol, plan.request.settings
     for external in externals:
-        check_classes(f"--external {external.name}", external.dataset.labels, class_names=external.dataset.class_names)
+        check_classes(f"--external {external.name}", external.dataset.labels, external.dataset.class_names)
     found = audit(
         dataset,
         splits,
