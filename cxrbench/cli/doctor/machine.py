@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
+from cxrbench.config.settings import usable_cores
 from cxrbench.storage.cache import GIGABYTE
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 def cores(settings: Settings) -> Iterator[Diagnosis]:
     """Check that there is a core for every worker."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = usable_cores()
     quota = _core_quota()
     found = f"{allowed} of {os.cpu_count()} usable" + (f", limited to {quota:g} by a control group" if quota else "")
     found += f"; {settings.workers} workers"
