@@ -16,7 +16,7 @@ import numpy as np
 from machine import describe
 from scipy.special import expit, logit, ndtr, ndtri
 
-from cxrbench.evaluation.bootstrap import FoldDraws, PatientDraws, bootstrap_values, draw_patients
+from cxrbench.evaluation.bootstrap import FoldDraws, bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.paired_tests import paired_bootstrap, permutation_accuracy
@@ -114,14 +114,12 @@ ALTERNATIVES: Mapping[str, Callable[[float, NDArray[np.float64], NDArray[np.floa
 CXRBENCH = "cxrbench"
 
 
-def leave_one_out(draws: PatientDraws) -> PatientDraws:
+def leave_one_out(draws: Mapping[int, FoldDraws]) -> dict[int, FoldDraws]:
     """Return draws that leave out one patient each and still contain both classes."""
     fold = draws[0]
     weights = 1 - np.eye(len(fold.patients))
     both = (weights @ fold.positives > 0) & (weights @ (fold.images - fold.positives) > 0)
-    return PatientDraws(
-        folds={0: FoldDraws(patients=fold.patients, images=fold.images, positives=fold.positives, weights=weights[both])}
-    )
+    return {0: FoldDraws(patients=fold.patients, images=fold.images, positives=fold.positives, weights=weights[both])}
 
 
 def intervals(simulated: Simulated, seed: int) -> dict[tuple[str, str], tuple[float, float]]:

@@ -29,10 +29,6 @@ class Callbacks:
     progress: Progress
     _one_at_a_time: Lock = field(default_factory=Lock, init=False, repr=False)
 
-    def on_warning(self, line: str) -> None:
-        """Show a warning."""
-        self.progress.warn(line)
-
     def on_run_start(self, protocol: Protocol, recipes: Sequence[Recipe]) -> None:
         """Notify observers that the recipes are about to run."""
         self.host.notify("on_run_start", self.progress.warn, protocol=protocol, recipes=recipes)

@@ -112,7 +112,7 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
         callbacks=resources.callbacks,
     )
     for warning in run.facts.warnings:
-        run.callbacks.on_warning(warning)
+        run.callbacks.progress.warn(warning)
     run.store.write_protocol()
     run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])
     return run
@@ -138,7 +138,7 @@ def _entry_facts(
     """Audit the images and return what all entries say about them."""
     protocol, settings = plan.protocol, plan.request.settings
     for external in externals:
-        check_classes(f"--external {external.name}", external.dataset.labels, class_names=external.dataset.class_names)
+        check_classes(f"--external {external.name}", external.dataset.labels, external.dataset.class_names)
     found = audit(
         dataset,
         splits,

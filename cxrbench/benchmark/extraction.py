@@ -34,19 +34,6 @@ class FeaturesUnavailable(CxrbenchError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyFeatures:
-    """The features of a recipe, once they are extracted or can be extracted on demand.
-
-    Attributes:
-        source: gives the features of a trial.
-        seconds: worker time of the extraction.
-    """
-
-    source: FeatureSource
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartedExtraction:
     """The features that are being extracted.
 
@@ -65,8 +52,8 @@ class StartedExtraction:
         shards = range(wanted[0].pixels.array.shards)
         return extract_missing(wanted, shards, self.resources.executor, Progress())
 
-    def wait(self, recipe: PlannedRecipe) -> ReadyFeatures:
-        """Return the features of a recipe as soon as they are extracted.
+    def wait(self, recipe: PlannedRecipe) -> tuple[FeatureSource, float]:
+        """Return the features of a recipe as soon as they are extracted, and the worker time that this took in seconds.
 
         Raises:
             FeaturesUnavailable: its weights cannot be had.
@@ -76,19 +63,17 @@ class StartedExtraction:
         if isinstance(features, NoResult):
             raise FeaturesUnavailable(features)
         if features.is_searched:
-            return ReadyFeatures(source=self._searched(features), seconds=0.0)
+            return self._searched(features), 0.0
         outcomes = [self.pending.wait(view) for view in features.views]
         external = {name: (view.features, self.pending.wait(view)) for name, view in features.external.items()}
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
-        return ReadyFeatures(
-            source=CachedFeatures(
-                extracted=features.folders,
-                of_external={name: outcome.problem or array for name, (array, outcome) in external.items()},
-            ),
-            seconds=sum(outcome.seconds for outcome in outcomes),
+        source = CachedFeatures(
+            extracted=features.folders,
+            of_external={name: outcome.problem or array for name, (array, outcome) in external.items()},
         )
+        return source, sum(outcome.seconds for outcome in outcomes)
 
     def _searched(self, features: RecipeFeatures) -> FeatureSource:
         lazy = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=self.extract)

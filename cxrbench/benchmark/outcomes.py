@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult, Result, head_result
 from cxrbench.benchmark.extraction import FeaturesUnavailable
-from cxrbench.benchmark.selection import (
-    smaller_extraction_warnings,
-    smaller_scoring_warnings,
-    smaller_training_warnings,
-)
+from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, smaller_training_warnings
 from cxrbench.benchmark.studies import count_finished
 from cxrbench.errors import StudyDamaged
 from cxrbench.evaluation.metrics import metrics

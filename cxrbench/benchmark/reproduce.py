@@ -101,7 +101,7 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
         if again.status != "complete":
             raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")
         scores = _scores(Path(folder) / again.protocol.name / again.predictions)
-        found = [*_protocol_deviations(entry, again), *_deviations(entry, again)]
+        found = list(_deviations(entry, again))
     return [*found, *(_score_deviations(_scores(predictions), scores) if predictions.is_file() else ())]
 
 
@@ -114,18 +114,12 @@ def _require_images(entry: Entry, settings: Settings, host: Host, progress: Prog
         raise ConfigError(f"{error}. Give the location of the images of {entry.protocol.dataset}: --data NAME|PATH") from None
 
 
-def _protocol_deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
-    before, now = entry.protocol.model_dump(exclude={"dataset"}), again.protocol.model_dump(exclude={"dataset"})
-    for name in before:
-        if before[name] != now[name]:
-            yield Deviation(what=f"protocol: {name}", stored=str(before[name]), now=str(now[name]))
-
-
 def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
+    before, now = entry.protocol.model_dump(exclude={"dataset"}), again.protocol.model_dump(exclude={"dataset"})
+    for name, value in before.items():
+        yield from _differing(f"protocol: {name}", value, now[name])
     for name in sorted(entry.versions.keys() | again.versions.keys()):
-        before, now = entry.versions.get(name, "-"), again.versions.get(name, "-")
-        if before != now:
-            yield Deviation(what=f"version of {name}", stored=before, now=now)
+        yield from _differing(f"version of {name}", entry.versions.get(name, "-"), again.versions.get(name, "-"))
     for fold, other in zip(entry.folds, again.folds, strict=False):
         where = f"fold {fold.fold}: "
         yield from _differing(f"{where}selected trial", fold.selected_trial, other.selected_trial)

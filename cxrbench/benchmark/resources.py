@@ -52,7 +52,7 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
     limits = _limits(settings, callbacks)
     with (
         _saying_how_to_resume(),
-        open_studies_database(settings, callbacks.on_warning) as database,
+        open_studies_database(settings, callbacks.progress.warn) as database,
         limited_cache(settings.cache_gb, callbacks.progress) as claim,
         open_executor(settings.workers, limits) as executor,
     ):
@@ -83,5 +83,5 @@ def _saying_how_to_resume() -> Iterator[None]:
 
 def _limits(settings: Settings, callbacks: Callbacks) -> Limits:
     if settings.max_memory and not memory_can_be_limited():
-        callbacks.on_warning("--max-memory has no effect on this system: only Linux can limit the memory of a process")
+        callbacks.progress.warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
     return Limits(timeout=settings.timeout, memory=settings.max_memory)

@@ -102,15 +102,15 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     studies: list[FoldStudy] = []
     outcome: Result | NoResult
     try:
-        features = run.extraction.wait(recipe)
+        features, extraction_seconds = run.extraction.wait(recipe)
         start = time.perf_counter()
         refuse_other_selection(run, recipe)
-        studies = open_studies(run, recipe, features.source)
+        studies = open_studies(run, recipe, features)
         folds = [run_fold(run, recipe, study) for study in studies]
         write_predictions(run.store.predictions(recipe.stem), (one for fold in folds for one in fold.predictions))
         selections = [selection for fold in folds for selection in fold.selections]
-        warnings = score_externals(run, recipe, features.source, selections)
-        seconds = {"features": features.seconds, "elapsed": time.perf_counter() - start}
+        warnings = score_externals(run, recipe, features, selections)
+        seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
         outcome = replace(result, warnings=(*result.warnings, *warnings))
     except (DiskFull, StorageLost):

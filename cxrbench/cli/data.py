@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.settings import Settings
     from cxrbench.config.values import SplitName
-    from cxrbench.data.audit.findings import Audit, Finding
+    from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.execution.progress import Progress
@@ -160,14 +160,10 @@ def _open_inspector(flags: Mapping[str, Any], **given: Any) -> Iterator[_Inspect
 
 
 def _print_split(inspection: _Inspection) -> None:
-    from rich.markup import escape
-
     from cxrbench.cli import console
 
     names = inspection.dataset.class_names
-    console.print_table(
-        (inspection.split_name, "images", escape(names.negative), escape(names.positive), "patients"), _split_rows(inspection)
-    )
+    console.print_table((inspection.split_name, "images", names.negative, names.positive, "patients"), _split_rows(inspection))
 
 
 def _split_rows(inspection: _Inspection) -> list[tuple[str, ...]]:
@@ -191,14 +187,14 @@ def _print_audit(inspection: _Inspection) -> None:
         console.print_message(f"warning: {warning}")
     result = inspection.checked_audit()
     if result.findings:
-        rows = [(each.severity, each.check, str(each.count), _finding_text(each)) for each in result.findings]
+        rows = [
+            (each.severity, each.check, str(each.count), "\n".join((each.message, *each.examples))) for each in result.findings
+        ]
         console.print_table(("severity", "check", "count", "finding"), rows)
     console.print_facts({"verdict": result.verdict})
 
 
 def _print_label_rates(dataset: LoadedDataset) -> None:
-    from rich.markup import escape
-
     from cxrbench.cli import console
     from cxrbench.data.audit.label_rates import label_rates
 
@@ -210,9 +206,4 @@ def _print_label_rates(dataset: LoadedDataset) -> None:
         if levels[rate.attribute] > 1
     ]
     if rows:
-        console.print_table(("attribute", "level", "images", escape(dataset.class_names.positive)), rows)
-
-
-def _finding_text(finding: Finding) -> str:
-    """Return the message of a finding and its examples, one per line."""
-    return "\n".join((finding.message, *finding.examples))
+        console.print_table(("attribute", "level", "images", dataset.class_names.positive), rows)

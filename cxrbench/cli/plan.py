@@ -34,11 +34,11 @@ def print_plan(settings: Settings, host: Host, *, as_json: bool) -> None:
 
 
 def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
+    from cxrbench.cli.doctor.machine import nearest_existing
     from cxrbench.storage.files import home
 
     workers = plan.request.settings.workers
     images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)
-    folder = next(folder for folder in (home(), *home().parents) if folder.exists())
     skipped = ", ".join(plan.request.grid.skipped_backbones)
     return {
         "results": plan.store.path,
@@ -48,7 +48,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
         "time": f"about {_duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
-        f"{_megabytes(shutil.disk_usage(folder).free)} are free",
+        f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",
     }
 
 

@@ -34,9 +34,9 @@ DEFAULT_BACKBONES = (
 """The backbones of the default grid; those whose weights are not on the machine are skipped."""
 
 
-def _workers() -> int:
-    """Return the number of cores this process may use, at most 8, because every worker loads TensorFlow."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Settings(ProtocolSettings, BaseSettings):
@@ -70,7 +70,7 @@ class Settings(ProtocolSettings, BaseSettings):
         int,
         Field(ge=0, le=256),
         Option("Compute", "Worker processes; 0 computes in this process", default="one per core, at most 8"),
-    ] = Field(default_factory=_workers)
+    ] = Field(default_factory=lambda: min(8, usable_cores()))  # every worker loads TensorFlow
     timeout: Annotated[
         float | None, Field(gt=0), Option("Compute", "Time limit of one shard or trial in seconds", default="6 hours")
     ] = None

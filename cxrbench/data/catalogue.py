@@ -95,5 +95,5 @@ def read_catalogues(
     catalogues = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
     for name, catalogue in catalogues.items():  # checked again after decoding, without the unreadable images
         labels = np.array([record.label for record in catalogue.images.records])
-        check_classes(f"--external {name}", labels, class_names=catalogue.images.class_names)
+        check_classes(f"--external {name}", labels, catalogue.images.class_names)
     return Catalogues(main=main, external=catalogues)

@@ -104,14 +104,14 @@ class LoadedDataset:
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
     _check_records(images.records)
-    digested = image_digests(images, decoding.threads)
-    fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digested.digests, strict=True))
+    digests, dicom = image_digests(images, decoding.threads)
+    fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(images, digested, decoding),
+        pixels=pixels_of(digests, decoding, dicom=dicom),
         fingerprint=digest_each(fingerprinted),
-        digests=digested.digests,
+        digests=digests,
     )
 
 

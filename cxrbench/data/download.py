@@ -98,18 +98,18 @@ def _short_path(path: Path) -> str:
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
 
 
-def is_reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Return whether the host of `url`, or the proxy for it, accepts a connection within `seconds`."""
+def is_reachable(url: str) -> bool:
+    """Return whether the host of `url`, or the proxy for it, accepts a connection within `PROBE_SECONDS`."""
     address = _host(_proxy_for(url) or url)
     accepted: list[bool] = []
 
     def connect() -> None:
-        with suppress(OSError), socket.create_connection(address, timeout=seconds):
+        with suppress(OSError), socket.create_connection(address, timeout=PROBE_SECONDS):
             accepted.append(True)
 
     attempt = threading.Thread(target=connect, daemon=True)  # the name lookup has no timeout of its own
     attempt.start()
-    attempt.join(seconds)
+    attempt.join(PROBE_SECONDS)
     return bool(accepted)
 
 

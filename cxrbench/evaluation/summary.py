@@ -39,13 +39,7 @@ class Summary:
     seed_spread: dict[str, float]
 
 
-def summarise(
-    predictions: Sequence[Predictions],
-    *,
-    seed: int,
-    prevalence: float,
-    also_at: Sequence[float] = (),
-) -> Summary:
+def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: float, also_at: Sequence[float] = ()) -> Summary:
     """Compute the metrics, intervals and seed spread of an entry.
 
     With one fold the intervals come from resampled patients. With several they come from the differences between folds

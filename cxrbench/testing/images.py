@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 COARSE_CELLS = 9
 
 
-def unit_images(count: int, size: int, seed: int = 0) -> Floats:
+def unit_images(count: int, size: int) -> Floats:
     """Return images, float32 ``[count, size, size, 1]`` in 0..1; each contains both 0 and 1."""
     from scipy.ndimage import zoom
 
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     coarse = generator.random((count, COARSE_CELLS, COARSE_CELLS))
     smooth = zoom(coarse, (1, size / COARSE_CELLS, size / COARSE_CELLS), order=1, mode="nearest")
     edges = generator.integers(0, 2, (count, COARSE_CELLS, COARSE_CELLS)).repeat(-(-size // COARSE_CELLS), axis=1)
@@ -28,6 +28,6 @@ def unit_images(count: int, size: int, seed: int = 0) -> Floats:
     return np.asarray(((images - low) / (high - low))[..., None], dtype=np.float32)
 
 
-def grey_images(count: int, size: int, seed: int = 0) -> Floats:
+def grey_images(count: int, size: int) -> Floats:
     """Return images of whole grey levels, float32 ``[count, size, size, 1]`` in 0..255."""
-    return np.rint(255 * unit_images(count, size, seed))
+    return np.rint(255 * unit_images(count, size))

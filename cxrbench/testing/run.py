@@ -36,9 +36,6 @@ class PlannedCheck:
     subject: Subject
     expected: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.check.name}"
-
     def run(self) -> CheckResult:
         """Run the check; return every outcome as a result, and raise for an interrupt only."""
         result = CheckResult(check=self.check, subject=str(self.subject), state="passed")

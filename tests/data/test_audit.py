@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cxrbench.data.audit.audit import Audit, audit
+from cxrbench.data.audit.audit import audit
+from cxrbench.data.audit.findings import Audit
 from cxrbench.data.split import Split
 from cxrbench.errors import DataError
 from cxrbench.plugin import ClassNames

@@ -10,10 +10,7 @@ EXIT_PROBLEMS = 1
 DIAGNOSIS_HEADINGS = ("verdict", "area", "found", "what to do")
 
 
-def doctor(
-    context: typer.Context,
-    as_json: AsJson = False,
-) -> None:
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Check whether runs will work on this machine.
 
     Checks versions, cores, memory, disks, folders, plugins, weights and GPUs, and says how to fix problems.

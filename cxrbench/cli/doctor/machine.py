@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
+from cxrbench.config.settings import usable_cores
 from cxrbench.storage.cache import GIGABYTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cxrbench.cli.doctor.diagnosis import Health
     from cxrbench.config.settings import Settings
 
 WORKER_GIGABYTES = 1.0
@@ -26,7 +28,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 def cores(settings: Settings) -> Iterator[Diagnosis]:
     """Check that there is a core for every worker."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = usable_cores()
     quota = _core_quota()
     found = f"{allowed} of {os.cpu_count()} usable" + (f", limited to {quota:g} by a control group" if quota else "")
     found += f"; {settings.workers} workers"
@@ -60,7 +62,7 @@ def memory(settings: Settings) -> Iterator[Diagnosis]:
 def disks(settings: Settings, home: Path, cached: float) -> Iterator[Diagnosis]:
     """Check for room for results, for the cache (which holds `cached` GB now), and for temporary files."""
     free = _free_gigabytes(settings.out)
-    verdict = "problem" if free < MINIMUM_OUT_GIGABYTES / 10 else "warn" if free < MINIMUM_OUT_GIGABYTES else "ok"
+    verdict: Health = "problem" if free < MINIMUM_OUT_GIGABYTES / 10 else "warn" if free < MINIMUM_OUT_GIGABYTES else "ok"
     yield _disk_diagnosis("disk of --out", free, verdict, "free some space, or choose another folder with --out")
     free = _free_gigabytes(home)
     verdict = "problem" if free + cached < MINIMUM_OUT_GIGABYTES else "warn" if free + cached < settings.cache_gb else "ok"
@@ -97,11 +99,8 @@ def nearest_existing(folder: Path) -> Path:
     return folder
 
 
-def _disk_diagnosis(area: str, free: float, verdict: str, remedy: str) -> Diagnosis:
-    found = f"{free:,.1f} GB free"
-    if verdict == "ok":
-        return Diagnosis(area=area, found=found)
-    return Diagnosis(area=area, found=found, verdict="warn" if verdict == "warn" else "problem", remedy=remedy)
+def _disk_diagnosis(area: str, free: float, verdict: Health, remedy: str) -> Diagnosis:
+    return Diagnosis(area=area, found=f"{free:,.1f} GB free", verdict=verdict, remedy="" if verdict == "ok" else remedy)
 
 
 def _free_gigabytes(folder: Path) -> float:

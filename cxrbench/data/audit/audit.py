@@ -12,7 +12,6 @@ from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
 from cxrbench.data.audit.oddities import odd_files
 from cxrbench.errors import DataError
-from cxrbench.plugin.contracts import ClassNames
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.config.values import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
-
-__all__ = ["Audit", "Finding", "audit", "refuse_leaks"]
+    from cxrbench.plugin.contracts import ClassNames
 
 MINIMUM_VALIDATION = 50
 """With fewer validation images, a threshold is noise (AutoGluon refuses below the same number)."""
@@ -42,7 +40,6 @@ REMEDIES = {
     "other-dataset": "remove these images from one of the two datasets",
 }
 WORST_FIRST = ("conflict", "leak", "warning", "note")
-DEFAULT_CLASS_NAMES = ClassNames()
 
 
 def audit(
@@ -67,7 +64,7 @@ def audit(
     Raises:
         DataError: one class only, too few images in a set, images on both sides of a split, or an image under both labels.
     """
-    check_classes(dataset.name, dataset.labels, class_names=dataset.class_names)
+    check_classes(dataset.name, dataset.labels, dataset.class_names)
     findings = [*_unreadable_files(dataset, strict=strict), *_small_validation(dataset, splits)]
     sides = sides_of(dataset, splits, permitted=split_name == "paper")
     findings += [*shared_patients(sides), *predictive_attributes(dataset)]
@@ -91,7 +88,7 @@ def refuse_leaks(name: str, result: Audit) -> None:
     raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or pass --allow-leak, which marks every row")
 
 
-def check_classes(name: str, labels: NDArray[np.int64], *, class_names: ClassNames = DEFAULT_CLASS_NAMES) -> None:
+def check_classes(name: str, labels: NDArray[np.int64], class_names: ClassNames) -> None:
     """Raise DataError unless there are images of both classes."""
     counts = np.bincount(labels, minlength=2)
     if not counts.all():

@@ -92,21 +92,8 @@ class Decoding:
     shard_rows: int = SHARD_ROWS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageDigests:
-    """The digests of a dataset's images, computed before decoding.
-
-    Attributes:
-        digests: the SHA-256 of each image's bytes or pixels, or the reason why it cannot be read.
-        dicom: whether any image is DICOM, whose pixels depend on further packages.
-    """
-
-    digests: tuple[str, ...]
-    dicom: bool
-
-
-def image_digests(images: Images, threads: int) -> ImageDigests:
-    """Read and digest every image."""
+def image_digests(images: Images, threads: int) -> tuple[tuple[str, ...], bool]:
+    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and whether any image is DICOM."""
 
     def digest(key: str) -> tuple[str, bool]:
         try:
@@ -119,16 +106,14 @@ def image_digests(images: Images, threads: int) -> ImageDigests:
     with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each pending call takes memory
         starts = range(0, len(keys), SHARD_ROWS)
         results = [result for start in starts for result in pool.map(digest, keys[start : start + SHARD_ROWS])]
-    return ImageDigests(digests=tuple(text for text, _ in results), dicom=any(dicom for _, dicom in results))
+    return tuple(text for text, _ in results), any(dicom for _, dicom in results)
 
 
-def pixels_of(images: Images, digested: ImageDigests, decoding: Decoding) -> Pixels:
-    """Return the array on disk for the pixels of images, decoded or not."""
-    decoders = [DECODER, *([dicom_decoder()] if digested.dicom else [])]
-    key = digest_each([[*decoders, decoding.size, decoding.resize, decoding.shard_rows], *digested.digests])
-    return Pixels(
-        rows=len(images.records), size=decoding.size, digest=key, resize=decoding.resize, shard_rows=decoding.shard_rows
-    )
+def pixels_of(digests: Sequence[str], decoding: Decoding, *, dicom: bool) -> Pixels:
+    """Return the array on disk for the pixels of images, decoded or not; those of DICOM depend on further packages."""
+    decoders = [DECODER, *([dicom_decoder()] if dicom else [])]
+    key = digest_each([[*decoders, decoding.size, decoding.resize, decoding.shard_rows], *digests])
+    return Pixels(rows=len(digests), size=decoding.size, digest=key, resize=decoding.resize, shard_rows=decoding.shard_rows)
 
 
 def decode_missing(

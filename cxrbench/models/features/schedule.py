@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull
-from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
+from cxrbench.execution.failures import failure_reason
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.execution.retry import BatchResult
-    from cxrbench.plugin.contracts import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +39,6 @@ class Extracted:
     def problem(self) -> str:
         """Failure reason, or an empty string."""
         return failure_reason(self.error) if self.error else ""
-
-    @property
-    def failure(self) -> Failure | None:
-        """Failure kind, or None."""
-        return failure_kind(self.error) if self.error else None
-
-    @property
-    def log(self) -> tuple[str, ...]:
-        """The last lines of output before the failure."""
-        return failure_log(self.error) if self.error else ()
 
 
 @dataclass(frozen=True, slots=True)

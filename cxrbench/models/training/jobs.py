@@ -56,11 +56,9 @@ class HeadJob:
 
     def in_batches(self, batch_size: int) -> HeadJob:
         """Return the job with another batch size, or itself if the size is the same."""
-        return (
-            self
-            if batch_size == self.configuration.batch_size
-            else replace(self, configuration=self.configuration.in_batches(batch_size))
-        )
+        if batch_size == self.configuration.batch_size:
+            return self
+        return replace(self, configuration=self.configuration.in_batches(batch_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DiskFull
 from cxrbench.execution.executor import InProcessExecutor, open_executor
-from cxrbench.execution.failures import WorkerLost
+from cxrbench.execution.failures import WorkerLost, failure_kind, failure_log
 from cxrbench.execution.progress import Progress
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.features.schedule import Extracted, extract_missing
@@ -194,8 +194,8 @@ def test_a_failed_shard_fails_its_own_extraction_only(extraction_of, pixels_with
     good, broken = extraction_of("corner", pixels=pixels), extraction_of("nan", pixels=pixels)
     pending = extract_missing([broken, good], range(2), InProcessExecutor(), Progress())
     assert pending.wait(broken).problem.startswith("NotFinite: backbone nan returned features that are not finite")
-    assert (pending.wait(broken).failure, pending.wait(good).failure) == ("nan", None)
-    assert pending.wait(good).problem == ""
+    assert failure_kind(pending.wait(broken).error) == "nan"
+    assert (pending.wait(good).error, pending.wait(good).problem) == (None, "")
     assert broken.features.missing() == [0, 1]
     assert good.features.missing() == []
 
@@ -284,7 +284,7 @@ def test_a_shard_is_retried_in_smaller_batches_on_out_of_memory(extraction_of, h
 def test_a_backbone_fails_after_three_attempts_without_memory(extraction_of, hungry, pixels_with):
     extraction, executor = extraction_of("hungry:fits=0", of=hungry, pixels=pixels_with(2 * FEW)), Recording()
     outcome = extract_missing([extraction], range(2), executor, Progress()).wait(extraction)
-    assert (outcome.failure, outcome.problem) == ("oom", "MemoryError: 8 images are too many")
+    assert (failure_kind(outcome.error), outcome.problem) == ("oom", "MemoryError: 8 images are too many")
     assert executor.batches == [32, 16, 8]
     assert extraction.features.missing() == [0, 1]
 
@@ -294,6 +294,6 @@ def test_a_worker_process_retries_on_out_of_memory_too(extraction_of, hungry, pi
     with open_executor(1, warm_up=os.getpid) as executor:
         pending = extract_missing([some, none], range(1), executor, Progress())
         assert pending.wait(some).problem == ""
-        assert pending.wait(none).failure == "oom"
+        assert failure_kind(pending.wait(none).error) == "oom"
     assert smallest_batch([some.features]) == 16
-    assert pending.wait(none).log[-1] == "MemoryError: 8 images are too many"
+    assert failure_log(pending.wait(none).error)[-1] == "MemoryError: 8 images are too many"
