@@ -23,7 +23,7 @@ def table(text):
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def test_entries_match_their_predictions_and_the_page_the_entries(board):
+def test_entries_match_their_predictions_and_the_page(board):
     page = (ROOT / "leaderboard" / board.protocol.name / "LEADERBOARD.md").read_text(encoding="utf-8")
     assert page == board_as_markdown(board)
 
@@ -34,7 +34,7 @@ def test_the_readme_shows_that_table(board):
     assert table(shown) == table(board_as_markdown(board))
 
 
-def test_the_board_holds_all_available_backbones_and_the_baselines(board):
+def test_the_board_holds_all_available_backbones_and_controls(board):
     assert (board.protocol.split, board.protocol.folds, board.protocol.seeds, board.protocol.trials) == ("grouped", 5, 3, 50)
     assert {entry.status for entry in board.entries} == {"complete"}
     recipes = {
