@@ -40,6 +40,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
     workers = plan.request.settings.workers
     images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)
     skipped = ", ".join(plan.request.grid.skipped_backbones)
+    unknown = sum(recipe.features not in {"cached", "to extract"} for recipe in estimate.recipes)
     return {
         "results": plan.store.path,
         "images": f"{images:,}, of which {images - estimate.undecoded:,} are decoded",
@@ -47,6 +48,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
         "time": f"about {_duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
+        **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",
     }

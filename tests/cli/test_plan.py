@@ -70,12 +70,14 @@ def test_what_is_finished_or_cached_costs_nothing(plan, run_here):
     assert finished["result_bytes"] == finished["undecoded"] == 0
 
 
-def test_missing_weights_are_named(plan):
+def test_missing_weights_are_named(plan, run_here):
     named = plan(*BORDER, "--backbone", "vgg16")
     assert "is not on this machine and --plan forbids downloads" in named["recipes"][1]["features"]
     assert named["recipes"][1]["trials"] == 0
     skipped = plan("--backbone", "vgg*", *BORDER)
     assert skipped["skipped_backbones"] == ["vgg16", "vgg19"]
+    printed = run_here(*PLAN, "--backbone", "vgg16", "--plan").stdout
+    assert "not estimated: 1 recipes" in printed
 
 
 def test_a_dataset_that_must_be_downloaded_is_named(run_here, workspace):
