@@ -32,9 +32,9 @@ SECONDS_PER_TRIAL = 0.013
 """In the main process: to propose, score and record a trial."""
 SECONDS_PER_ENTRY = 0.2
 """In the main process: to write an entry and to rank it."""
-BYTES_PER_ENTRY = 40_000
-BYTES_PER_PREDICTION = 60
-BYTES_PER_TRIAL = 2_500
+BYTES_PER_ENTRY = 8_000
+BYTES_PER_PREDICTION = 80
+BYTES_PER_TRIAL = 1_300
 BYTES_PER_FEATURE = 4
 
 
