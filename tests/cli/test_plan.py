@@ -103,3 +103,15 @@ def test_the_printed_plan_has_time_and_disk(run_here):
     for fact in ("results", "images", "recipes", "trials", "time", "disk"):
         assert f"\n{fact}: " in done.stdout
     assert re.search(r"\ntime: about \d+ s\n", done.stdout)
+
+
+@pytest.mark.parametrize(("trials", "unit"), [(20_000, "min"), (200_000, "h")])
+def test_a_long_time_is_printed_in_minutes_or_hours(run_here, trials, unit):
+    done = run_here(*PLAN, *BORDER, "--trials", trials, "--plan")
+    assert re.search(rf"\ntime: about [\d.]+ {unit}\n", done.stdout)
+
+
+def test_trials_in_a_database_need_not_be_run_again(plan, run_here, workspace):
+    storage = ("--storage", f"sqlite:///{workspace.folder / 'studies.db'}")
+    run_here(*PLAN, *BORDER, "--trials", 2, *storage)
+    assert plan(*BORDER, "--trials", 3, *storage)["recipes"][0]["trials"] == 1

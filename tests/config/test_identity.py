@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cxrbench.config import identity
 from cxrbench.config.component import Component, bind
 from cxrbench.config.identity import CanonicalForm, canonical_text
-from cxrbench.config.protocol import FORM, Protocol
+from cxrbench.config.protocol import ALWAYS_RECORDED, FORM, Protocol
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KINDS
 from cxrbench.storage.files import digest
@@ -128,3 +128,9 @@ def test_a_new_field_of_a_declaration_counts_only_if_it_is_set(host, monkeypatch
     assert canonical_text(replace(later, stages=("head",))) != canonical_text(later)
     component = Component(name="texture")
     assert bind(component, declaration).identity.startswith("texture|Backbone(name='texture', factory=")
+
+
+@pytest.mark.parametrize("name", ALWAYS_RECORDED)
+def test_a_default_does_not_stand_in_for_a_missing_value(name):
+    with pytest.raises(ValueError, match=f"{name} missing"):
+        Protocol.model_validate({key: value for key, value in PROTOCOL.items() if key != name})
