@@ -10,7 +10,7 @@ from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.request import read_request
-from cxrbench.benchmark.resources import open_studies_database
+from cxrbench.benchmark.resources import limits_of, open_studies_database
 from cxrbench.benchmark.samples import take_samples
 from cxrbench.benchmark.studies import count_recorded
 from cxrbench.data.split import expected_parts
@@ -74,13 +74,16 @@ class Estimate:
 def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Plan, Estimate]:
     """Plan a run and estimate what it will cost, without running, downloading or writing any of it.
 
+    Only a new database of studies gets its tables, because Optuna makes them when it opens one.
+
     Raises:
         ConfigError: an invalid setting.
         Unavailable: the dataset is not on this machine.
     """
     request = read_request(settings, host, progress)
     request = replace(request, downloader=replace(request.downloader, offline=True, forbidden_by="--plan"))
-    with open_studies_database(settings, progress.warn) as database, open_executor(settings.workers) as executor:
+    limits = limits_of(settings, progress.warn)
+    with open_studies_database(settings, progress.warn) as database, open_executor(settings.workers, limits) as executor:
         start = time.perf_counter()
         plan = make_plan(request, database)
         return plan, estimate(plan, executor, time.perf_counter() - start)
@@ -102,7 +105,7 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     images = sum(rows for _, rows in undecoded)
     views = _missing_views(plan)
     samples = take_samples(plan, views, executor)
-    recipes = tuple(_recipe_estimate(plan, recipe, views) for recipe in plan.recipes)
+    recipes = tuple(_recipe_estimate(plan, recipe, views, samples) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
     features = sum(views[view] * one.width for view, one in samples.views.items())
     return Estimate(
@@ -125,10 +128,12 @@ def _missing_rows(array: ShardedArray) -> int:
     return sum(stop - start for start, stop in map(array.bounds, array.missing()))
 
 
-def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, int]) -> RecipeEstimate:
+def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extraction, int], samples: Samples) -> RecipeEstimate:
     features = recipe.features
     if isinstance(features, NoResult):
         return RecipeEstimate(recipe=str(recipe), trials=0, features=features.reason)
+    if reason := samples.failures.get(str(recipe)):
+        return RecipeEstimate(recipe=str(recipe), trials=0, features=reason)
     missing = any(view in views for view in (*features.views, *features.external.values()))
     state = "searched" if features.is_searched else "to extract" if missing else "cached"
     recorded = 0 if plan.request.settings.fresh else count_recorded(plan.store, recipe)

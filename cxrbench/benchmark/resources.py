@@ -49,7 +49,7 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
     Raises:
         DiskFull: with how to resume the run.
     """
-    limits = _limits(settings, callbacks)
+    limits = limits_of(settings, callbacks.progress.warn)
     with (
         _saying_how_to_resume(),
         open_studies_database(settings, callbacks.progress.warn) as database,
@@ -81,7 +81,8 @@ def _saying_how_to_resume() -> Iterator[None]:
         ) from None
 
 
-def _limits(settings: Settings, callbacks: Callbacks) -> Limits:
+def limits_of(settings: Settings, warn: Callable[[str], None]) -> Limits:
+    """Return the limits of a call, and warn of one that this system does not have."""
     if settings.max_memory and not memory_can_be_limited():
-        callbacks.progress.warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
+        warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
     return Limits(timeout=settings.timeout, memory=settings.max_memory)

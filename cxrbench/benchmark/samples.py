@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.data.split import expected_parts
+from cxrbench.execution.failures import failure_reason
 from cxrbench.models.timing import ExtractionTime, TrialSample, time_extraction, time_trial
 from cxrbench.models.training.configuration import TrainingConfiguration
 
@@ -30,18 +30,23 @@ class Samples:
     Attributes:
         views: of the views to extract.
         trials: seconds of one trial of each unfinished recipe, by its name.
+        failures: the reason of each recipe of which a sample failed, by its name.
     """
 
     views: Mapping[Extraction, ExtractionTime]
     trials: Mapping[str, float]
+    failures: Mapping[str, str]
 
 
 def take_samples(plan: Plan, views: Iterable[Extraction], executor: Executor) -> Samples:
     """Time a sample of each of these views, and of the trials of each unfinished recipe."""
-    times = _timed(executor, time_extraction, {view: _sample_of(plan, view) for view in views})
-    trials = {str(recipe): _trial_sample(plan, recipe, times) for recipe in plan.unfinished}
-    known = {recipe: sample for recipe, sample in trials.items() if sample}
-    return Samples(views=times, trials=_timed(executor, time_trial, known))
+    times, failed_views = _timed(executor, time_extraction, {view: _sample_of(plan, view) for view in views})
+    samples = {str(recipe): _trial_sample(plan, recipe, times) for recipe in plan.unfinished}
+    trials, failures = _timed(executor, time_trial, {recipe: sample for recipe, sample in samples.items() if sample})
+    for recipe in plan.unfinished:
+        needed = recipe.features.views if isinstance(recipe.features, RecipeFeatures) else ()
+        failures |= {str(recipe): failed_views[view] for view in needed if view in failed_views}
+    return Samples(views=times, trials=trials, failures=failures)
 
 
 def _sample_of(plan: Plan, view: Extraction) -> Extraction:
@@ -68,11 +73,11 @@ def _trial_sample(plan: Plan, recipe: PlannedRecipe, times: Mapping[Extraction, 
     )
 
 
-def _timed(executor: Executor, function: Callable[[Sample], Time], samples: Mapping[Key, Sample]) -> dict[Key, Time]:
-    """Return the time of each key's sample; equal samples are timed once."""
+def _timed(
+    executor: Executor, function: Callable[[Sample], Time], samples: Mapping[Key, Sample]
+) -> tuple[dict[Key, Time], dict[Key, str]]:
+    """Return the time of each key's sample, or why it failed; equal samples are timed once."""
     calls = {sample: executor.submit(function, sample) for sample in sorted(set(samples.values()), key=str)}
-    times: dict[Sample, Time] = {}
-    for sample, call in calls.items():
-        with suppress(Exception):
-            times[sample] = call.result()
-    return {key: times[sample] for key, sample in samples.items() if sample in times}
+    errors = {sample: call.exception() for sample, call in calls.items()}
+    times = {key: calls[sample].result() for key, sample in samples.items() if not errors[sample]}
+    return times, {key: failure_reason(error) for key, sample in samples.items() if (error := errors[sample])}

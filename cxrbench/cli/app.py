@@ -48,7 +48,7 @@ def program(
         bool, typer.Option("--version", is_eager=True, help="Print the version", callback=print_version)
     ] = False,
 ) -> None:
-    """The fair, fast referee for chest X-ray classifiers."""  # the help text of the program
+    """The fair, fast referee for chest X-ray classifiers."""
 
 
 app.command(cls=settings_command())(run)

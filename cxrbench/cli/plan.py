@@ -34,8 +34,7 @@ def print_plan(settings: Settings, host: Host, *, as_json: bool) -> None:
 
 
 def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
-    from cxrbench.cli.doctor.machine import nearest_existing
-    from cxrbench.storage.files import home
+    from cxrbench.storage.files import home, nearest_existing
 
     workers = plan.request.settings.workers
     images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)

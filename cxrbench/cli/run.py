@@ -9,7 +9,6 @@ import typer
 
 from cxrbench.cli.interrupts import interruptible
 from cxrbench.cli.options import AsJson
-from cxrbench.cli.plan import print_plan
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def run(
     settings = read_settings(context.obj, config)
     host = load_host(settings.plugin, settings.blocked)
     if plan:
+        from cxrbench.cli.plan import print_plan
+
         print_plan(settings, host, as_json=as_json)
         return
     try:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from cxrbench.plugin.specs import Imbalance
 
 MOST_SAMPLED_ROWS = 4096
-"""Rows of a sample; the time of more rows is extrapolated."""
+MOST_SAMPLED_VALUES = 2**24
+"""Features of a sample, 64 MB; the time of more rows or values is extrapolated."""
 SAMPLED_EPOCHS = 3
 PARAMS = {"learning_rate": 1e-4, "dropout": 0.35}
 
@@ -78,7 +79,7 @@ def time_trial(sample: TrialSample) -> float:
     """Return the seconds of a trial that trains for all epochs, from one of a few epochs on random features."""
     configuration = replace(sample.configuration, epochs=SAMPLED_EPOCHS, patience=SAMPLED_EPOCHS)
     rows = sum(sample.train) + sum(sample.validation)
-    share = min(1.0, MOST_SAMPLED_ROWS / rows)
+    share = min(1.0, MOST_SAMPLED_ROWS / rows, MOST_SAMPLED_VALUES / sample.width / rows)
     train, validation = (_labels(counts, share) for counts in (sample.train, sample.validation))
     with tempfile.TemporaryDirectory() as folder:
         view = _random_features(Path(folder), len(train) + len(validation), sample.width)

@@ -38,6 +38,14 @@ def check_writable(folder: Path, setting: str) -> None:
         raise ConfigError(f"{setting} {folder}: cannot write there: {error.strerror}") from None
 
 
+def nearest_existing(folder: Path) -> Path:
+    """Return a folder, or its nearest ancestor that exists."""
+    folder = folder.expanduser().absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
 @contextmanager
 def reporting_full_disk(folder: Path) -> Iterator[None]:
     """Turn an error of a full disk or quota into DiskFull, which names the folder."""

@@ -95,6 +95,7 @@ def test_a_backbone_that_fails_does_not_stop_the_plan(plan, workspace):
     )
     found = plan(*BORDER, "--plugin", "broken.py", "--backbone", "broken")
     assert [recipe["recipe"] for recipe in found["recipes"]] == ["control-border+none+none", "broken+none+none"]
+    assert found["recipes"][1] == {"recipe": "broken+none+none", "trials": 0, "features": "OSError: no such server"}
 
 
 def test_the_printed_plan_has_time_and_disk(run_here):

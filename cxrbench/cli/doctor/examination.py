@@ -52,9 +52,8 @@ def _settings_or_defaults(flags: Mapping[str, Any]) -> tuple[Settings, list[Diag
         remedy = "correct it in cxrbench.toml, or in the environment variable CXRBENCH_..."
         problem = Diagnosis(area="settings", found=str(error), verdict="problem", remedy=remedy)
         files = tuple(map(Path, flags.get("plugin", ())))
-        return Settings.model_construct(out=Path(flags.get("out", Settings.model_fields["out"].default)), plugin=files), [
-            problem
-        ]
+        out = Path(flags.get("out", Settings.model_fields["out"].default))
+        return Settings.model_construct(out=out, plugin=files), [problem]
 
 
 def _cache_and_disks(settings: Settings) -> Iterator[Diagnosis]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
-from cxrbench.cli.doctor.machine import nearest_existing
 from cxrbench.cli.doctor.stale_files import find_stale_files
 from cxrbench.storage.cache import GIGABYTE, cache_items
+from cxrbench.storage.files import nearest_existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cxrbench.cli.doctor.diagnosis import Diagnosis
 from cxrbench.config.settings import usable_cores
 from cxrbench.storage.cache import GIGABYTE
+from cxrbench.storage.files import nearest_existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,14 +90,6 @@ def open_file_limit() -> Iterator[Diagnosis]:
         verdict="warn" if few else "ok",
         remedy="before the run: ulimit -n 4096" if few else "",
     )
-
-
-def nearest_existing(folder: Path) -> Path:
-    """Return a folder, or its nearest ancestor that exists."""
-    folder = folder.expanduser().absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
 
 
 def _disk_diagnosis(area: str, free: float, verdict: Health, remedy: str) -> Diagnosis:
