@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import machine
 import numpy as np
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.config.seeds import backbone_seed
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
@@ -30,7 +31,7 @@ from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 
 if TYPE_CHECKING:
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.execution.executor import Executor
 
 SIZE = 224

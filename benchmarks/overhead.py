@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import machine
 import numpy as np
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.config.settings import Settings
 from cxrbench.execution.executor import open_executor
 from cxrbench.models.training.configuration import TrainingConfiguration

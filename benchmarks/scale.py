@@ -19,7 +19,8 @@ import machine
 import numpy as np
 from overhead import job_on, search
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Progress

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 import machine
 import numpy as np
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.data.decoding.decode import decode
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.models.weights import weights_option

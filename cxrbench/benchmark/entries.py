@@ -10,7 +10,7 @@ import numpy as np
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.summary import summarise
-from cxrbench.leaderboard.store.entry import ClassLabels, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
+from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
 from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.config.part import Part
     from cxrbench.config.protocol import Protocol
-    from cxrbench.config.recipe import Recipe
     from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
-    from cxrbench.leaderboard.store.entry import EntryKind, FoldResult, Status
+    from cxrbench.leaderboard.store.entry import ComponentKind, EntryKind, FoldResult, Status
     from cxrbench.plugin.contracts import ClassNames, Failure
-    from cxrbench.plugin.specs import Value
+    from cxrbench.plugin.specs import Engine, Spec, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class EntrySubject:
     augmentation: str
     imbalance: str
     control: bool
+    components: Mapping[ComponentKind, ComponentFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +112,9 @@ def build_entry(facts: EntryFacts, subject: EntrySubject, outcome: Result | NoRe
     )
 
 
-def recipe_subject(recipe: Recipe) -> EntrySubject:
-    """Return a recipe as the subject of its entry."""
+def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject:
+    """Return a recipe, with the engine of its search, as the subject of its entry."""
+    recipe = planned.recipe
     return EntrySubject(
         kind="recipe",
         recipe=str(recipe),
@@ -119,6 +122,12 @@ def recipe_subject(recipe: Recipe) -> EntrySubject:
         augmentation=str(recipe.augmentation.component),
         imbalance=str(recipe.imbalance.component),
         control=recipe.backbone.spec.control,
+        components={
+            "backbone": _component_facts(recipe.backbone, weights=planned.weights_digest),
+            "augmentation": _component_facts(recipe.augmentation),
+            "imbalance": _component_facts(recipe.imbalance),
+            "engine": _component_facts(engine),
+        },
     )
 
 
@@ -167,6 +176,16 @@ def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFac
 def class_labels(names: ClassNames) -> ClassLabels:
     """Return the names of the two classes as records hold them."""
     return ClassLabels(negative=names.negative, positive=names.positive)
+
+
+def _component_facts(part: Part[Spec], weights: str = "") -> ComponentFacts:
+    return ComponentFacts(
+        package=part.origin.package,
+        version=part.origin.version,
+        source=part.origin.source,
+        files={name: file.digest for name, file in part.files.items()},
+        weights=weights,
+    )
 
 
 def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) -> dict[str, Any]:

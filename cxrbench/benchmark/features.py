@@ -15,7 +15,7 @@ from cxrbench.models.weights import get_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Catalogues

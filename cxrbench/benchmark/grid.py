@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from cxrbench.config.component import check_options, parse_component
-from cxrbench.config.recipe import Recipe, all_recipes, expand, is_pattern
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import check_options
+from cxrbench.config.recipe import Recipe, all_recipes, control_recipes, expand, is_pattern
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.models.features.extraction import CHANNELS, count_views
 from cxrbench.models.weights import weights_available
 from cxrbench.plugin.host import Plugin
-from cxrbench.plugin.specs import Backbone, Spec
+from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
     from cxrbench.data.download import Downloader
     from cxrbench.plugin.host import Host
@@ -47,7 +48,7 @@ def make_grid(host: Host, settings: Settings, downloader: Downloader) -> Grid:
     """
     _check_blocked(host, settings.without)
     host = _with_stand_ins(host, settings.backbone)
-    chosen: list[str] = []
+    chosen: list[Part[Backbone]] = []
     skipped: list[str] = []
     input_shape = (settings.image_size, settings.image_size, CHANNELS)
     for text in settings.backbone or _known_defaults(host):
@@ -55,8 +56,13 @@ def make_grid(host: Host, settings: Settings, downloader: Downloader) -> Grid:
         for backbone in expand(host, Backbone, [text]):
             _check_component(backbone)
             here = _weights_are_here(backbone, input_shape, downloader)
-            (chosen if here or is_named or settings.download else skipped).append(str(backbone.component))
-    recipes = all_recipes(host, chosen, settings.augmentation, settings.imbalance, controls=settings.controls)
+            if here or is_named or settings.download:
+                chosen.append(backbone)
+            else:
+                skipped.append(str(backbone.component))
+    augmentations = expand(host, Augmentation, settings.augmentation)
+    imbalances = expand(host, Imbalance, settings.imbalance)
+    recipes = all_recipes(chosen, augmentations, imbalances, control_recipes(host) if settings.controls else ())
     if not recipes:
         remedy = (
             f"the weights of {', '.join(skipped)} are not on this machine. Fetch them with --download"
@@ -64,10 +70,10 @@ def make_grid(host: Host, settings: Settings, downloader: Downloader) -> Grid:
             else "name a --backbone"
         )
         raise ConfigError(f"there is no recipe to run: {remedy}")
-    for recipe in recipes:
-        _check_component(recipe.augmentation)
-        _check_component(recipe.imbalance)
-        count_views(recipe.augmentation)
+    for part in (*augmentations, *imbalances):
+        _check_component(part)
+    for augmentation in augmentations:
+        count_views(augmentation)
     return Grid(recipes=tuple(recipes), skipped_backbones=tuple(skipped))
 
 

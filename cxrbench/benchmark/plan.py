@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures, needed_features
-from cxrbench.config.component import with_relative_paths
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.data.catalogue import read_catalogues
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cxrbench.benchmark.request import Request
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.dataset import Catalogue
@@ -58,6 +57,11 @@ class PlannedRecipe:
         return self.recipe.file_stem
 
     @property
+    def weights_digest(self) -> str:
+        """The SHA-256 of the backbone's weights; empty without a file."""
+        return "" if isinstance(self.features, NoResult) else self.features.views[0].weights.digest
+
+    @property
     def arrays(self) -> tuple[ShardedArray, ...]:
         """The arrays of its features; empty without features."""
         return () if isinstance(self.features, NoResult) else self.features.folders
@@ -88,7 +92,7 @@ class Plan:
     @property
     def data(self) -> str:
         """The dataset as a component, without its location."""
-        return str(with_relative_paths(self.request.dataset.component.without("source")))
+        return str(self.request.dataset.component.without("source"))
 
     @property
     def externals(self) -> dict[str, str]:
@@ -167,7 +171,7 @@ def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Prot
         return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
     views = [view.folder.name for view in features.folders]
     studies = tuple(
-        digest([protocol.study_identity, fold, engine.identity, str(recipe), recipe.imbalance.identity, *views])
+        digest([protocol.study_identity, fold, engine.identity, recipe.canonical, recipe.imbalance.identity, *views])
         for fold in range(protocol.folds)
     )
     return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.benchmark.requirements import require_plugins, with_files
 from cxrbench.benchmark.run import run_benchmark
-from cxrbench.config.component import parse_component
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
-from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cxrbench.execution.progress import Progress
-    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.entry import ComponentFacts, Entry
     from cxrbench.plugin.host import Host
+
+
+SHOWN_DIGITS = 16
+"""Digits of a SHA-256 that a deviation shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +38,13 @@ class Deviation:
     now: str
 
 
-def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
-    """Return the settings that an entry was made with; `given` says where its images are on this machine.
+def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = ()) -> Settings:
+    """Return the settings that an entry was made with.
+
+    Args:
+        entry: a complete entry.
+        given: settings of this machine, such as where the images are.
+        files: that options of its components name.
 
     Raises:
         ConfigError: an entry that cannot be run again, or an invalid setting.
@@ -49,10 +56,12 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
     protocol = entry.protocol.model_dump()
     equal = {name: protocol[name] for name in Settings.model_fields.keys() & protocol.keys()}
+    found = with_files(entry, files)
     recipe = {
-        "backbone": [entry.backbone],
-        "augmentation": [entry.augmentation],
-        "imbalance": [entry.imbalance],
+        "backbone": [found["backbone"]],
+        "augmentation": [found["augmentation"]],
+        "imbalance": [found["imbalance"]],
+        "engine": found["engine"],
         "controls": False,
         "external": (),
         "strict_data": False,
@@ -60,23 +69,6 @@ def settings_of(entry: Entry, given: Mapping[str, Any]) -> Settings:
         "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }
     return read_settings({"data": entry.data, **equal, **recipe, **given})
-
-
-def require_no_code(entry: Entry, host: Host) -> None:
-    """Refuse an entry that names code to run, unless the code is part of a package that the plugin requires.
-
-    Raises:
-        ConfigError: naming that code.
-    """
-    for kind, text in ((Backbone, entry.backbone), (Augmentation, entry.augmentation), (Imbalance, entry.imbalance)):
-        component = parse_component(text)
-        for declaration in host.declarations(kind):
-            spec = declaration.spec
-            packages = {name.replace("-", "_") for name in spec.requires}
-            for option, value in component.options:
-                foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
-                if spec.name == component.name and foreign:
-                    raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
 
 
 def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
@@ -90,9 +82,10 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
         progress: shows what happens.
 
     Raises:
-        ConfigError: the images are not those of the entry.
+        ConfigError: a plugin is missing, or the images are not those of the entry.
         NothingFinished: the recipe fails now; the message says why.
     """
+    require_plugins(entry, host)
     _require_images(entry, settings, host, progress)
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
         elsewhere = settings.model_copy(update={"out": Path(folder), "storage": None, "fresh": False})  # nothing from before
@@ -120,6 +113,8 @@ def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
         yield from _differing(f"protocol: {name}", value, now[name])
     for name in sorted(entry.versions.keys() | again.versions.keys()):
         yield from _differing(f"version of {name}", entry.versions.get(name, "-"), again.versions.get(name, "-"))
+    for kind, facts in entry.components.items():
+        yield from _differing_components(kind, facts, again.components[kind])
     for fold, other in zip(entry.folds, again.folds, strict=False):
         where = f"fold {fold.fold}: "
         yield from _differing(f"{where}selected trial", fold.selected_trial, other.selected_trial)
@@ -129,6 +124,13 @@ def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
             yield from _differing(f"{where}seed {head.seed}: threshold", head.threshold, twin.threshold)
     for name, value in entry.metrics.items():
         yield from _differing(name, value, again.metrics.get(name))
+
+
+def _differing_components(kind: str, stored: ComponentFacts, now: ComponentFacts) -> Iterator[Deviation]:
+    yield from _differing(f"{kind}: package", stored.package, now.package)
+    yield from _differing(f"{kind}: version of {stored.package}", stored.version or "-", now.version or "-")
+    for what, before, after in (("source", stored.source, now.source), ("weights", stored.weights, now.weights)):
+        yield from _differing(f"{kind}: SHA-256 of its {what}", before[:SHOWN_DIGITS], after[:SHOWN_DIGITS])
 
 
 def _differing(what: str, stored: Any, now: Any) -> Iterator[Deviation]:

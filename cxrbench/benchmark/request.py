@@ -14,7 +14,7 @@ from cxrbench.search.engine import find_engine
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
     from cxrbench.execution.progress import Progress
     from cxrbench.plugin.host import Host

@@ -117,7 +117,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         raise
     except Exception as error:
         outcome = failure_of(error, studies, run.protocol.trials)
-    return build_entry(run.facts, recipe_subject(recipe.recipe), outcome)
+    return build_entry(run.facts, recipe_subject(recipe, run.plan.request.engine), outcome)
 
 
 def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> FoldOutcome:

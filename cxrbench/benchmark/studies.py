@@ -114,7 +114,7 @@ def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
         train=(rows[images.train], labels[images.train]),
         validation=(rows[images.validation], labels[images.validation]),
         configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
-        seed=study_seed(protocol.seed, str(recipe), fold),
+        seed=study_seed(protocol.seed, recipe.recipe.canonical, fold),
     )
 
 

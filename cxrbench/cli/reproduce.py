@@ -21,6 +21,10 @@ def reproduce(
         str | None,
         typer.Option(metavar="NAME|PATH", help="Where its images are; not needed if they are generated or downloaded"),
     ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="File that an option of the recipe names, such as weights; repeatable"),
+    ] = None,
     trust_code: Annotated[
         bool, typer.Option("--trust-code", help="Allow code that the entry names, such as hypermodel:class=PACKAGE.CLASS")
     ] = False,
@@ -29,7 +33,8 @@ def reproduce(
 
     All settings come from the entry's file. Exit code 0: nothing differs. Exit code 1: something differs.
     """
-    from cxrbench.benchmark.reproduce import reproduce_entry, require_no_code, settings_of
+    from cxrbench.benchmark.reproduce import reproduce_entry, settings_of
+    from cxrbench.benchmark.requirements import require_no_code
     from cxrbench.cli import console
     from cxrbench.leaderboard.store.entry_files import read_entry
     from cxrbench.plugin.host import load_host
@@ -37,7 +42,7 @@ def reproduce(
     if not entry.is_file():
         raise ConfigError(f"{entry}: no such file. Entries are in leaderboard/PROTOCOL/entries/")
     stored = read_entry(entry)
-    settings = settings_of(stored, {**context.obj, **({"data": data} if data else {})})
+    settings = settings_of(stored, {**context.obj, **({"data": data} if data else {})}, file or ())
     host = load_host(settings.plugin, settings.blocked)
     if not trust_code:
         require_no_code(stored, host)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cxrbench.config.component import Component, Part, bind, parse_component, with_relative_paths
+from cxrbench.config.component import Component, parse_component
+from cxrbench.config.part import Part, bind
 from cxrbench.errors import unknown_name
 from cxrbench.plugin.host import Spec_co, kind_name
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
@@ -47,6 +48,11 @@ class Recipe:
         return f"{self.backbone.component}+{self.augmentation.component}+{self.imbalance.component}"
 
     @property
+    def canonical(self) -> str:
+        """Its name in identities and seeds, where files count by their bytes."""
+        return f"{self.backbone.canonical}+{self.augmentation.canonical}+{self.imbalance.canonical}"
+
+    @property
     def identity(self) -> tuple[str, str, str]:
         """Everything that its behaviour depends on."""
         return self.backbone.identity, self.augmentation.identity, self.imbalance.identity
@@ -58,31 +64,43 @@ class Recipe:
 
 
 def all_recipes(
-    host: Host, backbones: Sequence[str], augmentations: Sequence[str], imbalances: Sequence[str], *, controls: bool
+    backbones: Sequence[Part[Backbone]],
+    augmentations: Sequence[Part[Augmentation]],
+    imbalances: Sequence[Part[Imbalance]],
+    controls: Sequence[Recipe] = (),
 ) -> list[Recipe]:
-    """Return every combination of the named components, and each control once with `none`, `none`.
-
-    Names may contain wildcards (``mobilenet*``) or be ``all``, which does not include controls.
-    """
-    plain = expand(host, Backbone, backbones)
+    """Return every combination of the components, and the controls, each once."""
     recipes = [
         Recipe(backbone=backbone, augmentation=augmentation, imbalance=imbalance)
-        for backbone, augmentation, imbalance in itertools.product(
-            plain, expand(host, Augmentation, augmentations), expand(host, Imbalance, imbalances)
-        )
+        for backbone, augmentation, imbalance in itertools.product(backbones, augmentations, imbalances)
     ]
-    return list(dict.fromkeys([*recipes, *(_controls(host) if controls else ())]))
+    return list(dict.fromkeys([*recipes, *controls]))
 
 
 def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[Spec_co]]:
-    """Return the parts that component strings name, with wildcards resolved, each once and in the given order."""
+    """Return the parts that component strings name, each once and in the given order.
+
+    Names may contain wildcards (``mobilenet*``) or be ``all``, which does not include controls.
+    """
     found: dict[str, Part[Spec_co]] = {}
     for text in texts:
-        component = with_relative_paths(parse_component(text))
+        component = parse_component(text)
         for name in _matching(host, kind, component.name):
-            whole = Component(name=name, options=component.options)
-            found.setdefault(str(whole), bind(whole, host.find(kind, name)))
+            part = bind(Component(name=name, options=component.options), host.find(kind, name))
+            found.setdefault(str(part.canonical), part)
     return list(found.values())
+
+
+def control_recipes(host: Host) -> list[Recipe]:
+    """Return each control with `none` and `none`."""
+    augmentation, imbalance = expand(host, Augmentation, ["none"])[0], expand(host, Imbalance, ["none"])[0]
+    return [
+        Recipe(
+            backbone=bind(Component(name=declaration.spec.name), declaration), augmentation=augmentation, imbalance=imbalance
+        )
+        for declaration in host.declarations(Backbone)
+        if declaration.spec.control
+    ]
 
 
 def is_pattern(text: str) -> bool:
@@ -101,14 +119,3 @@ def _matching(host: Host, kind: type[Spec_co], pattern: str) -> list[str]:
     if not matching:
         raise unknown_name(kind_name(kind), pattern, (spec.name for spec in specs))
     return matching
-
-
-def _controls(host: Host) -> list[Recipe]:
-    augmentation, imbalance = expand(host, Augmentation, ["none"])[0], expand(host, Imbalance, ["none"])[0]
-    return [
-        Recipe(
-            backbone=bind(Component(name=declaration.spec.name), declaration), augmentation=augmentation, imbalance=imbalance
-        )
-        for declaration in host.declarations(Backbone)
-        if declaration.spec.control
-    ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
     from cxrbench.data.download import Downloader
     from cxrbench.execution.progress import Progress

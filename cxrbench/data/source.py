@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench.config.component import Component, Part, bind, check_options, parse_component
+from cxrbench.config.component import Component, parse_component
+from cxrbench.config.part import Part, bind, check_options
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.plugin.contracts import ClassNames, Images
 from cxrbench.plugin.references import Reference

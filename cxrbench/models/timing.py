@@ -17,7 +17,7 @@ from cxrbench.storage.sharded_array import ShardedArray
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.models.features.extraction import Extraction
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.plugin.specs import Imbalance

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import Unavailable
+from cxrbench.config.options import PRETRAINED, UNTRAINED, default_weights
+from cxrbench.errors import ConfigError, Unavailable
 from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.data.download import Downloader
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.specs import Backbone
@@ -22,29 +23,41 @@ class Weights:
     """The weights that a backbone is built with.
 
     Attributes:
-        name: the factory's argument `weights`.
+        name: what the user chose, as identities count it: a file by its bytes.
         digest: SHA-256 of the weights file; empty if there is no file.
+        given: the factory's argument `weights`.
     """
 
     name: str
     digest: str = ""
+    given: str = field(default="", compare=False)
+
+    @property
+    def argument(self) -> str:
+        """The factory's argument `weights`."""
+        return self.given or self.name
 
 
 def weights_option(backbone: Part[Backbone]) -> str:
-    """Return the option `weights`; the default is `imagenet` for a backbone with pretrained weights, otherwise `none`."""
-    return str(backbone.option("weights", "imagenet" if backbone.spec.weights else "none"))
+    """Return the option `weights`, a file as its path; the default is that of `default_weights`."""
+    return str(backbone.option("weights", default_weights(backbone.spec)))
 
 
 def weights_file(backbone: Part[Backbone], input_shape: tuple[int, int, int]) -> Download | None:
-    """Return the weights file that the backbone needs, or None if it needs no file.
+    """Return the weights file that the backbone needs, or None if it needs no file that its plugin names.
 
     Raises:
         Unavailable: the backbone has no weights for these options; the message says which options to use instead.
+        ConfigError: the option `weights` has a value that means nothing to the backbone.
     """
-    if not backbone.spec.weights:
-        return None
-    choose = backbone.resolve(backbone.spec.weights)
-    file: Download | None = choose(input_shape=input_shape, weights=weights_option(backbone), **backbone.arguments)
+    chosen, is_file = weights_option(backbone), "weights" in backbone.files
+    known = {UNTRAINED, default_weights(backbone.spec)}
+    file: Download | None = None
+    if backbone.spec.weights:
+        choose = backbone.resolve(backbone.spec.weights)
+        file = choose(input_shape=input_shape, weights=chosen, **backbone.arguments)
+    if file is None and chosen not in known and not is_file:
+        raise ConfigError(f"backbone {backbone.component}: unknown weights={chosen}. Write {_choices(backbone.spec)}")
     return file
 
 
@@ -61,4 +74,13 @@ def get_weights(backbone: Part[Backbone], input_shape: tuple[int, int, int], dow
     """Return the weights, downloading the file if it is missing; raise Unavailable if that is not possible."""
     file = weights_file(backbone, input_shape)
     path: Path | None = downloader.fetch(file) if file else None
-    return Weights(name=weights_option(backbone), digest=digest_file(path) if path else "")
+    local = backbone.files.get("weights")
+    if local is None:
+        return Weights(name=weights_option(backbone), digest=digest_file(path) if path else "")
+    return Weights(name=local.canonical, digest=digest_file(path) if path else local.digest, given=local.given)
+
+
+def _choices(spec: Backbone) -> str:
+    return (
+        f"weights={PRETRAINED}, weights={UNTRAINED} or weights=FILE" if spec.weights else f"weights={UNTRAINED} or weights=FILE"
+    )

@@ -1,4 +1,4 @@
-"""Resolve import strings, import one-file plugins, and hash their source."""
+"""Resolve import strings, and import one-file plugins."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import PluginError
+from cxrbench.plugin.sources import digest_of_file, digest_of_package
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 
@@ -43,32 +44,15 @@ class Reference:
             raise PluginError(f"{self.text}: module {module_name} has no attribute {attribute!r}") from None
 
     def source_digest(self) -> str:
-        """Return the SHA-256 of the one-file plugin, or of all source files of the package that the module belongs to."""
+        """Return the SHA-256 of a one-file plugin with what it needs of its folder, or of all files of the module's package."""
         module_name = self.text.partition(":")[0]
         file = self._file_of(module_name)
-        return _source_digest([file]) if file else _package_digest(module_name.partition(".")[0])
+        return digest_of_file(file) if file else digest_of_package(module_name.partition(".")[0])
 
     def _file_of(self, module_name: str) -> Path | None:
         """Return the one-file plugin if it is that module, or None if the module belongs to another package."""
         names = {self.file.stem, module_name_of(self.file)} if self.file else set()
         return self.file if module_name in names else None
-
-
-@cache
-def _package_digest(package: str) -> str:
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):  # the error is raised again when a run needs the factory
-        return ""
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    sources = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
-    return _source_digest(sources or ([Path(spec.origin)] if spec and spec.origin else []))
-
-
-def _source_digest(sources: list[Path]) -> str:
-    """Return the SHA-256 of source files, or an empty string if there are none (a built-in module)."""
-    files = [path for path in sources if path.is_file()]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest() if files else ""
 
 
 def module_name_of(file: Path) -> str:

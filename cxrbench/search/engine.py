@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.config.component import Part, bind, check_options, parse_component, with_relative_paths
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import Part, bind, check_options
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.study import search_space
 
@@ -21,7 +22,7 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
         ConfigError: the name is unknown or an option is invalid.
         MissingRequirement: a package that the engine needs is not installed.
     """
-    component = with_relative_paths(parse_component(text))
+    component = parse_component(text)
     engine = bind(component, host.find(Engine, component.name))
     check_options(engine)
     build_engine(engine, search_space(policy, {}), seed=0)

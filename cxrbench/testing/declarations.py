@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.config.component import check_options
+from cxrbench.config.part import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES

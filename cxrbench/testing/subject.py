@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cxrbench.config.component import bind, check_options, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind, check_options
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import module_name_of
@@ -16,7 +17,7 @@ from cxrbench.testing.outcome import NotCheckable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.plugin.host import Host, Plugin
 
 

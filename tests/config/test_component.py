@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cxrbench.config.component import Component, bind, check_options, parse_component
+from cxrbench.config.component import Component, parse_component
+from cxrbench.config.part import bind, check_options
 from cxrbench.errors import ConfigError, MissingRequirement, UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Backbone

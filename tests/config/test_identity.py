@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.config import identity
-from cxrbench.config.component import Component, bind
+from cxrbench.config.component import Component
 from cxrbench.config.identity import CanonicalForm, canonical_text
+from cxrbench.config.part import bind
 from cxrbench.config.protocol import ALWAYS_RECORDED, FORM, Protocol
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KINDS

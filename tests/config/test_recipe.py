@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.config.component import Component, bind, parse_component
-from cxrbench.config.recipe import Recipe, all_recipes, expand, is_pattern
+from cxrbench.config.component import Component, looks_absolute, parse_component
+from cxrbench.config.part import bind
+from cxrbench.config.recipe import Recipe, all_recipes, control_recipes, expand, is_pattern
 from cxrbench.errors import UnknownName
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 CONTROLS = ["control-border", "control-intensity", "control-thumbnail"]
+KINDS = (Backbone, Augmentation, Imbalance)
 SUFFIX = len(".json.12345678.part") + 1  # what a temporary name adds
 
 installed = cache(load_host)
@@ -31,6 +33,7 @@ def part(kind, component):
 def components(*names):
     keys = st.text(alphabet=f"{ascii_lowercase}_", min_size=1, max_size=8)
     values = st.booleans() | st.integers() | st.floats() | st.text(alphabet="aA1+:/., -\n", max_size=8) | st.text(max_size=300)
+    values = values.filter(lambda value: not looks_absolute(value))  # such a file does not exist
     options = st.dictionaries(keys, values, max_size=2).map(lambda found: tuple(sorted(found.items())))
     return st.builds(lambda name, chosen: Component(name=name, options=chosen), st.sampled_from(names), options)
 
@@ -46,8 +49,7 @@ RECIPES = st.builds(
 
 
 def recipe(*texts):
-    kinds = (Backbone, Augmentation, Imbalance)
-    backbone, augmentation, imbalance = (part(kind, parse_component(text)) for kind, text in zip(kinds, texts, strict=True))
+    backbone, augmentation, imbalance = (part(kind, parse_component(text)) for kind, text in zip(KINDS, texts, strict=True))
     return Recipe(backbone=backbone, augmentation=augmentation, imbalance=imbalance)
 
 
@@ -55,8 +57,13 @@ def written(kind, *texts):
     return [str(found.component) for found in expand(installed(), kind, texts)]
 
 
+def grid(host, backbones, augmentations, imbalances, *, controls):
+    parts = (expand(host, kind, texts) for kind, texts in zip(KINDS, (backbones, augmentations, imbalances), strict=True))
+    return all_recipes(*parts, control_recipes(host) if controls else ())
+
+
 def test_the_grid_is_every_combination_in_the_order_given():
-    recipes = all_recipes(installed(), ["texture", "mobilenet"], ["none", "gentle"], ["smote", "none"], controls=False)
+    recipes = grid(installed(), ["texture", "mobilenet"], ["none", "gentle"], ["smote", "none"], controls=False)
     assert [str(found) for found in recipes] == [
         f"{backbone}+{augmentation}+{imbalance}"
         for backbone in ("texture", "mobilenet")
@@ -66,7 +73,7 @@ def test_the_grid_is_every_combination_in_the_order_given():
 
 
 def test_each_control_takes_part_once_with_none_and_none():
-    recipes = all_recipes(installed(), ["texture"], ["gentle", "strong"], ["smote", "focal"], controls=True)
+    recipes = grid(installed(), ["texture"], ["gentle", "strong"], ["smote", "focal"], controls=True)
     assert [str(found) for found in recipes[4:]] == [f"{control}+none+none" for control in CONTROLS]
 
 
@@ -74,7 +81,7 @@ def test_each_control_takes_part_once_with_none_and_none():
     "backbones", [["texture", "texture"], ["texture", "text*"], ["texture", "control-border"], ["all", "all"]]
 )
 def test_no_recipe_comes_twice(backbones):
-    recipes = [str(found) for found in all_recipes(installed(), backbones, ["none", "none"], ["none", "n*"], controls=True)]
+    recipes = [str(found) for found in grid(installed(), backbones, ["none", "none"], ["none", "n*"], controls=True)]
     assert len(recipes) == len(set(recipes))
     assert set(CONTROLS) <= {found.partition("+")[0] for found in recipes}
 
@@ -174,12 +181,10 @@ def test_long_names_of_plugins_still_make_a_file_name(length, tmp_path):
         lines += ["@hookimpl", f"def register_{kind}s():", f"    return [{kind.title()}(name={'x' * length!r}, factory='m:f')]"]
     plugin.write_text("\n".join(lines))
     host = load_host([plugin])
-    stem = all_recipes(host, ["x" * length], ["x" * length], ["x" * length], controls=False)[0].file_stem
+    stem = grid(host, ["x" * length], ["x" * length], ["x" * length], controls=False)[0].file_stem
     assert len(stem) + SUFFIX <= 255
 
 
 def test_a_one_file_plugin_takes_part_like_any_other():
     host = load_host([PLUGINS / "good.py"])
-    assert [str(found) for found in all_recipes(host, ["coarse-*"], ["none"], ["none"], controls=False)] == [
-        "coarse-pixels+none+none"
-    ]
+    assert [str(found) for found in grid(host, ["coarse-*"], ["none"], ["none"], controls=False)] == ["coarse-pixels+none+none"]

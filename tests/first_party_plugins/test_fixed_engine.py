@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.errors import ConfigError
 from cxrbench.plugin import Float, Trial
 from cxrbench.plugin.specs import Engine

@@ -9,7 +9,8 @@ import numpy as np
 import optuna
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.plugin import Backbone, Choice, ConfigError, Float, Int, PluginError
 
 pytest.importorskip("keras_tuner", reason="the extra keras-tuner is not installed")

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.errors import PluginError
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.references import Reference

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.config.component import Component, bind, parse_component
+from cxrbench.config.component import Component, parse_component
+from cxrbench.config.part import bind
 from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob

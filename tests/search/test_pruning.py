@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.plugin import Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.pruning import MIN_EARLIER_TRIALS, cut_offs

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.config.component import Component, bind
+from cxrbench.config.component import Component
+from cxrbench.config.part import bind
 from cxrbench.errors import PluginError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.threshold import choose_threshold

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
-from cxrbench.config.component import Component, bind
+from cxrbench.config.component import Component
+from cxrbench.config.part import bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
 from cxrbench.errors import PluginError
@@ -23,7 +24,8 @@ IMPORT_FACTORIES = """
 import json, os, sys
 from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from cxrbench.config.component import Component, bind
+from cxrbench.config.component import Component
+from cxrbench.config.part import bind
 from cxrbench.errors import MissingRequirement
 from cxrbench.plugin.host import KINDS, load_host
 settings = json.loads(sys.argv[1])

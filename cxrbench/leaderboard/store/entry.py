@@ -15,6 +15,7 @@ from cxrbench.plugin.contracts import Failure
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
 ParameterValue = bool | int | float | Name
+ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
 RecipeName = Annotated[Name, Field(max_length=3 * 1000 + 2)]
 """Three components, joined by plus signs."""
 Metrics = dict[Name, float]
@@ -132,12 +133,31 @@ class ExternalResult(Stored):
     intervals: Intervals
 
 
+class ComponentFacts(Stored):
+    """What stands behind the name of a component.
+
+    Attributes:
+        package: the distribution that contains its plugin, or the name of a one-file plugin.
+        version: of the package; empty for a one-file plugin.
+        source: SHA-256 of the plugin's source.
+        files: SHA-256 of the file of each option that names one.
+        weights: SHA-256 of the pretrained weights; empty without a file.
+    """
+
+    package: Line
+    version: Line = ""
+    source: Hash = ""
+    files: dict[Name, Hash] = {}
+    weights: Hash = ""
+
+
 class Entry(Stored):
     """The result of one recipe, of the baseline or of an ensemble.
 
     Attributes:
         kind: a searched recipe; the baseline, which needs no search; or an ensemble, the mean of recipes.
         data: the dataset as a component, without its location.
+        components: what stands behind backbone, augmentation, imbalance and engine; empty in entries of earlier versions.
         stage: of training: only heads are trained today, on features of frozen backbones.
         study: identity of the result, which does not depend on the number of trials.
         reason: failure reason and what to do; empty if the entry is complete.
@@ -162,6 +182,7 @@ class Entry(Stored):
     augmentation: ComponentText
     imbalance: ComponentText
     control: bool
+    components: dict[ComponentKind, ComponentFacts] = {}
     stage: Literal["head"] = "head"
     study: Hash = ""
     status: Status

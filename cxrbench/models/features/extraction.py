@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.values import Precision
     from cxrbench.data.decoding.pixels import Pixels
@@ -208,7 +208,7 @@ def _build_backbone(
 ) -> Any:
     """Build a backbone, once for all batch sizes."""
     with _layer_precision(precision):
-        return part.build(input_shape=input_shape, weights=weights.name, seed=seed)
+        return part.build(input_shape=input_shape, weights=weights.argument, seed=seed)
 
 
 def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config.component import Part
+    from cxrbench.config.part import Part
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.trainer import Fit
     from cxrbench.plugin.specs import Imbalance, Space, Value

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.config.protocol import Protocol
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.models.backend import compile_features
 from cxrbench.plugin import Backbone
 

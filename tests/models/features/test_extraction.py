@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.config.component import bind
+from cxrbench.config.part import bind
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite, failure_kind, failure_reason
 from cxrbench.models.features.extraction import BATCH, count_views, extract_shard, extractions

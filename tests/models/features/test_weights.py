@@ -4,9 +4,13 @@ import hashlib
 
 import pytest
 
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.data.download import Downloader
-from cxrbench.errors import Unavailable
+from cxrbench.errors import ConfigError, Unavailable
 from cxrbench.models.weights import Weights, get_weights, weights_available, weights_file, weights_option
+from cxrbench.plugin.host import load_host
+from cxrbench.plugin.specs import Backbone
 
 SHAPE = (64, 64, 3)
 
@@ -82,3 +86,54 @@ def test_missing_weights_of_an_unreachable_host_are_an_error(plain, tmp_path, sa
     assert not weights_available(plain.backbone("trained"), SHAPE, online)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
         get_weights(plain.backbone("trained"), SHAPE, online)
+
+
+@pytest.mark.parametrize("text", ["corner:weights=imagenet", "corner:weights=non"])
+def test_unknown_weights_are_refused_with_the_known_ones(plain, offline, text):
+    with pytest.raises(ConfigError, match=r"^backbone corner:weights=\w+: unknown weights=\w+\. Write weights=none or"):
+        get_weights(plain.backbone(text), SHAPE, offline)
+
+
+def test_weights_that_a_plugin_has_no_file_for_are_refused(of_choice, offline):
+    assert get_weights(of_choice("loose"), SHAPE, offline) == Weights(name="imagenet")
+    assert get_weights(of_choice("loose:weights=none"), SHAPE, offline) == Weights(name="none")
+    with pytest.raises(ConfigError, match=r"unknown weights=imagenett\. Write weights=imagenet, weights=none or weights=FILE"):
+        get_weights(of_choice("loose:weights=imagenett"), SHAPE, offline)
+
+
+def test_a_weights_file_counts_by_its_bytes_and_reaches_the_factory(of_choice, offline, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digest = put(tmp_path / "mine.bin")
+    found = get_weights(of_choice("loose:weights=mine.bin"), SHAPE, offline)
+    assert (found.name, found.digest, found.argument) == (f"sha256:{digest}", digest, str(tmp_path / "mine.bin"))
+    (tmp_path / "copy.bin").write_bytes(b"trained")
+    assert get_weights(of_choice("loose:weights=copy.bin"), SHAPE, offline) == found
+    put(tmp_path / "mine.bin", b"trained better")
+    assert get_weights(of_choice("loose:weights=mine.bin"), SHAPE, offline) != found
+
+
+@pytest.fixture
+def of_choice(tmp_path):
+    (tmp_path / "loose.py").write_text(LOOSE)
+    host = load_host([tmp_path / "loose.py"])
+
+    def part(text):
+        component = parse_component(text)
+        return bind(component, host.find(Backbone, component.name))
+
+    return part
+
+
+LOOSE = """
+from cxrbench import Backbone, hookimpl
+
+@hookimpl
+def register_backbones():
+    return (Backbone(name="loose", factory=f"{__name__}:build", weights=f"{__name__}:choose"),)
+
+def build(*, input_shape, weights, seed):
+    return weights
+
+def choose(*, input_shape, weights):
+    return None
+"""

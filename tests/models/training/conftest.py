@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cxrbench.config.component import bind, parse_component
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.plugin.specs import Imbalance

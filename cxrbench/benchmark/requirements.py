@@ -1,0 +1,113 @@
+"""What an entry needs on this machine to run again: plugins, files, and permission to run the code that it names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cxrbench.config.component import parse_component
+from cxrbench.config.local_files import LABEL, digest_of, existing_file
+from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from cxrbench.leaderboard.store.entry import ComponentFacts, ComponentKind, Entry
+    from cxrbench.plugin.host import Host
+    from cxrbench.plugin.specs import Spec
+
+KINDS: Mapping[ComponentKind, type[Spec]] = {
+    "backbone": Backbone,
+    "augmentation": Augmentation,
+    "imbalance": Imbalance,
+    "engine": Engine,
+}
+
+
+def require_no_code(entry: Entry, host: Host) -> None:
+    """Refuse an entry that names code to run, unless the code is part of a package that the plugin requires.
+
+    Raises:
+        ConfigError: naming that code.
+    """
+    for kind, text in components_of(entry).items():
+        component = parse_component(text)
+        for declaration in host.declarations(KINDS[kind]):
+            spec = declaration.spec
+            packages = {name.replace("-", "_") for name in spec.requires}
+            for option, value in component.options:
+                foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
+                if spec.name == component.name and foreign:
+                    raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
+
+
+def require_plugins(entry: Entry, host: Host) -> None:
+    """Refuse an entry of a component that no plugin declares here.
+
+    Raises:
+        ConfigError: naming the package, its version and how to get it.
+    """
+    for kind, text in components_of(entry).items():
+        name = parse_component(text).name
+        try:
+            host.find(KINDS[kind], name)
+        except ConfigError as error:
+            facts = entry.components.get(kind)
+            remedy = _how_to_get(facts) if facts else "install the plugin that declares it"
+            also = "" if isinstance(error, UnknownName) else f" ({error})"  # a plugin that cannot be loaded
+            raise ConfigError(f"{entry.recipe} needs {kind} {name!r}: {remedy}{also}") from None
+
+
+def with_files(entry: Entry, files: Sequence[Path]) -> dict[ComponentKind, str]:
+    """Return the components of an entry, with the paths of the files that their options name.
+
+    Args:
+        entry: whose components show a file by its name and a short digest.
+        files: such files; others are looked for in the working folder.
+
+    Raises:
+        ConfigError: a file is missing, or one of this name has other bytes.
+    """
+    return {kind: _with_files(entry, text, files) for kind, text in components_of(entry).items()}
+
+
+def components_of(entry: Entry) -> dict[ComponentKind, str]:
+    """Return the components of an entry by their kind."""
+    return {
+        "backbone": entry.backbone,
+        "augmentation": entry.augmentation,
+        "imbalance": entry.imbalance,
+        "engine": entry.protocol.engine,
+    }
+
+
+def _with_files(entry: Entry, text: str, files: Sequence[Path]) -> str:
+    component = parse_component(text)
+    labels = {name: label for name, value in component.options if (label := LABEL.fullmatch(str(value)))}
+    paths = {name: str(_find(entry, label[1], label[2], files)) for name, label in labels.items()}
+    return str(component.with_options(paths))
+
+
+def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> Path:
+    """Return the file whose SHA-256 begins with these digits."""
+    for file in files:
+        if not file.exists():
+            raise ConfigError(f"--file {file}: no such file or folder")
+        if digest_of(file).startswith(digits):
+            return file.absolute()
+    found = existing_file(name, name)
+    if found and found.digest.startswith(digits):
+        return found.path
+    problem = "has other bytes here" if found or files else "is not in the working folder"
+    raise ConfigError(
+        f"{entry.recipe} needs the file {name}, whose SHA-256 begins with {digits}; it {problem}. Give its path with --file"
+    )
+
+
+def _how_to_get(facts: ComponentFacts) -> str:
+    if facts.version:
+        package = f"{facts.package}=={facts.version}"
+        return f"package {facts.package} {facts.version} declares it. Install it: pip install {package}"
+    return f"the one-file plugin {facts.package} declares it. Give its path with --plugin"

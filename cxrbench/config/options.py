@@ -1,0 +1,176 @@
+"""The options of a component as its factory takes them: one spelling for one meaning, files by their bytes."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+from cxrbench.config.component import Component, written
+from cxrbench.config.local_files import LocalFile, existing_file, find_file, is_path
+from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cxrbench.plugin.specs import Spec, Value
+
+NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+PRETRAINED, UNTRAINED = "imagenet", "none"
+"""Values of the option `weights` that are never files."""
+ANY_TEXT = "\0"
+"""A text that only an option takes that takes any text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A keyword parameter of a factory.
+
+    Attributes:
+        adapter: checks a value against the annotation; None if there is no annotation that can be checked.
+        default: its default, or `inspect.Parameter.empty`.
+    """
+
+    adapter: TypeAdapter[Any] | None
+    default: Any
+
+    @property
+    def takes_any_text(self) -> bool:
+        """Return whether any text is a valid value, so that the text may be a path."""
+        try:
+            return self.adapter is None or bool(self.adapter.validate_python(ANY_TEXT))
+        except ValidationError:
+            return False
+
+    def checked(self, value: Value) -> Value:
+        """Return a value as the factory's annotation has it, such as 1.0 for 1; raise ValidationError for a wrong type."""
+        found = self.adapter.validate_python(value, strict=True) if self.adapter else value
+        return found if isinstance(found, bool | int | float | str) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a component, in three spellings.
+
+    Attributes:
+        shown: as rows show them: files by name and short digest.
+        canonical: as identities count them: files by their digest.
+        files: the file of each option that names one, those of defaults and of fixed arguments included.
+        unnamed: the files of defaults and of fixed arguments, as identities count them.
+    """
+
+    shown: Component
+    canonical: Component
+    files: Mapping[str, LocalFile] = field(default_factory=dict)
+    unnamed: tuple[str, ...] = ()
+
+
+def parameters_of(factory: Callable[..., Any]) -> dict[str, Parameter]:
+    """Return the named parameters of a factory."""
+    parameters = inspect.signature(factory).parameters
+    return {
+        name: Parameter(adapter=_adapter(name, parameter, factory), default=parameter.default)
+        for name, parameter in parameters.items()
+        if parameter.kind in NAMED
+    }
+
+
+def read_options(component: Component, spec: Spec, parameters: Mapping[str, Parameter]) -> Options:
+    """Return the options of a component.
+
+    An option at its default is dropped, a number gets the type of the annotation, and a file is found: the component is then
+    the same however its user wrote it.
+
+    Args:
+        component: as the user wrote it.
+        spec: the declaration.
+        parameters: of the factory; empty if it cannot be imported.
+
+    Raises:
+        ConfigError: a file does not exist or cannot be read.
+    """
+    defaults = _defaults(spec, parameters)
+    unnamed = {name: file for name, value in {**defaults, **spec.fixed}.items() if (file := _file_of_default(name, value))}
+    shown: dict[str, Value] = {}
+    files: dict[str, LocalFile] = {}
+    for name, value in component.options:
+        if file := _file_of(f"{component.name}: {name}", name, value, spec, parameters):
+            if name in unnamed and name not in spec.fixed and unnamed[name].digest == file.digest:
+                continue
+            files[name], shown[name] = file, file.label
+        elif not is_same(plain := _in_type(value, parameters.get(name)), defaults.get(name, inspect.Parameter.empty)):
+            shown[name] = plain
+    canonical = {**shown, **{name: file.canonical for name, file in files.items()}}
+    others = {name: file for name, file in unnamed.items() if name not in files}
+    return Options(
+        shown=Component(name=component.name).with_options(shown),
+        canonical=Component(name=component.name).with_options(canonical),
+        files={**others, **files},
+        unnamed=tuple(f"{name}={file.canonical}" for name, file in sorted(others.items())),
+    )
+
+
+def is_same(value: Value, default: Any) -> bool:
+    """Return whether a value is the default, and of its type."""
+    return type(value) is type(default) and value == default
+
+
+def problem_of(parameter: Parameter, name: str, value: Value) -> str:
+    """Return why a value has the wrong type for a parameter, or an empty string."""
+    try:
+        parameter.checked(value)
+    except ValidationError as error:
+        return f"option {name}={written(value)} {error.errors()[0]['msg'].removeprefix('Input ')}"
+    return ""
+
+
+def default_weights(spec: Backbone) -> str:
+    """Return the default of the option `weights`: `imagenet` for a backbone with pretrained weights, otherwise `none`."""
+    return PRETRAINED if spec.weights else UNTRAINED
+
+
+def _defaults(spec: Spec, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the defaults of the options that users may set; a searched parameter that the user sets is not searched."""
+    others = spec.FILLED | set(spec.fixed) | set(spec.space if isinstance(spec, Imbalance) else ())
+    defaults = {name: one.default for name, one in parameters.items() if name not in others}
+    if isinstance(spec, Backbone):
+        return {**({} if spec.space else defaults), "weights": default_weights(spec)}
+    return {**defaults, "views": spec.views} if isinstance(spec, Augmentation) else defaults
+
+
+def _file_of(label: str, name: str, value: Value, spec: Spec, parameters: Mapping[str, Parameter]) -> LocalFile | None:
+    """Return the file that an option names; None for an option that has other values, or whose source is counted elsewhere."""
+    if not isinstance(value, str) or name == "source" or (name == "weights" and value in {PRETRAINED, UNTRAINED}):
+        return None
+    if name not in spec.KEPT and name in parameters and not parameters[name].takes_any_text:
+        return None
+    return find_file(label, value)
+
+
+def _file_of_default(name: str, value: Any) -> LocalFile | None:
+    """Return the file that a default or a fixed argument names; never a folder, which may be one to write to."""
+    text = str(value) if isinstance(value, str | Path) else ""
+    return existing_file(name, text) if is_path(text) and Path(text).expanduser().is_file() else None
+
+
+def _in_type(value: Value, parameter: Parameter | None) -> Value:
+    try:
+        return parameter.checked(value) if parameter else value
+    except ValidationError:  # the check of options says so
+        return value
+
+
+def _adapter(name: str, parameter: inspect.Parameter, factory: Callable[..., Any]) -> TypeAdapter[Any] | None:
+    """Return what checks values of a parameter, or None for one without an annotation that can be checked."""
+    if parameter.annotation is inspect.Parameter.empty:
+        return None
+    alone = ModuleType(name)  # other annotations of the factory may name what is imported for type checkers only
+    alone.__annotations__ = {name: parameter.annotation}
+    try:
+        return TypeAdapter(inspect.get_annotations(alone, globals=getattr(factory, "__globals__", {}), eval_str=True)[name])
+    except (NameError, PydanticUserError):  # this one does, or its type is unknown to pydantic
+        return None

@@ -1,0 +1,162 @@
+"""Components bound to their declarations: everything that their behaviour depends on, and how to build them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic
+
+from cxrbench.config.identity import canonical_text
+from cxrbench.config.options import parameters_of, problem_of, read_options
+from cxrbench.errors import ConfigError, missing_requirement, unknown_name
+from cxrbench.plugin.host import Spec_co
+from cxrbench.plugin.references import Reference, module_name_of
+from cxrbench.storage.versions import versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from cxrbench.config.component import Component
+    from cxrbench.config.local_files import LocalFile
+    from cxrbench.config.options import Parameter
+    from cxrbench.plugin.host import Declaration
+    from cxrbench.plugin.specs import Spec, Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a component comes from.
+
+    Attributes:
+        package: the distribution that contains its plugin, or the name of a one-file plugin.
+        version: of the package; empty for a one-file plugin.
+        source: SHA-256 of its source; empty if there is none.
+    """
+
+    package: str
+    version: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part(Generic[Spec_co]):
+    """A component bound to its declaration: picklable, so that any process can build it. Equal parts behave alike.
+
+    Attributes:
+        component: as rows show it: files by their name and short digest.
+        canonical: as identities count it: files by their bytes.
+        declared: everything else that its behaviour depends on: declaration, plugin version, source of its package, and files
+            that its defaults name.
+        files: the file of each option that names one.
+        file: the one-file plugin that declares it.
+    """
+
+    component: Component = field(compare=False)
+    canonical: Component
+    declared: str
+    spec: Spec_co = field(compare=False)
+    origin: Origin = field(compare=False)
+    files: Mapping[str, LocalFile] = field(default_factory=dict, compare=False)
+    file: Path | None = field(default=None, compare=False)
+
+    @property
+    def identity(self) -> str:
+        """Everything that its behaviour depends on."""
+        return f"{self.canonical}|{self.declared}"
+
+    def option(self, name: str, default: Value) -> Value:
+        """Return the value of an option, the path of a file, or the default."""
+        options = dict(self.component.options)
+        return self._given(name, options[name]) if name in options else default
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The arguments that the declaration fixes and the user sets, without the options that only the harness uses."""
+        options = self.component.options
+        chosen = {name: self._given(name, value) for name, value in options if name not in self.spec.KEPT}
+        return {**self.spec.fixed, **chosen}
+
+    def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
+        """Return this part with more options set."""
+        component, canonical = (one.with_options(setting) for one in (self.component, self.canonical))
+        return replace(self, component=component, canonical=canonical)
+
+    def build(self, *positional: Any, **given: Any) -> Any:
+        """Call the factory with its own arguments and those of the harness.
+
+        Raises:
+            ConfigError: a file that an option names has changed since the run began.
+        """
+        for name, file in self.files.items():
+            if not file.is_unchanged():
+                raise ConfigError(f"{self.component}: {name}: {file.path.name} was changed during the run. Run it again")
+        return self.factory()(*positional, **{**self.arguments, **given})
+
+    def factory(self) -> Callable[..., Any]:
+        """Import the factory; raise MissingRequirement if a package it needs is not installed."""
+        names = {requirement: re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0] for requirement in self.spec.requires}
+        if missing := [requirement for requirement, name in names.items() if not versions_of(name)]:
+            raise missing_requirement(str(self.component), missing)
+        factory: Callable[..., Any] = self.resolve(self.spec.factory)
+        return factory
+
+    def resolve(self, text: str) -> Any:
+        """Import what an import string of the declaration names."""
+        return Reference(text=text, file=self.file).resolve()
+
+    def _given(self, name: str, value: Value) -> Value:
+        return self.files[name].given if name in self.files else value
+
+
+def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_co]:
+    """Bind a component to its declaration.
+
+    Raises:
+        ConfigError: an option names a file that does not exist or cannot be read.
+    """
+    plugin, spec = declaration.plugin, declaration.spec
+    reference = Reference(text=spec.factory, file=plugin.file)
+    options = read_options(component, spec, _parameters(reference))
+    pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
+    source = "".join(one.source_digest() for one in (reference, *pointed))
+    declared = canonical_text(replace(spec, summary=""))
+    if plugin.file:  # the module name depends on the path, which does not change the behaviour
+        declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)
+    package = plugin.file.name if plugin.file else plugin.distribution
+    return Part(
+        component=options.shown,
+        canonical=options.canonical,
+        declared="|".join((declared, plugin.version, source, *options.unnamed)),
+        spec=spec,
+        origin=Origin(package=package, version=plugin.version, source=source[:64]),
+        files=options.files,
+        file=plugin.file,
+    )
+
+
+def check_options(part: Part[Spec]) -> None:
+    """Check the options against the signature of the factory.
+
+    Raises:
+        UnknownName: neither the factory nor the harness has the option.
+        ConfigError: a value has the wrong type.
+    """
+    factory, kept = part.factory(), part.spec.KEPT
+    hidden = part.spec.FILLED | set(part.spec.fixed)
+    known = {name: parameter for name, parameter in parameters_of(factory).items() if name not in hidden}
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(factory).parameters.values())
+    for name, value in part.component.options:
+        if name in known and (problem := problem_of(known[name], name, value)):
+            raise ConfigError(f"{part.component}: {problem}")
+        if name not in known and name not in kept and not (takes_any and name not in hidden):
+            raise unknown_name(f"option of {part.component.name}", name, known.keys() | kept)
+
+
+def _parameters(reference: Reference) -> Mapping[str, Parameter]:
+    """Return the parameters of a factory; none if it cannot be imported, which is reported when a run needs it."""
+    try:
+        return parameters_of(reference.resolve())
+    except (Exception, SystemExit):
+        return {}
