@@ -17,7 +17,8 @@ from cxrbench.storage.files import digest_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LABEL = re.compile(r"(.+)@sha256:([0-9a-f]{8})", re.DOTALL)
+MARK = "@sha256:"
+LABEL = re.compile(rf"(.+){MARK}([0-9a-f]{{8}})", re.DOTALL)
 """How a row shows a file: its name and the first digits of its SHA-256."""
 SHOWN_DIGITS = 8
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -40,7 +41,7 @@ class LocalFile:
     @property
     def label(self) -> str:
         """The file's name and the first digits of its digest, which mean the same in every working folder."""
-        return f"{self.path.name}@sha256:{self.digest[:SHOWN_DIGITS]}"
+        return f"{self.path.name}{MARK}{self.digest[:SHOWN_DIGITS]}"
 
     @property
     def canonical(self) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from cxrbench.config.local_files import MARK
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.entry import ComponentFacts, Entry, FoldResult, HeadResult
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
 
+SHOWN_DIGITS = 16
+"""Digits of a SHA-256."""
 Fact = tuple[str, str]
 
 MEANINGS: Mapping[Failure, Fact] = {
@@ -66,6 +70,7 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, lis
         "members": ((name, f"{weight:.3g}") for name, weight in entry.members.items()),
         "warnings": (("", warning) for warning in entry.warnings),
         "images": _image_facts(entry),
+        "components": ((kind, _component_text(facts)) for kind, facts in entry.components.items()),
         "versions": entry.versions.items(),
         "files": _file_facts(entry, path),
     }
@@ -149,7 +154,15 @@ def _file_facts(entry: Entry, path: Path) -> Iterator[Fact]:
     if entry.predictions:
         yield "predictions", str(path.parent.parent / entry.predictions)
     if entry.status == "complete" and entry.kind == "recipe":
-        yield "reproduce", f"cxrbench reproduce {shlex.quote(str(path))} --data NAME|PATH"
+        files = f"{entry.recipe}+{entry.protocol.engine}".count(MARK)
+        yield "reproduce", f"cxrbench reproduce {shlex.quote(str(path))} --data NAME|PATH{' --file PATH' * files}"
+
+
+def _component_text(facts: ComponentFacts) -> str:
+    """Return where a component comes from, and the SHA-256 of what it is made of."""
+    digests = {"source": facts.source, **facts.files, "weights": facts.weights}
+    hashed = [f"{name} {digest[:SHOWN_DIGITS]}" for name, digest in digests.items() if digest]
+    return ", ".join((f"{facts.package} {facts.version}".strip(), *hashed))
 
 
 def _params_text(params: Mapping[str, Value]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,14 @@ def test_an_entry_records_plugin_and_files(runs):
     assert facts["backbone"]["files"]["file"][:8] == label(workspace, 1)[-8:]
     assert facts["imbalance"]["package"] == "cxrbench"
     assert facts["imbalance"]["version"]
+
+
+def test_show_lists_what_stands_behind_the_components(runs):
+    workspace, digits = runs[0], label(runs[0], 1)[-8:]
+    shown = workspace.call_here("show", entry_of(workspace, 1)).stdout
+    assert re.search(rf"\n  backbone: squeeze\.py, source [0-9a-f]{{16}}, file {digits}[0-9a-f]{{8}}\n", shown)
+    assert re.search(r"\n  imbalance: cxrbench [0-9.]+, source [0-9a-f]{16}\n", shown)
+    assert " --data NAME|PATH --file PATH\n" in shown
 
 
 def test_reproduce_finds_the_file_by_its_bytes(stranger):
