@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from cxrbench.config.component import parse_component
@@ -108,6 +109,6 @@ def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> Path:
 
 def _how_to_get(facts: ComponentFacts) -> str:
     if facts.version:
-        package = f"{facts.package}=={facts.version}"
+        package = shlex.quote(f"{facts.package}=={facts.version}")  # an entry may be another person's
         return f"package {facts.package} {facts.version} declares it. Install it: pip install {package}"
     return f"the one-file plugin {facts.package} declares it. Give its path with --plugin"

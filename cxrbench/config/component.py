@@ -46,8 +46,9 @@ class Component:
 
 def parse_component(text: str) -> Component:
     """Read `name` or `name:key=value,key=value`; values are TOML's, a bare word is a string."""
-    if len(text) > LONGEST_COMPONENT or not is_unicode(text):
-        raise ConfigError(f"{text[:80]!r} ...: a component has at most {LONGEST_COMPONENT:,} characters")
+    if not is_unicode(text):
+        raise ConfigError(f"{text[:80]!r}: a component is Unicode text, without bytes of other encodings")
+    require_length(text)
     name, colon, rest = text.strip().partition(":")
     options: dict[str, Value] = {}
     position = 0
@@ -62,6 +63,12 @@ def parse_component(text: str) -> Component:
     if not name or (colon and not options):
         raise ConfigError(f"{text!r} is not a component. Write name or name:key=value,key=value")
     return Component(name=name, options=tuple(sorted(options.items())))
+
+
+def require_length(text: str) -> None:
+    """Raise ConfigError for a component of more than `LONGEST_COMPONENT` characters."""
+    if len(text) > LONGEST_COMPONENT:
+        raise ConfigError(f"{text[:80]!r} ...: a component has at most {LONGEST_COMPONENT:,} characters")
 
 
 def looks_absolute(value: Value) -> bool:

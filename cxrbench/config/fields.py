@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from cxrbench.config.component import looks_absolute, parse_component
+from cxrbench.config.component import LONGEST_COMPONENT, looks_absolute, parse_component
 from cxrbench.errors import ConfigError
 from cxrbench.storage.safe_text import as_line, as_text
 
@@ -52,8 +52,10 @@ def _as_safe_line(value: Any) -> Any:
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Name = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_printable)]
 """A name of one line."""
-ComponentText = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_component)]
+ComponentText = Annotated[str, Field(max_length=LONGEST_COMPONENT), AfterValidator(_component)]
 """A component in its canonical spelling, or empty."""
+RecipeName = Annotated[str, Field(max_length=3 * LONGEST_COMPONENT + 2), AfterValidator(_printable)]
+"""Three components, joined by plus signs."""
 RelativePath = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_relative_path)]
 """A path below a protocol's folder, or empty."""
 Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{0,128}$")]

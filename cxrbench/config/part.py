@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
+from cxrbench.config.component import require_length
 from cxrbench.config.identity import canonical_text
 from cxrbench.config.options import parameters_of, problem_of, read_options
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
@@ -119,6 +120,7 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     plugin, spec = declaration.plugin, declaration.spec
     reference = Reference(text=spec.factory, file=plugin.file)
     options = read_options(component, spec, _parameters(reference))
+    require_length(str(options.shown))
     pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
     source = "".join(one.source_digest() for one in (reference, *pointed))
     declared = canonical_text(replace(spec, summary=""))

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from cxrbench.config.component import Component, parse_component
+from cxrbench.config.component import LONGEST_COMPONENT, Component, parse_component
+from cxrbench.config.fields import ComponentText, RecipeName
 from cxrbench.config.part import bind, check_options
 from cxrbench.errors import ConfigError, MissingRequirement, UnknownName
 from cxrbench.plugin.host import load_host
@@ -167,3 +169,18 @@ def test_a_missing_package_is_named_with_how_to_install_it():
         MissingRequirement, match=r"^needy needs no-such-distribution>=2, .*pip install no-such-distribution>=2"
     ):
         part("needy").build(input_shape=1, weights=2, seed=3)
+
+
+def test_the_longest_components_fit_into_an_entry():
+    longest = "n:note=" + "x" * (LONGEST_COMPONENT - 7)
+    assert TypeAdapter(ComponentText).validate_python(str(parse_component(longest))) == longest
+    assert TypeAdapter(RecipeName).validate_python("+".join([longest] * 3))
+    with pytest.raises(ConfigError, match="at most 1,000 characters"):
+        parse_component(f"{longest}x")
+
+
+def test_a_component_that_is_long_only_as_rows_show_it_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.h5").write_bytes(b"1")
+    with pytest.raises(ConfigError, match="at most 1,000 characters"):
+        part(f"described:note={'x' * (LONGEST_COMPONENT - 40)},depth=5,file=w.h5")

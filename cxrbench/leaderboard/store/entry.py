@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RelativePath
+from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
@@ -16,8 +16,6 @@ Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
 ParameterValue = bool | int | float | Name
 ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
-RecipeName = Annotated[Name, Field(max_length=3 * 1000 + 2)]
-"""Three components, joined by plus signs."""
 Metrics = dict[Name, float]
 Intervals = dict[Name, tuple[float, float]]
 
