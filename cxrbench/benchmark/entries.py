@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
     from cxrbench.leaderboard.store.entry import ComponentKind, EntryKind, FoldResult, Status
+    from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import ClassNames, Failure
     from cxrbench.plugin.specs import Engine, Spec, Value
 
@@ -123,7 +124,7 @@ def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject
         imbalance=str(recipe.imbalance.component),
         control=recipe.backbone.spec.control,
         components={
-            "backbone": _component_facts(recipe.backbone, weights=planned.weights_digest),
+            "backbone": _component_facts(recipe.backbone, planned.weights),
             "augmentation": _component_facts(recipe.augmentation),
             "imbalance": _component_facts(recipe.imbalance),
             "engine": _component_facts(engine),
@@ -178,13 +179,14 @@ def class_labels(names: ClassNames) -> ClassLabels:
     return ClassLabels(negative=names.negative, positive=names.positive)
 
 
-def _component_facts(part: Part[Spec], weights: str = "") -> ComponentFacts:
+def _component_facts(part: Part[Spec], weights: Weights | None = None) -> ComponentFacts:
     return ComponentFacts(
         package=part.origin.package,
         version=part.origin.version,
         source=part.origin.source,
         files={name: file.digest for name, file in part.files.items()},
-        weights=weights,
+        weights=weights.digest if weights else "",
+        weights_origin=weights.origin if weights else "",
     )
 
 

@@ -112,7 +112,7 @@ def undeclared(*, reason: str, **given: object) -> NoReturn:
 
 def _known_defaults(host: Host) -> list[str]:
     known = {declaration.spec.name for declaration in host.declarations(Backbone)}
-    return [name for name in DEFAULT_BACKBONES if name in known]
+    return [text for text in DEFAULT_BACKBONES if parse_component(text).name in known]
 
 
 def _check_component(part: Part[Spec]) -> None:

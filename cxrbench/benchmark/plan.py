@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.dataset import Catalogue
     from cxrbench.leaderboard.store.folder import Stamp
+    from cxrbench.models.weights import Weights
     from cxrbench.plugin.specs import Engine
     from cxrbench.search.database import Database
     from cxrbench.storage.sharded_array import ShardedArray
@@ -57,9 +58,9 @@ class PlannedRecipe:
         return self.recipe.file_stem
 
     @property
-    def weights_digest(self) -> str:
-        """The SHA-256 of the backbone's weights; empty without a file."""
-        return "" if isinstance(self.features, NoResult) else self.features.views[0].weights.digest
+    def weights(self) -> Weights | None:
+        """The weights of the backbone, or None if they cannot be had."""
+        return None if isinstance(self.features, NoResult) else self.features.views[0].weights
 
     @property
     def arrays(self) -> tuple[ShardedArray, ...]:

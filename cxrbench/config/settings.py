@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "CXRBENCH_"
 DEFAULT_BACKBONES = (
+    "mobilenet:alpha=0.25",
+    "texture",
+    "random-convnet",
     "resnet50",
     "densenet121",
     "inceptionv3",
     "vgg16",
     "efficientnetb0",
     "mobilenet",
-    "texture",
-    "random-convnet",
 )
 """The backbones of the default grid; those whose weights are not on the machine are skipped."""
 
@@ -44,7 +45,7 @@ class Settings(ProtocolSettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
 
-    data: Annotated[str, Option("Data", "Name or path of the dataset", "NAME|PATH")] = "phantom"
+    data: Annotated[str, Option("Data", "Name or path of the dataset", "NAME|PATH")] = "sample"
     external: Annotated[
         Named, Option("Data", "External test set, scored once with the frozen heads; repeatable", "NAME=PATH")
     ] = ()

@@ -162,7 +162,8 @@ def _component_text(facts: ComponentFacts) -> str:
     """Return where a component comes from, and the SHA-256 of what it is made of."""
     digests = {"source": facts.source, **facts.files, "weights": facts.weights}
     hashed = [f"{name} {digest[:SHOWN_DIGITS]}" for name, digest in digests.items() if digest]
-    return ", ".join((f"{facts.package} {facts.version}".strip(), *hashed))
+    origin = [f"({facts.weights_origin})"] if facts.weights_origin else []
+    return ", ".join((f"{facts.package} {facts.version}".strip(), *hashed, *origin))
 
 
 def _params_text(params: Mapping[str, Value]) -> str:

@@ -26,11 +26,13 @@ class Weights:
         name: what the user chose, as identities count it: a file by its bytes.
         digest: SHA-256 of the weights file; empty if there is no file.
         given: the factory's argument `weights`.
+        origin: which file it is and where it is from, in a few words.
     """
 
     name: str
     digest: str = ""
     given: str = field(default="", compare=False)
+    origin: str = field(default="", compare=False)
 
     @property
     def argument(self) -> str:
@@ -76,8 +78,10 @@ def get_weights(backbone: Part[Backbone], input_shape: tuple[int, int, int], dow
     path: Path | None = downloader.fetch(file) if file else None
     local = backbone.files.get("weights")
     if local is None:
-        return Weights(name=weights_option(backbone), digest=digest_file(path) if path else "")
-    return Weights(name=local.canonical, digest=digest_file(path) if path else local.digest, given=local.given)
+        origin = ", ".join(filter(None, (file.file_name, file.origin))) if file else ""
+        return Weights(name=weights_option(backbone), digest=digest_file(path) if path else "", origin=origin)
+    digest = digest_file(path) if path else local.digest
+    return Weights(name=local.canonical, digest=digest, given=local.given, origin=local.path.name)
 
 
 def _choices(spec: Backbone) -> str:

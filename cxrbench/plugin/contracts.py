@@ -81,12 +81,14 @@ class Download:
         digest: ``"md5:..."`` or ``"sha256:..."``. If the publisher gives none, leave it empty: the download then cannot be
             resumed, and its SHA-256 is reported.
         folder: folder of the file, or None for the harness's download folder.
+        origin: where that is, in a few words for entries and messages, such as "bundled with PACKAGE".
     """
 
     url: str
     file_name: str
     digest: str = ""
     folder: Path | None = None
+    origin: str = ""
 
 
 class ImageFunction(Protocol):

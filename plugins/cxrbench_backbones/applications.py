@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.plugin import ConfigError, Download
 from cxrbench_backbones.checks import require_size
-from cxrbench_backbones.keras_cache import models_folder
+from cxrbench_backbones.keras_cache import PRETRAINED, folder_of
 from cxrbench_backbones.preprocessing import Preprocessing, as_float32, preprocess
 from cxrbench_backbones.table import find
 from cxrbench_backbones.untrained import reinitialise, standardised
@@ -60,10 +60,11 @@ def weights_file(
     _require_alpha(alpha)
     if not _pretrained(row, weights):
         return None
-    height, width, _ = input_shape
-    rows = height if height == width and height in row.sizes else 224
-    name = row.file.format(rows=rows, alpha=ALPHAS[alpha])
-    return Download(url=row.folder + name, file_name=row.cached_as or name, digest=row.digest, folder=models_folder())
+    name = _file_name(row, input_shape, alpha)
+    file_name = row.cached_as or name
+    folder = folder_of(file_name)
+    origin = "bundled with cxrbench" if folder == PRETRAINED else "Keras' cache"
+    return Download(url=row.folder + name, file_name=file_name, digest=row.digest, folder=folder, origin=origin)
 
 
 def _build(
@@ -89,16 +90,26 @@ def _build(
     return model
 
 
+def _file_name(row: Application, input_shape: tuple[int, int, int], alpha: float) -> str:
+    """Return the name of the weights file for images of this shape."""
+    height, width, _ = input_shape
+    rows = height if height == width and height in row.sizes else 224
+    return row.file.format(rows=rows, alpha=ALPHAS[alpha])
+
+
 def _network(row: Application, input_shape: tuple[int, int, int], pretrained: bool, widths: dict[str, float]) -> Any:
     """Build the network of `keras.applications` without its top."""
     import keras
 
+    name = _file_name(row, input_shape, widths.get("alpha", 1.0))
+    bundled = folder_of(row.cached_as or name) == PRETRAINED
+    weights = str(PRETRAINED / name) if bundled else "imagenet"
     builder = getattr(keras.applications, row.builder)
     with warnings.catch_warnings():
         # At other sizes than its own, Keras warns that it takes the weights of 224. That is what is wanted.
         warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
         return builder(
-            include_top=False, weights="imagenet" if pretrained else None, input_shape=input_shape, pooling="avg", **widths
+            include_top=False, weights=weights if pretrained else None, input_shape=input_shape, pooling="avg", **widths
         )
 
 

@@ -1,10 +1,20 @@
-"""Where Keras keeps downloaded weights, found without importing Keras."""
+"""Where pretrained weights are: in Keras' cache or in this package. Found without importing Keras."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+
+PRETRAINED = Path(__file__).with_name("pretrained")
+"""The folder of the weights that come with this package; its NOTICE says where they are from."""
+
+
+def folder_of(file_name: str) -> Path:
+    """Return the folder of a weights file: Keras' cache, unless only this package has the file."""
+    cached = models_folder()
+    bundled = (PRETRAINED / file_name).is_file() and not (cached / file_name).is_file()
+    return PRETRAINED if bundled else cached
 
 
 def models_folder() -> Path:

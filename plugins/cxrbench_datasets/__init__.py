@@ -1,4 +1,4 @@
-"""The datasets of cxrbench: folder tree, CSV manifest, PneumoniaMNIST and drawn phantoms."""
+"""The datasets of cxrbench: folder tree, CSV manifest, PneumoniaMNIST, a sample of real images and drawn phantoms."""
 
 from cxrbench.plugin import Dataset, hookimpl
 
@@ -24,6 +24,12 @@ MEDMNIST = Dataset(
     download="cxrbench_datasets.medmnist:download_medmnist",
     layout="a file named pneumoniamnist*.npz",
 )
+SAMPLE = Dataset(
+    name="sample",
+    factory="cxrbench_datasets.sample:load_sample",
+    summary="1,000 real chest X-rays of children, to try the tool: no download (Kermany et al., CC BY 4.0)",
+    notice="A SAMPLE for trying the tool: 1,000 images of children of one hospital (Kermany et al., Cell 2018, CC BY 4.0)",
+)
 PHANTOM = Dataset(
     name="phantom",
     factory="cxrbench_datasets.phantom:load",
@@ -34,5 +40,5 @@ PHANTOM = Dataset(
 
 @hookimpl
 def register_datasets() -> tuple[Dataset, ...]:
-    """Declare the four first-party datasets."""
-    return FOLDER, MANIFEST, MEDMNIST, PHANTOM
+    """Declare the five first-party datasets."""
+    return FOLDER, MANIFEST, MEDMNIST, SAMPLE, PHANTOM

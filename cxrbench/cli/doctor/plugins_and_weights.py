@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
-from cxrbench.config.component import Component
+from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.data.download import Downloader
 from cxrbench.errors import PluginError
-from cxrbench.models.weights import weights_available
+from cxrbench.models.weights import weights_available, weights_file
 from cxrbench.plugin.specs import Backbone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cxrbench.cli.doctor.packages import ImportCheck
+    from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
     from cxrbench.plugin.host import Host
 
@@ -82,9 +83,16 @@ def default_weights(host: Host, settings: Settings) -> Iterator[Diagnosis]:
     declared = {declaration.spec.name: declaration for declaration in host.declarations(Backbone)}
     present: list[str] = []
     missing: list[str] = []
-    for name in (name for name in DEFAULT_BACKBONES if name in declared):
-        backbone = bind(Component(name=name), declared[name])
-        (present if weights_available(backbone, size, downloader) else missing).append(name)
+    for component in map(parse_component, DEFAULT_BACKBONES):
+        if component.name in declared:
+            backbone = bind(component, declared[component.name])
+            here = weights_available(backbone, size, downloader)
+            (present if here else missing).append(_with_origin(backbone, size) if here else str(component))
     found = f"present: {', '.join(present) or 'none'}" + (f"; missing: {', '.join(missing)}" if missing else "")
     remedy = "run with --download to fetch them" if missing else ""
     yield Diagnosis(area="weights", found=found, verdict="ok" if present else "warn", remedy=remedy)
+
+
+def _with_origin(backbone: Part[Backbone], size: tuple[int, int, int]) -> str:
+    file = weights_file(backbone, size)
+    return f"{backbone.component} ({file.origin})" if file and file.origin else str(backbone.component)

@@ -140,6 +140,7 @@ class ComponentFacts(Stored):
         source: SHA-256 of the plugin's source.
         files: SHA-256 of the file of each option that names one.
         weights: SHA-256 of the pretrained weights; empty without a file.
+        weights_origin: which file they are from and where it was found.
     """
 
     package: Line
@@ -147,6 +148,7 @@ class ComponentFacts(Stored):
     source: Hash = ""
     files: dict[Name, Hash] = {}
     weights: Hash = ""
+    weights_origin: Line = ""
 
 
 class Entry(Stored):
