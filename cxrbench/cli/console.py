@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBars
 from rich.table import Table
+from rich.text import Text
 
 from cxrbench.execution.progress import Progress
 from cxrbench.storage.safe_text import as_json, as_text
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 140
 MINIMUM_RECIPE_WIDTH = 22
+NOTE_LINES = 6
+"""Lines of notes below the table of a run; all of them are in its LEADERBOARD.md."""
 
 
 def escape(text: str) -> str:
@@ -95,7 +98,35 @@ class ConsoleProgress(Progress):
 
 def print_board(board: Board, sort: str = "") -> None:
     """Print a board as tables, with what must be read with them."""
-    from cxrbench.leaderboard.render import footer, notes, tables, title
+    from cxrbench.leaderboard.render import footer, notes
+
+    print_tables(board, sort)
+    for note in [*notes(board, board.rows(sort)), *footer(board)]:
+        _stdout().print(f"* {escape(note)}", soft_wrap=False)
+
+
+def print_result(board: Board, following: Sequence[str]) -> None:
+    """Print the board of a run, what it says, the most important notes, and what can be done next."""
+    from cxrbench.leaderboard.conclusion import conclusion
+    from cxrbench.leaderboard.render import notes
+
+    print_tables(board)
+    console, lines = _stdout(), 0
+    for sentence in conclusion(board):
+        console.print(escape(sentence))
+    for note in notes(board, board.rows()):
+        lines += len(Text(f"* {note}").wrap(console, console.width))
+        if lines > NOTE_LINES:
+            console.print("* More notes are in LEADERBOARD.md, beside the table.")
+            break
+        console.print(f"* {escape(note)}", soft_wrap=False)
+    for line in following:
+        console.print(escape(line), soft_wrap=True)
+
+
+def print_tables(board: Board, sort: str = "") -> None:
+    """Print a board as tables."""
+    from cxrbench.leaderboard.render import tables, title
 
     console, rows = _stdout(), board.rows(sort)
     all_complete = all(row.is_complete for row in rows)
@@ -108,8 +139,6 @@ def print_board(board: Board, sort: str = "") -> None:
         console.print(table)
         if hidden:
             console.print(f"[dim]not enough space for {escape(', '.join(hidden))}. Widen the window, or use --format csv[/]")
-    for note in [*notes(board, rows), *footer(board)]:
-        console.print(f"* {escape(note)}", soft_wrap=False)
 
 
 def fitting_table(console: Console, columns: Sequence[Column], rows: Sequence[Row], ranked_by: str) -> tuple[Table, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,14 @@ import typer
 
 from cxrbench.cli.interrupts import interruptible
 from cxrbench.cli.options import AsJson
+from cxrbench.config.recipe import stem_of
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cxrbench.benchmark.run import RunOutcome
+    from cxrbench.leaderboard.board import Board
 
 SOME_FAILED = 1
 
@@ -53,10 +56,19 @@ def run(
     if as_json:
         console.print_json(outcome.board.records())
     else:
-        console.print_board(outcome.board)
+        console.print_result(outcome.board, _next_commands(outcome.board))
     for line in _closing_lines(outcome):
         console.print_message(line)
     _exit(outcome)
+
+
+def _next_commands(board: Board) -> list[str]:
+    first = next((row for row in board.rows() if row.is_complete and not row.entry.control), None)
+    if first is None or board.folder is None:
+        return []
+    entry = board.folder / "entries" / f"{stem_of(first.recipe)}.json"
+    own = ["      cxrbench run --data FOLDER    # your own images"] if board.protocol.notice else []
+    return [f"Next: cxrbench show {shlex.quote(str(entry))}    # how it was made, and how to repeat it", *own]
 
 
 def _closing_lines(outcome: RunOutcome) -> Iterator[str]:

@@ -49,7 +49,8 @@ class Standing:
         tied: whether its difference from the leader in the ranking metric is not significant (5 %, corrected by Holm).
         p_auc: p-value of the difference in AUC from the leader, corrected by Holm; 1 for the leader.
         p_accuracy: the same for accuracy.
-        remarks: what a reader should know.
+        unbeaten: the controls that it does not beat beyond chance.
+        remarks: what else a reader should know.
     """
 
     rank: int | None = None
@@ -59,6 +60,7 @@ class Standing:
     tied: bool | None = None
     p_auc: float | None = None
     p_accuracy: float | None = None
+    unbeaten: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 

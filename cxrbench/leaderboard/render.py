@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Cell, Row
     from cxrbench.leaderboard.store.entry import DatasetFacts
 
+NAMED = 3
+"""Recipes that a note names; of more, the number is given. Each row of CSV and JSON has its own warnings."""
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
 
@@ -49,7 +51,7 @@ def title(board: Board) -> str:
 
 
 def notes(board: Board, rows: Sequence[Row]) -> list[str]:
-    """Return what must be read with the table: notice, audit, warnings, reasons of entries that are not complete."""
+    """Return what must be read with the table: notice, reasons of entries that are not complete, audit, warnings."""
     notice = [board.protocol.notice] if board.protocol.notice else []
     audits = dict.fromkeys(f"data audit: {row.entry.audit.verdict}" for row in rows if row.entry.audit.verdict)
     warned: dict[str, list[str]] = {}
@@ -58,9 +60,9 @@ def notes(board: Board, rows: Sequence[Row]) -> list[str]:
             warned.setdefault(warning, []).append(row.recipe)
     everyone = sum(row.entry.kind == "recipe" for row in rows)
     shared = [warning for warning, recipes in warned.items() if len(recipes) >= max(everyone, 2)]
-    own = [f"{', '.join(recipes)}: {warning}" for warning, recipes in warned.items() if warning not in shared]
+    own = [f"{_named(recipes)}: {warning}" for warning, recipes in warned.items() if warning not in shared]
     reasons = [f"{row.recipe} is {row.entry.status}: {row.entry.reason}" for row in rows if not row.is_complete]
-    return [*notice, *audits, *shared, *own, *reasons]
+    return [*notice, *reasons, *audits, *shared, *own]
 
 
 def footer(board: Board) -> list[str]:
@@ -109,6 +111,11 @@ def _csv_cell(value: Any) -> Any:
     """Return numbers as they are, and text that no spreadsheet takes for a formula."""
     text = "; ".join(value) if isinstance(value, list) else value
     return as_cell(text) if isinstance(text, str) else text
+
+
+def _named(recipes: Sequence[str]) -> str:
+    rest = len(recipes) - NAMED
+    return f"{', '.join(recipes[:NAMED])} and {rest} more" if rest > 1 else ", ".join(recipes)
 
 
 def _in_one_line(row: Row, column: Column) -> str:

@@ -34,9 +34,9 @@ def rank_entries(
     for recipe, entry in ranked.items():
         better = sum(_is_better(other.metrics[metric], entry.metrics[metric], metric) for other in ranked.values())
         rivals = controls if recipe in scored and not entry.control else []
-        unbeaten = [control for control in rivals if not _beats(resampled, recipe, control, metric)]
+        unbeaten = tuple(control for control in rivals if not _beats(resampled, recipe, control, metric))
         remarks = (*_remarks(entry), *_unbeaten(unbeaten, metric))
-        found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, remarks=remarks)
+        found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, unbeaten=unbeaten, remarks=remarks)
     return found
 
 

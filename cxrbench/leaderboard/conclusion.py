@@ -1,0 +1,66 @@
+"""What a board says, in a few sentences: which row is first, whether it beats the controls, and what is tied with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.leaderboard.columns import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cxrbench.leaderboard.board import Board
+    from cxrbench.leaderboard.rows import Row
+
+NAMED = 3
+"""Tied rows that are named; of more, the number is given."""
+
+
+def conclusion(board: Board) -> list[str]:
+    """Return one sentence each about the first row, the controls and the ties; nothing if no recipe is complete."""
+    metric, rows = board.protocol.metric, board.rows()
+    others = [row for row in rows if row.is_complete and row.entry.kind != "baseline"]
+    ranked = [row for row in others if not row.entry.control]
+    if not ranked:
+        return []
+    first = ranked[0]
+    controls = [row for row in others if row.entry.control]
+    return [_winner(first, metric), *_about_controls(first, controls, metric), *_ties(first, ranked)]
+
+
+def _winner(first: Row, metric: str) -> str:
+    facts, standing = first.entry.dataset, first.standing
+    images = sum(fold.test_negative + fold.test_positive for fold in facts.folds) if facts else 0
+    where = f" on {images:,} test images" if images else ""
+    chance = f", first in {standing.p_first:.0%} of the resamplings of patients" if standing.p_first is not None else ""
+    return f"First{where}: {first.recipe}, {_with_interval(first, metric)}{chance}."
+
+
+def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterator[str]:
+    if not controls:
+        yield "No control was run, so nothing tells whether it uses a shortcut."
+    elif unbeaten := first.standing.unbeaten:
+        names = " and ".join(unbeaten)
+        yield f"It does not beat {names} in {metric} beyond chance, a control that sees no lung: it may be using a shortcut."
+    else:
+        best = controls[0]
+        yield (
+            f"It beats every control beyond chance. The best one, {best.entry.backbone}, sees no lung and has "
+            f"{_with_interval(best, metric)}."
+        )
+
+
+def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
+    tied = [row.recipe for row in ranked if row is not first and row.standing.tied]
+    if not tied:
+        yield "No other recipe is tied with it." if len(ranked) > 1 else "There is no other recipe to compare it with."
+    elif len(tied) <= NAMED:
+        yield f"Not told apart from it: {', '.join(tied)}."
+    else:
+        count = "all" if len(tied) == len(ranked) - 1 else f"{len(tied)} of the"
+        yield f"Not told apart from it: {count} {len(ranked) - 1} other recipes. Choose among them by cost."
+
+
+def _with_interval(row: Row, metric: str) -> str:
+    value, interval = text_of(*row.estimate(metric))
+    return f"{metric} {value} ({interval})" if interval else f"{metric} {value}"
