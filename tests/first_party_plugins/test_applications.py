@@ -19,7 +19,7 @@ from keras.src.utils import file_utils
 import cxrbench_backbones
 from cxrbench.plugin import ConfigError
 from cxrbench_backbones import applications
-from cxrbench_backbones.keras_cache import models_folder
+from cxrbench_backbones.keras_cache import PRETRAINED, models_folder
 from cxrbench_backbones.random_convnet import random_convnet
 from cxrbench_backbones.table import APPLICATIONS, find
 from cxrbench_backbones.texture import texture
@@ -184,7 +184,7 @@ def test_table_has_the_file_and_features_of_keras(name, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "shape", "options"),
     [
-        ("mobilenet", (224, 224, 3), {"alpha": 0.25}),
+        ("mobilenet", (192, 192, 3), {"alpha": 0.25}),
         ("mobilenet", (128, 128, 3), {"alpha": 0.5}),
         ("mobilenet", (160, 96, 3), {"alpha": 0.75}),
         ("mobilenet", (96, 160, 3), {"alpha": 1.0}),
@@ -300,3 +300,40 @@ def test_real_weights_give_the_features_of_keras(monkeypatch, tmp_path):
 
 def _environment(*folders):
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [*map(str, folders), *sys.path]))}
+
+
+@pytest.fixture
+def empty_keras_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras"
+
+
+def weights_of(alpha, size=224):
+    return applications.weights_file(input_shape=(size, size, 3), weights="imagenet", network="mobilenet", alpha=alpha)
+
+
+def test_the_weights_of_the_package_are_second_to_keras_cache(empty_keras_home):
+    bundled = weights_of(0.25)
+    assert (bundled.folder, bundled.origin) == (PRETRAINED, "bundled with cxrbench")
+    notice = (PRETRAINED / "NOTICE").read_text()
+    assert hashlib.sha256((PRETRAINED / bundled.file_name).read_bytes()).hexdigest() in notice
+    (empty_keras_home / "models").mkdir(parents=True)
+    shutil.copy(PRETRAINED / bundled.file_name, empty_keras_home / "models")
+    cached = weights_of(0.25)
+    assert (cached.folder, cached.origin) == (empty_keras_home / "models", "Keras' cache")
+
+
+def test_other_weights_are_not_taken_for_those_of_the_package(empty_keras_home):
+    assert {weights_of(1.0).folder, weights_of(0.25, size=128).folder} == {empty_keras_home / "models"}
+
+
+def test_bundled_and_cached_weights_give_the_same_features(tmp_path, empty_keras_home, monkeypatch):
+    monkeypatch.setattr(keras_config, "_KERAS_DIR", str(empty_keras_home))
+    images, features = pixels(2, 224), []
+    for _ in range(2):
+        model = applications.mobilenet(input_shape=(224, 224, 3), weights="imagenet", seed=0, network="mobilenet", alpha=0.25)
+        features.append(np.asarray(model(images)))
+        (empty_keras_home / "models").mkdir(parents=True, exist_ok=True)
+        shutil.copy(PRETRAINED / weights_of(0.25).file_name, empty_keras_home / "models")
+    assert np.array_equal(*features)
+    assert features[0].std() > 0.1
