@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 PRETRAINED, UNTRAINED = "imagenet", "none"
 """Values of the option `weights` that are never files."""
+RECIPE = (Backbone, Augmentation, Imbalance)
 ANY_TEXT = "\0"
 """A text that only an option takes that takes any text."""
 
@@ -82,8 +83,8 @@ def parameters_of(factory: Callable[..., Any]) -> dict[str, Parameter]:
 def read_options(component: Component, spec: Spec, parameters: Mapping[str, Parameter]) -> Options:
     """Return the options of a component.
 
-    An option at its default is dropped, a number gets the type of the annotation, and a file is found: the component is then
-    the same however its user wrote it.
+    A file is found. In a part of a recipe, an option at its default is dropped and a number gets the type of the annotation: the
+    recipe is then the same however its user wrote it. An engine stays as it is written, because protocols contain its text.
 
     Args:
         component: as the user wrote it.
@@ -102,6 +103,8 @@ def read_options(component: Component, spec: Spec, parameters: Mapping[str, Para
             if name in unnamed and name not in spec.fixed and unnamed[name].digest == file.digest:
                 continue
             files[name], shown[name] = file, file.label
+        elif not isinstance(spec, RECIPE):
+            shown[name] = value
         elif not is_same(plain := _in_type(value, parameters.get(name)), defaults.get(name, inspect.Parameter.empty)):
             shown[name] = plain
     canonical = {**shown, **{name: file.canonical for name, file in files.items()}}
