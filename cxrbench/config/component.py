@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from cxrbench.config.given import NAMED, arguments_to_give, filled_arguments
 from cxrbench.config.identity import canonical_text
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
@@ -32,7 +33,6 @@ PLAIN = re.compile(r"[\w./\\:~@%= -]*", re.ASCII)
 PLACE = re.compile(r"[/~]|\\\\|[A-Za-z]:[\\/]")
 LONGEST_COMPONENT = 1000
 """Characters of a component, which is part of names that people read."""
-NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +150,9 @@ class Part(Generic[Spec_co]):
         return replace(self, component=component, identity=identity)
 
     def build(self, *positional: Any, **given: Any) -> Any:
-        """Call the factory with its own arguments and those of the harness."""
-        return self.factory()(*positional, **{**self.arguments, **given})
+        """Call the factory with its own arguments and those of the harness that its signature names."""
+        factory, chosen = self.factory(), dict(self.component.options)
+        return factory(*positional, **{**self.arguments, **arguments_to_give(self.spec, factory, given, chosen)})
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
@@ -191,7 +192,7 @@ def check_options(part: Part[Spec]) -> None:
     """
     factory, kept = part.factory(), part.spec.KEPT
     parameters = inspect.signature(factory).parameters
-    hidden = part.spec.FILLED | set(part.spec.fixed)
+    hidden = filled_arguments(part.spec, factory) | set(part.spec.fixed)
     known = {name: parameter for name, parameter in parameters.items() if parameter.kind in NAMED and name not in hidden}
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     for name, value in part.component.options:

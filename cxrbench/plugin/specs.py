@@ -87,11 +87,13 @@ class Spec:
         fixed: arguments of the factory that the declaration sets and users cannot set.
         points_to: options whose values are import strings. The source of the package that they name counts as part of the
             plugin.
-        FILLED: arguments of the factory that the harness sets and users cannot set.
+        FILLED: arguments that the harness gives a factory that names them; users cannot set them.
+        ADDED: arguments of the harness that are newer than API 1.0, given to a factory that names them without a default.
         KEPT: options that users may set and that the harness handles itself.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset()
+    ADDED: ClassVar[frozenset[str]] = frozenset()
     KEPT: ClassVar[frozenset[str]] = frozenset()
 
     name: str
@@ -173,6 +175,11 @@ class Imbalance(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine(Spec):
-    """A search engine, which proposes trials: ``factory(*, space, seed, **options) -> Proposer``."""
+    """A search engine, which proposes trials: ``factory(*, space, trials, seed, **options) -> Proposer``.
+
+    `trials` is how many trials each study has in total. A study of an engine that names it is searched anew with another number
+    of trials, because its proposals may depend on it; a study of any other engine goes on.
+    """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"space", "seed"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"trials"})

@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.component import check_options
+from cxrbench.config.given import arguments_to_give
 from cxrbench.errors import ConfigError, MissingRequirement
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
@@ -130,12 +131,16 @@ def _check_factory(subject: Subject) -> None:
             raise NotCheckable(f"{missing} is not installed") from None
         raise ContractBroken(f"factory {part.spec.factory!r}: {error_line(error)}") from None
     require(callable(factory), f"factory {part.spec.factory!r} is {factory!r}, which is not callable")
-    given = dict.fromkeys([*_harness_arguments(subject), *part.arguments])
     positional = {"dataset": [None], "imbalance": [None]}.get(subject.kind, [])
     try:
-        bound = inspect.signature(factory).bind_partial(*positional, **given)
+        given = arguments_to_give(part.spec, factory, dict.fromkeys(_harness_arguments(subject)), ())
+        bound = inspect.signature(factory).bind_partial(*positional, **{**part.arguments, **given})
     except TypeError as error:
         raise ContractBroken(f"factory {part.spec.factory!r} does not accept the harness's arguments: {error}") from None
+    require(
+        not getattr(part.spec, "weights", "") or "weights" in given,
+        f"it declares pretrained weights, but factory {part.spec.factory!r} has no argument weights to choose them by",
+    )
     required = [name for name, parameter in bound.signature.parameters.items() if _is_missing(parameter, bound.arguments)]
     if required:
         options = ",".join(f"{name}=..." for name in required)
@@ -144,7 +149,7 @@ def _check_factory(subject: Subject) -> None:
 
 def _harness_arguments(subject: Subject) -> list[str]:
     """Return the names of the keyword arguments that the harness passes."""
-    names = set(subject.part.spec.FILLED) - {"fold"}
+    names = (subject.part.spec.FILLED | subject.part.spec.ADDED) - {"fold"}
     space = getattr(subject.part.spec, "space", None)
     weights = {"weights"} if subject.kind == "backbone" else set()
     return sorted(names | weights | set(space if isinstance(space, dict) else ()))

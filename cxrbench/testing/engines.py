@@ -10,6 +10,7 @@ import numpy as np
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
+from cxrbench.search.engine import build_engine
 from cxrbench.search.study import search_space
 from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.outcome import ContractBroken, require
@@ -41,12 +42,11 @@ def built_engine(subject: Subject) -> Any:
 
 def _engine_and_space(subject: Subject) -> tuple[Any, Space]:
     """Build the engine with a strategy's parameters, or without them if it raises a CxrbenchError."""
-    large = search_space("search", STRATEGY_SPACE)
+    large, small = search_space("search", STRATEGY_SPACE), search_space("search", {})
     try:
-        return subject.part.build(space=large, seed=CHECK_SEED), large
+        return build_engine(subject.part, large, CHECK_SEED, TRIAL_COUNT), large
     except CxrbenchError:
-        small = search_space("search", {})
-        return subject.part.build(space=small, seed=CHECK_SEED), small
+        return build_engine(subject.part, small, CHECK_SEED, TRIAL_COUNT), small
 
 
 def _new_engine(subject: Subject) -> tuple[Any, Space]:
@@ -105,6 +105,19 @@ def _check_inside_space(subject: Subject) -> None:
     engine, space = _new_engine(subject)
     for number, params in _proposals(engine, space):
         _require_inside(number, params, space)
+
+
+def _check_one_trial(subject: Subject) -> None:
+    """Build the engine for studies of one and of two trials, the smallest budgets, and propose all of them."""
+    _, space = subject.once_or_skip("engine", lambda: _engine_and_space(subject))
+    for budget in (1, 2):
+        try:
+            engine = build_engine(subject.part, space, CHECK_SEED, budget)
+            proposals = [engine.propose(number, []) for number in range(budget)]
+        except Exception as error:
+            raise ContractBroken(f"with --trials {budget}, it raises {error_line(error)}") from None
+        for number, params in enumerate(proposals):
+            _require_inside(number, params, space)
 
 
 def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> None:
@@ -173,6 +186,12 @@ ENGINE_CHECKS = (
         _check_inside_space,
         "every recipe must be searched in the same space",
         "propose a Python int, float or str for exactly the searched parameters, within low..high or among the options",
+    ),
+    engine_check(
+        "one-trial",
+        _check_one_trial,
+        "a study may have any number of trials from 1",
+        "if the factory takes trials, allow for 1: do not divide by trials - 1",
     ),
     engine_check(
         "pure",

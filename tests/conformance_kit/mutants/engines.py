@@ -8,6 +8,7 @@ from cxrbench.plugin import ConfigError, Engine, hookimpl
 
 BROKEN = {
     "outside": "inside-space",
+    "divides-by-the-rest": "one-trial",
     "counts-calls": "pure",
     "sorts-trials": "trials-untouched",
     "needs-values": "failed-trials",
@@ -51,6 +52,15 @@ def outside(*, space, seed):
     def choose(draw, number, finished):
         dropout = 0.9 if finished and all(trial.state == "complete" for trial in finished) else 0.5
         return {**draw(number), "dropout": dropout}
+
+    return Drawing(space, seed, choose)
+
+
+def divides_by_the_rest(*, space, seed, trials):
+    """Go from the lowest dropout at the first trial to the highest at the last."""
+
+    def choose(draw, number, finished):
+        return {**draw(number), "dropout": 0.7 * number / (trials - 1)}
 
     return Drawing(space, seed, choose)
 
