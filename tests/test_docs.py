@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.plugin import hooks
+from cxrbench.config.component import bind, parse_component
+from cxrbench.plugin import Download, hooks
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
 from cxrbench.testing import checks_for, run_checks
+from cxrbench.testing.run import plan_checks
+from cxrbench.testing.subject import find_subjects
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -53,6 +56,23 @@ def test_every_documented_plugin_loads_and_passes_the_checks(snippet, tmp_path):
     assert plugin.hooks
     if plugin.declares:
         assert [(result.check.name, result.message) for result in run_checks(file) if result.state == "failed"] == []
+
+
+def test_the_documented_weights_file_is_loaded(tmp_path):
+    (snippet,) = [snippet for snippet in PLUGINS if "Download(" in snippet]
+    (tmp_path / "squeezenet.py").write_text(snippet)
+    host = load_host([tmp_path / "squeezenet.py"])
+    drawn = bind(parse_component("squeezenet:weights=none"), host.find(Backbone, "squeezenet"))
+    drawn.build(input_shape=(64, 64, 3), weights="none", seed=5).save_weights(tmp_path / "squeezenet.weights.h5")
+    subjects = find_subjects(f"squeezenet:file='{tmp_path / 'squeezenet.weights.h5'}'", host)
+    results = {check.check.name: check.run() for check in plan_checks(subjects)}
+    assert {name: result.message for name, result in results.items() if result.state != "passed"} == {
+        "own-space": "it declares no search space"
+    }
+
+
+def test_every_field_of_a_download_is_explained():
+    assert [field.name for field in fields(Download) if f"| `{field.name}` |" not in GUIDE] == []
 
 
 @pytest.mark.parametrize("snippet", TESTS)

@@ -128,9 +128,12 @@ class Dataset(Spec):
 class Backbone(Spec):
     """Images to feature vectors: ``factory(*, input_shape, weights, seed, **options) -> callable``.
 
+    The factory receives ``weights: str``, the text that the user wrote in ``name:weights=TEXT``. If there is none, it is
+    ``imagenet`` if the declaration has `weights`, else ``none``. A factory raises ConfigError for a text that it does not know.
+
     Attributes:
         weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, the file of the
-            pretrained weights. Empty for a backbone without pretrained weights.
+            pretrained weights, or None for the weights ``none``. Empty for a backbone without pretrained weights.
         control: whether this backbone is a control, which must NOT do well. Controls run once in every run.
         space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters that the
             search sets and the factory receives as options. Features are extracted for each setting that is tried.
