@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OTHER_SEED = 11
 IMAGES = 2
+UNTRAINED = "an untrained network was checked"
+"""What the check says where the weights are not on this machine."""
 
 
 def _check_loads_weights(subject: Subject) -> None:
@@ -54,7 +56,7 @@ def _has_weights(subject: Subject) -> bool:
     try:
         found = get_weights(part, _shape(subject), Downloader(offline=True, say=lambda _: None))
     except Unavailable as error:
-        raise NotCheckable(f"an untrained network was checked: {error}") from None
+        raise NotCheckable(f"{UNTRAINED}: {error}") from None
     require(
         found.digest,
         f"for weights={weights}, {part.spec.weights!r} returns no file: nothing says which weights the network has",

@@ -144,7 +144,7 @@ def _check_factory(subject: Subject) -> None:
     required = [name for name, parameter in bound.signature.parameters.items() if _is_missing(parameter, bound.arguments)]
     if required:
         options = ",".join(f"{name}=..." for name in required)
-        raise NotCheckable(f"it needs options: cxrbench plugins check {part.component.name}:{options}")
+        raise NotCheckable(f"it needs options: {subject.command(options)}")
 
 
 def _harness_arguments(subject: Subject) -> list[str]:

@@ -93,6 +93,23 @@ def plan_checks(subjects: Iterable[Subject], expected_failures: Mapping[str, str
     return planned
 
 
+def hardly_checked(results: Iterable[CheckResult]) -> dict[str, str]:
+    """Return the subjects of which most is unknown, each with how much was skipped and why.
+
+    Those that could not be built, and those of which more than half of the checks were skipped.
+    """
+    by_subject: dict[str, list[CheckResult]] = {}
+    for result in results:
+        by_subject.setdefault(result.subject, []).append(result)
+    found = {}
+    for subject, checks in by_subject.items():
+        skipped = [result for result in checks if result.state == "skipped"]
+        not_built = [result for result in skipped if result.check.name == "builds"]
+        if not_built or 2 * len(skipped) > len(checks):
+            found[subject] = f"{len(skipped)} of {len(checks)} checks were skipped: {(not_built or skipped)[0].message}"
+    return found
+
+
 def run_checks(what: str | Path, *, kind: str = "", expected_failures: Mapping[str, str] | None = None) -> list[CheckResult]:
     """Run every check of a component (`name` or `name:key=value`), a plugin or a Python file; return the results.
 

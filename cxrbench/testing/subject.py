@@ -42,6 +42,12 @@ class Subject:
     def __str__(self) -> str:
         return f"{self.kind} {self.part.component if self.part else self.plugin.name}"
 
+    def command(self, options: str) -> str:
+        """Return the command that checks this component with more options."""
+        component = self.part.component
+        more = f"{component},{options}" if component.options else f"{component.name}:{options}"
+        return f"cxrbench plugins check {more}{f' --plugin {self.plugin.name}' if self.plugin.file else ''}"
+
     @property
     def module(self) -> str:
         """The import name of the plugin's module."""
@@ -92,9 +98,12 @@ def find_subjects(what: str | Path, host: Host, kind: str = "") -> list[Subject]
         subjects = _subjects_named(str(what), host, kind) or _subjects_of_plugins_named(str(what), host, kind)
     if subjects:
         return subjects
+    file, is_a_file, options = str(what).partition(".py:")
+    if is_a_file and ":" not in file:
+        raise ConfigError(f"{what}: options belong to a component: cxrbench plugins check NAME:{options} --plugin {file}.py")
     kinds = [of_kind for of_kind in KINDS if kind in {"", kind_name(of_kind)}]
     known = {declaration.spec.name for of_kind in kinds for declaration in host.declarations(of_kind)}
-    raise host.unknown(kind or "component", str(what), known)
+    raise host.unknown(kind or "component", str(what).partition(":")[0], known)
 
 
 def subjects_of(what: str | Path, kind: str = "") -> list[Subject]:

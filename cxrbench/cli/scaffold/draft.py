@@ -59,7 +59,8 @@ class Draft:
         """Return the commands that try the plugin, to be run in the current folder."""
         if one_file:
             file = folder / f"{self.module}.py"
-            return [f"next: cxrbench plugins check {file}", f"      {self.command} --plugin {file}"]
+            checked = f"{self.name}:source=PATH --plugin {file}" if self.kind == "dataset" else file
+            return [f"next: cxrbench plugins check {checked}", f"      {self.command} --plugin {file}"]
         change_folder = f"cd {folder / self.distribution}"
         return [
             f"next: {change_folder} && pip install .",
