@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.config.component import check_options
 from cxrbench.config.given import arguments_to_give
 from cxrbench.errors import ConfigError, MissingRequirement
-from cxrbench.plugin import specs
+from cxrbench.plugin import hooks, specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
 from cxrbench.plugin.references import Reference
 from cxrbench.testing.check import Check
@@ -39,6 +39,13 @@ REQUIREMENT_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([<>=!~;@
 def _check_loads(subject: Subject) -> None:
     require(not subject.plugin.blocked, f"plugin {subject.plugin.name} is blocked (--without, CXRBENCH_BLOCK)")
     require(not subject.plugin.problem, subject.plugin.problem)
+    named = [name for name in vars(hooks) if inspect.isfunction(getattr(subject.loaded, name, None)) and _is_hook(name)]
+    forgotten = [name for name in named if name not in subject.plugin.hooks]
+    require(not forgotten, f"{', '.join(forgotten)} is not marked with @hookimpl, so it is never called")
+
+
+def _is_hook(name: str) -> bool:
+    return hasattr(getattr(hooks, name), f"{hooks.PROJECT}_spec")
 
 
 def _check_light_import(subject: Subject) -> None:
@@ -215,18 +222,19 @@ LOADS_CHECK = common_check(
     "a plugin that cannot be imported, or whose hooks fail, declares nothing",
     "fix the error in the message; python -c 'import MODULE' shows the whole traceback",
 )
+LIGHT_IMPORT_CHECK = common_check(
+    "light-import",
+    _check_light_import,
+    "listing plugins must be fast, and it imports every plugin",
+    "move the imports into the functions that need them",
+)
 
 
 def checks_of_any(build: Callable[[Subject], Any]) -> tuple[Check, ...]:
     """Return the checks of every kind; `build` calls a subject's factory as the harness does."""
     return (
         LOADS_CHECK,
-        common_check(
-            "light-import",
-            _check_light_import,
-            "listing plugins must be fast, and it imports every plugin",
-            "move the imports into the functions that need them",
-        ),
+        LIGHT_IMPORT_CHECK,
         common_check(
             "name",
             _check_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cxrbench.config.component import bind, check_options, parse_component
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
-from cxrbench.plugin.references import module_name_of
+from cxrbench.plugin.references import load_file, module_name_of
 from cxrbench.testing.outcome import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from cxrbench.config.component import Part
     from cxrbench.plugin.host import Host, Plugin
@@ -25,18 +27,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One component.
+    """One component, or the callbacks of one plugin.
 
     Attributes:
-        kind: its kind; ``plugin`` if the plugin could not be loaded.
+        kind: its kind; ``observer`` for the callbacks of a plugin, ``plugin`` if the plugin could not be loaded.
         plugin: the plugin that declares it.
-        part: the component with its declaration; None if the plugin could not be loaded.
+        part: the component with its declaration; None if the plugin could not be loaded, and of an observer.
         made: results and errors of earlier checks, by name.
     """
 
     kind: str
     plugin: Plugin
-    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # only the check `loads` runs without one
+    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # the checks of components alone use it
     made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -56,6 +58,11 @@ class Subject:
         from importlib.metadata import entry_points
 
         return next(iter(entry_points(group="cxrbench", name=self.plugin.name))).module
+
+    @property
+    def loaded(self) -> ModuleType:
+        """The plugin's module."""
+        return load_file(self.plugin.file) if self.plugin.file else importlib.import_module(self.module)
 
     def once(self, what: str, make: Callable[[], T]) -> T:
         """Call `make` the first time; return its result, or raise its error, every time."""
@@ -136,7 +143,12 @@ def _subjects_of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
     if plugin.problem or plugin.blocked:
         return [Subject(kind="plugin", plugin=plugin)]
     declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
-    return [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
+    subjects = [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
+    if kind in {"", "observer"} and any(hook.startswith("on_") for hook in plugin.hooks):
+        subjects.append(Subject(kind="observer", plugin=plugin))
+    if not subjects and not kind:
+        raise ConfigError(f"plugin {plugin.name} declares nothing and has no callbacks: write @hookimpl above its hooks")
+    return subjects
 
 
 def _subjects_named(text: str, host: Host, kind: str) -> list[Subject]:
