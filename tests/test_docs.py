@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cxrbench.config.component import bind, parse_component
-from cxrbench.plugin import Download, hooks
+from cxrbench.plugin import ConfigError, Download, hooks
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
 from cxrbench.testing import checks_for, run_checks
@@ -68,6 +68,10 @@ def test_the_documented_weights_file_is_loaded(tmp_path):
     assert {name: result.message for name, result in results.items() if result.state != "passed"} == {
         "own-space": "it declares no search space"
     }
+    (tmp_path / "other.weights.h5").write_text("")
+    damaged = bind(parse_component(f"squeezenet:file='{tmp_path / 'other.weights.h5'}'"), host.find(Backbone, "squeezenet"))
+    with pytest.raises(ConfigError, match=r"other\.weights\.h5 does not hold the weights of these layers"):
+        damaged.build(input_shape=(64, 64, 3), weights="imagenet", seed=0)
 
 
 def test_every_field_of_a_download_is_explained():

@@ -86,7 +86,7 @@ def _component(declaration: Declaration[Spec]) -> dict[str, Any]:
         "name": spec.name,
         "summary": spec.summary,
         **_origin(declaration.plugin),
-        "factory": spec.factory,
+        "factory": _factory(spec.factory, declaration.plugin),
         "requires": {text: versions_of(package).get(package, "") for text, package in packages.items()},
         "options": options,
         "problem": problem,
@@ -95,6 +95,13 @@ def _component(declaration: Declaration[Spec]) -> dict[str, Any]:
         "space": _space(spec),
         **{name: getattr(spec, name) for name in ("control", "needs_features", "layout") if hasattr(spec, name)},
     }
+
+
+def _factory(text: str, plugin: Plugin) -> str:
+    """Return the import string of a factory; of a single file, with its name in place of the module's."""
+    from cxrbench.plugin.references import module_name_of
+
+    return text.replace(module_name_of(plugin.file), plugin.file.name) if plugin.file else text
 
 
 def _options(declaration: Declaration[Spec]) -> tuple[list[dict[str, Any]] | None, str]:

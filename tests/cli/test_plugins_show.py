@@ -128,6 +128,7 @@ def test_the_space_and_fixed_arguments_are_in_words(facts, show):
     assert options(found).keys() == {"kind", "share", "spread", "rows"}
     text = show("own", "--kind", "imbalance", "--plugin", "own.py")
     assert "plugin: own.py" in text
+    assert "factory: own.py:decide" in text
     assert "fixed: flipped=true" in text
     assert "searched: kind: a|b; share: 0.25..1.0" in text
 
