@@ -13,6 +13,7 @@ def register_imbalances():
         Imbalance(name="all", factory=f"{__name__}:decide", summary="breaks name"),
         Imbalance(name="mistyped", factory=f"{__name__}:decied", summary="breaks factory"),
         Imbalance(name="no-fold-argument", factory=f"{__name__}:decide_without_fold", summary="breaks factory"),
+        Imbalance(name="points-nowhere", factory=f"{__name__}:decide", points_to=("code",), summary="breaks factory"),
         Imbalance(name="unwritable", factory=f"{__name__}:decide", fixed=UNWRITABLE, summary="breaks declaration-json"),
         Imbalance(name="undeclared-requirement", factory=f"{__name__}:decide_elsewhere", summary="breaks requirements"),
         Imbalance(name="raises", factory=f"{__name__}:decide_and_raise", summary="breaks builds"),

@@ -10,6 +10,7 @@ BROKEN = {
     "outside": "inside-space",
     "divides-by-the-rest": "one-trial",
     "counts-calls": "pure",
+    "prefers-quick-trials": "pure",
     "sorts-trials": "trials-untouched",
     "needs-values": "failed-trials",
     "stumbles-over-pruned": "pruned-trials",
@@ -69,6 +70,15 @@ def counts_calls(*, space, seed):
     """Draw by the number of calls."""
     calls = itertools.count()
     return Drawing(space, seed, lambda draw, number, finished: draw(next(calls)))
+
+
+def prefers_quick_trials(*, space, seed):
+    """Draw by how long the training took, which another machine does in another time."""
+
+    def choose(draw, number, finished):
+        return draw(number, round(100 * sum(trial.seconds for trial in finished)))
+
+    return Drawing(space, seed, choose)
 
 
 def sorts_trials(*, space, seed):

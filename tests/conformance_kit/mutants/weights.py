@@ -25,6 +25,18 @@ def register_backbones():
             weights=f"{__name__}:weights_file",
             summary="breaks factory",
         ),
+        Backbone(
+            name="of-many-widths",
+            factory=f"{__name__}:of_many_widths",
+            weights=f"{__name__}:weights_file",
+            summary="breaks factory",
+        ),
+        Backbone(
+            name="has-no-weights-function",
+            factory=f"{__name__}:of_many_widths",
+            weights=f"{__name__}:wieghts_file",
+            summary="breaks factory",
+        ),
     ]
 
 
@@ -81,3 +93,8 @@ def draws_a_part(*, input_shape, weights, seed):
 def cannot_choose(*, input_shape, seed):
     """Take no weights, so that weights=none cannot be told from imagenet."""
     return network(input_shape, 5)
+
+
+def of_many_widths(*, input_shape, weights, seed, width: float = 1.0):
+    """Have an option that the function of the weights does not take."""
+    return network(input_shape, 5 if weights == "imagenet" else seed)
