@@ -42,7 +42,7 @@ class PlannedRecipe:
     Attributes:
         features: what must be extracted for it, or why that is not possible.
         studies: the identity of the study of each fold; empty without features.
-        identity: of the result, whatever the number of trials.
+        identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
     """
 
     recipe: Recipe

@@ -188,7 +188,8 @@ class Proposer(Protocol):
     def propose(self, number: int, finished: Sequence[Trial]) -> Mapping[str, Value]:
         """Return the parameters of trial `number`: a valid value for each parameter whose conditions hold.
 
-        This must be a pure function: the same seed, number and finished trials give the same result in any process.
+        This must be a pure function: the same seed, number and finished trials give the same result in any process. It must
+        not depend on `seconds`, `log` or `batch_size` of a trial, which are others on another machine.
 
         Args:
             number: number of the trial.
