@@ -49,11 +49,10 @@ def test_listing_plugins_does_not_import_their_factories(tmp_path):
     assert '"name": "heavy"' in printed
 
 
-def test_showing_options_imports_no_library_that_the_factory_does_not(tmp_path):
-    for name in ("mobilenet", "keras-tuner"):
-        names, printed = imported(tmp_path, SCRIPT, "plugins", "show", name, "--json")
-        assert names & HEAVY <= {"numpy"}  # the modules of these factories import it
-        assert f'"name": "{name}"' in printed
+def test_showing_options_imports_no_more_than_the_factory_does(tmp_path):
+    names, printed = imported(tmp_path, SCRIPT, "plugins", "show", "keras-tuner", "--json")
+    assert names & HEAVY <= {"numpy"}  # the module of this factory imports it
+    assert '"name": "oracle"' in printed
 
 
 def test_the_library_imports_pluggy_and_no_other_dependency(tmp_path):

@@ -93,7 +93,7 @@ def test_options_of_the_harness_are_listed_for_every_kind(facts):
     assert facts("latin-hypercube")["given"] == ["seed", "space", "trials"]
 
 
-def test_a_package_that_is_missing_is_named_and_the_options_are_shown(show, facts):
+def test_a_missing_package_is_named_and_options_are_shown(show, facts):
     file = PLUGINS / "with_options.py"
     assert "no-such-distribution>=2 (not installed: pip install 'no-such-distribution>=2')" in show("needy", "--plugin", file)
     found = facts("needy", "--plugin", file)
@@ -112,7 +112,7 @@ def test_a_factory_of_any_option_says_so(show, facts):
     assert "..." in options(facts("open", "--plugin", PLUGINS / "with_options.py"))
 
 
-def test_types_that_cannot_be_evaluated_are_shown_as_they_are_written(facts):
+def test_types_that_cannot_be_evaluated_are_shown_as_written(facts):
     found = options(facts("type-checked", "--plugin", PLUGINS / "with_options.py"))
     assert (found["grid"], found["depth"]) == (("Grid", 8, "plugin"), ("int", 3, "plugin"))
 

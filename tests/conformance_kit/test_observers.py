@@ -93,7 +93,7 @@ def test_what_would_be_lost_in_silence_is_reported(what, observer):
     assert (Path.cwd(), dict(os.environ)) == before
 
 
-def test_every_rule_of_an_observer_has_an_observer_that_breaks_it():
+def test_every_rule_has_an_observer_that_breaks_it():
     assert BROKEN.keys() == {check.name for check in checks_for("observer")}
 
 
@@ -102,7 +102,7 @@ def test_messages_name_the_callback_and_what_it_was_told_of(observer):
     assert message == "on_entry raises KeyError: 'auc', told of a recipe that failed"
 
 
-def test_a_hook_without_its_mark_is_reported_for_components_as_well(observer):
+def test_an_unmarked_hook_is_reported_for_components_as_well(observer):
     file = observer("""
 from cxrbench.plugin import Balance, Imbalance
 
@@ -126,7 +126,7 @@ def test_a_plugin_of_unmarked_hooks_alone_is_an_error(observer):
         run_checks(observer("def on_entry(entry):\n    HEARD.append(entry)"))
 
 
-def test_an_installed_observer_is_checked_by_the_name_of_its_plugin(workspace):
+def test_an_installed_observer_is_checked_by_its_plugins_name(workspace):
     done = workspace.call_here("plugins", "check", "cxrbench-mlflow", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -107,7 +107,7 @@ def test_a_file_without_a_declaration_that_is_loaded_passes(result):
     assert result("file='{file}'", load="model.load_weights(file)", seed="3", declared="", field="").state == "passed"
 
 
-def test_without_the_file_it_says_that_an_untrained_network_was_checked(result):
+def test_without_the_file_an_untrained_network_was_checked(result):
     found = result("file=nowhere.h5")
     assert (found.state, found.message) == ("skipped", "an untrained network was checked: there is no file nowhere.h5")
 

@@ -33,13 +33,13 @@ def test_proposals_of_other_engines_do_not_depend_on_it(text, engine):
     assert few.propose(2, []) == many.propose(2, [])
 
 
-def test_another_budget_is_another_study_of_an_engine_that_knows_it(engine):
+def test_another_budget_is_another_study_if_the_engine_knows_it(engine):
     design = engine("latin-hypercube")
     assert len({engine_identity(design, trials) for trials in (3, 4, 5)} | {design.identity}) == 4
     assert build_engine(design, SPACE, 1, 3).propose(2, []) != build_engine(design, SPACE, 1, 4).propose(2, [])
 
 
-def test_an_engine_that_refuses_the_budget_is_an_error_before_the_run(host, tmp_path):
+def test_an_engine_that_refuses_the_budget_ends_the_run_early(host, tmp_path):
     from cxrbench.errors import ConfigError
     from cxrbench.plugin.host import load_host
 
@@ -78,6 +78,7 @@ def test_a_study_with_more_trials_is_a_whole_design(workspace):
     assert sorted(int(dropout / 0.175) for dropout in by_budget[4]) == [0, 1, 2, 3]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tensorflow_ready")
 def test_a_study_of_the_default_engine_goes_on(workspace):
     (two,) = recorded(workspace, 2, "optuna")
