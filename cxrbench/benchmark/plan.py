@@ -14,6 +14,7 @@ from cxrbench.data.split import default_split
 from cxrbench.errors import ConfigError
 from cxrbench.leaderboard.store.attempts import make_attempt, newest_attempt
 from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.search.engine import engine_identity
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class PlannedRecipe:
     Attributes:
         features: what must be extracted for it, or why that is not possible.
         studies: the identity of the study of each fold; empty without features.
-        identity: of the result, whatever the number of trials.
+        identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
     """
 
     recipe: Recipe
@@ -169,9 +170,9 @@ def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -
 def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, engine: Part[Engine]) -> PlannedRecipe:
     if isinstance(features, NoResult):
         return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
-    views = [view.folder.name for view in features.folders]
+    views, proposals = [view.folder.name for view in features.folders], engine_identity(engine, protocol.trials)
     studies = tuple(
-        digest([protocol.study_identity, fold, engine.identity, recipe.canonical, recipe.imbalance.identity, *views])
+        digest([protocol.study_identity, fold, proposals, recipe.canonical, recipe.imbalance.identity, *views])
         for fold in range(protocol.folds)
     )
     return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))

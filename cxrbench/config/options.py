@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from cxrbench.config.component import Component, written
+from cxrbench.config.given import NAMED
 from cxrbench.config.local_files import LocalFile, existing_file, find_file, is_path
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.specs import Spec, Value
 
-NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 PRETRAINED, UNTRAINED = "imagenet", "none"
 """Values of the option `weights` that are never files."""
 RECIPE = (Backbone, Augmentation, Imbalance)
@@ -83,8 +83,8 @@ def parameters_of(factory: Callable[..., Any]) -> dict[str, Parameter]:
 def read_options(component: Component, spec: Spec, parameters: Mapping[str, Parameter]) -> Options:
     """Return the options of a component.
 
-    A file is found. In a part of a recipe, an option at its default is dropped and a number gets the type of the annotation: the
-    recipe is then the same however its user wrote it. An engine stays as it is written, because protocols contain its text.
+    A file is found. In a part of a recipe, an option at its default is dropped and a number gets the type of the annotation:
+    the recipe is then the same however its user wrote it. An engine stays as it is written, because protocols contain its text.
 
     Args:
         component: as the user wrote it.

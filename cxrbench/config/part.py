@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from cxrbench.config.component import require_length
+from cxrbench.config.given import arguments_to_give, filled_arguments
 from cxrbench.config.identity import canonical_text
 from cxrbench.config.options import parameters_of, problem_of, read_options
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
@@ -85,7 +86,7 @@ class Part(Generic[Spec_co]):
         return replace(self, component=component, canonical=canonical)
 
     def build(self, *positional: Any, **given: Any) -> Any:
-        """Call the factory with its own arguments and those of the harness.
+        """Call the factory with its own arguments and those of the harness that its signature names.
 
         Raises:
             ConfigError: a file that an option names has changed since the run began.
@@ -93,7 +94,8 @@ class Part(Generic[Spec_co]):
         for name, file in self.files.items():
             if not file.is_unchanged():
                 raise ConfigError(f"{self.component}: {name}: {file.path.name} was changed during the run. Run it again")
-        return self.factory()(*positional, **{**self.arguments, **given})
+        factory, chosen = self.factory(), dict(self.component.options)
+        return factory(*positional, **{**self.arguments, **arguments_to_give(self.spec, factory, given, chosen)})
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
@@ -146,7 +148,7 @@ def check_options(part: Part[Spec]) -> None:
         ConfigError: a value has the wrong type.
     """
     factory, kept = part.factory(), part.spec.KEPT
-    hidden = part.spec.FILLED | set(part.spec.fixed)
+    hidden = filled_arguments(part.spec, factory) | set(part.spec.fixed)
     known = {name: parameter for name, parameter in parameters_of(factory).items() if name not in hidden}
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(factory).parameters.values())
     for name, value in part.component.options:
