@@ -83,7 +83,8 @@ class Part(Generic[Spec_co]):
     def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
         """Return this part with more options set."""
         component, canonical = (one.with_options(setting) for one in (self.component, self.canonical))
-        return replace(self, component=component, canonical=canonical)
+        files = {name: file for name, file in self.files.items() if name not in setting}
+        return replace(self, component=component, canonical=canonical, files=files)
 
     def build(self, *positional: Any, **given: Any) -> Any:
         """Call the factory with its own arguments and those of the harness that its signature names.

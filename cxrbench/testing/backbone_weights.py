@@ -36,15 +36,16 @@ UNTRAINED = "an untrained network was checked"
 
 def _check_loads_weights(subject: Subject) -> None:
     """Build the backbone with another seed, without its weights, and with an empty file in place of each file."""
-    files = [name for name, value in subject.part.component.options if isinstance(value, str) and Path(value).is_file()]
+    options, files = dict(subject.part.component.options), subject.part.files
+    named = [name for name in options if name in files and files[name].path.is_file()]
     has_weights = _has_weights(subject)
-    if not files and not has_weights:
+    if not named and not has_weights:
         raise NotCheckable("it has no weights file")
     expected = uncompiled_features(rebuilt_backbone(subject).function, _images(subject))
     if has_weights:
         _require_same_with_another_seed(subject, expected)
         _require_others_without_weights(subject, expected)
-    for option in files:
+    for option in named:
         _require_others_with_an_empty_file(subject, option, expected)
 
 
@@ -89,9 +90,9 @@ def _require_others_without_weights(subject: Subject, expected: Floats) -> None:
 
 
 def _require_others_with_an_empty_file(subject: Subject, option: str, expected: Floats) -> None:
-    value = str(dict(subject.part.component.options)[option])
+    name = subject.part.files[option].path.name
     with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder) / Path(value).name
+        empty = Path(folder) / name
         empty.touch()
         part = subject.part.at({option: str(empty)})
         try:
@@ -100,7 +101,7 @@ def _require_others_with_an_empty_file(subject: Subject, option: str, expected: 
             return
     require(
         not relative_difference(expected, found) < FEATURE_ROUNDING,
-        f"with an empty file as {option}={Path(value).name}, it returns the same features: the file is not loaded",
+        f"with an empty file as {option}={name}, it returns the same features: the file is not loaded",
     )
 
 
