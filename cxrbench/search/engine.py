@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.config.component import Part, bind, check_options, parse_component, with_relative_paths
+from cxrbench.execution.keras_process import default_backend
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.study import search_space
 
@@ -24,7 +25,8 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
     component = with_relative_paths(parse_component(text))
     engine = bind(component, host.find(Engine, component.name))
     check_options(engine)
-    build_engine(engine, search_space(policy, {}), seed=0)
+    with default_backend():  # it may import Keras
+        build_engine(engine, search_space(policy, {}), seed=0)
     return engine
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.errors import ConfigError, WorkersUnavailable, unknown_name
 from cxrbench.testing.augmentations import AUGMENTATION_CHECKS, built_augmentation
 from cxrbench.testing.backbone_build import built_backbone
 from cxrbench.testing.backbones import BACKBONE_CHECKS
@@ -43,6 +43,8 @@ class PlannedCheck:
             self.check.function(self.subject)
         except NotCheckable as reason:
             return replace(result, state="skipped", message=str(reason))
+        except WorkersUnavailable:  # Keras cannot be imported, which is not the plugin's fault
+            raise
         except (Exception, SystemExit) as error:
             problem = str(error) if isinstance(error, ContractBroken) else f"the plugin raised {error_line(error)}"
             return replace(result, state="expected" if self.expected else "failed", message=self.expected or problem)

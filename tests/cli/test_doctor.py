@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
 from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
+from cxrbench.cli.doctor.packages import keras
 from cxrbench.config.settings import Settings
 
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
@@ -56,8 +58,21 @@ def test_the_output_is_a_table_and_a_count_of_problems(workspace):
     done = workspace.call_here("doctor", KERAS_BACKEND="nonsense")
     assert done.returncode == 1
     assert "what to do" in done.stdout
-    assert "unset KERAS_BACKEND (now nonsense)" in " ".join(done.stdout.split())
+    assert "KERAS_BACKEND is nonsense" in done.stdout
     assert done.stderr.startswith("1 problem, ")
+
+
+def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch):
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "backend": "jax", "epsilon": 1e-07}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"]}, "")
+    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer))
+    used = "floatx=float16, backend=jax; cxrbench uses floatx=float32, backend=tensorflow"
+    assert (settings.verdict, settings.found) == ("warn", f"{tmp_path / 'keras.json'} sets {used}")
+    assert "set KERAS_BACKEND" in settings.remedy
+    assert (legacy.verdict, legacy.remedy.partition(",")[0]) == ("warn", "unset TF_USE_LEGACY_KERAS")
 
 
 @pytest.mark.long

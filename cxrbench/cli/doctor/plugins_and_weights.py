@@ -25,6 +25,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from cxrbench.config.component import Component, bind
 from cxrbench.errors import MissingRequirement
+from cxrbench.execution.keras_process import default_backend
 from cxrbench.plugin.host import KINDS, load_host
 settings = json.loads(sys.argv[1])
 host, problems, number = load_host([Path(file) for file in settings["plugin"]], settings["without"]), [], 0
@@ -32,7 +33,8 @@ for kind in KINDS:
     for declaration in host.declarations(kind):
         number += 1
         try:
-            bind(Component(name=declaration.spec.name), declaration).factory()
+            with default_backend():
+                bind(Component(name=declaration.spec.name), declaration).factory()
         except MissingRequirement:
             pass
         except (Exception, SystemExit) as error:
