@@ -82,3 +82,13 @@ def test_missing_weights_of_an_unreachable_host_are_an_error(plain, tmp_path, sa
     assert not weights_available(plain.backbone("trained"), SHAPE, online)
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached"):
         get_weights(plain.backbone("trained"), SHAPE, online)
+
+
+def test_weights_that_were_cut_off_say_which_file_to_get_again(plain, offline, tmp_path):
+    file = tmp_path / "downloads" / "trained-imagenet-64.bin"
+    put(file, b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8]) + bytes(25) + (500).to_bytes(8, "little") + bytes(100))
+    with pytest.raises(
+        Unavailable, match=r"is cut off: it has \d+ of 500 bytes\. Remove it, and download or copy it again"
+    ) as error:
+        get_weights(plain.backbone("trained"), SHAPE, offline)
+    assert str(file) in str(error.value)
