@@ -66,11 +66,13 @@ def import_keras() -> Any:
 def keras_of_results() -> Iterator[None]:
     """Import Keras with the needed settings, and restore those that a user's own process had."""
     before = _settings(sys.modules["keras"]) if "keras" in sys.modules else {}
+    legacy = os.environ.get(LEGACY)
     keras = import_keras()
     try:
         yield
     finally:
         _set(keras, before)
+        os.environ.update({} if legacy is None else {LEGACY: legacy})
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import ConfigError, WorkersUnavailable, unknown_name
+from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.execution.keras_process import import_keras
 from cxrbench.testing.augmentations import AUGMENTATION_CHECKS, built_augmentation
 from cxrbench.testing.backbone_build import built_backbone
 from cxrbench.testing.backbones import BACKBONE_CHECKS
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from cxrbench.testing.subject import Subject
 
+KINDS_OF_KERAS = frozenset({"backbone", "augmentation"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCheck:
@@ -37,14 +40,14 @@ class PlannedCheck:
     expected: str = ""
 
     def run(self) -> CheckResult:
-        """Run the check; return every outcome as a result, and raise for an interrupt only."""
+        """Run the check; return every outcome as a result. Raise for an interrupt, and WorkersUnavailable without Keras."""
+        if self.subject.kind in KINDS_OF_KERAS:
+            import_keras()  # with the settings of a run, not those of the user
         result = CheckResult(check=self.check, subject=str(self.subject), state="passed")
         try:
             self.check.function(self.subject)
         except NotCheckable as reason:
             return replace(result, state="skipped", message=str(reason))
-        except WorkersUnavailable:  # Keras cannot be imported, which is not the plugin's fault
-            raise
         except (Exception, SystemExit) as error:
             problem = str(error) if isinstance(error, ContractBroken) else f"the plugin raised {error_line(error)}"
             return replace(result, state="expected" if self.expected else "failed", message=self.expected or problem)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.execution.keras_process import import_keras
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,7 +42,6 @@ def global_seed(seed: int) -> Iterator[None]:
 @contextmanager
 def recorded_traces(seed: int) -> Iterator[Traces]:
     """Seed the global random number generators for the block; when it ends, fill in the traces and restore everything."""
-    import_keras()  # with the settings of a run, not with those of the user
     traces, before = Traces(), _keras_settings()
     with global_seed(seed):
         try:

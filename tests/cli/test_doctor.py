@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +14,13 @@ import pytest
 from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
 from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
 from cxrbench.cli.doctor.packages import keras
+from cxrbench.cli.doctor.workers import start_of_workers
 from cxrbench.config.settings import Settings
 
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers"),
 }
 
 
@@ -73,6 +75,16 @@ def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch)
     assert (settings.verdict, settings.found) == ("warn", f"{tmp_path / 'keras.json'} sets {used}")
     assert "set KERAS_BACKEND" in settings.remedy
     assert (legacy.verdict, legacy.remedy.partition(",")[0]) == ("warn", "unset TF_USE_LEGACY_KERAS")
+
+
+def test_workers_that_cannot_start_are_a_problem(monkeypatch):
+    assert [one.found for one in start_of_workers(Settings(workers=2))] == ["can start"]
+    assert "--workers 0" in next(start_of_workers(Settings(workers=0))).found
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    (found,) = start_of_workers(Settings(workers=2))
+    assert found.verdict == "problem"
+    assert found.found.startswith("worker processes cannot start: [Errno 2] No such file or directory")
+    assert "TMPDIR" in found.remedy
 
 
 @pytest.mark.long
