@@ -35,7 +35,7 @@ class _Worker(SpawnProcess):
 
     def start(self) -> None:
         """Start the process; what it prints to stderr goes to a file in `folder`, named by its process ID."""
-        with _in_safe_surroundings(os.path.join(self.folder, "")):  # noqa: PTH118  # ends in a separator
+        with _in_safe_surroundings(f"{self.folder}/"):
             super().start()
 
 
