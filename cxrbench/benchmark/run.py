@@ -20,9 +20,9 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
 from cxrbench.benchmark.studies import FoldStudy, open_studies
-from cxrbench.errors import DiskFull, StorageLost
+from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.execution.executor import refuse_inside_worker
+from cxrbench.execution.executor import refuse_inside_import
 from cxrbench.leaderboard.publish import publish
 from cxrbench.search.study import run_study, select_trial
 from cxrbench.storage.files import check_writable, home
@@ -67,8 +67,9 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
         DataError: the images do not allow a fair comparison.
         DiskFull: finished work is kept, as it is after a KeyboardInterrupt; the same call resumes the run.
         StorageLost: the database of studies stays unavailable; likewise.
+        WorkersUnavailable: worker processes cannot start; likewise.
     """
-    refuse_inside_worker()
+    refuse_inside_import()
     callbacks = Callbacks(host=host, progress=progress)
     request = read_request(settings, host, progress)
     check_writable(settings.out, "--out")
@@ -97,7 +98,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     """Search, freeze and score every fold of a recipe; any failure becomes the reason of its entry.
 
     Raises:
-        DiskFull, StorageLost: no result of any recipe can be recorded any more.
+        DiskFull, StorageLost, WorkersUnavailable: no result of any recipe can be had or recorded any more.
     """
     studies: list[FoldStudy] = []
     outcome: Result | NoResult
@@ -113,7 +114,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
         outcome = replace(result, warnings=(*result.warnings, *warnings))
-    except (DiskFull, StorageLost):
+    except (DiskFull, StorageLost, WorkersUnavailable):
         raise
     except Exception as error:
         outcome = failure_of(error, studies, run.protocol.trials)

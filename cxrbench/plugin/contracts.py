@@ -139,12 +139,14 @@ class Balance:
         synthetic: (float32 ``[s, D]``, int ``[s]``), additional features and labels, made from the rows of the fold.
         sample_weight: float ``[m + s]``, weights of the indexed rows and then the synthetic rows; None for weights of 1.
         loss: the training loss.
+        note: a warning that belongs to every result of this decision, such as why nothing was balanced, or an empty string.
     """
 
     indices: NDArray[np.int64] | None = None
     synthetic: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
     sample_weight: NDArray[np.float64] | None = None
     loss: Loss = field(default_factory=CrossEntropy)
+    note: str = ""
 
 
 State = Literal["complete", "pruned", "failed"]

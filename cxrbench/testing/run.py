@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.execution.keras_process import import_keras
 from cxrbench.testing.augmentations import AUGMENTATION_CHECKS, built_augmentation
 from cxrbench.testing.backbone_build import built_backbone
 from cxrbench.testing.backbones import BACKBONE_CHECKS
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from cxrbench.testing.subject import Subject
 
+KINDS_OF_KERAS = frozenset({"backbone", "augmentation"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCheck:
@@ -38,7 +41,9 @@ class PlannedCheck:
     expected: str = ""
 
     def run(self) -> CheckResult:
-        """Run the check; return every outcome as a result, and raise for an interrupt only."""
+        """Run the check; return every outcome as a result. Raise for an interrupt, and WorkersUnavailable without Keras."""
+        if self.subject.kind in KINDS_OF_KERAS:
+            import_keras()  # with the settings of a run, not those of the user
         result = CheckResult(check=self.check, subject=str(self.subject), state="passed")
         try:
             self.check.function(self.subject)

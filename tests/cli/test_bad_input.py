@@ -118,9 +118,9 @@ def test_a_failed_recipe_is_a_row_with_its_failure_reason(run_here, workspace, w
     refused_data = result.returncode == 3  # 30 normal images are too few for validation
     assert refused_data
     write_images("more", 80, 400)
-    result = run_here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
+    result = run_here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=0", "--json")
     assert result.returncode == 1
     rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert rows["none"]["status"] == "complete"
-    assert rows["smote:k_neighbors=70"]["status"] == "failed"
-    assert "70 neighbours" in rows["smote:k_neighbors=70"]["reason"]
+    assert rows["smote:k_neighbors=0"]["status"] == "failed"
+    assert "0 neighbours of each row are asked for; at least 1" in rows["smote:k_neighbors=0"]["reason"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.errors import ConfigError, UnknownName, WorkersUnavailable
 from cxrbench.testing import ContractBroken, parametrize_with_checks, run_checks
 from cxrbench.testing.parametrize import Conformance
 from cxrbench.testing.run import hardly_checked, plan_checks
@@ -255,3 +255,12 @@ def test_output_of_a_plugin_is_not_shown(check, tmp_path):
 def test_checks_do_not_import_pytest():
     code = "import sys; from cxrbench.testing import run_checks; run_checks('focal'); sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_keras_that_cannot_be_imported_is_not_the_plugins_fault(monkeypatch):
+    def missing():
+        raise WorkersUnavailable("Keras cannot be imported: no module")
+
+    monkeypatch.setattr("cxrbench.testing.run.import_keras", missing)
+    with pytest.raises(WorkersUnavailable, match="Keras cannot be imported"):
+        run_checks("random-convnet", kind="backbone")
