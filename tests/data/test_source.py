@@ -82,7 +82,7 @@ def test_folder_names_are_shown_in_one_line(host, tree):
     (odd / "CO\u202eVID" / "a.png").write_bytes(b"\x89PNG")
     images = read_images(find_dataset(str(odd), host), no_fetch)
     assert images.name == "wa\\nrd \\xff"
-    assert "ignored folders that are neither a class nor train, val or test: 1 image file in CO\\u202eVID/ (1)" in images.warnings
+    assert any(warning.endswith(": 1 image file in CO\\u202eVID/ (1)") for warning in images.warnings)
 
 
 def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
