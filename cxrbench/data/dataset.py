@@ -104,12 +104,12 @@ class LoadedDataset:
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
     _check_records(images.records)
-    digests, dicom = image_digests(images, decoding.threads)
+    digests, readings = image_digests(images, decoding.threads)
     fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(digests, decoding, dicom=dicom),
+        pixels=pixels_of(digests, decoding, readings),
         fingerprint=digest_each(fingerprinted),
         digests=digests,
     )
