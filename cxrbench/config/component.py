@@ -62,7 +62,8 @@ def parse_component(text: str) -> Component:
     while position < len(rest):
         match = OPTION.match(rest, position)
         if not match:
-            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}. Write options as name:key=value,key=value")
+            comma = '. Put a value that contains a comma in double quotes: key="a,b"' if options else ""
+            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}. Write options as name:key=value,key=value{comma}")
         if match[1] in options:
             raise ConfigError(f"{text!r}: duplicate option {match[1]!r}")
         options[match[1]] = _value(match[2])
@@ -216,4 +217,14 @@ def _check_type(part: Part[Spec], name: str, value: Value, parameter: inspect.Pa
         return
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Input ")
-        raise ConfigError(f"{part.component}: option {name}={_written(value)} {reason}") from None
+        quotes = f'. To give it as text, write {name}="{_written(value)}"' if _takes_text(annotation, value) else ""
+        raise ConfigError(f"{part.component}: option {name}={_written(value)} {reason}{quotes}") from None
+
+
+def _takes_text(annotation: Any, value: Value) -> bool:
+    """Return whether an option would take as text what was read as a number or as true or false."""
+    try:
+        TypeAdapter(annotation).validate_python(_written(value), strict=True)
+    except ValidationError:
+        return False
+    return not isinstance(value, str)

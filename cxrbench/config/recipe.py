@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cxrbench.config.component import Component, Part, bind, parse_component, with_relative_paths
-from cxrbench.errors import unknown_name
+from cxrbench.config.component import Component, Part, bind, check_options, parse_component, with_relative_paths
+from cxrbench.errors import ConfigError, MissingRequirement, unknown_name
 from cxrbench.plugin.host import Spec_co, kind_name
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 from cxrbench.storage.files import digest
@@ -78,11 +79,23 @@ def expand(host: Host, kind: type[Spec_co], texts: Iterable[str]) -> list[Part[S
     """Return the parts that component strings name, with wildcards resolved, each once and in the given order."""
     found: dict[str, Part[Spec_co]] = {}
     for text in texts:
-        component = with_relative_paths(parse_component(text))
+        component = _located(host, kind, parse_component(text))
         for name in _matching(host, kind, component.name):
             whole = Component(name=name, options=component.options)
             found.setdefault(str(whole), bind(whole, host.find(kind, name)))
     return list(found.values())
+
+
+def _located(host: Host, kind: type[Spec_co], component: Component) -> Component:
+    """Return a component with relative paths; an option that does not exist is an earlier mistake than a path that does not."""
+    try:
+        return with_relative_paths(component)
+    except ConfigError:
+        for name in _matching(host, kind, component.name):
+            part = bind(replace(component, name=name), host.find(kind, name))
+            with suppress(ImportError, MissingRequirement):  # then the options cannot be checked
+                check_options(part)
+        raise
 
 
 def is_pattern(text: str) -> bool:

@@ -21,9 +21,10 @@ def find_engine(text: str, host: Host, policy: str) -> Part[Engine]:
         ConfigError: the name is unknown or an option is invalid.
         MissingRequirement: a package that the engine needs is not installed.
     """
-    component = with_relative_paths(parse_component(text))
-    engine = bind(component, host.find(Engine, component.name))
-    check_options(engine)
+    component = parse_component(text)
+    declaration = host.find(Engine, component.name)
+    check_options(bind(component, declaration))
+    engine = bind(with_relative_paths(component), declaration)
     build_engine(engine, search_space(policy, {}), seed=0)
     return engine
 

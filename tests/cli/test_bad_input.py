@@ -82,6 +82,8 @@ def test_strict_data_makes_an_unreadable_file_an_error(run_here, write_images):
         (("--backbone", "texture:depth=3"), ("depth", "orientations")),
         (("--imbalance", "smote:k_neighbors=two"), ("k_neighbors=two",)),
         (("--augmentation", "gentle:views=0"), ("views=0",)),
+        (("--backbone", "keras-file:pth=/nowhere/model.keras"), ("unknown option of keras-file 'pth'", "did you mean path")),
+        (("--backbone", "keras-file:path=/nowhere/model.keras"), ("path=/nowhere/model.keras: no such file",)),
         (("--engine", "optuna:sampler=best"), ("sampler=best", "tpe")),
         (("--threshold", "best"), ("--threshold best", "max-f1")),
         (("--data", "nowhere/at/all"), ("nowhere/at/all", "no such")),
