@@ -20,6 +20,7 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
 from cxrbench.benchmark.studies import FoldStudy, open_studies
+from cxrbench.data.catalogue import decode_all
 from cxrbench.errors import DiskFull, StorageLost
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.execution.executor import refuse_inside_worker
@@ -74,7 +75,8 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
-        plan = make_plan(request, resources.database, expected)  # protocol, recipes, identities
+        decode = partial(decode_all, progress=progress)
+        plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
         if settings.fresh:
             plan = in_new_attempt(plan)
             progress.say(f"attempt {plan.store.attempt} in {plan.store.path}. To resume it, run again without --fresh")
