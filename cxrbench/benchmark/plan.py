@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
@@ -112,7 +113,7 @@ def make_plan(
     request: Request,
     database: Database | None,
     expected: Protocol | None = None,
-    decode: Callable[[Catalogue], None] | None = None,
+    decode: Callable[[ProtocolFolder, Catalogue], None] | None = None,
 ) -> Plan:
     """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
 
@@ -122,7 +123,7 @@ def make_plan(
         request: the settings and the components that they name.
         database: of studies; None for one journal a study.
         expected: a protocol whose images these must be; any images if None.
-        decode: decodes the images of a catalogue; None where nothing may be written.
+        decode: decodes the images of a catalogue and lists unreadable ones; None where nothing may be written.
 
     Raises:
         ConfigError: the images are not the expected ones, or cannot be split.
@@ -138,7 +139,7 @@ def make_plan(
     store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=database)
     if not settings.fresh:  # before weights are fetched
         store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
-    refuse_unsuitable(catalogues, protocol, settings, decode)
+    refuse_unsuitable(catalogues, protocol, settings, partial(decode, store) if decode else None)
     recipes = plan_recipes(request, catalogues, protocol)
     stamps = store.stamps(recipe.stem for recipe in recipes)
     plan = Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)

@@ -12,7 +12,7 @@ from cxrbench.benchmark.callbacks import Callbacks
 from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
-from cxrbench.benchmark.extraction import start_extraction
+from cxrbench.benchmark.extraction import decode_and_list, start_extraction
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
@@ -20,7 +20,6 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
 from cxrbench.benchmark.studies import FoldStudy, open_studies
-from cxrbench.data.catalogue import decode_all
 from cxrbench.errors import DiskFull, StorageLost
 from cxrbench.evaluation.predictions import write_predictions
 from cxrbench.execution.executor import refuse_inside_worker
@@ -75,7 +74,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
-        decode = partial(decode_all, progress=progress)
+        decode = partial(decode_and_list, progress=progress)
         plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
         if settings.fresh:
             plan = in_new_attempt(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -134,7 +134,7 @@ class _Inspector:
         return _Inspection(dataset=dataset, notice=notice, split_name=split_name, splits=splits, audit=result)
 
     def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
-        from cxrbench.data.catalogue import decode_all, read_catalogue
+        from cxrbench.data.catalogue import decode_catalogue, read_catalogue
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.download import Downloader
         from cxrbench.data.source import find_dataset
@@ -143,7 +143,7 @@ class _Inspector:
         downloader = Downloader(offline=self.settings.offline, say=self.progress.say)
         catalogue = read_catalogue(part, self.settings, downloader)
         self.claim([catalogue.pixels.array.folder])
-        decode_all(catalogue, self.progress)
+        deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
             self.progress.warn(f"skipped: {as_line(key)} {reason}")
         return load_dataset(catalogue), part.spec.notice, catalogue.images.records

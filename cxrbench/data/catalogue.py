@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -74,11 +73,6 @@ def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "ima
         if damaged := array.damaged():
             progress.warn(f"{stage}: {len(damaged)} of {array.shards} parts were damaged on disk and are decoded again")
         yield from catalogue.decode(on_progress)
-
-
-def decode_all(catalogue: Catalogue, progress: Progress) -> None:
-    """Decode all images of a dataset."""
-    deque(decode_catalogue(catalogue, progress), maxlen=0)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def refused(run, workspace):
         assert "Traceback" not in result.stderr
         assert times_asked(workspace) <= 1  # whether they are on this machine
         assert not (workspace.folder / "home" / "features").exists()
-        assert not list(workspace.folder.glob("leaderboard/*/*"))
+        assert {path.name for path in workspace.folder.glob("leaderboard/*/*")} <= {"skipped.csv"}
 
     return check
 
