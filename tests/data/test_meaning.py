@@ -86,6 +86,43 @@ def without_field(content, tag):
     return bytes(changed)
 
 
+def with_values(content, **values):
+    """Return a little-endian TIFF with the numbers of some fields changed."""
+    start, changed = struct.unpack_from("<I", content, 4)[0], bytearray(content)
+    wanted = {256: values.get("width"), 258: values.get("bits"), 262: values.get("photometric")}
+    for number in range(struct.unpack_from("<H", content, start)[0]):
+        position = start + 2 + 12 * number
+        value = wanted.get(struct.unpack_from("<H", content, position)[0])
+        if value is not None:
+            struct.pack_into("<H", changed, position + 8, value)
+    return bytes(changed)
+
+
+def test_twelve_bits_of_a_tiff_are_read():
+    content = tiff(packed(RAMP * 16, 12))
+    np.testing.assert_allclose(grey(with_values(content, width=SIDE, bits=12)), SCALED, atol=1)
+
+
+def test_bits_of_a_tiff_may_be_in_reverse_order():
+    reverse = np.array([int(f"{value:08b}"[::-1], 2) for value in range(256)], dtype=np.uint8)
+    content = tiff(reverse[GREY], extratags=[(65_000, "H", 1, 2, True)])
+    named = content.replace(struct.pack("<HHI", 65_000, 3, 1), struct.pack("<HHI", 266, 3, 1))  # FillOrder
+    np.testing.assert_array_equal(grey(named), GREY)
+
+
+@pytest.mark.parametrize("photometric", [8, 9, 32_803])
+def test_a_tiff_of_other_colours_is_refused(photometric, reason_for):
+    assert "cannot be" in reason_for(with_values(tiff(np.stack([GREY] * 3, axis=-1), "rgb"), photometric=photometric))
+
+
+def test_sub_images_of_a_tiff_are_not_read():
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(GREY, photometric="minisblack", subifds=1)
+        writer.write(255 - GREY[::2, ::2], photometric="minisblack")
+    np.testing.assert_array_equal(grey(buffer.getvalue()), GREY)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tiff_that_does_not_say_what_0_is_is_refused(kind, reason_for):
     assert reason_for(without_field(tiff(KINDS[kind][0]), 262)) == (
@@ -186,6 +223,27 @@ def test_gamma_profiles_and_significant_bits_change_nothing(encode):
     told = png(8, 0, GREY, chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"sBIT", b"\5"))
     np.testing.assert_array_equal(grey(told), GREY)
     np.testing.assert_array_equal(grey(encode(GREY, "PNG", icc_profile=b"any profile")), GREY)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG2000", "TIFF"])
+def test_what_is_transparent_is_black_in_every_format(encode, kind):
+    shown = np.where(RAMP % 3, 255, 0).astype(np.uint8)
+    image = Image.merge("RGBA", [*[Image.fromarray(GREY)] * 3, Image.fromarray(shown)])
+    options = {"WEBP": {"lossless": True, "exact": True}}.get(kind, {})
+    np.testing.assert_array_equal(grey(encode(image, kind, **options)), np.where(shown, GREY, 0))
+
+
+def test_the_transparent_colour_of_a_gif_is_black(encode):
+    np.testing.assert_array_equal(grey(encode(GREY, "GIF", transparency=200)), np.where(GREY == 200, 0, GREY))
+
+
+def test_a_lossless_jpeg_is_refused(dicom, reason_for):
+    from pydicom import dcmread, uid
+    from pydicom.encaps import generate_frames
+
+    header = dcmread(io.BytesIO(dicom(GREY, uid.JPEGLosslessSV1)))
+    (frame,) = generate_frames(header.PixelData, number_of_frames=1)
+    assert reason_for(bytes(frame))
 
 
 def pnm(kind, values, most=None, head=b""):
