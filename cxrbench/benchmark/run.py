@@ -12,7 +12,7 @@ from cxrbench.benchmark.callbacks import Callbacks
 from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
-from cxrbench.benchmark.extraction import start_extraction
+from cxrbench.benchmark.extraction import decode_and_list, start_extraction
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
@@ -75,7 +75,8 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
-        plan = make_plan(request, resources.database, expected)  # protocol, recipes, identities
+        decode = partial(decode_and_list, progress=progress)
+        plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
         if settings.fresh:
             plan = in_new_attempt(plan)
             progress.say(f"attempt {plan.store.attempt} in {plan.store.path}. To resume it, run again without --fresh")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from cxrbench.config.component import require_length
 from cxrbench.config.given import arguments_to_give, filled_arguments
 from cxrbench.config.identity import canonical_text
-from cxrbench.config.options import parameters_of, problem_of, read_options
+from cxrbench.config.options import UNKNOWN_SIGNATURE, Signature, problem_of, read_options, signature_of
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from cxrbench.config.component import Component
     from cxrbench.config.local_files import LocalFile
-    from cxrbench.config.options import Parameter
     from cxrbench.plugin.host import Declaration
     from cxrbench.plugin.specs import Spec, Value
 
@@ -122,7 +120,7 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     """
     plugin, spec = declaration.plugin, declaration.spec
     reference = Reference(text=spec.factory, file=plugin.file)
-    options = read_options(component, spec, _parameters(reference))
+    options = read_options(component, spec, _signature(reference))
     require_length(str(options.shown))
     pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
     source = "".join(one.source_digest() for one in (reference, *pointed))
@@ -150,18 +148,18 @@ def check_options(part: Part[Spec]) -> None:
     """
     factory, kept = part.factory(), part.spec.KEPT
     hidden = filled_arguments(part.spec, factory) | set(part.spec.fixed)
-    known = {name: parameter for name, parameter in parameters_of(factory).items() if name not in hidden}
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(factory).parameters.values())
+    signature = signature_of(factory)
+    known = {name: parameter for name, parameter in signature.parameters.items() if name not in hidden}
     for name, value in part.component.options:
         if name in known and (problem := problem_of(known[name], name, value)):
             raise ConfigError(f"{part.component}: {problem}")
-        if name not in known and name not in kept and not (takes_any and name not in hidden):
+        if name not in known and name not in kept and not (signature.takes_any and name not in hidden):
             raise unknown_name(f"option of {part.component.name}", name, known.keys() | kept)
 
 
-def _parameters(reference: Reference) -> Mapping[str, Parameter]:
-    """Return the parameters of a factory; none if it cannot be imported, which is reported when a run needs it."""
+def _signature(reference: Reference) -> Signature:
+    """Return the signature of a factory, unless it cannot be imported, which is reported when a run needs it."""
     try:
-        return parameters_of(reference.resolve())
+        return signature_of(reference.resolve())
     except (Exception, SystemExit):
-        return {}
+        return UNKNOWN_SIGNATURE

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.image_bytes import UNREADABLE
 from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
 from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
@@ -92,8 +93,9 @@ class LoadedDataset:
 
     @property
     def image_groups(self) -> NDArray[np.int64]:
-        """A number per image, int ``[rows]``; images with the same pixels share it."""
-        return numbered([file.pixels for file in self.files]) if self.files else np.arange(len(self.records))
+        """A number per image, int ``[rows]``; images with the same pixels share it, or with the same bytes if not decoded."""
+        same = [file.pixels for file in self.files] or self.digests
+        return numbered(same) if same else np.arange(len(self.records))
 
     @property
     def groups(self) -> NDArray[np.int64]:
@@ -104,12 +106,12 @@ class LoadedDataset:
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
     _check_records(images.records)
-    digests, dicom = image_digests(images, decoding.threads)
+    digests, readings = image_digests(images, decoding.threads)
     fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(digests, decoding, dicom=dicom),
+        pixels=pixels_of(digests, decoding, readings),
         fingerprint=digest_each(fingerprinted),
         digests=digests,
     )
@@ -147,6 +149,27 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         warnings=tuple(images.warnings),
         digests=tuple(catalogue.digests[row] for row in files),
         files=tuple(files.values()),
+        class_names=images.class_names,
+    )
+
+
+def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
+    """Return the dataset of images that are read, but not decoded; raise DataError if none could be read."""
+    images, digests = catalogue.images, catalogue.digests
+    unread = {row for row, digest in enumerate(digests) if digest.startswith(UNREADABLE)}
+    rows = [row for row in range(len(digests)) if row not in unread]
+    if not rows:
+        key = as_line(images.records[0].key)
+        raise DataError(f"{images.name}: none of the {len(digests)} files could be read, the first of which is {key}")
+    return LoadedDataset(
+        name=images.name,
+        records=tuple(images.records[row] for row in rows),
+        rows=np.array(rows, dtype=np.int64),
+        pixels=catalogue.pixels,
+        fingerprint=catalogue.fingerprint,
+        skipped=tuple((images.records[row].key, "could not be read") for row in sorted(unread)),
+        warnings=tuple(images.warnings),
+        digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
     )
 

@@ -54,7 +54,7 @@ def audit(
     """Find what makes results on these images unreliable.
 
     Args:
-        dataset: decoded images.
+        dataset: decoded images, or listed ones, of which less can be found.
         splits: one per fold; a finding that several of them share is reported once.
         split_name: under `paper`, patients and images on both sides are warnings, not leaks.
         others: external test sets, which must not share images with the dataset.
@@ -73,6 +73,8 @@ def audit(
         findings += [*copies(sides, small), *odd_files(dataset, small)]
         for other in others:
             findings += shared_with(sides, small, other, thumbnails(other))
+    elif dataset.digests:
+        findings += copies(sides, None)
     result = Audit(findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))))
     if not allow_leak:
         refuse_leaks(dataset.name, result)

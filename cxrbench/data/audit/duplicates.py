@@ -69,15 +69,16 @@ def shared_patients(sides: Sides) -> Iterator[Finding]:
         )
 
 
-def copies(sides: Sides, small: NDArray[np.uint8]) -> Iterator[Finding]:
+def copies(sides: Sides, small: NDArray[np.uint8] | None) -> Iterator[Finding]:
     """Find copies of images: byte for byte, pixel for pixel, or nearly so; and images under both labels.
 
     Args:
         sides: the dataset and its splits.
-        small: their thumbnails.
+        small: their thumbnails; None if the images are not decoded, so that near-duplicates are not known.
     """
     image, labels, names = sides.dataset.image_groups, sides.dataset.labels, sides.dataset.class_names
-    pairs = _unexpected(near_pairs(small), sides.dataset)
+    near = np.zeros((0, 2), dtype=np.int64) if small is None else near_pairs(small)
+    pairs = _unexpected(near, sides.dataset)
     conflicting = differ_within(image, labels)
     conflicting[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
     if len(rows := _by_group(image, conflicting)):
