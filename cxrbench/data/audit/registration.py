@@ -21,7 +21,7 @@ ROUGHLY_REGISTERED = 0.95
 """Least correlation after the rough steps."""
 REGISTERED = 0.985
 """Least correlation of copies once one is put on the other."""
-DETAIL = 0.89
+DETAIL = 0.9
 """Least correlation of their details: what a blur of one pixel takes away."""
 
 
@@ -39,7 +39,8 @@ def same_images(images: NDArray[np.float32], templates: NDArray[np.float32], war
     images, templates = images[kept], templates[kept]
     warps, reached = _registered(images, templates, warps[kept], (POINTS, STEPS))
     near = np.abs(warps - _unmoved(len(warps))).max(axis=(1, 2), initial=0) <= FARTHEST
-    same = near & (reached >= REGISTERED) & (_detail_correlation(images, templates, warps) >= DETAIL)
+    details = _details(images, warps) * _details(templates, _unmoved(len(warps)))
+    same = near & (reached >= REGISTERED) & (np.abs(details.sum(axis=1)) >= DETAIL)
     correlation[kept] = np.where(same, reached, 0)
     return correlation
 
@@ -79,18 +80,12 @@ def _slopes(target: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray
     return np.asarray(slopes - slopes.mean(axis=2, keepdims=True), dtype=np.float32)
 
 
-def _detail_correlation(
-    images: NDArray[np.float32], templates: NDArray[np.float32], warps: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    points = square(images.shape[-1])
-    shown, target = sampled(_details(images), warps, points), sampled(_details(templates), _unmoved(len(warps)), points)
-    return np.asarray(np.abs((unit(shown) * unit(target)).sum(axis=1)), dtype=np.float32)
-
-
-def _details(images: NDArray[np.float32]) -> NDArray[np.float32]:
+def _details(images: NDArray[np.float32], warps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a blur takes from each warped image, as unit vectors, float32 ``[images, points]``."""
     from scipy.ndimage import gaussian_filter
 
-    return np.asarray(images - gaussian_filter(images, sigma=(0, 1, 1)), dtype=np.float32)
+    shown = sampled(images, warps, square(POINTS)).reshape(len(images), POINTS, POINTS)
+    return unit((shown - gaussian_filter(shown, sigma=(0, 1, 1))).reshape(len(images), POINTS**2))
 
 
 def _halved(images: NDArray[np.float32]) -> NDArray[np.float32]:
