@@ -222,7 +222,7 @@ def test_a_transformed_image_of_another_dataset(findings, clean, load):
     assert told(found, but="blank") == [("other-dataset", "leak", 1, [records[row].key]) for row in (3, 5)]
     messages = [one.message for one in found.findings if one.check == "other-dataset"]
     assert "1 image also in elsewhere (mirrored), which" in messages[0]
-    assert "1 image also in elsewhere (shifted, shifted, zoomed or cropped), which" in messages[1]
+    assert "1 image also in elsewhere (rotated, shifted, zoomed or cropped), which" in messages[1]
 
 
 def test_blank_images_are_named_and_are_nothing_else(findings):

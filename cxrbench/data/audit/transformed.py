@@ -25,8 +25,8 @@ FINE_SIDE = 64
 SIMILAR = 0.9
 """Least correlation of the descriptions of a copy and of its original under the nearest warp: of 600 copies that were turned,
 shifted or zoomed, 99 % reach it, and 17,000 of the 13.6 million pairs of the 5,216 images of Kermany et al."""
-COMPARED_ROWS = 256
-COMPARED_COLUMNS = 1024
+COMPARED_ROWS = 512
+COMPARED_COLUMNS = 512
 """Rows and columns that are compared at once; bound the memory."""
 REGISTERED_PAIRS = 256
 
