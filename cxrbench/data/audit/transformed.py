@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FINE_SIDE = 64
 """Height and width in pixels of the thumbnails that are compared."""
 SIMILAR = 0.9
-"""Least correlation of the descriptions of a copy and of its original under the nearest warp: of 600 copies that were turned,
-shifted or zoomed, 99 % reach it, and 17,000 of the 13.6 million pairs of the 5,216 images of Kermany et al."""
+"""Least correlation of the descriptions of a copy and of its original under the nearest warp. Of 600 images that were rotated,
+shifted or zoomed, all reach 0.907; so do 2,500 of the 13.6 million pairs of the 5,216 images of Kermany et al."""
 COMPARED_ROWS = 512
 COMPARED_COLUMNS = 512
 """Rows and columns that are compared at once; bound the memory."""
