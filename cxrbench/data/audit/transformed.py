@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,9 @@ shifted or zoomed, all reach 0.907; so do 2,500 of the 13.6 million pairs of the
 COMPARED_ROWS = 512
 COMPARED_COLUMNS = 512
 """Rows and columns that are compared at once; bound the memory."""
+ORIENTED_PAIRS = 4096
 REGISTERED_PAIRS = 256
+"""Pairs that are looked at together, in two steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +120,25 @@ class _Search:
         for quarters in range(4):
             queries = (self.describer.first(1) if quarters else self.describer)(np.rot90(images, quarters, axes=(1, 2)))
             rows, columns = _similar(queries, self.known[skipped:])
-            some = _oriented(np.stack([rows, columns], axis=1), queries, self.known[skipped:], quarters)
-            later = rows < columns if self.within else np.ones(len(rows), dtype=bool)
-            some = replace(some, pairs=some.pairs + np.array([start, skipped]))[later]
-            yield some[self.wanted(some.pairs)]
+            pairs = np.stack([rows + start, columns + skipped], axis=1)
+            pairs = pairs[pairs[:, 0] < pairs[:, 1]] if self.within else pairs
+            pairs = pairs[self.wanted(pairs)]
+            for first in range(0, len(pairs), ORIENTED_PAIRS):
+                block = pairs[first : first + ORIENTED_PAIRS]
+                yield _oriented(block, queries[:, block[:, 0] - start], self.known[block[:, 1]], quarters)
 
 
 def _oriented(pairs: NDArray[np.int64], queries: NDArray[np.float32], known: NDArray[np.float32], quarters: int) -> Candidates:
-    """Return candidates of rows of the queries and of known descriptions, each with its best orientation and warp."""
+    """Return pairs with their best orientation and warp.
+
+    Args:
+        pairs: int ``[pairs, 2]``.
+        queries: descriptions of the first images under all warps, float32 ``[warps, pairs, values]``.
+        known: descriptions of the second images.
+        quarters: quarter turns of the first images.
+    """
     warps = tried_warps()
-    mirrored, warp = _nearest(queries[:, pairs[:, 0]], known[pairs[:, 1]])
+    mirrored, warp = _nearest(queries, known)
     chosen = np.where(mirrored[:, None, None], MIRROR @ warps[warp] @ MIRROR, warps[warp])
     return Candidates(pairs=pairs, quarters=quarters, mirrored=mirrored, warps=chosen)
 
