@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.blank import blank_copies
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.image_bytes import UNREADABLE
 from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
@@ -67,6 +68,7 @@ class LoadedDataset:
         skipped: key and reason of each unreadable image.
         digests: a digest of each image's bytes; empty if unknown.
         files: properties of each image file; empty if unknown.
+        blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
     """
 
@@ -79,6 +81,7 @@ class LoadedDataset:
     warnings: tuple[str, ...]
     digests: tuple[str, ...] = ()
     files: tuple[FileFacts, ...] = ()
+    blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
 
     @property
@@ -93,9 +96,14 @@ class LoadedDataset:
 
     @property
     def image_groups(self) -> NDArray[np.int64]:
-        """A number per image, int ``[rows]``; images with the same pixels share it, or with the same bytes if not decoded."""
-        same = [file.pixels for file in self.files] or self.digests
-        return numbered(same) if same else np.arange(len(self.records))
+        """A number per image, int ``[rows]``.
+
+        Images with the same pixels share it, unless they show nothing; without decoded images, those with the same bytes.
+        """
+        names = [file.pixels for file in self.files] or list(self.digests)
+        for row in self.blank_copies:
+            names[row] += f" {row}"
+        return numbered(names) if names else np.arange(len(self.records))
 
     @property
     def groups(self) -> NDArray[np.int64]:
@@ -139,16 +147,19 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         raise DataError(
             f"{images.name}: none of the {len(skipped)} files could be read as an image; the first: {as_line(key)} {reason}"
         )
+    rows = np.array(list(files), dtype=np.int64)
+    blank = blank_copies(catalogue.pixels, rows, list(files.values()))
     return LoadedDataset(
         name=images.name,
         records=tuple(images.records[row] for row in files),
-        rows=np.array(list(files), dtype=np.int64),
+        rows=rows,
         pixels=catalogue.pixels,
         fingerprint=catalogue.fingerprint,
         skipped=skipped,
         warnings=tuple(images.warnings),
         digests=tuple(catalogue.digests[row] for row in files),
         files=tuple(files.values()),
+        blank_copies=tuple(np.flatnonzero(blank).tolist()),
         class_names=images.class_names,
     )
 
