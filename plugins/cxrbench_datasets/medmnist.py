@@ -82,8 +82,11 @@ def _missing_arrays(names: Iterable[str]) -> list[str]:
     return [name for name in _WANTED if name not in found]
 
 
-def download_medmnist(*, size: Literal[28, 64, 128, 224] = 224) -> Download:
-    """Return the download of an image size (URLs and checksums: medmnist 3.0.2, info.py)."""
+def download_medmnist(
+    *, size: Literal[28, 64, 128, 224] = 224, negative: str | int = "NORMAL", positive: str | int = "PNEUMONIA"
+) -> Download:
+    """Return the download of an image size (URLs and checksums: medmnist 3.0.2, info.py); class names do not change it."""
+    del negative, positive
     file_name = "pneumoniamnist.npz" if size == 28 else f"pneumoniamnist_{size}.npz"
     url = f"https://zenodo.org/records/10519652/files/{file_name}?download=1"
     return Download(url=url, file_name=file_name, digest=f"md5:{_MD5[size]}")
