@@ -2,9 +2,11 @@
 
     python benchmarks/audit.py --data .../chest_xray
 
-Reported are the time of `cxrbench data audit` with nothing cached; how near to each other images of different groups come, and
-how many of these pairs count as one image; how many images that were changed on purpose are recognised; how many images are
-taken for negatives, and how many negatives are; and the time and memory of comparing 30,000 images with each other.
+Without ``--data``, the images are those in ``$CXRBENCH_TEST_DATA/data/chest_xray``. Reported are the time of
+`cxrbench data audit` with nothing cached; how near to each other images of different groups come, and how many of these pairs
+count as one image; how many images that were changed on purpose are recognised; how many saved augmentations among all images
+are found, and which pairs besides them; how many images are taken for negatives or for blank, and how many negatives are; and
+the time and memory of comparing many images with each other, with what a plain comparison of all pairs finds.
 """
 
 from __future__ import annotations
@@ -28,16 +30,18 @@ from cxrbench.data.audit.near import (
     COMPARED_ROWS,
     CORRELATION,
     HASH_DISTANCE,
-    SIDE,
     hashes,
     near_pairs,
     standardised,
     thumbnails,
 )
 from cxrbench.data.audit.oddities import INVERTED, opposite_to_typical
+from cxrbench.data.audit.transformed import FINE_SIDE, transformed_copies
+from cxrbench.data.blank import SIDE, blank_images
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
+from cxrbench.data.thumbnails import thumbnails_of
 from cxrbench.plugin.host import load_host
 
 if TYPE_CHECKING:
@@ -48,13 +52,21 @@ if TYPE_CHECKING:
     GreyImage = NDArray[np.uint8]
 
 CHANGED = 300
-MANY = 30_000
+AUGMENTED = 200
+FILLS = ("constant", 0.0), ("constant", 255.0), ("nearest", 0.0)
+"""What is beyond the border of an augmented image: black, white, or the pixels at its edge."""
+MANY = 160_000
+CHECKED = 20_000
+"""Of them, compared with a plain comparison of all pairs."""
+PLANTED = 2_000
+MANY_TRANSFORMED = 20_000
 
 
 def main() -> None:
     """Print a Markdown table, a row for each measure."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("--data", required=True)
+    stored = os.environ.get("CXRBENCH_TEST_DATA")
+    arguments.add_argument("--data", default=stored and f"{stored}/data/chest_xray", required=not stored)
     data = arguments.parse_args().data
     print(f"{machine.describe()}\n\n| measure | result |\n|---|---|")
     with tempfile.TemporaryDirectory() as home:
@@ -65,8 +77,11 @@ def main() -> None:
         small = thumbnails(dataset)
         _strangers(dataset, small)
         _changes(dataset, small)
+        _augmented(dataset)
         _negatives(small)
+        fine = thumbnails_of(dataset.pixels, dataset.rows, dataset.files, FINE_SIDE)
     _many(small)
+    _many_transformed(fine)
 
 
 def _row(measure: str, result: str) -> None:
@@ -147,9 +162,73 @@ _CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
+def _augmented(dataset: LoadedDataset) -> None:
+    """Put augmented copies among all images; count those that are found as what they are, and what else is found."""
+    generator = np.random.default_rng(0)
+    rows = generator.permutation(len(dataset.records))[: AUGMENTED * len(_AUGMENTATIONS)]
+    images = dataset.pixels.array.gather(dataset.rows[rows])
+    augmented = [
+        _jpeg(Image.fromarray(_AUGMENTATIONS[number // AUGMENTED][1](image, generator, FILLS[number % len(FILLS)])), 95)
+        for number, image in enumerate(images)
+    ]
+    originals = thumbnails_of(dataset.pixels, dataset.rows, dataset.files, FINE_SIDE)
+    copies = np.stack([np.asarray(image.resize((FINE_SIDE, FINE_SIDE), Image.Resampling.BOX)) for image in augmented])
+    source = np.concatenate([np.arange(len(originals)), rows])
+    group, image = dataset.groups[source], dataset.image_groups[source]
+
+    def wanted(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        one, other = pairs.T
+        return (source[one] == source[other]) | ((group[one] != group[other]) & (image[one] != image[other]))
+
+    found = transformed_copies(np.concatenate([originals, copies]), None, wanted)
+    true = source[found.pairs[:, 0]] == source[found.pairs[:, 1]]
+    for kind, (words, _) in enumerate(_AUGMENTATIONS):
+        right = true & (found.pairs[:, 1] >= len(originals)) & (found.mirrored == (words == "mirrored")) & (found.quarters == 0)
+        numbers = np.unique(found.pairs[right, 1]) - len(originals)
+        _row(f"{AUGMENTED} images {words}: found", f"{(numbers // AUGMENTED == kind).sum() / AUGMENTED:.1%}")
+    others = [(dataset.records[source[one]].key, dataset.records[source[two]].key) for one, two in found.pairs[~true]]
+    _row("pairs of different images that count as transformed copies", "; ".join(map(str, others)) or "none")
+
+
+def _moved(image: GreyImage, matrix: NDArray[np.float64], shift: NDArray[np.float64], fill: tuple[str, float]) -> GreyImage:
+    from scipy.ndimage import affine_transform
+
+    centre = (np.array(image.shape) - 1) / 2
+    offset = centre - matrix @ (centre + shift)
+    moved = affine_transform(image.astype(np.float32), matrix, offset, order=1, mode=fill[0], cval=fill[1])
+    return np.asarray(moved.round().clip(0, 255), dtype=np.uint8)
+
+
+def _mirrored(image: GreyImage, generator: np.random.Generator, fill: tuple[str, float]) -> GreyImage:
+    return np.ascontiguousarray(image[:, ::-1])
+
+
+def _turned(image: GreyImage, generator: np.random.Generator, fill: tuple[str, float]) -> GreyImage:
+    angle = np.deg2rad(generator.uniform(-5, 5))
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return _moved(image, matrix, np.zeros(2), fill)
+
+
+def _shifted(image: GreyImage, generator: np.random.Generator, fill: tuple[str, float]) -> GreyImage:
+    return _moved(image, np.eye(2), generator.uniform(-0.05, 0.05, 2) * image.shape, fill)
+
+
+def _zoomed(image: GreyImage, generator: np.random.Generator, fill: tuple[str, float]) -> GreyImage:
+    return _moved(image, np.eye(2) / generator.uniform(0.9, 1.1), np.zeros(2), fill)
+
+
+_AUGMENTATIONS = (
+    ("mirrored", _mirrored),
+    ("turned by up to 5 degrees", _turned),
+    ("shifted by up to 5 %", _shifted),
+    ("zoomed by up to 10 %", _zoomed),
+)
+
+
 def _negatives(small: GreyImage) -> None:
     """Count images that are taken for negatives, and turn each tenth image negative, one at a time."""
     _row(f"images taken for negatives (limit {INVERTED})", str(int(opposite_to_typical(small).sum())))
+    _row("images taken for blank", str(int(blank_images(small).sum())))
     rows = range(0, len(small), 10)
     found = 0
     for row in rows:
@@ -160,15 +239,52 @@ def _negatives(small: GreyImage) -> None:
 
 
 def _many(small: GreyImage) -> None:
-    """Compare as many images, each a mixture of two, with each other."""
+    """Compare many images, each a mixture of two, with each other; some are changed copies of others."""
     generator = np.random.default_rng(0)
-    one, other = generator.integers(0, len(small), (2, MANY))
-    mixed = (small[one] // 2 + small[other] // 2).astype(np.uint8)
+    mixed = _mixed(small, MANY, generator)
+    copied = generator.permutation(CHECKED)[: 2 * PLANTED].reshape(2, PLANTED)
+    noise = generator.normal(0, 6, (PLANTED, SIDE, SIDE))
+    mixed[copied[1]] = (mixed[copied[0]] * 0.8 + 20 + noise).clip(0, 255).astype(np.uint8)
     with machine.watched_memory() as memory:
         start = time.perf_counter()
-        near_pairs(mixed)
+        pairs = near_pairs(mixed)
         seconds = time.perf_counter() - start
-    _row(f"all pairs of {MANY:,} images", f"{seconds:.1f} s, {memory.peak / 1e9:.2f} GB at most")
+    _row(f"near-duplicates among {MANY:,} images", f"{len(pairs):,} pairs, {seconds:.0f} s, {memory.peak / 1e9:.2f} GB at most")
+    plain = _plain_pairs(mixed[:CHECKED])
+    found = {tuple(pair) for pair in pairs.tolist()}
+    share = sum(pair in found for pair in plain) / len(plain)
+    _row(f"of the {len(plain):,} pairs that a plain comparison of {CHECKED:,} images finds", f"{share:.2%}")
+
+
+def _mixed(small: GreyImage, count: int, generator: np.random.Generator) -> GreyImage:
+    mixed = np.empty((count, *small.shape[1:]), dtype=np.uint8)
+    for start in range(0, count, COMPARED_ROWS):
+        rows = mixed[start : start + COMPARED_ROWS]
+        one, other = generator.integers(0, len(small), (2, len(rows)))
+        share = generator.uniform(0.3, 0.7, (len(rows), 1, 1))
+        rows[:] = small[one] * share + small[other] * (1 - share)
+    return mixed
+
+
+def _plain_pairs(small: GreyImage) -> list[tuple[int, int]]:
+    """Compare all pairs of hashes bit by bit, and the images of similar hashes."""
+    bits = np.packbits(hashes(small) > 0, axis=1).view(np.uint64)
+    vectors, pairs = standardised(small), []
+    for row in range(len(small) - 1):
+        different = np.bitwise_count(bits[row] ^ bits[row + 1 :]).sum(axis=1, dtype=np.int64)
+        near = np.flatnonzero(np.minimum(different, 255 - different) <= HASH_DISTANCE) + row + 1
+        pairs += [(row, int(other)) for other in near[np.abs(vectors[near] @ vectors[row]) >= CORRELATION]]
+    return pairs
+
+
+def _many_transformed(fine: GreyImage) -> None:
+    mixed = _mixed(fine, MANY_TRANSFORMED, np.random.default_rng(0))
+    with machine.watched_memory() as memory:
+        start, processor = time.perf_counter(), time.process_time()
+        transformed_copies(mixed, None, lambda pairs: np.ones(len(pairs), dtype=bool))
+        seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    result = f"{seconds:.0f} s ({processor:.0f} s of processors), {memory.peak / 1e9:.2f} GB at most"
+    _row(f"transformed copies among {MANY_TRANSFORMED:,} images", result)
 
 
 if __name__ == "__main__":

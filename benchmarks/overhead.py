@@ -101,7 +101,7 @@ def job_on(
 def search(job: HeadJob, executor: Executor, trials: int, journal: Path) -> list[Trial]:
     """Run a whole study, as `cxrbench run` does for a recipe."""
     space = search_space("max-f1", {})
-    engine = build_engine(bind(parse_component("optuna"), load_host().find(Engine, "optuna")), space, 0)
+    engine = build_engine(bind(parse_component("optuna"), load_host().find(Engine, "optuna")), space, 0, trials)
     study = Study(
         job=job,
         job_of=lambda params: job,

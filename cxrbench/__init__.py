@@ -58,8 +58,7 @@ def run(**settings: Unpack[Arguments]) -> Board:
     """Do what `cxrbench run` does, with its flags as arguments, and return the ranked board.
 
     ``cxrbench.run(data="chest_xray/", backbone=["resnet50"], trials=50, out="leaderboard")``; the environment and
-    ``cxrbench.toml`` count here, too. Nothing is printed. In a script, call it under ``if __name__ == "__main__":``, because
-    worker processes import the script.
+    ``cxrbench.toml`` count here, too. Nothing is printed. Worker processes do not import your script.
 
     Raises:
         CxrbenchError: with a message that says what was wrong and what to do.

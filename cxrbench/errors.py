@@ -65,6 +65,10 @@ class StorageLost(CxrbenchError):
     exit_code: ClassVar[int] = 130
 
 
+class WorkersUnavailable(CxrbenchError):
+    """No worker process can start, or this process lacks what a worker needs. The run ends and keeps finished results."""
+
+
 class StudyDamaged(CxrbenchError):
     """The record of a study cannot be read."""
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from cxrbench.plugin import hooks
+from cxrbench.config.component import parse_component
+from cxrbench.config.part import bind
+from cxrbench.plugin import ConfigError, Download, hooks
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
 from cxrbench.testing import checks_for, run_checks
+from cxrbench.testing.run import plan_checks
+from cxrbench.testing.subject import find_subjects
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -51,8 +55,28 @@ def test_every_documented_plugin_loads_and_passes_the_checks(snippet, tmp_path):
     plugin = load_host([file]).plugins[-1]
     assert plugin.problem == ""
     assert plugin.hooks
-    if plugin.declares:
-        assert [(result.check.name, result.message) for result in run_checks(file) if result.state == "failed"] == []
+    assert [(result.check.name, result.message) for result in run_checks(file) if result.state == "failed"] == []
+
+
+def test_the_documented_weights_file_is_loaded(tmp_path):
+    (snippet,) = [snippet for snippet in PLUGINS if "Download(" in snippet]
+    (tmp_path / "squeezenet.py").write_text(snippet)
+    host = load_host([tmp_path / "squeezenet.py"])
+    drawn = bind(parse_component("squeezenet:weights=none"), host.find(Backbone, "squeezenet"))
+    drawn.build(input_shape=(64, 64, 3), weights="none", seed=5).save_weights(tmp_path / "squeezenet.weights.h5")
+    subjects = find_subjects(f"squeezenet:file='{tmp_path / 'squeezenet.weights.h5'}'", host)
+    results = {check.check.name: check.run() for check in plan_checks(subjects)}
+    assert {name: result.message for name, result in results.items() if result.state != "passed"} == {
+        "own-space": "it declares no search space"
+    }
+    (tmp_path / "other.weights.h5").write_text("")
+    damaged = bind(parse_component(f"squeezenet:file='{tmp_path / 'other.weights.h5'}'"), host.find(Backbone, "squeezenet"))
+    with pytest.raises(ConfigError, match=r"other\.weights\.h5 does not hold the weights of these layers"):
+        damaged.build(input_shape=(64, 64, 3), weights="imagenet", seed=0)
+
+
+def test_every_field_of_a_download_is_explained():
+    assert [field.name for field in fields(Download) if f"| `{field.name}` |" not in GUIDE] == []
 
 
 @pytest.mark.parametrize("snippet", TESTS)
@@ -95,6 +119,12 @@ def test_every_rule_is_listed(kind):
     checks = checks_for(kind)
     assert listed[kind] == [check.name for check in checks if check.kind == kind]
     assert listed["any"] == [check.name for check in checks if check.kind == "any"]
+
+
+def test_the_rules_of_observers_are_listed():
+    (row,) = re.findall(r"^\| observer \| (.*) \|$", GUIDE, re.MULTILINE)
+    own = [check.name for check in checks_for("observer") if check.kind == "observer"]
+    assert re.findall(r"`([a-z-]+)`", row) == [*own, "loads", "light-import"]
 
 
 @pytest.mark.parametrize("spec", [Dataset, Backbone, Augmentation, Imbalance, Engine])

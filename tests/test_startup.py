@@ -49,6 +49,12 @@ def test_listing_plugins_does_not_import_their_factories(tmp_path):
     assert '"name": "heavy"' in printed
 
 
+def test_showing_options_imports_no_more_than_the_factory_does(tmp_path):
+    names, printed = imported(tmp_path, SCRIPT, "plugins", "show", "keras-tuner", "--json")
+    assert names & HEAVY <= {"numpy"}  # the module of this factory imports it
+    assert '"name": "oracle"' in printed
+
+
 def test_the_library_imports_pluggy_and_no_other_dependency(tmp_path):
     code = "import sys; before = set(sys.modules); import cxrbench; print(*sorted(set(sys.modules) - before))"
     _, printed = imported(tmp_path, "-c", code)

@@ -111,7 +111,8 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
         facts=_entry_facts(plan, dataset, splits, externals),
         callbacks=resources.callbacks,
     )
-    for warning in run.facts.warnings:
+    of_externals = all_without_paths(f"external {one.name}: {warning}" for one in externals for warning in one.dataset.warnings)
+    for warning in (*run.facts.warnings, *of_externals):  # entries do not depend on external test sets
         run.callbacks.progress.warn(warning)
     run.store.write_protocol()
     run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])

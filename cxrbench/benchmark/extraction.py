@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.resources import Resources
+    from cxrbench.data.dataset import Catalogue
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.features.extraction import Extraction
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.models.features.schedule import PendingExtractions
@@ -106,15 +109,26 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
     return StartedExtraction(pending=pending, resources=resources)
 
 
+def decode_and_list(store: ProtocolFolder, catalogue: Catalogue, progress: Progress) -> None:
+    """Decode the images of the dataset, and list the files that could not be read."""
+    deque(decode_catalogue(catalogue, progress), maxlen=0)
+    if unread := _write_skipped(catalogue, store, ""):
+        progress.warn(unread)
+
+
 def _list_skipped(plan: Plan, progress: Progress) -> None:
     for name, catalogue in {"": plan.catalogues.main, **plan.catalogues.external}.items():
-        skipped: Sequence[tuple[str, str]] = catalogue.skipped()
-        path = plan.store.skipped(name)
-        write_skipped(path, skipped)
-        if not skipped:
-            continue
-        source = f" of {name}" if name else ""
-        unread = f"{len(skipped):,} of {len(catalogue.images.records):,} files{source} could not be read"
-        if name and plan.request.settings.strict_data:
-            raise DataError(f"--strict-data: {unread}. The reasons are in {path}")
-        progress.warn(f"{unread} and were skipped. The reasons are in {path}")
+        unread = _write_skipped(catalogue, plan.store, name)
+        if unread and name and plan.request.settings.strict_data:
+            raise DataError(f"--strict-data: {unread}")
+        if unread:
+            progress.warn(unread)
+
+
+def _write_skipped(catalogue: Catalogue, store: ProtocolFolder, name: str) -> str:
+    """List the files that could not be read, and return how many they are and where they are listed; empty if none."""
+    skipped: Sequence[tuple[str, str]] = catalogue.skipped()
+    write_skipped(store.skipped(name), skipped)
+    source = f" of {name}" if name else ""
+    unread = f"{len(skipped):,} of {len(catalogue.images.records):,} files{source} could not be read and were skipped"
+    return f"{unread}. The reasons are in {store.skipped(name)}" if skipped else ""

@@ -89,6 +89,7 @@ def fold_outcome(
         scored=tuple(scored),
         warnings=(
             *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
+            *dict.fromkeys(selection.head.note for selection in selections if selection.head.note),
             *smaller_extraction_warnings(search.views),
             *smaller_training_warnings(protocol.batch_size, selected, selections),
             *smaller_scoring_warnings("test", (one.at_once for one in scored)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures, needed_features
+from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.data.catalogue import read_catalogues
@@ -14,10 +16,11 @@ from cxrbench.data.split import default_split
 from cxrbench.errors import ConfigError
 from cxrbench.leaderboard.store.attempts import make_attempt, newest_attempt
 from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.search.engine import engine_identity
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cxrbench.benchmark.request import Request
     from cxrbench.config.part import Part
@@ -41,7 +44,7 @@ class PlannedRecipe:
     Attributes:
         features: what must be extracted for it, or why that is not possible.
         studies: the identity of the study of each fold; empty without features.
-        identity: of the result, whatever the number of trials.
+        identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
     """
 
     recipe: Recipe
@@ -112,7 +115,12 @@ class Plan:
         return self.store.is_finished(recipe.stem, recipe.identity, self.externals)
 
 
-def make_plan(request: Request, database: Database | None, expected: Protocol | None = None) -> Plan:
+def make_plan(
+    request: Request,
+    database: Database | None,
+    expected: Protocol | None = None,
+    decode: Callable[[ProtocolFolder, Catalogue], None] | None = None,
+) -> Plan:
     """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
 
     With ``--fresh``, all recipes are unfinished; the store is still that of the newest attempt.
@@ -121,10 +129,11 @@ def make_plan(request: Request, database: Database | None, expected: Protocol | 
         request: the settings and the components that they name.
         database: of studies; None for one journal a study.
         expected: a protocol whose images these must be; any images if None.
+        decode: decodes the images of a catalogue and lists unreadable ones; None where nothing may be written.
 
     Raises:
-        ConfigError: the images are not the expected ones.
-        DataError: an external test set has images of one class only.
+        ConfigError: the images are not the expected ones, or cannot be split.
+        DataError: the images do not allow a fair comparison, or an external test set has images of one class only.
         CxrbenchError: an earlier result cannot be read.
     """
     settings = request.settings
@@ -136,6 +145,7 @@ def make_plan(request: Request, database: Database | None, expected: Protocol | 
     store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=database)
     if not settings.fresh:  # before weights are fetched
         store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
+    refuse_unsuitable(catalogues, protocol, settings, partial(decode, store) if decode else None)
     recipes = plan_recipes(request, catalogues, protocol)
     stamps = store.stamps(recipe.stem for recipe in recipes)
     plan = Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
@@ -170,9 +180,9 @@ def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -
 def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, engine: Part[Engine]) -> PlannedRecipe:
     if isinstance(features, NoResult):
         return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
-    views = [view.folder.name for view in features.folders]
+    views, proposals = [view.folder.name for view in features.folders], engine_identity(engine, protocol.trials)
     studies = tuple(
-        digest([protocol.study_identity, fold, engine.identity, recipe.canonical, recipe.imbalance.identity, *views])
+        digest([protocol.study_identity, fold, proposals, recipe.canonical, recipe.imbalance.identity, *views])
         for fold in range(protocol.folds)
     )
     return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))

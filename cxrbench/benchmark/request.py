@@ -53,7 +53,7 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
         settings=settings,
         dataset=find_dataset(settings.data, host),
         externals=external_datasets(settings.external, host),
-        engine=find_engine(settings.engine, host, settings.threshold),
+        engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
         grid=make_grid(host, settings, downloader),
         downloader=downloader,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.data.catalogue import limited_cache
-from cxrbench.errors import DiskFull
+from cxrbench.errors import ConfigError, DiskFull
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.process_pool import Limits
 from cxrbench.execution.worker import memory_can_be_limited
@@ -72,13 +72,21 @@ def open_studies_database(settings: Settings, warn: Callable[[str], None]) -> It
 @contextmanager
 def _saying_how_to_resume() -> Iterator[None]:
     try:
-        with reporting_full_disk(Path(tempfile.gettempdir())):  # whatever is written elsewhere names its own folder
+        with reporting_full_disk(_temporary_folder()):  # whatever is written elsewhere names its own folder
             yield
     except DiskFull as error:
         raise DiskFull(
             f"no space left: {error}. Finished trials, features and entries are kept. Free some space and run the same command "
             "again to resume"
         ) from None
+
+
+def _temporary_folder() -> Path:
+    """Return the folder of temporary files; raise ConfigError if there is none, as on a full disk."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{error.strerror}: free some space there, or set TMPDIR to a folder with space") from None
 
 
 def limits_of(settings: Settings, warn: Callable[[str], None]) -> Limits:

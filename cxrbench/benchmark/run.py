@@ -12,7 +12,7 @@ from cxrbench.benchmark.callbacks import Callbacks
 from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
-from cxrbench.benchmark.extraction import start_extraction
+from cxrbench.benchmark.extraction import decode_and_list, start_extraction
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
@@ -20,9 +20,9 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
 from cxrbench.benchmark.studies import FoldStudy, open_studies
-from cxrbench.errors import DiskFull, StorageLost
+from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.predictions import write_predictions
-from cxrbench.execution.executor import refuse_inside_worker
+from cxrbench.execution.executor import refuse_inside_import
 from cxrbench.leaderboard.publish import publish
 from cxrbench.search.study import run_study, select_trial
 from cxrbench.storage.files import check_writable, home
@@ -67,14 +67,16 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
         DataError: the images do not allow a fair comparison.
         DiskFull: finished work is kept, as it is after a KeyboardInterrupt; the same call resumes the run.
         StorageLost: the database of studies stays unavailable; likewise.
+        WorkersUnavailable: worker processes cannot start; likewise.
     """
-    refuse_inside_worker()
+    refuse_inside_import()
     callbacks = Callbacks(host=host, progress=progress)
     request = read_request(settings, host, progress)
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
     with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
-        plan = make_plan(request, resources.database, expected)  # protocol, recipes, identities
+        decode = partial(decode_and_list, progress=progress)
+        plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
         if settings.fresh:
             plan = in_new_attempt(plan)
             progress.say(f"attempt {plan.store.attempt} in {plan.store.path}. To resume it, run again without --fresh")
@@ -97,7 +99,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     """Search, freeze and score every fold of a recipe; any failure becomes the reason of its entry.
 
     Raises:
-        DiskFull, StorageLost: no result of any recipe can be recorded any more.
+        DiskFull, StorageLost, WorkersUnavailable: no result of any recipe can be had or recorded any more.
     """
     studies: list[FoldStudy] = []
     outcome: Result | NoResult
@@ -113,7 +115,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
         outcome = replace(result, warnings=(*result.warnings, *warnings))
-    except (DiskFull, StorageLost):
+    except (DiskFull, StorageLost, WorkersUnavailable):
         raise
     except Exception as error:
         outcome = failure_of(error, studies, run.protocol.trials)

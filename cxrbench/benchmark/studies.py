@@ -94,7 +94,7 @@ def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, f
         job=job,
         job_of=job_of,
         space=space,
-        engine=build_engine(run.plan.request.engine, space, job.seed),
+        engine=build_engine(run.plan.request.engine, space, job.seed, protocol.trials),
         trials=protocol.trials,
         generation=protocol.generation,
         policy=protocol.threshold,

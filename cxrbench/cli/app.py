@@ -18,6 +18,7 @@ from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.plugins_check import check_plugin
 from cxrbench.cli.plugins_new import new_plugin
+from cxrbench.cli.plugins_show import show_plugin
 from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
 from cxrbench.cli.settings_command import settings_command
@@ -60,6 +61,7 @@ app.command(cls=settings_command("workers", "plugin", "offline"))(reproduce)
 app.command(cls=settings_command("out"))(clean)
 app.command(cls=settings_command("out", "plugin"))(doctor)
 plugins.command("check")(check_plugin)
+plugins.command("show")(show_plugin)
 plugins.command("new")(new_plugin)
 app.add_typer(plugins, name="plugins")
 app.add_typer(data, name="data")

@@ -43,7 +43,8 @@ def inspect_dataset(context: typer.Context, source: DatasetArgument) -> None:
         inspection = inspector.inspect()
     console.print_facts(inspection.facts())
     _print_split(inspection)
-    for warning in (*inspection.dataset.warnings, *inspection.checked_audit().warnings):
+    _print_warnings(inspection)
+    for warning in inspection.checked_audit().warnings:
         console.print_message(f"warning: {warning}")
 
 
@@ -68,6 +69,7 @@ def audit_dataset(
     with _open_inspector(context.obj, data=source) as inspector:
         inspection = inspector.inspect(other or ())
     if as_json:
+        _print_warnings(inspection)
         console.print_json(inspection.checked_audit().model_dump(mode="json"))
     else:
         _print_audit(inspection)
@@ -121,6 +123,9 @@ class _Inspector:
         split_name = self.settings.split or default_split(records)
         splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
         external = [self._load(text)[0] for text in others]
+        for other in external:
+            for warning in other.warnings:
+                self.progress.warn(f"{other.name}: {warning}")
         result: Audit | DataError
         try:
             result = audit(dataset, splits, split_name=split_name, others=external, allow_leak=True)
@@ -183,8 +188,7 @@ def _print_audit(inspection: _Inspection) -> None:
     console.print_facts({**inspection.facts(), "groups": len(set(inspection.dataset.groups.tolist()))})
     _print_split(inspection)
     _print_label_rates(inspection.dataset)
-    for warning in inspection.dataset.warnings:
-        console.print_message(f"warning: {warning}")
+    _print_warnings(inspection)
     result = inspection.checked_audit()
     if result.findings:
         rows = [
@@ -192,6 +196,13 @@ def _print_audit(inspection: _Inspection) -> None:
         ]
         console.print_table(("severity", "check", "count", "finding"), rows)
     console.print_facts({"verdict": result.verdict})
+
+
+def _print_warnings(inspection: _Inspection) -> None:
+    from cxrbench.cli import console
+
+    for warning in inspection.dataset.warnings:
+        console.print_message(f"warning: {warning}")
 
 
 def _print_label_rates(dataset: LoadedDataset) -> None:

@@ -59,7 +59,10 @@ def _plugin_rows(plugin: Plugin) -> list[tuple[str, ...]]:
     from cxrbench.plugin.host import kind_name
 
     first_cells = (plugin.name, plugin.version, _status(plugin))
-    declared = [(kind_name(type(spec)), spec.name, spec.summary) for spec in plugin.declares] or [("", "", "")]
+    declared = [(kind_name(type(spec)), spec.name, spec.summary) for spec in plugin.declares]
+    if callbacks := [hook for hook in plugin.hooks if hook.startswith("on_")]:
+        declared.append(("observer", "", ", ".join(callbacks)))
+    declared = declared or [("", "", "")]
     return [((first_cells if not index else ("", "", "")) + row) for index, row in enumerate(declared)]
 
 

@@ -13,6 +13,7 @@ import typer
 from cxrbench.cli.options import AsJson, OneFilePlugins
 from cxrbench.cli.plugins import find_plugins
 from cxrbench.cli.scaffold.choices import KindName
+from cxrbench.errors import NothingFinished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +32,10 @@ def check_plugin(
     plugin: OneFilePlugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a plugin keeps the rules of its kind; exit with 1 if it breaks one, 2 if it does not exist."""
+    """Check that a plugin keeps the rules of its kind; exit 1 if it breaks one, 2 if unknown, 4 if most is skipped."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from cxrbench.cli.console import print_json, print_message, print_table
-    from cxrbench.testing.run import plan_checks
+    from cxrbench.testing.run import hardly_checked, plan_checks
     from cxrbench.testing.subject import find_subjects, is_file
 
     host = find_plugins(plugin or (), besides=[Path(what)] if is_file(what) else [])
@@ -44,8 +45,13 @@ def check_plugin(
     else:
         print_table(CHECK_HEADINGS, _result_rows(results))
     print_message(_result_counts(results))
+    for line in _untrained(results):
+        print_message(f"warning: {line}")
+    skipped = "; ".join(f"{subject}: {reason}" for subject, reason in hardly_checked(results).items())
     if any(result.state == "failed" for result in results):
         raise typer.Exit(1)
+    if skipped:
+        raise NothingFinished(f"not checked: {skipped}")
 
 
 def _run_all(checks: Sequence[PlannedCheck]) -> list[CheckResult]:
@@ -76,7 +82,18 @@ def _result_rows(results: Sequence[CheckResult]) -> list[tuple[str, ...]]:
 
 def _result_counts(results: Sequence[CheckResult]) -> str:
     counts = Counter(result.state for result in results)
-    return f"{len(results)} checks: " + ", ".join(f"{counts[state]} {state}" for state in sorted(counts))
+    return f"{len(results)} checks: {counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
+
+
+def _untrained(results: Sequence[CheckResult]) -> list[str]:
+    """Return a line for each backbone that was checked without the pretrained weights that it declares."""
+    from cxrbench.testing.backbone_weights import UNTRAINED
+
+    return [
+        f"{result.subject}: {result.message}"
+        for result in results
+        if result.check.name == "loads-weights" and result.state == "skipped" and result.message.startswith(UNTRAINED)
+    ]
 
 
 def _result_json(result: CheckResult) -> dict[str, Any]:

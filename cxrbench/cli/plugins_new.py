@@ -12,8 +12,8 @@ from cxrbench.cli.scaffold.choices import KindName, LicenseName
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="The component's name, such as squeezenet; the package is named cxrbench-NAME")],
-    kind: Annotated[KindName, typer.Option(help="The kind of component")],
+    name: Annotated[str, typer.Argument(help="The name, such as squeezenet; the package is named cxrbench-NAME")],
+    kind: Annotated[KindName, typer.Option(help="What the plugin brings")],
     one_file: Annotated[bool, typer.Option("--one-file", help="Write a single file, for use with --plugin FILE")] = False,
     license_name: Annotated[LicenseName, typer.Option("--license", help="The licence of the package")] = "Apache-2.0",
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write to")] = Path(),

@@ -55,7 +55,8 @@ def parse_component(text: str) -> Component:
     while position < len(rest):
         match = OPTION.match(rest, position)
         if not match:
-            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}. Write options as name:key=value,key=value")
+            comma = '. Put a value that contains a comma in double quotes: key="a,b"' if options else ""
+            raise ConfigError(f"{text!r}: cannot read {rest[position:]!r}. Write options as name:key=value,key=value{comma}")
         if match[1] in options:
             raise ConfigError(f"{text!r}: duplicate option {match[1]!r}")
         options[match[1]] = _value(match[2])

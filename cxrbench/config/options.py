@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from cxrbench.config.component import Component, written
+from cxrbench.config.given import NAMED
 from cxrbench.config.local_files import LocalFile, existing_file, find_file, is_path
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from cxrbench.plugin.specs import Spec, Value
 
-NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 PRETRAINED, UNTRAINED = "imagenet", "none"
 """Values of the option `weights` that are never files."""
+RECIPE = (Backbone, Augmentation, Imbalance)
 ANY_TEXT = "\0"
 """A text that only an option takes that takes any text."""
 
@@ -40,9 +41,13 @@ class Parameter:
 
     @property
     def takes_any_text(self) -> bool:
-        """Return whether any text is a valid value, so that the text may be a path."""
+        """Whether any text is a valid value, so that the text may be a path."""
+        return self.takes_text(ANY_TEXT)
+
+    def takes_text(self, text: str) -> bool:
+        """Return whether a text is a valid value."""
         try:
-            return self.adapter is None or bool(self.adapter.validate_python(ANY_TEXT))
+            return self.adapter is None or self.adapter.validate_python(text, strict=True) is not None
         except ValidationError:
             return False
 
@@ -50,6 +55,23 @@ class Parameter:
         """Return a value as the factory's annotation has it, such as 1.0 for 1; raise ValidationError for a wrong type."""
         found = self.adapter.validate_python(value, strict=True) if self.adapter else value
         return found if isinstance(found, bool | int | float | str) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """The options that a factory takes.
+
+    Attributes:
+        parameters: by name.
+        takes_any: whether it takes any other option, too.
+    """
+
+    parameters: Mapping[str, Parameter]
+    takes_any: bool
+
+
+UNKNOWN_SIGNATURE = Signature(parameters={}, takes_any=True)
+"""Of a factory that cannot be imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,39 +91,45 @@ class Options:
     unnamed: tuple[str, ...] = ()
 
 
-def parameters_of(factory: Callable[..., Any]) -> dict[str, Parameter]:
+def signature_of(factory: Callable[..., Any]) -> Signature:
     """Return the named parameters of a factory."""
     parameters = inspect.signature(factory).parameters
-    return {
-        name: Parameter(adapter=_adapter(name, parameter, factory), default=parameter.default)
-        for name, parameter in parameters.items()
-        if parameter.kind in NAMED
-    }
+    return Signature(
+        parameters={
+            name: Parameter(adapter=_adapter(name, parameter, factory), default=parameter.default)
+            for name, parameter in parameters.items()
+            if parameter.kind in NAMED
+        },
+        takes_any=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()),
+    )
 
 
-def read_options(component: Component, spec: Spec, parameters: Mapping[str, Parameter]) -> Options:
+def read_options(component: Component, spec: Spec, signature: Signature) -> Options:
     """Return the options of a component.
 
-    An option at its default is dropped, a number gets the type of the annotation, and a file is found: the component is then
-    the same however its user wrote it.
+    A file is found. In a part of a recipe, an option at its default is dropped and a number gets the type of the annotation:
+    the recipe is then the same however its user wrote it. An engine stays as it is written, because protocols contain its text.
 
     Args:
         component: as the user wrote it.
         spec: the declaration.
-        parameters: of the factory; empty if it cannot be imported.
+        signature: of the factory.
 
     Raises:
         ConfigError: a file does not exist or cannot be read.
     """
+    parameters = signature.parameters
     defaults = _defaults(spec, parameters)
     unnamed = {name: file for name, value in {**defaults, **spec.fixed}.items() if (file := _file_of_default(name, value))}
     shown: dict[str, Value] = {}
     files: dict[str, LocalFile] = {}
     for name, value in component.options:
-        if file := _file_of(f"{component.name}: {name}", name, value, spec, parameters):
+        if file := _file_of(f"{component.name}: {name}", name, value, spec, signature):
             if name in unnamed and name not in spec.fixed and unnamed[name].digest == file.digest:
                 continue
             files[name], shown[name] = file, file.label
+        elif not isinstance(spec, RECIPE):
+            shown[name] = value
         elif not is_same(plain := _in_type(value, parameters.get(name)), defaults.get(name, inspect.Parameter.empty)):
             shown[name] = plain
     canonical = {**shown, **{name: file.canonical for name, file in files.items()}}
@@ -124,7 +152,8 @@ def problem_of(parameter: Parameter, name: str, value: Value) -> str:
     try:
         parameter.checked(value)
     except ValidationError as error:
-        return f"option {name}={written(value)} {error.errors()[0]['msg'].removeprefix('Input ')}"
+        quotes = f'. To give it as text, write {name}="{written(value)}"' if parameter.takes_text(written(value)) else ""
+        return f"option {name}={written(value)} {error.errors()[0]['msg'].removeprefix('Input ')}{quotes}"
     return ""
 
 
@@ -142,13 +171,13 @@ def _defaults(spec: Spec, parameters: Mapping[str, Parameter]) -> dict[str, Any]
     return {**defaults, "views": spec.views} if isinstance(spec, Augmentation) else defaults
 
 
-def _file_of(label: str, name: str, value: Value, spec: Spec, parameters: Mapping[str, Parameter]) -> LocalFile | None:
-    """Return the file that an option names; None for an option that has other values, or whose source is counted elsewhere."""
+def _file_of(label: str, name: str, value: Value, spec: Spec, signature: Signature) -> LocalFile | None:
+    """Return the file that an option names; None for one that has other values, is unknown, or is counted elsewhere."""
     if not isinstance(value, str) or name == "source" or (name == "weights" and value in {PRETRAINED, UNTRAINED}):
         return None
-    if name not in spec.KEPT and name in parameters and not parameters[name].takes_any_text:
-        return None
-    return find_file(label, value)
+    parameter = signature.parameters.get(name)
+    may_be_file = parameter.takes_any_text if parameter else signature.takes_any
+    return find_file(label, value) if may_be_file or name in spec.KEPT else None
 
 
 def _file_of_default(name: str, value: Any) -> LocalFile | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from cxrbench.config.component import require_length
+from cxrbench.config.given import arguments_to_give, filled_arguments
 from cxrbench.config.identity import canonical_text
-from cxrbench.config.options import parameters_of, problem_of, read_options
+from cxrbench.config.options import UNKNOWN_SIGNATURE, Signature, problem_of, read_options, signature_of
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from cxrbench.config.component import Component
     from cxrbench.config.local_files import LocalFile
-    from cxrbench.config.options import Parameter
     from cxrbench.plugin.host import Declaration
     from cxrbench.plugin.specs import Spec, Value
 
@@ -82,10 +81,11 @@ class Part(Generic[Spec_co]):
     def at(self, setting: Mapping[str, Value]) -> Part[Spec_co]:
         """Return this part with more options set."""
         component, canonical = (one.with_options(setting) for one in (self.component, self.canonical))
-        return replace(self, component=component, canonical=canonical)
+        files = {name: file for name, file in self.files.items() if name not in setting}
+        return replace(self, component=component, canonical=canonical, files=files)
 
     def build(self, *positional: Any, **given: Any) -> Any:
-        """Call the factory with its own arguments and those of the harness.
+        """Call the factory with its own arguments and those of the harness that its signature names.
 
         Raises:
             ConfigError: a file that an option names has changed since the run began.
@@ -93,7 +93,8 @@ class Part(Generic[Spec_co]):
         for name, file in self.files.items():
             if not file.is_unchanged():
                 raise ConfigError(f"{self.component}: {name}: {file.path.name} was changed during the run. Run it again")
-        return self.factory()(*positional, **{**self.arguments, **given})
+        factory, chosen = self.factory(), dict(self.component.options)
+        return factory(*positional, **{**self.arguments, **arguments_to_give(self.spec, factory, given, chosen)})
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
@@ -119,7 +120,7 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     """
     plugin, spec = declaration.plugin, declaration.spec
     reference = Reference(text=spec.factory, file=plugin.file)
-    options = read_options(component, spec, _parameters(reference))
+    options = read_options(component, spec, _signature(reference))
     require_length(str(options.shown))
     pointed = [Reference(text=str(value)) for name, value in component.options if name in spec.points_to]
     source = "".join(one.source_digest() for one in (reference, *pointed))
@@ -146,19 +147,19 @@ def check_options(part: Part[Spec]) -> None:
         ConfigError: a value has the wrong type.
     """
     factory, kept = part.factory(), part.spec.KEPT
-    hidden = part.spec.FILLED | set(part.spec.fixed)
-    known = {name: parameter for name, parameter in parameters_of(factory).items() if name not in hidden}
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in inspect.signature(factory).parameters.values())
+    hidden = filled_arguments(part.spec, factory) | set(part.spec.fixed)
+    signature = signature_of(factory)
+    known = {name: parameter for name, parameter in signature.parameters.items() if name not in hidden}
     for name, value in part.component.options:
         if name in known and (problem := problem_of(known[name], name, value)):
             raise ConfigError(f"{part.component}: {problem}")
-        if name not in known and name not in kept and not (takes_any and name not in hidden):
+        if name not in known and name not in kept and not (signature.takes_any and name not in hidden):
             raise unknown_name(f"option of {part.component.name}", name, known.keys() | kept)
 
 
-def _parameters(reference: Reference) -> Mapping[str, Parameter]:
-    """Return the parameters of a factory; none if it cannot be imported, which is reported when a run needs it."""
+def _signature(reference: Reference) -> Signature:
+    """Return the signature of a factory, unless it cannot be imported, which is reported when a run needs it."""
     try:
-        return parameters_of(reference.resolve())
+        return signature_of(reference.resolve())
     except (Exception, SystemExit):
-        return {}
+        return UNKNOWN_SIGNATURE

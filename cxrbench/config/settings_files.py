@@ -28,10 +28,12 @@ def read_file(file: Path | None) -> dict[str, Any]:
     if file is None and not path.is_file():
         return {}
     try:
-        return _settings_in(path.read_text(encoding="utf-8"))
+        return _settings_in(path.read_text(encoding="utf-8-sig"), str(path))
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
 
 
@@ -43,7 +45,7 @@ def read_preset(name: str) -> dict[str, Any]:
     known = {file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")}
     if name not in known:
         raise unknown_name("preset", name, known)
-    return _settings_in((folder / f"{name}.toml").read_text(encoding="utf-8"))
+    return _settings_in((folder / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}")
 
 
 def as_lists(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,5 +54,11 @@ def as_lists(settings: type[BaseModel], values: Mapping[str, Any]) -> dict[str, 
     return {name: [value] if name in lists and isinstance(value, str) else value for name, value in values.items()}
 
 
-def _settings_in(text: str) -> dict[str, Any]:
-    return {key.replace("-", "_"): value for key, value in tomllib.loads(text).items()}
+def _settings_in(text: str, where: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for key, value in tomllib.loads(text).items():
+        name = key.replace("-", "_")
+        if name in settings:
+            raise ConfigError(f"{where}: {name.replace('_', '-')} and {name} are the same setting: keep one of the two")
+        settings[name] = value
+    return settings

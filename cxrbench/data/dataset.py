@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.blank import blank_copies
 from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.image_bytes import UNREADABLE
 from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
 from cxrbench.data.groups import numbered, united
 from cxrbench.errors import DataError
@@ -66,6 +68,7 @@ class LoadedDataset:
         skipped: key and reason of each unreadable image.
         digests: a digest of each image's bytes; empty if unknown.
         files: properties of each image file; empty if unknown.
+        blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
     """
 
@@ -78,6 +81,7 @@ class LoadedDataset:
     warnings: tuple[str, ...]
     digests: tuple[str, ...] = ()
     files: tuple[FileFacts, ...] = ()
+    blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
 
     @property
@@ -92,8 +96,14 @@ class LoadedDataset:
 
     @property
     def image_groups(self) -> NDArray[np.int64]:
-        """A number per image, int ``[rows]``; images with the same pixels share it."""
-        return numbered([file.pixels for file in self.files]) if self.files else np.arange(len(self.records))
+        """A number per image, int ``[rows]``.
+
+        Images with the same pixels share it, unless they show nothing; without decoded images, those with the same bytes.
+        """
+        names = [file.pixels for file in self.files] or list(self.digests)
+        for row in self.blank_copies:
+            names[row] += f" {row}"
+        return numbered(names) if names else np.arange(len(self.records))
 
     @property
     def groups(self) -> NDArray[np.int64]:
@@ -104,12 +114,12 @@ class LoadedDataset:
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
     _check_records(images.records)
-    digests, dicom = image_digests(images, decoding.threads)
+    digests, readings = image_digests(images, decoding.threads)
     fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digests, strict=True))
     return Catalogue(
         images=images,
         decoding=decoding,
-        pixels=pixels_of(digests, decoding, dicom=dicom),
+        pixels=pixels_of(digests, decoding, readings),
         fingerprint=digest_each(fingerprinted),
         digests=digests,
     )
@@ -137,16 +147,40 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         raise DataError(
             f"{images.name}: none of the {len(skipped)} files could be read as an image; the first: {as_line(key)} {reason}"
         )
+    rows = np.array(list(files), dtype=np.int64)
+    blank = blank_copies(catalogue.pixels, rows, list(files.values()))
     return LoadedDataset(
         name=images.name,
         records=tuple(images.records[row] for row in files),
-        rows=np.array(list(files), dtype=np.int64),
+        rows=rows,
         pixels=catalogue.pixels,
         fingerprint=catalogue.fingerprint,
         skipped=skipped,
         warnings=tuple(images.warnings),
         digests=tuple(catalogue.digests[row] for row in files),
         files=tuple(files.values()),
+        blank_copies=tuple(np.flatnonzero(blank).tolist()),
+        class_names=images.class_names,
+    )
+
+
+def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
+    """Return the dataset of images that are read, but not decoded; raise DataError if none could be read."""
+    images, digests = catalogue.images, catalogue.digests
+    unread = {row for row, digest in enumerate(digests) if digest.startswith(UNREADABLE)}
+    rows = [row for row in range(len(digests)) if row not in unread]
+    if not rows:
+        key = as_line(images.records[0].key)
+        raise DataError(f"{images.name}: none of the {len(digests)} files could be read, the first of which is {key}")
+    return LoadedDataset(
+        name=images.name,
+        records=tuple(images.records[row] for row in rows),
+        rows=np.array(rows, dtype=np.int64),
+        pixels=catalogue.pixels,
+        fingerprint=catalogue.fingerprint,
+        skipped=tuple((images.records[row].key, "could not be read") for row in sorted(unread)),
+        warnings=tuple(images.warnings),
+        digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.host import Declaration, Host
 
+WITH_OPTIONS = re.compile(r"[A-Za-z0-9_-]{2,}:[A-Za-z_]\w*=")
+"""The beginning of a component with options; a drive of Windows has one letter."""
+
 
 def find_dataset(text: str, host: Host) -> Part[Dataset]:
     """Return the dataset that a name, a component string or a path stands for.
@@ -29,6 +33,7 @@ def find_dataset(text: str, host: Host) -> Part[Dataset]:
         DataError: no dataset recognises the path.
     """
     path = Path(text).expanduser()
+    _explain_spelling(text, host)
     part = _dataset_at(path, host) if _looks_like_path(text, host) else _dataset_named(text, host)
     check_options(part)
     return part
@@ -59,10 +64,38 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
 
 
 def _looks_like_path(text: str, host: Host) -> bool:
-    names = {declaration.spec.name for declaration in host.declarations(Dataset)}
-    if text.partition(":")[0] in names:
+    if text.partition(":")[0] in _names(host) or (WITH_OPTIONS.match(text) and not _exists(Path(text))):
         return False
-    return "/" in text or "\\" in text or text.startswith((".", "~")) or Path(text).exists()
+    return "/" in text or "\\" in text or text.startswith((".", "~")) or _exists(Path(text))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or with a zero byte
+        return False
+
+
+def _names(host: Host) -> set[str]:
+    return {declaration.spec.name for declaration in host.declarations(Dataset)}
+
+
+def _explain_spelling(text: str, host: Host) -> None:
+    """Raise ConfigError for a path with options, a dataset with a bare path, and an unquoted path with a comma."""
+    name, colon, rest = text.partition(":")
+    place = Path(rest.partition("source=")[2]).expanduser()
+    if name in _names(host):
+        if "," in place.as_posix() and _exists(place):
+            quoted = f"--data '{name}:source=\"{place}\"'"
+            raise ConfigError(f"--data {text}: the path contains a comma. Put it in double quotes: {quoted}")
+        if colon and "=" not in rest:
+            raise ConfigError(f"--data {text}: options are written as key=value: --data {name}:source={rest}")
+        return
+    path, colon, options = text.rpartition(":")
+    if colon and "=" in options and not _exists(Path(text).expanduser()) and _exists(Path(path).expanduser()):
+        claiming = [one.spec.name for one in host.declarations(Dataset) if _claims_path(one, Path(path).expanduser())]
+        spelling = f"{(claiming or ['NAME'])[0]}:source={path},{options}"
+        raise ConfigError(f"--data {text}: a path has no options. Name the dataset: --data {spelling}")
 
 
 def _dataset_named(text: str, host: Host) -> Part[Dataset]:
@@ -70,11 +103,13 @@ def _dataset_named(text: str, host: Host) -> Part[Dataset]:
     try:
         return bind(component, host.find(Dataset, component.name))
     except UnknownName as error:
+        if component.options:
+            raise UnknownName(f"--data {text}: {error}") from None
         raise UnknownName(f"--data {text}: no such file or folder, and {error}") from None
 
 
 def _dataset_at(path: Path, host: Host) -> Part[Dataset]:
-    if not path.exists():
+    if not _exists(path):
         raise ConfigError(f"--data {path}: no such file or folder")
     declarations = host.declarations(Dataset)
     claiming = [declaration for declaration in declarations if _claims_path(declaration, path)]

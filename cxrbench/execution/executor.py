@@ -7,17 +7,19 @@ import os
 import sys
 import tempfile
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
+from cxrbench.execution.keras_process import import_keras, keras_of_results
 from cxrbench.execution.process_pool import NO_LIMITS, Limits, WorkerPool
-from cxrbench.execution.worker import THREAD_VARIABLES, import_keras
+from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.storage.files import reporting_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,8 +38,13 @@ class Executor(Protocol):
 class InProcessExecutor:
     """Compute each call immediately in the calling thread."""
 
-    def __init__(self) -> None:
-        """Limit libraries to one thread, as in workers. TensorFlow reads this setting only when it is imported."""
+    def __init__(self, surroundings: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        """Limit libraries to one thread, as in workers. TensorFlow reads this setting only when it is imported.
+
+        Args:
+            surroundings: the context in which each call is computed.
+        """
+        self._surroundings = surroundings
         if "tensorflow" not in sys.modules:
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
         self._stopped = False
@@ -48,7 +55,10 @@ class InProcessExecutor:
             raise KeyboardInterrupt
         future: Future[T] = Future()
         try:
-            with reporting_full_disk(Path(tempfile.gettempdir())):  # writers to other folders report those themselves
+            with (
+                self._surroundings(),
+                reporting_full_disk(Path(tempfile.gettempdir())),
+            ):  # writers to other folders report those themselves
                 future.set_result(function(*arguments, **keywords))
         except Exception as error:
             future.set_exception(error)
@@ -62,11 +72,21 @@ class InProcessExecutor:
         self._stopped = True
 
 
-def refuse_inside_worker() -> None:
-    """Raise ConfigError if this process is a worker that imports the user's script. It would start a run within the run."""
+def refuse_inside_import() -> None:
+    """Raise ConfigError if this process is one of the user's own that imports the script. It would start the run again."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(
-            "your script calls cxrbench.run when a worker imports it: put the call under if __name__ == '__main__':"
+            "your script calls cxrbench.run while a process of yours imports it: put the call under if __name__ == '__main__':"
+        )
+
+
+def _refuse_daemonic_process() -> None:
+    """Raise ConfigError if Python lets this process start no processes."""
+    process = multiprocessing.current_process()
+    if process.daemon:
+        raise ConfigError(
+            f"no workers can start in {process.name}: it is daemonic, as all processes of multiprocessing.Pool are. Use "
+            "concurrent.futures.ProcessPoolExecutor, or pass workers=0"
         )
 
 
@@ -82,11 +102,14 @@ def open_executor(
         warm_up: a module-level function that each process calls when it starts.
 
     Raises:
-        ConfigError: limits are set but there are no worker processes.
+        ConfigError: limits are set but there are no worker processes, or this process may not start any.
+        WorkersUnavailable: this system starts no processes.
     """
+    if workers:
+        _refuse_daemonic_process()
     if not workers and limits != NO_LIMITS:
         raise ConfigError("--timeout and --max-memory need worker processes: pass --workers 1 or more, not 0")
-    executor = WorkerPool(workers, limits, warm_up=warm_up) if workers else InProcessExecutor()
+    executor = WorkerPool(workers, limits, warm_up=warm_up) if workers else InProcessExecutor(keras_of_results)
     try:
         yield executor
     except BaseException:

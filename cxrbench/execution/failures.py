@@ -6,11 +6,11 @@ import signal
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cxrbench.errors import CxrbenchError, DataError, Unavailable
+from cxrbench.errors import CxrbenchError, DataError, Unavailable, WorkersUnavailable
 from cxrbench.storage.safe_text import all_without_paths, as_line, without_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cxrbench.plugin.contracts import Failure, Trial
 
@@ -19,6 +19,12 @@ E = TypeVar("E", bound=BaseException)
 CRASH_SIGNALS = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if hasattr(signal, "SIGBUS") else [])})
 TERMINATION_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
 """Signals that ask a process to end. A system that shuts down sends them to every process."""
+
+MEMORY_REMEDY = "Memory may be short: use fewer --workers, or close other programs"
+LIMITS_REMEDY = "Use fewer --workers, raise the limits of this user (ulimit -a), or free space for temporary files (TMPDIR)"
+OWN_ERROR = f"{WorkersUnavailable.__module__}.{WorkersUnavailable.__name__}: "
+"""How the traceback of one that a worker raised in its start ends."""
+RESUME_REMEDY = "Finished work is kept: run the same command again when the cause is gone"
 
 
 class WorkerLost(CxrbenchError):
@@ -130,9 +136,42 @@ def worker_lost(exit_code: int | None) -> WorkerLost:
         return WorkerLost("the worker process died")
     if exit_code == signal.SIGTERM:  # pebble's workers catch SIGTERM and exit with its number
         exit_code = -exit_code
-    names = {-number.value: number.name for number in signal.Signals}
     error_type = WorkerTerminated if -exit_code in TERMINATION_SIGNALS else WorkerLost
-    return error_type(f"the worker process died ({names.get(exit_code, f'exit code {exit_code}')})")
+    return error_type(f"the worker process died ({_exit_name(exit_code)})")
+
+
+def _exit_name(exit_code: int | None) -> str:
+    names = {-number.value: number.name for number in signal.Signals}
+    return names.get(exit_code or 0, f"exit code {exit_code}")
+
+
+def workers_unavailable(
+    failed: Sequence[tuple[int | None, str]] = (), *, cause: BaseException | None = None
+) -> WorkersUnavailable:
+    """Return the error of worker processes that cannot start.
+
+    Args:
+        failed: exit code and last error message of each process that ended before it was ready.
+        cause: the error with which this system refused a process, a thread or a file.
+    """
+    if cause is not None:
+        found, remedy = _innermost(cause), LIMITS_REMEDY
+    else:
+        exit_code, said = failed[-1] if failed else (None, "")
+        if said.startswith(OWN_ERROR):  # it says what to do
+            return WorkersUnavailable(
+                f"worker processes cannot start: {as_line(said.removeprefix(OWN_ERROR))}. {RESUME_REMEDY}"
+            )
+        found = as_line(said) or f"they end at once ({_exit_name(exit_code) if failed else 'idle'})"
+        remedy = MEMORY_REMEDY if exit_code == -signal.SIGKILL else "`cxrbench doctor` may know more"
+    return WorkersUnavailable(f"worker processes cannot start: {found}. {remedy}. {RESUME_REMEDY}")
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the text of the first cause of an error."""
+    while error.__cause__:
+        error = error.__cause__
+    return as_line(str(error) or type(error).__name__)
 
 
 def failure_reason(error: BaseException) -> str:

@@ -7,7 +7,6 @@ import os
 from collections import deque
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -16,21 +15,24 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from cxrbench.execution.failures import (
     OutOfMemory,
-    WorkerLost,
     WorkerTerminated,
     exit_failure,
     timed_out,
     with_log,
     worker_lost,
+    workers_unavailable,
 )
-from cxrbench.execution.worker import WorkerCall, WorkerResult, import_keras, run_call, start_worker
+from cxrbench.execution.keras_process import import_keras
+from cxrbench.execution.spawning import TrackingContext
+from cxrbench.execution.worker import WorkerCall, WorkerResult, WorkerStart, run_call, start_worker
 from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.process import BaseProcess
 
     from pebble import ProcessPool
+
+    from cxrbench.errors import WorkersUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +43,8 @@ DEFAULT_TIMEOUT = 6 * 3600
 """Time limit of a call in seconds if the user sets none. No shard or trial needs that long."""
 POLL_SECONDS = 0.25
 """Seconds between two checks of the workers."""
+FAILED_STARTS = 3
+"""Processes in a row that end before they are ready, after which no further ones are started. One may end by chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,39 +79,11 @@ class _PendingCall:
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
 
-class _TrackingContext:
-    """A multiprocessing context that keeps the processes it starts. It spawns them, because TensorFlow cannot be forked."""
-
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")
-        self._started: list[BaseProcess] = []
-
-    def Process(self, *arguments: Any, **keywords: Any) -> BaseProcess:
-        """Create a process and keep it."""
-        process = self._context.Process(*arguments, **keywords)
-        self._started.append(process)
-        return process
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
-    def exit_code(self, process: int | None) -> int | None:
-        """Return the exit code of a process, or None if it is unknown."""
-        return next((started.exitcode for started in self._started if started.pid == process), None)
-
-    def kill_all(self) -> None:
-        """Kill the processes that are still alive."""
-        for process in self._started:
-            with suppress(ValueError):  # the process object is closed: it has ended
-                if process.pid and process.is_alive():
-                    process.kill()
-                    process.join()
-
-
 class WorkerPool:
     """Compute calls in processes of one thread each, so that results do not depend on the number of processes.
 
-    If a worker dies or exceeds a limit, only its current call fails. If a worker grows too large, all are replaced.
+    If a worker dies or exceeds a limit, only its current call fails. If a worker grows too large, all are replaced. If workers
+    cannot start, all unfinished and further calls raise WorkersUnavailable, because none of them is the cause.
     """
 
     def __init__(
@@ -125,6 +101,9 @@ class WorkerPool:
             limits: limits of a call.
             warm_up: a module-level function, usually one that imports what all calls need.
             growth: bytes by which a process may grow before it is replaced.
+
+        Raises:
+            WorkersUnavailable: this system starts no process, or has no room for its files.
         """
         self._workers = workers
         self._warm_up = warm_up
@@ -135,15 +114,19 @@ class WorkerPool:
         self._numbers = count()
         self._queue: deque[_PendingCall] = deque()
         self._running: dict[int, _PendingCall] = {}
-        self._has_started = False  # if the processes never started, a new pool would not help
         self._first_memory: dict[int, int] = {}
         self._used_processes: set[int] = set()  # processes that have finished a call
         self._old_pools: list[tuple[ProcessPool, Thread]] = []
         self._stopped = False
-        self._context = _TrackingContext()
+        self._refusal: WorkersUnavailable | None = None
+        self._broken_in_a_row = 0  # pools without a finished call
         self._stop_watching = Event()
-        self._folder = PoolFolder()
-        self._pool = self._start_pool()
+        try:
+            self._folder = PoolFolder()
+            self._context = TrackingContext(self._folder.starts)
+            self._pool = self._start_pool()
+        except (OSError, RuntimeError) as error:
+            raise workers_unavailable(cause=error) from error
         self._watcher = Thread(target=self._watch_processes, daemon=True)
         self._watcher.start()
 
@@ -161,6 +144,9 @@ class WorkerPool:
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
+            if self._refusal:
+                future.set_exception(self._refusal)
+                return future
             self._queue.append(_PendingCall(request=request, future=future))
             self._schedule_queued()
         return future
@@ -178,14 +164,30 @@ class WorkerPool:
             if self._stopped:
                 return
             self._stopped = True
-            queued = [call for call in self._queue if call.start()]
-            unfinished = [call.future for call in (*self._running.values(), *queued)]
-            self._queue.clear()
+            unfinished = self._take_unfinished()
         self._end_processes()
         with self._lock:
             for future in unfinished:
                 if not future.done():
                     future.set_exception(KeyboardInterrupt())
+
+    def _take_unfinished(self) -> list[Future[Any]]:
+        """Empty the queue; return the futures of the queued calls that are not cancelled, and of the running ones."""
+        queued = [call for call in self._queue if call.start()]
+        self._queue.clear()
+        return [call.future for call in (*self._running.values(), *queued)]
+
+    def _refuse(self, error: WorkersUnavailable) -> None:
+        """Raise an error in all unfinished and further calls, and start no more processes."""
+        with self._lock:
+            if self._stopped or self._refusal:
+                return
+            self._refusal = error
+            unfinished = self._take_unfinished()
+            self._pool.stop()
+        for future in unfinished:
+            if not future.done():
+                future.set_exception(error)
 
     def _end_processes(self) -> None:
         with self._lock:
@@ -204,15 +206,10 @@ class WorkerPool:
         from pebble import ProcessPool
 
         context: Any = self._context
-        arguments = (self._folder.scratch, self._memory, self._warm_up)
+        arguments = (WorkerStart(scratch=self._folder.scratch, marks=self._folder.starts, memory=self._memory), self._warm_up)
         pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=arguments, context=context)
-        pool.schedule(os.getpid).add_done_callback(partial(self._on_started, pool))  # the first call starts the processes
+        pool.schedule(os.getpid)  # the first call starts the processes
         return pool
-
-    def _on_started(self, pool: ProcessPool, started: Future[int]) -> None:
-        with self._lock:
-            if pool is self._pool and not started.cancelled() and not started.exception():
-                self._has_started = True
 
     def _schedule_queued(self) -> None:
         """Schedule two calls for each worker. The others stay queued, so that they can go to a replacement pool."""
@@ -224,21 +221,31 @@ class WorkerPool:
             try:
                 call.pool = self._pool
                 call.pool_future = self._pool.schedule(run_call, args=(call.request,), timeout=self._timeout)
-            except RuntimeError as error:  # pebble closes a pool if a process does not start, or dies between two calls
+            except RuntimeError:  # pebble closes a pool if a process does not start, or dies between two calls
                 del self._running[call.request.number]
-                if self._has_started and self._start_new_pool():
-                    self._queue.appendleft(call)
-                else:
-                    call.future.set_exception(WorkerLost(f"the worker pool did not start: {error}"))
+                self._queue.appendleft(call)
+                self._replace_broken_pool()
             else:
                 call.pool_future.add_done_callback(partial(self._on_call_done, call))
+
+    def _replace_broken_pool(self) -> None:
+        """Start a new pool, unless its processes would not start either."""
+        failed = self._context.failed_starts()
+        self._broken_in_a_row += 1
+        if max(len(failed), self._broken_in_a_row) >= FAILED_STARTS:
+            self._refuse(workers_unavailable(failed))
+            return
+        try:
+            self._start_new_pool()
+        except (OSError, RuntimeError) as error:
+            self._refuse(workers_unavailable(cause=error))
 
     def _on_call_done(self, call: _PendingCall, pool_future: Future[WorkerResult[Any]]) -> None:
         with self._lock:
             self._running.pop(call.request.number, None)
             output = take_output(call.request.outputs, call.request.number)
             result, error, process = self._outcome(call, pool_future, has_started=output is not None)
-            if not self._stopped:
+            if not self._stopped and not self._refusal:
                 retry = self._should_retry(call, process, error)
                 if retry:
                     call.was_retried = True
@@ -253,7 +260,8 @@ class WorkerPool:
             if error is None and result:
                 call.future.set_result(result.value)
             elif error:  # the error of a stopped pool only says that the pool is broken
-                call.future.set_exception(KeyboardInterrupt() if self._stopped else with_log(error, output or ()))
+                stopped = KeyboardInterrupt() if self._stopped else self._refusal
+                call.future.set_exception(stopped or with_log(error, output or ()))
 
     def _outcome(
         self, call: _PendingCall, pool_future: Future[WorkerResult[Any]], *, has_started: bool
@@ -279,8 +287,11 @@ class WorkerPool:
         """Return whether a call is repeated, once: it failed because of something other than itself.
 
         That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody asked
-        its process to end. Out of memory is retried elsewhere, in retry.py.
+        its process to end. While workers fail to start, it is repeated until they are given up. Out of memory is retried
+        elsewhere, in retry.py.
         """
+        if isinstance(error, BrokenProcessPool) and self._context.failed_starts():
+            return True
         if call.was_retried:
             return False
         if isinstance(error, OutOfMemory) and process in self._used_processes:
@@ -289,6 +300,7 @@ class WorkerPool:
 
     def _replace_if_grown(self, result: WorkerResult[Any]) -> None:
         """Replace the processes if the memory of this one has grown too much since its first call."""
+        self._broken_in_a_row = 0
         self._used_processes.add(result.process)
         if result.memory - self._first_memory.setdefault(result.process, result.memory) > self._growth:
             self._replace_processes()
@@ -296,7 +308,10 @@ class WorkerPool:
     def _replace_processes(self) -> bool:
         """Start new processes for later calls; the old ones finish their calls. Return whether the new ones started."""
         old = self._pool
-        if not self._start_new_pool():
+        self._context.release()
+        try:
+            self._start_new_pool()
+        except (OSError, RuntimeError):
             return False
         old.close()
         joining = Thread(target=old.join, daemon=True)
@@ -304,20 +319,20 @@ class WorkerPool:
         self._old_pools.append((old, joining))
         return True
 
-    def _start_new_pool(self) -> bool:
+    def _start_new_pool(self) -> None:
         self._first_memory.clear()
-        try:
-            self._pool = self._start_pool()
-        except (OSError, RuntimeError):
-            return False
-        self._has_started = False
-        return True
+        self._pool = self._start_pool()
 
     def _watch_processes(self) -> None:
-        """Cancel calls whose process has ended. Pebble does not notice a process that ends with exit code 0."""
+        """Cancel calls whose process has ended, and give up processes that do not start.
+
+        Pebble does not notice a process that ends with exit code 0, and starts processes again for ever while one is busy.
+        """
         folder, dead_before = self._folder.calls, set[int]()
         while not self._stop_watching.wait(POLL_SECONDS):
             shorten_outputs(folder)
+            if len(failed := self._context.failed_starts()) >= FAILED_STARTS:
+                self._refuse(workers_unavailable(failed))
             processes = processes_of_calls(folder)
             alive = {process.pid for process in multiprocessing.active_children()}
             dead = {number for number, process in processes.items() if process not in alive}

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -26,11 +26,13 @@ from cxrbench.execution.failures import (
     is_resource_exhausted,
     memory_exceeded,
 )
+from cxrbench.execution.search_path import IMPORTED_FROM
+from cxrbench.execution.spawning import say_ready
 from cxrbench.execution.worker_output import captured_output
 from cxrbench.storage.files import DISK_FULL_ERRNOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
@@ -74,27 +76,47 @@ class WorkerCall(Generic[T]):
     keywords: dict[str, Any]
 
 
-def start_worker(scratch: Path, memory: int | None, warm_up: Callable[[], object]) -> None:
-    """Set up a worker: one thread, a folder for temporary files, `warm_up` called, then a memory limit in bytes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStart:
+    """What a worker needs to start.
 
-    The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed.
+    Attributes:
+        scratch: folder for its temporary files.
+        marks: folder for the mark that it is ready.
+        memory: memory limit in bytes, or None.
+        package: the folder that the parent imported this package from.
+    """
+
+    scratch: Path
+    marks: Path
+    memory: int | None
+    package: str = IMPORTED_FROM
+
+
+def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
+    """Set up a worker: one thread, a folder for temporary files, `warm_up` called, then a memory limit.
+
+    The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed. If anything
+    fails, the worker does not start.
     """
     from threadpoolctl import threadpool_limits
 
+    if start.package != IMPORTED_FROM:
+        raise ImportError(f"workers import cxrbench from {IMPORTED_FROM}, but this run is of the one in {start.package}")
     if parent := multiprocessing.parent_process():
         Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-    threadpool_limits(1)  # for libraries that the user's script, which workers import, has already loaded
+    os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
+    threadpool_limits(1)  # for libraries that are already loaded
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies
-    with suppress(Exception):  # the first call that needs what is missing raises this again
-        warm_up()
-    if memory and memory_can_be_limited():
-        _set_memory_limit(memory)
+    warm_up()
+    if start.memory and memory_can_be_limited():
+        _set_memory_limit(start.memory)
+    say_ready(start.marks)
 
 
 def _exit_with_parent(parent: BaseProcess) -> None:
@@ -171,21 +193,3 @@ def _as_sendable(error: Exception | SystemExit, memory: int | None) -> Exception
         copy = None
     is_same = type(copy) is type(error) and failure_kind(copy) == failure_kind(error)  # pickling drops the cause
     return error if is_same else RemoteError(failure_reason(error), failure_kind(error))
-
-
-def import_keras() -> None:
-    """Import Keras without the messages that TensorFlow prints before its log level applies."""
-    with _silenced_native_stderr():
-        import keras  # noqa: F401
-
-
-@contextmanager
-def _silenced_native_stderr() -> Iterator[None]:
-    stderr_copy = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as devnull:
-            os.dup2(devnull.fileno(), 2)
-            yield
-    finally:
-        os.dup2(stderr_copy, 2)
-        os.close(stderr_copy)

@@ -31,14 +31,15 @@ class PoolFolder:
     Attributes:
         calls: folder for the output of calls.
         scratch: folder for temporary files of workers. Killed workers leave files there.
+        starts: folder for what workers say while they start.
     """
 
     def __init__(self) -> None:
-        """Create the folder and hold its lock."""
+        """Create the folder and hold its lock; raise OSError if there is no room for it."""
         self._path = Path(tempfile.mkdtemp(prefix=POOL_FOLDER_PREFIX))
-        self.calls, self.scratch = self._path / "calls", self._path / "scratch"
-        self.calls.mkdir()
-        self.scratch.mkdir()
+        self.calls, self.scratch, self.starts = (self._path / name for name in ("calls", "scratch", "starts"))
+        for folder in (self.calls, self.scratch, self.starts):
+            folder.mkdir()
         self._lock = FileLock(self._path / POOL_LOCK, thread_local=False)
         self._lock.acquire(timeout=0)
 

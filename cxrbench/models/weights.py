@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.options import PRETRAINED, UNTRAINED, default_weights
 from cxrbench.errors import ConfigError, Unavailable
+from cxrbench.models.whole_files import problem_of_size
 from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ def weights_available(backbone: Part[Backbone], input_shape: tuple[int, int, int
 
 
 def get_weights(backbone: Part[Backbone], input_shape: tuple[int, int, int], downloader: Downloader) -> Weights:
-    """Return the weights, downloading the file if it is missing; raise Unavailable if that is not possible."""
+    """Return the weights, downloading the file if it is missing; raise Unavailable if that is not possible or it is cut off."""
     file = weights_file(backbone, input_shape)
     path: Path | None = downloader.fetch(file) if file else None
+    if path and (problem := problem_of_size(path)):
+        raise Unavailable(f"weights file {path} {problem}. Remove it, and download or copy it again")
     local = backbone.files.get("weights")
     if local is None:
         origin = ", ".join(filter(None, (file.file_name, file.origin))) if file else ""

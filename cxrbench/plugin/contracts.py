@@ -73,13 +73,13 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file that the harness can download. It verifies the checksum before it moves the file into place.
+    """A file that the harness can download, or that the user provides. Its bytes are part of what results depend on.
 
     Attributes:
-        url: ``https:...``, or ``file:...`` for a file that the user provides and that must exist.
+        url: ``https:...``, or ``file:...`` (as ``Path.as_uri()`` writes it) for a file of the user's that must exist.
         file_name: name of the file on disk.
-        digest: ``"md5:..."`` or ``"sha256:..."``. If the publisher gives none, leave it empty: the download then cannot be
-            resumed, and its SHA-256 is reported.
+        digest: ``"md5:..."`` or ``"sha256:..."``, verified before a download is moved into place. If the publisher gives none,
+            leave it empty: the download then cannot be resumed, and its SHA-256 is reported.
         folder: folder of the file, or None for the harness's download folder.
         origin: where that is, in a few words for entries and messages, such as "bundled with PACKAGE".
     """
@@ -141,12 +141,14 @@ class Balance:
         synthetic: (float32 ``[s, D]``, int ``[s]``), additional features and labels, made from the rows of the fold.
         sample_weight: float ``[m + s]``, weights of the indexed rows and then the synthetic rows; None for weights of 1.
         loss: the training loss.
+        note: a warning that belongs to every result of this decision, such as why nothing was balanced, or an empty string.
     """
 
     indices: NDArray[np.int64] | None = None
     synthetic: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
     sample_weight: NDArray[np.float64] | None = None
     loss: Loss = field(default_factory=CrossEntropy)
+    note: str = ""
 
 
 State = Literal["complete", "pruned", "failed"]
@@ -190,7 +192,8 @@ class Proposer(Protocol):
     def propose(self, number: int, finished: Sequence[Trial]) -> Mapping[str, Value]:
         """Return the parameters of trial `number`: a valid value for each parameter whose conditions hold.
 
-        This must be a pure function: the same seed, number and finished trials give the same result in any process.
+        This must be a pure function: the same seed, number and finished trials give the same result in any process. It must
+        not depend on `seconds`, `log` or `batch_size` of a trial, which are others on another machine.
 
         Args:
             number: number of the trial.

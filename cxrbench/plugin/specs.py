@@ -87,11 +87,13 @@ class Spec:
         fixed: arguments of the factory that the declaration sets and users cannot set.
         points_to: options whose values are import strings. The source of the package that they name counts as part of the
             plugin.
-        FILLED: arguments of the factory that the harness sets and users cannot set.
+        FILLED: arguments that the harness gives a factory that names them; users cannot set them.
+        ADDED: arguments of the harness that are newer than API 1.0, given to a factory that names them without a default.
         KEPT: options that users may set and that the harness handles itself.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset()
+    ADDED: ClassVar[frozenset[str]] = frozenset()
     KEPT: ClassVar[frozenset[str]] = frozenset()
 
     name: str
@@ -126,9 +128,12 @@ class Dataset(Spec):
 class Backbone(Spec):
     """Images to feature vectors: ``factory(*, input_shape, weights, seed, **options) -> callable``.
 
+    The factory receives ``weights: str``, the text that the user wrote in ``name:weights=TEXT``. If there is none, it is
+    ``imagenet`` if the declaration has `weights`, else ``none``. A factory raises ConfigError for a text that it does not know.
+
     Attributes:
         weights: ``"module:attribute"`` of ``(*, input_shape, weights, **options) -> Download | None``, the file of the
-            pretrained weights. Empty for a backbone without pretrained weights.
+            pretrained weights, or None for the weights ``none``. Empty for a backbone without pretrained weights.
         control: whether this backbone is a control, which must NOT do well. Controls run once in every run.
         space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters that the
             search sets and the factory receives as options. Features are extracted for each setting that is tried.
@@ -173,6 +178,11 @@ class Imbalance(Spec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine(Spec):
-    """A search engine, which proposes trials: ``factory(*, space, seed, **options) -> Proposer``."""
+    """A search engine, which proposes trials: ``factory(*, space, trials, seed, **options) -> Proposer``.
+
+    `trials` is how many trials each study has in total. A study of an engine that names it is searched anew with another number
+    of trials, because its proposals may depend on it; a study of any other engine goes on.
+    """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"space", "seed"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"trials"})

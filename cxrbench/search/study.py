@@ -7,7 +7,7 @@ from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import DiskFull, PluginError
+from cxrbench.errors import DiskFull, PluginError, WorkersUnavailable
 from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
@@ -186,7 +186,7 @@ def _finished_trial(study: Study, proposal: Proposal, call: Future[BatchResult[T
     number, params = proposal.number, proposal.params
     try:
         batch_result = call.result()
-    except DiskFull:
+    except (DiskFull, WorkersUnavailable):  # no fault of the trial
         raise
     except Exception as error:
         return Trial(

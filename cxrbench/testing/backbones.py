@@ -24,6 +24,7 @@ from cxrbench.testing.backbone_build import (
     uncompiled_features,
 )
 from cxrbench.testing.backbone_models import NETWORK_CHECKS
+from cxrbench.testing.backbone_weights import WEIGHTS_CHECK
 from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
 from cxrbench.testing.outcome import NotCheckable, require
@@ -206,5 +207,6 @@ BACKBONE_CHECKS = (
         "dark lungs and bright bones both matter",
         "look for clipping, uint8 arithmetic and a scaling that expects a smaller range",
     ),
+    WEIGHTS_CHECK,
     *NETWORK_CHECKS,
 )

@@ -42,8 +42,7 @@ def _list_images(subject: Subject) -> Images:
     except CxrbenchError as error:
         if source or isinstance(error, PluginError):
             raise
-        hint = f"cxrbench plugins check {subject.part.component.name}:source=PATH"
-        raise NotCheckable(f"it needs a source: {hint} ({error})") from None
+        raise NotCheckable(f"it needs a source: {subject.command('source=PATH')} ({error})") from None
 
 
 def _images_or_skip(subject: Subject) -> Images:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.part import check_options
 from cxrbench.errors import ConfigError, MissingRequirement
-from cxrbench.plugin import specs
+from cxrbench.plugin import hooks, specs
 from cxrbench.plugin.host import KEBAB_CASE, RESERVED_NAMES
 from cxrbench.plugin.references import Reference
 from cxrbench.testing.check import Check
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
+from cxrbench.testing.signatures import check_factory, missing_package
 from cxrbench.testing.subject import error_line
 
 if TYPE_CHECKING:
@@ -31,13 +32,19 @@ HEAVY_PACKAGES = (
 )
 """Packages that must not be imported to list plugins: each takes a tenth of a second to ten seconds."""
 IMPORT_TIMEOUT_SECONDS = 60
-VARIADIC_KINDS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 REQUIREMENT_PATTERN = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([<>=!~;@].*)?")
 
 
 def _check_loads(subject: Subject) -> None:
     require(not subject.plugin.blocked, f"plugin {subject.plugin.name} is blocked (--without, CXRBENCH_BLOCK)")
     require(not subject.plugin.problem, subject.plugin.problem)
+    named = [name for name in vars(hooks) if inspect.isfunction(getattr(subject.loaded, name, None)) and _is_hook(name)]
+    forgotten = [name for name in named if name not in subject.plugin.hooks]
+    require(not forgotten, f"{', '.join(forgotten)} is not marked with @hookimpl, so it is never called")
+
+
+def _is_hook(name: str) -> bool:
+    return hasattr(getattr(hooks, name), f"{hooks.PROJECT}_spec")
 
 
 def _check_light_import(subject: Subject) -> None:
@@ -120,42 +127,6 @@ def _restored_parameter(part: Any) -> Any:
     return _restored(getattr(specs, part[0]), part[1]) if isinstance(part, list) else part
 
 
-def _check_factory(subject: Subject) -> None:
-    """Compare the factory's signature with the harness's call, without calling it."""
-    part = subject.part
-    try:
-        factory = part.resolve(part.spec.factory)
-    except Exception as error:
-        if missing := _missing_package(subject, error):
-            raise NotCheckable(f"{missing} is not installed") from None
-        raise ContractBroken(f"factory {part.spec.factory!r}: {error_line(error)}") from None
-    require(callable(factory), f"factory {part.spec.factory!r} is {factory!r}, which is not callable")
-    given = dict.fromkeys([*_harness_arguments(subject), *part.arguments])
-    positional = {"dataset": [None], "imbalance": [None]}.get(subject.kind, [])
-    try:
-        bound = inspect.signature(factory).bind_partial(*positional, **given)
-    except TypeError as error:
-        raise ContractBroken(f"factory {part.spec.factory!r} does not accept the harness's arguments: {error}") from None
-    required = [name for name, parameter in bound.signature.parameters.items() if _is_missing(parameter, bound.arguments)]
-    if required:
-        options = ",".join(f"{name}=..." for name in required)
-        raise NotCheckable(f"it needs options: cxrbench plugins check {part.component.name}:{options}")
-
-
-def _harness_arguments(subject: Subject) -> list[str]:
-    """Return the names of the keyword arguments that the harness passes."""
-    names = set(subject.part.spec.FILLED) - {"fold"}
-    space = getattr(subject.part.spec, "space", None)
-    weights = {"weights"} if subject.kind == "backbone" else set()
-    return sorted(names | weights | set(space if isinstance(space, dict) else ()))
-
-
-def _is_missing(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
-    """Return whether a parameter of the factory is required and not given."""
-    optional = parameter.default is not inspect.Parameter.empty
-    return not optional and parameter.name not in given and parameter.kind not in VARIADIC_KINDS
-
-
 def _check_requirements(subject: Subject, build: Callable[[Subject], Any]) -> None:
     """Require that a missing package is declared in `requires` and that its error has a pip command."""
     invalid = [text for text in subject.part.spec.requires if not REQUIREMENT_PATTERN.fullmatch(text)]
@@ -165,13 +136,13 @@ def _check_requirements(subject: Subject, build: Callable[[Subject], Any]) -> No
     except MissingRequirement as error:
         require("pip install" in str(error), f"the error for a missing package has no pip command: {error}")
     except (Exception, SystemExit) as error:
-        missing = _missing_package(subject, error)
+        missing = missing_package(subject, error)
         require(not missing, f"it needs {missing}, which is not installed and not declared in `requires`")
 
 
 def _check_builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
     try:
-        _check_factory(subject)
+        check_factory(subject)
     except ContractBroken:
         raise NotCheckable("its factory cannot be called: see the check factory") from None
     try:
@@ -186,20 +157,9 @@ def _check_builds(subject: Subject, build: Callable[[Subject], Any]) -> None:
             raise ContractBroken(f"the factory rejects these options: {error}") from None
         raise NotCheckable(f"without options, the factory raises: {error}") from None
     except (Exception, SystemExit) as error:
-        if missing := _missing_package(subject, error):
+        if missing := missing_package(subject, error):
             raise NotCheckable(f"{missing} is not installed") from None
         raise ContractBroken(f"the factory raised {error_line(error)}") from None
-
-
-def _missing_package(subject: Subject, error: BaseException) -> str:
-    """Return the module that an error or its cause reports as missing, unless it is the factory's own package."""
-    own_package = subject.part.spec.factory.partition(":")[0].partition(".")[0]
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ModuleNotFoundError) and cause.name and cause.name.partition(".")[0] != own_package:
-            return cause.name
-        cause = cause.__cause__ or cause.__context__
-    return ""
 
 
 common_check = partial(Check, kind="any")
@@ -210,18 +170,19 @@ LOADS_CHECK = common_check(
     "a plugin that cannot be imported, or whose hooks fail, declares nothing",
     "fix the error in the message; python -c 'import MODULE' shows the whole traceback",
 )
+LIGHT_IMPORT_CHECK = common_check(
+    "light-import",
+    _check_light_import,
+    "listing plugins must be fast, and it imports every plugin",
+    "move the imports into the functions that need them",
+)
 
 
 def checks_of_any(build: Callable[[Subject], Any]) -> tuple[Check, ...]:
     """Return the checks of every kind; `build` calls a subject's factory as the harness does."""
     return (
         LOADS_CHECK,
-        common_check(
-            "light-import",
-            _check_light_import,
-            "listing plugins must be fast, and it imports every plugin",
-            "move the imports into the functions that need them",
-        ),
+        LIGHT_IMPORT_CHECK,
         common_check(
             "name",
             _check_name,
@@ -236,7 +197,7 @@ def checks_of_any(build: Callable[[Subject], Any]) -> tuple[Check, ...]:
         ),
         common_check(
             "factory",
-            _check_factory,
+            check_factory,
             "the harness imports the factory when a run needs it, and calls it with fixed arguments",
             "write factory=f'{__name__}:function', accept the arguments of the contract and give all others a default",
         ),

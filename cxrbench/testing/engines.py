@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Choice, Float, Int, is_inside, is_searched
+from cxrbench.search.engine import build_engine
 from cxrbench.search.study import search_space
 from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.outcome import ContractBroken, require
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 GENERATION_SIZE = 4
 TRIAL_COUNT = 3 * GENERATION_SIZE
+OF_ANOTHER_MACHINE: Mapping[str, Any] = {"seconds": 9.5, "batch_size": 8, "log": ("a slow machine",)}
+"""Fields of trials that are others on another machine, and must not count."""
 STRATEGY_SPACE: Space = {
     "neighbours": Int(low=1, high=9, step=2),
     "fraction": Float(low=0.25, high=1.0, step=0.25),
@@ -41,12 +45,11 @@ def built_engine(subject: Subject) -> Any:
 
 def _engine_and_space(subject: Subject) -> tuple[Any, Space]:
     """Build the engine with a strategy's parameters, or without them if it raises a CxrbenchError."""
-    large = search_space("search", STRATEGY_SPACE)
+    large, small = search_space("search", STRATEGY_SPACE), search_space("search", {})
     try:
-        return subject.part.build(space=large, seed=CHECK_SEED), large
+        return build_engine(subject.part, large, CHECK_SEED, TRIAL_COUNT), large
     except CxrbenchError:
-        small = search_space("search", {})
-        return subject.part.build(space=small, seed=CHECK_SEED), small
+        return build_engine(subject.part, small, CHECK_SEED, TRIAL_COUNT), small
 
 
 def _new_engine(subject: Subject) -> tuple[Any, Space]:
@@ -107,6 +110,19 @@ def _check_inside_space(subject: Subject) -> None:
         _require_inside(number, params, space)
 
 
+def _check_one_trial(subject: Subject) -> None:
+    """Build the engine for studies of one and of two trials, the smallest budgets, and propose all of them."""
+    _, space = subject.once_or_skip("engine", lambda: _engine_and_space(subject))
+    for budget in (1, 2):
+        try:
+            engine = build_engine(subject.part, space, CHECK_SEED, budget)
+            proposals = [engine.propose(number, []) for number in range(budget)]
+        except Exception as error:
+            raise ContractBroken(f"with --trials {budget}, it raises {error_line(error)}") from None
+        for number, params in enumerate(proposals):
+            _require_inside(number, params, space)
+
+
 def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> None:
     searched = {name: parameter for name, parameter in space.items() if is_searched(parameter, params)}
     require(
@@ -120,16 +136,16 @@ def _require_inside(number: int, params: Mapping[str, Value], space: Space) -> N
 def _check_pure(subject: Subject) -> None:
     """Compare proposals in order with two others in reverse order: of a new engine and of the same engine.
 
-    The global random numbers differ.
+    The global random numbers differ, and so does what depends on the machine that trained the trials.
     """
     same_engine, space = _new_engine(subject)
     with global_seed(1):
         expected = dict(_proposals(same_engine, space))
     new_engine, _ = _new_engine(subject)
-    trials = finished_trials(TRIAL_COUNT, space)
+    trials = [replace(trial, **OF_ANOTHER_MACHINE) for trial in finished_trials(TRIAL_COUNT, space)]
     with global_seed(2):
         for number in reversed(range(TRIAL_COUNT)):
-            for engine, calls in ((new_engine, "a new engine, called in another order,"), (same_engine, "a second call")):
+            for engine, calls in ((new_engine, "a new engine, for trials of another machine,"), (same_engine, "a second call")):
                 params = dict(engine.propose(number, _earlier(trials, number)))
                 require(
                     params == dict(expected[number]),
@@ -175,10 +191,16 @@ ENGINE_CHECKS = (
         "propose a Python int, float or str for exactly the searched parameters, within low..high or among the options",
     ),
     engine_check(
+        "one-trial",
+        _check_one_trial,
+        "a study may have any number of trials from 1",
+        "if the factory takes trials, allow for 1: do not divide by trials - 1",
+    ),
+    engine_check(
         "pure",
         _check_pure,
         "a study must propose the same trials when it is resumed or has more workers",
-        "keep no state between calls; draw from numpy.random.default_rng([seed, number])",
+        "keep no state between calls; draw from numpy.random.default_rng([seed, number]); do not look at trial.seconds",
     ),
     engine_check(
         "trials-untouched", _check_trials_untouched, "finished trials are a record", "copy the list before you sort it"

@@ -80,6 +80,7 @@ def _check_balance(subject: Subject) -> None:
     balance = subject.once_or_skip("any answer", lambda: first_decision(subject))
     require(isinstance(balance, Balance), f"it returned {type(balance).__name__}; expected Balance")
     require(isinstance(balance.loss, Loss), f"its loss is {balance.loss!r}; expected CrossEntropy() or Focal()")
+    require(isinstance(balance.note, str), f"its note is {type(balance.note).__name__}; expected text")
 
 
 def _check_indices_in_range(subject: Subject) -> None:
@@ -253,7 +254,7 @@ IMBALANCE_CHECKS = (
         "few-rows",
         _check_few_rows,
         "small folds occur, and the error must be readable",
-        "raise cxrbench.plugin.ConfigError with the number of rows needed and found",
+        "raise cxrbench.plugin.ConfigError with the number of rows needed and found, or return Balance(note=...) with them",
     ),
     imbalance_check(
         "own-space",

@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.execution.keras_process import import_keras
 from cxrbench.testing.augmentations import AUGMENTATION_CHECKS, built_augmentation
 from cxrbench.testing.backbone_build import built_backbone
 from cxrbench.testing.backbones import BACKBONE_CHECKS
 from cxrbench.testing.check import Check, CheckResult
 from cxrbench.testing.datasets import DATASET_CHECKS, listed_images
-from cxrbench.testing.declarations import LOADS_CHECK, checks_of_any
+from cxrbench.testing.declarations import LIGHT_IMPORT_CHECK, LOADS_CHECK, checks_of_any
 from cxrbench.testing.engines import ENGINE_CHECKS, built_engine
 from cxrbench.testing.imbalances import IMBALANCE_CHECKS, first_decision
+from cxrbench.testing.observers import OBSERVER_CHECKS
 from cxrbench.testing.outcome import ContractBroken, NotCheckable
 from cxrbench.testing.subject import error_line, subjects_of
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.testing.subject import Subject
+
+KINDS_OF_KERAS = frozenset({"backbone", "augmentation"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,9 @@ class PlannedCheck:
     expected: str = ""
 
     def run(self) -> CheckResult:
-        """Run the check; return every outcome as a result, and raise for an interrupt only."""
+        """Run the check; return every outcome as a result. Raise for an interrupt, and WorkersUnavailable without Keras."""
+        if self.subject.kind in KINDS_OF_KERAS:
+            import_keras()  # with the settings of a run, not those of the user
         result = CheckResult(check=self.check, subject=str(self.subject), state="passed")
         try:
             self.check.function(self.subject)
@@ -54,20 +60,18 @@ class PlannedCheck:
 
 def checks_for(kind: str) -> tuple[Check, ...]:
     """Return the checks of a kind: those of any kind, then its own; kind `plugin` is a plugin that could not be loaded."""
-    match kind:
-        case "plugin":
-            return (LOADS_CHECK,)
-        case "dataset":
-            return (*checks_of_any(listed_images), *DATASET_CHECKS)
-        case "backbone":
-            return (*checks_of_any(built_backbone), *BACKBONE_CHECKS)
-        case "augmentation":
-            return (*checks_of_any(built_augmentation), *AUGMENTATION_CHECKS)
-        case "imbalance":
-            return (*checks_of_any(first_decision), *IMBALANCE_CHECKS)
-        case "engine":
-            return (*checks_of_any(built_engine), *ENGINE_CHECKS)
-    raise unknown_name("kind", kind, ("dataset", "backbone", "augmentation", "imbalance", "engine"))
+    checks = {
+        "plugin": (LOADS_CHECK,),
+        "dataset": (*checks_of_any(listed_images), *DATASET_CHECKS),
+        "backbone": (*checks_of_any(built_backbone), *BACKBONE_CHECKS),
+        "augmentation": (*checks_of_any(built_augmentation), *AUGMENTATION_CHECKS),
+        "imbalance": (*checks_of_any(first_decision), *IMBALANCE_CHECKS),
+        "engine": (*checks_of_any(built_engine), *ENGINE_CHECKS),
+        "observer": (LOADS_CHECK, LIGHT_IMPORT_CHECK, *OBSERVER_CHECKS),
+    }
+    if kind not in checks:
+        raise unknown_name("kind", kind, checks.keys() - {"plugin"})
+    return checks[kind]
 
 
 def plan_checks(subjects: Iterable[Subject], expected_failures: Mapping[str, str] | None = None) -> list[PlannedCheck]:
@@ -91,6 +95,23 @@ def plan_checks(subjects: Iterable[Subject], expected_failures: Mapping[str, str
     if empty := [name for name, reason in expected.items() if not reason.strip()]:
         raise ConfigError(f"expected_failures: the reason is missing for {', '.join(sorted(empty))}")
     return planned
+
+
+def hardly_checked(results: Iterable[CheckResult]) -> dict[str, str]:
+    """Return the subjects of which most is unknown, each with how much was skipped and why.
+
+    Those that could not be built, and those of which more than half of the checks were skipped.
+    """
+    by_subject: dict[str, list[CheckResult]] = {}
+    for result in results:
+        by_subject.setdefault(result.subject, []).append(result)
+    found = {}
+    for subject, checks in by_subject.items():
+        skipped = [result for result in checks if result.state == "skipped"]
+        not_built = [result for result in skipped if result.check.name == "builds"]
+        if not_built or 2 * len(skipped) > len(checks):
+            found[subject] = f"{len(skipped)} of {len(checks)} checks were skipped: {(not_built or skipped)[0].message}"
+    return found
 
 
 def run_checks(what: str | Path, *, kind: str = "", expected_failures: Mapping[str, str] | None = None) -> list[CheckResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,12 @@ from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind, check_options
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
-from cxrbench.plugin.references import module_name_of
+from cxrbench.plugin.references import load_file, module_name_of
 from cxrbench.testing.outcome import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from cxrbench.config.part import Part
     from cxrbench.plugin.host import Host, Plugin
@@ -26,22 +28,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One component.
+    """One component, or the callbacks of one plugin.
 
     Attributes:
-        kind: its kind; ``plugin`` if the plugin could not be loaded.
+        kind: its kind; ``observer`` for the callbacks of a plugin, ``plugin`` if the plugin could not be loaded.
         plugin: the plugin that declares it.
-        part: the component with its declaration; None if the plugin could not be loaded.
+        part: the component with its declaration; None if the plugin could not be loaded, and of an observer.
         made: results and errors of earlier checks, by name.
     """
 
     kind: str
     plugin: Plugin
-    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # only the check `loads` runs without one
+    part: Part[Any] = field(default=None)  # type: ignore[arg-type]  # the checks of components alone use it
     made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.part.component if self.part else self.plugin.name}"
+
+    def command(self, options: str) -> str:
+        """Return the command that checks this component with more options."""
+        component = self.part.component
+        more = f"{component},{options}" if component.options else f"{component.name}:{options}"
+        return f"cxrbench plugins check {more}{f' --plugin {self.plugin.name}' if self.plugin.file else ''}"
 
     @property
     def module(self) -> str:
@@ -51,6 +59,11 @@ class Subject:
         from importlib.metadata import entry_points
 
         return next(iter(entry_points(group="cxrbench", name=self.plugin.name))).module
+
+    @property
+    def loaded(self) -> ModuleType:
+        """The plugin's module."""
+        return load_file(self.plugin.file) if self.plugin.file else importlib.import_module(self.module)
 
     def once(self, what: str, make: Callable[[], T]) -> T:
         """Call `make` the first time; return its result, or raise its error, every time."""
@@ -93,9 +106,12 @@ def find_subjects(what: str | Path, host: Host, kind: str = "") -> list[Subject]
         subjects = _subjects_named(str(what), host, kind) or _subjects_of_plugins_named(str(what), host, kind)
     if subjects:
         return subjects
+    file, is_a_file, options = str(what).partition(".py:")
+    if is_a_file and ":" not in file:
+        raise ConfigError(f"{what}: options belong to a component: cxrbench plugins check NAME:{options} --plugin {file}.py")
     kinds = [of_kind for of_kind in KINDS if kind in {"", kind_name(of_kind)}]
     known = {declaration.spec.name for of_kind in kinds for declaration in host.declarations(of_kind)}
-    raise host.unknown(kind or "component", str(what), known)
+    raise host.unknown(kind or "component", str(what).partition(":")[0], known)
 
 
 def subjects_of(what: str | Path, kind: str = "") -> list[Subject]:
@@ -128,7 +144,12 @@ def _subjects_of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
     if plugin.problem or plugin.blocked:
         return [Subject(kind="plugin", plugin=plugin)]
     declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
-    return [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
+    subjects = [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
+    if kind in {"", "observer"} and any(hook.startswith("on_") for hook in plugin.hooks):
+        subjects.append(Subject(kind="observer", plugin=plugin))
+    if not subjects and not kind:
+        raise ConfigError(f"plugin {plugin.name} declares nothing and has no callbacks: write @hookimpl above its hooks")
+    return subjects
 
 
 def _subjects_named(text: str, host: Host, kind: str) -> list[Subject]:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "config.json"
+METADATA = "metadata.json"
+FROM_HDF5 = "keras.saving.load_model('OLD.h5', compile=False).save('NEW.keras')"
+"""How Keras 3 reads what Keras 2 wrote, and saves it in its own format."""
+BY_HDF5 = (
+    "If you trust it, write it as HDF5 with Keras 2 (pip install tf-keras): tf_keras.models.load_model('OLD').save('OLD.h5'); "
+    f"then with Keras 3: {FROM_HDF5}. If that fails, too, build the network in Keras 3 and load the weights into it"
+)
+KERAS_2 = f"it was saved by Keras 2, whose networks Keras 3 cannot build. {BY_HDF5}"
+SAVED_MODEL = f"it is a SavedModel of TensorFlow, which Keras 3 does not load. {BY_HDF5}"
 LARGEST_CONFIG = 64 * 2**20
 LARGEST = 16 * 2**30
 """Bytes when unpacked: ten times the largest network of Keras' applications."""
@@ -48,6 +57,16 @@ def problem_of(path: Path) -> str:
         return f"it is no Keras file (a zip archive with a config.json): {type(error).__name__}; was it downloaded whole?"
 
 
+def is_of_keras_2(path: Path) -> bool:
+    """Return whether a Keras file says that an earlier version than Keras 3 wrote it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = str(json.loads(archive.read(METADATA))["keras_version"])
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError):
+        return False
+    return version.partition(".")[0] in {"1", "2"}
+
+
 def _outside(members: list[zipfile.ZipInfo]) -> Iterator[str]:
     """Yield what is wrong with names that would lead out of a folder, and with links."""
     for member in members:
@@ -69,10 +88,18 @@ def _code(config: Any) -> Iterator[str]:
     if isinstance(name, str):
         if name in CARRIERS:
             yield f"it has a {name.strip('_').replace('lambda', 'Lambda')} layer, that is, code of its own"
+        elif module is not None and _is_network_of_keras_2(str(module)):
+            yield KERAS_2
         elif module is not None and not _is_trusted(str(module)):
             yield f"it needs {name} of {module}, that is, code that is no part of Keras' networks"
     for one in config.values():
         yield from _code(one)
+
+
+def _is_network_of_keras_2(module: str) -> bool:
+    """Return whether a module is of Keras 2 alone: its package of TensorFlow, or ``keras.engine``."""
+    root, *parts = module.split(".")
+    return root == "tf_keras" or (root == "keras" and [part for part in parts if part != "src"][:1] == ["engine"])
 
 
 def _is_trusted(module: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cxrbench.plugin import ConfigError, Download, Unavailable
-from cxrbench_backbones.keras_archive import problem_of
+from cxrbench_backbones.keras_archive import FROM_HDF5, KERAS_2, is_of_keras_2, problem_of
 from cxrbench_backbones.local_file import NOT_GIVEN, local_file, local_path
 from cxrbench_backbones.preprocessing import Scaling, as_float32, rescaled
 
@@ -22,8 +22,8 @@ def model_file(
         raise Unavailable(f"{NAME} needs a file: write {NAME}:path=MODEL.keras")
     if path.endswith((".h5", ".hdf5")):
         raise ConfigError(
-            f"{NAME}: {path} is HDF5, of which a model can be loaded only with code that it may bring: load it where you trust "
-            "it, and save it as .keras"
+            f"{NAME}: {path} is HDF5, of which a model can be loaded only with code that it may bring: if you trust it, save "
+            f"it as .keras with {FROM_HDF5}"
         )
     return local_file(NAME, path, (".keras",))
 
@@ -68,6 +68,8 @@ def _load(path: str) -> Any:
     try:
         return keras.saving.load_model(local_path(path), compile=False, safe_mode=True)
     except Exception as error:  # Keras raises as it pleases
+        if is_of_keras_2(local_path(path)):
+            raise ConfigError(f"{NAME}: {path} cannot be loaded: {KERAS_2}") from None
         innermost = str(error).rpartition("Exception encountered: ")[2].partition("Full object config")[0]
         reason = (innermost.splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"{NAME}: {path} cannot be loaded: {reason[:300]}") from None

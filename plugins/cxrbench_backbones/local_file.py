@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cxrbench.plugin import ConfigError, Download
-from cxrbench_backbones.keras_archive import problem_of
+from cxrbench_backbones.keras_archive import SAVED_MODEL, problem_of
 
 NOT_GIVEN = "imagenet"
 """What the harness says of weights where the user says nothing."""
@@ -20,6 +20,10 @@ def local_file(backbone: str, text: str, endings: tuple[str, ...]) -> Download:
         ConfigError: it is not there, or is not what its name says.
     """
     path = local_path(text)
+    if (path / "saved_model.pb").is_file():
+        raise ConfigError(f"backbone {backbone}: {text} cannot be used: {SAVED_MODEL}")
+    if path.is_dir():
+        raise ConfigError(f"backbone {backbone}: {text} is a folder; expected a file that ends in {' or '.join(endings)}")
     if not path.is_file():
         raise ConfigError(f"backbone {backbone}: there is no file {text}")
     if not text.endswith(endings):

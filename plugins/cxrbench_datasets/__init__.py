@@ -7,7 +7,7 @@ FOLDER = Dataset(
     factory="cxrbench_datasets.folder:load_folder",
     summary="a folder tree with one folder per class, such as Kaggle's chest_xray",
     claims="cxrbench_datasets.folder:claims_folder",
-    layout="a folder with NORMAL/ and PNEUMONIA/, directly or in train/, val/ and test/",
+    layout="a folder with NORMAL/ and PNEUMONIA/, or 0/ and 1/, directly or in train/, val/ and test/",
 )
 MANIFEST = Dataset(
     name="manifest",
@@ -22,7 +22,7 @@ MEDMNIST = Dataset(
     summary="PneumoniaMNIST at 28, 64, 128 or 224 pixels; downloaded unless you give a file",
     claims="cxrbench_datasets.medmnist:claims_medmnist",
     download="cxrbench_datasets.medmnist:download_medmnist",
-    layout="a file named pneumoniamnist*.npz",
+    layout="an .npz file with the arrays train_images, train_labels, val_images, val_labels, test_images and test_labels",
 )
 SAMPLE = Dataset(
     name="sample",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, Record
 from cxrbench_datasets.kermany import find_patient
+from cxrbench_datasets.left_out import Tree, left_out, odd_places
+from cxrbench_datasets.subfolders import is_in_subfolder, is_mask, refuse_unclear_subfolders
 from cxrbench_datasets.tree import (
     ClassFolder,
     escaped,
@@ -15,7 +17,7 @@ from cxrbench_datasets.tree import (
     find_root,
     list_files,
     list_folders,
-    list_other_folders,
+    list_parts,
     name_of,
 )
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from cxrbench_datasets.tree import Label
 
 PatientKey = Literal["kermany", "kermany-merged", "file"]
+WORDS = "NORMAL", "PNEUMONIA"
+NUMBERS = "0", "1"
+"""Names of class folders that need no options, negative first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +44,11 @@ class FileReader:
         return self.root / self.paths.get(key, key)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ListedFile:
-    path: Path
-    part: ClassFolder
-
-    @property
-    def is_mask(self) -> bool:
-        """Whether the file is in a folder of segmentation masks; collections with lung outlines have them."""
-        return any(name.casefold() == "masks" for name in self.path.relative_to(self.part.path).parts[:-1])
-
-
 def claims_folder(path: str | Path) -> bool:
-    """Return whether a path is a folder with NORMAL or PNEUMONIA, directly or in train, val or test."""
+    """Return whether a path is a folder with NORMAL or PNEUMONIA, or with 0 and 1, directly or in train, val or test."""
     folder = Path(path)
     try:
-        return folder.is_dir() and find_root(folder.resolve(), _labels_by_folder("NORMAL", "PNEUMONIA")) is not None
+        return folder.is_dir() and _known_names(folder.resolve()) is not None
     except OSError:
         return False
 
@@ -62,33 +56,47 @@ def claims_folder(path: str | Path) -> bool:
 def load_folder(
     source: str | None,
     *,
-    negative: str = "NORMAL",
-    positive: str = "PNEUMONIA",
+    negative: str | int = WORDS[0],
+    positive: str | int = WORDS[1],
     patient_key: PatientKey = "kermany",
+    subfolder: str | int = "",
 ) -> Images:
     """List the images of a folder tree. Other files are listed too; the decoder reports them.
 
     Args:
         source: the folder of the class folders, or of train, val and test.
-        negative: folder name of the negative class, in upper or lower case.
+        negative: folder name of the negative class, in upper or lower case. Without NORMAL and PNEUMONIA, 0 and 1 are read.
         positive: folder name of the positive class, in upper or lower case.
         patient_key: how to get the patient from a file name: ``kermany`` from kind and number in the names of that collection,
             ``kermany-merged`` from the number alone, ``file`` counts every file as a patient.
+        subfolder: read only files in folders of this name inside the class folders; ``a+b`` for several, ``*`` for every file.
 
     Raises:
         ConfigError: the folder does not exist, or both classes have the same name.
-        DataError: a class has no files, or the folder cannot be read.
+        DataError: a class has no files, it is unclear which files are images of a class, or the folder cannot be read.
     """
     if source is None:
         raise ConfigError("the dataset folder needs a source: the path of a folder with one folder per class")
     folder = Path(source).expanduser().resolve()
     if not folder.is_dir():
         raise ConfigError(f"{source} is not a folder: check the path; unpack an archive first")
-    labels = _labels_by_folder(negative, positive)
+    names = str(negative), str(positive)
     try:
-        return _list_images(folder, labels, ClassNames(negative=negative, positive=positive), patient_key)
+        names = (_known_names(folder) or names) if names == WORDS else names
+        return _list_images(folder, names, str(subfolder), patient_key)
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _known_names(folder: Path) -> tuple[str, str] | None:
+    """Return the names of the class folders that a folder has: those of Kaggle, or else 0 and 1 without further numbers."""
+    if find_root(folder, _labels_by_folder(*WORDS)):
+        return WORDS
+    root = find_root(folder, _labels_by_folder(*NUMBERS))
+    if not root:
+        return None
+    numbers = {child.name for _, part in list_parts(root) for child in list_folders(part) if child.name.isdecimal()}
+    return NUMBERS if numbers == set(NUMBERS) else None
 
 
 def _labels_by_folder(negative: str, positive: str) -> dict[str, Label]:
@@ -97,58 +105,65 @@ def _labels_by_folder(negative: str, positive: str) -> dict[str, Label]:
     return {negative.casefold(): 0, positive.casefold(): 1}
 
 
-def _list_images(folder: Path, labels: Mapping[str, Label], class_names: ClassNames, patient_key: PatientKey) -> Images:
+def _list_images(folder: Path, names: tuple[str, str], subfolder: str, patient_key: PatientKey) -> Images:
+    labels = _labels_by_folder(*names)
     root = find_root(folder, labels) or folder
     classes = find_classes(root, labels)
-    listed = [(part, list_files(part.path)) for part in classes]
-    files = [_ListedFile(path=path, part=part) for part, listing in listed for path in listing.files]
-    images = [file for file in files if not file.is_mask]
-    _check_tree(root, labels, classes, images)
-    records = sorted((_record(file, root, patient_key) for file in images), key=lambda record: record.key)
-    ignored = {
-        "are neither a class nor train, val or test": [name_of(path, root) for path in list_other_folders(root, classes)],
-        "link to folders that are already listed": [name_of(path, root) for _, listing in listed for path in listing.repeated],
-    }
-    warnings = tuple(_warnings(records, masks=len(files) - len(images), ignored=ignored))
-    paths = {name_of(file.path, root): file.path.relative_to(root).as_posix() for file in images}
-    reader = FileReader(root=root, paths={key: path for key, path in paths.items() if key != path})
-    name = escaped(root.name) or "folder"
-    return Images(name=name, records=records, read=reader, warnings=warnings, class_names=class_names)
+    listings = {part: list_files(part.path) for part in classes}
+    images = {part: _chosen(part, listing.files, labels, subfolder) for part, listing in listings.items()}
+    _check_tree(root, labels, images)
+    listed = [(path, part) for part, paths in images.items() for path in paths]
+    records = sorted((_record(path, part, root, patient_key) for path, part in listed), key=lambda record: record.key)
+    parts = [part for _, part in list_parts(root)]
+    taken = frozenset(path for path, _ in listed)
+    tree = Tree(folder=folder, root=root, parts=parts, classes=[part.path for part in classes], taken=taken)
+    repeated = [name_of(path, root) for listing in listings.values() for path in listing.repeated]
+    odd = () if subfolder else odd_places(tree, images)
+    keys = {name_of(path, root): path.relative_to(root).as_posix() for path in taken}
+    return Images(
+        name=escaped(root.name) or "folder",
+        records=records,
+        read=FileReader(root=root, paths={key: path for key, path in keys.items() if key != path}),
+        warnings=(*left_out(tree), *odd, *_warnings(records, repeated)),
+        class_names=ClassNames(negative=names[0], positive=names[1]),
+    )
 
 
-def _check_tree(root: Path, labels: Mapping[str, Label], classes: Sequence[ClassFolder], images: Sequence[_ListedFile]) -> None:
+def _chosen(part: ClassFolder, files: Sequence[Path], labels: Mapping[str, Label], subfolder: str) -> Sequence[Path]:
+    """Return the files of a class folder that are its images."""
+    if subfolder:
+        return [path for path in files if is_in_subfolder(path, part.path, subfolder)]
+    images = [path for path in files if not is_mask(path, part.path)]
+    refuse_unclear_subfolders(images, part.path, labels)
+    return images
+
+
+def _check_tree(root: Path, labels: Mapping[str, Label], images: Mapping[ClassFolder, Sequence[Path]]) -> None:
     expected = " and ".join(f"{name.upper()}/" for name in labels)
-    if not classes:
+    if not images:
         folders = ", ".join(f"{child.name}/" for child in list_folders(root)[:8]) or "no folders"
         raise DataError(
             f"{root} has {folders}; expected {expected} (upper or lower case), directly or in train/, val/ and test/. "
             "Give the folder that contains them, or the names of your folders with the options negative and positive"
         )
-    if len({part.split is None for part in classes}) > 1:
-        flat = next(part.path.name for part in classes if part.split is None)
+    if len({part.split is None for part in images}) > 1:
+        flat = next(part.path.name for part in images if part.split is None)
         raise DataError(f"{root} has {flat}/ both directly and in a folder such as train/: keep one of the two")
-    missing = [name.upper() for name, label in labels.items() if all(image.part.label != label for image in images)]
-    if missing:
-        found = ", ".join(f"{part.path.relative_to(root).as_posix()} (files: {_count(part, images)})" for part in classes)
+    filled = {part.label for part, paths in images.items() if paths}
+    if missing := [name.upper() for name, label in labels.items() if label not in filled]:
+        found = ", ".join(f"{part.path.relative_to(root).as_posix()} (files: {len(paths)})" for part, paths in images.items())
         raise DataError(f"{root} has no files of class {' and '.join(missing)}: found {found}; expected files in {expected}")
 
 
-def _count(part: ClassFolder, images: Sequence[_ListedFile]) -> int:
-    return sum(image.part == part for image in images)
+def _record(path: Path, part: ClassFolder, root: Path, patient_key: PatientKey) -> Record:
+    key = name_of(path, root)
+    patient = None if patient_key == "file" else find_patient(path.name, merged=patient_key == "kermany-merged")
+    return Record(key=key, label=part.label, patient=patient or key, split=part.split)
 
 
-def _record(file: _ListedFile, root: Path, patient_key: PatientKey) -> Record:
-    key = name_of(file.path, root)
-    patient = None if patient_key == "file" else find_patient(file.path.name, merged=patient_key == "kermany-merged")
-    return Record(key=key, label=file.part.label, patient=patient or key, split=file.part.split)
-
-
-def _warnings(records: Sequence[Record], *, masks: int, ignored: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for reason, names in ignored.items():
-        if names:
-            yield f"ignored folders that {reason}: {', '.join(names)}"
-    if masks:
-        yield f"ignored files in folders named masks: {masks:,}"
+def _warnings(records: Sequence[Record], repeated: Sequence[str]) -> Iterator[str]:
+    if repeated:
+        yield f"ignored folders that link to folders that are already listed: {', '.join(repeated)}"
     if alone := sum(record.patient == record.key for record in records):
         yield (
             f"{alone:,} of {len(records):,} files count as one patient each, because the patient is unknown: images of one "

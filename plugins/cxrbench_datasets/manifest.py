@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, Record
 from cxrbench_datasets.paths import is_absolute, locate, name_places
+from cxrbench_datasets.unlisted import unlisted_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +74,7 @@ def load_manifest(source: str | None) -> Images:
     records = [_record(row, key) for key, row in keyed]
     elsewhere = {key: row.path for key, row in keyed if is_absolute(row.path)}
     reader = ManifestReader(folder=file.parent, elsewhere=elsewhere)
-    warnings = tuple(_warnings(header, records))
+    warnings = (*_warnings(header, rows, records), *unlisted_images((key, reader(key)) for key, _ in keyed))
     return Images(name=file.stem, records=records, read=reader, warnings=warnings, class_names=CLASS_NAMES)
 
 
@@ -125,7 +126,10 @@ def _row(where: str, header: Sequence[str], cells: Sequence[str]) -> _Row:
             f"{where}: {len(cells)} values for {len(header)} columns: write one value per column, which may be empty, and put "
             "a value that contains a comma in double quotes"
         )
-    return _Row(where=where, cells={column: cell.strip() for column, cell in zip(header, cells, strict=True)})
+    named: dict[str, str] = {}
+    for column, cell in zip(header, cells, strict=True):
+        named[column] = cell.strip() or named.get(column, "")  # several columns may have no name
+    return _Row(where=where, cells=named)
 
 
 def _keys(rows: Sequence[_Row], folder: Path) -> list[str]:
@@ -160,8 +164,11 @@ def _record(row: _Row, key: str) -> Record:
     )
 
 
-def _warnings(header: Sequence[str], records: Sequence[Record]) -> Iterator[str]:
-    if unknown := [column for column in header if column and column not in _COLUMNS]:
+def _warnings(header: Sequence[str], rows: Sequence[_Row], records: Sequence[Record]) -> Iterator[str]:
+    unknown = [column for column in header if column and column not in _COLUMNS]
+    if "" in header and any(row.get("") for row in rows):
+        unknown.append("(without a name)")
+    if unknown:
         yield f"ignored unknown columns: {', '.join(unknown)} (known: {', '.join(_COLUMNS)})"
     if alone := sum(record.patient == record.key for record in records):
         yield (

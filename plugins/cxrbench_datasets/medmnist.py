@@ -38,7 +38,8 @@ _BROKEN = (
 _UNPACKING = Lock()
 LARGEST_ARRAY_BYTES = 2**31
 """MedMNIST's largest array has 240 million."""
-CLASS_NAMES = ClassNames(negative="NORMAL", positive="PNEUMONIA")
+PUBLISHED = "pneumoniamnist"
+_WANTED = tuple(f"{split}_{what}" for split in _SPLITS for what in ("images", "labels"))
 NO_PATIENTS = (
     "PneumoniaMNIST has no patient ids: every image counts as one patient, so images of one patient may be on both sides of a "
     "split"
@@ -61,28 +62,54 @@ class PixelReader:
 
 
 def claims_medmnist(path: str | Path) -> bool:
-    """Return whether a path is a file named pneumoniamnist*.npz."""
+    """Return whether a path is a file named pneumoniamnist*.npz, or an .npz file with the arrays of MedMNIST's layout."""
     name = Path(path).name.lower()
-    return name.startswith("pneumoniamnist") and name.endswith(".npz") and Path(path).is_file()
+    if not name.endswith(".npz") or not Path(path).is_file():
+        return False
+    return name.startswith(PUBLISHED) or not _missing_arrays(_array_names(Path(path)))
 
 
-def download_medmnist(*, size: Literal[28, 64, 128, 224] = 224) -> Download:
-    """Return the download of an image size (URLs and checksums: medmnist 3.0.2, info.py)."""
+def _array_names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except _BROKEN:
+        return []
+
+
+def _missing_arrays(names: Iterable[str]) -> list[str]:
+    found = set(names)
+    return [name for name in _WANTED if name not in found]
+
+
+def download_medmnist(
+    *, size: Literal[28, 64, 128, 224] = 224, negative: str | int = "NORMAL", positive: str | int = "PNEUMONIA"
+) -> Download:
+    """Return the download of an image size (URLs and checksums: medmnist 3.0.2, info.py); class names do not change it."""
+    del negative, positive
     file_name = "pneumoniamnist.npz" if size == 28 else f"pneumoniamnist_{size}.npz"
     url = f"https://zenodo.org/records/10519652/files/{file_name}?download=1"
     return Download(url=url, file_name=file_name, digest=f"md5:{_MD5[size]}")
 
 
-def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) -> Images:
-    """List the images of a PneumoniaMNIST file.
+def load_medmnist(
+    source: str | None,
+    *,
+    size: Literal[28, 64, 128, 224] = 224,
+    negative: str | int = "NORMAL",
+    positive: str | int = "PNEUMONIA",
+) -> Images:
+    """List the images of a PneumoniaMNIST file, or of another file in MedMNIST's layout.
 
     Args:
         source: the path of the npz file.
         size: size of the file that is downloaded; a given file keeps its own size.
+        negative: name of the class with label 0.
+        positive: name of the class with label 1.
 
     Raises:
         ConfigError: the file does not exist.
-        DataError: the file is broken or not PneumoniaMNIST.
+        DataError: the file is broken or not in MedMNIST's layout.
     """
     if source is None:
         raise ConfigError(f"the dataset medmnist needs a file: download {download_medmnist(size=size).url} and give its path")
@@ -90,7 +117,7 @@ def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) 
     if not path.is_file():
         raise ConfigError(f"{source} is not a file: check the path, or leave it out to download PneumoniaMNIST")
     try:
-        pixels, labels = _read_labels(path)
+        side, labels = _read_labels(path)
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as PneumoniaMNIST ({error}): delete it and download it again") from error
     records = [
@@ -98,9 +125,16 @@ def load_medmnist(source: str | None, *, size: Literal[28, 64, 128, 224] = 224) 
         for split in _SPLITS
         for key, label in ((f"{split}/{row:05d}", label) for row, label in enumerate(labels[split]))
     ]
-    warnings = (*_unpublished_file(path, len(records)), NO_PATIENTS)
-    name, read = f"pneumoniamnist-{pixels}", PixelReader(path=path)
-    return Images(name=name, records=records, read=read, warnings=warnings, class_names=CLASS_NAMES)
+    digest = _md5_of(path)
+    is_named = digest in _MD5.values() or path.name.lower().startswith(PUBLISHED)
+    no_patients = NO_PATIENTS if is_named else NO_PATIENTS.replace("PneumoniaMNIST", path.name)
+    return Images(
+        name=f"{PUBLISHED if is_named else path.stem}-{side}",
+        records=records,
+        read=PixelReader(path=path),
+        warnings=(*_further_arrays(path), *_unpublished_file(path, len(records), digest), no_patients),
+        class_names=ClassNames(negative=str(negative), positive=str(positive)),
+    )
 
 
 def _read_labels(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
@@ -108,11 +142,9 @@ def _read_labels(path: Path) -> tuple[int, Mapping[Split, NDArray[np.int64]]]:
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
-        wanted = [f"{split}_{what}" for split in _SPLITS for what in ("images", "labels")]
-        missing = [name for name in wanted if f"{name}.npy" not in archive.namelist()]
-        if missing:
+        if missing := _missing_arrays(_array_names(path)):
             raise DataError(f"{path} has no {', '.join(missing)}: this is not a PneumoniaMNIST file")
-        _check_sizes(path, archive, wanted)
+        _check_sizes(path, archive, _WANTED)
         shapes = {split: _read_shape(path, archive, split) for split in _SPLITS}
     if len({shape[1:] for shape in shapes.values()}) > 1:
         raise DataError(f"{path} has images of several sizes, {list(shapes.values())}: this is not a PneumoniaMNIST file")
@@ -161,9 +193,17 @@ def _check_labels(path: Path, split: str, labels: NDArray[np.generic], count: in
     return labels.reshape(-1).astype(np.int64)
 
 
-def _unpublished_file(path: Path, count: int) -> Iterator[str]:
+def _md5_of(path: Path) -> str:
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _further_arrays(path: Path) -> Iterator[str]:
+    if further := sorted(set(_array_names(path)) - set(_WANTED)):
+        yield f"ignored further arrays of {path.name}: {', '.join(further)}"
+
+
+def _unpublished_file(path: Path, count: int, digest: str) -> Iterator[str]:
     if digest not in _MD5.values():
         yield (
             f"{path.name} ({count:,} images, md5 {digest}) is not a file that MedMNIST published (5,856 images): its scores "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 Label = Literal[0, 1]
 Split = Literal["train", "val", "test"]
@@ -33,20 +33,24 @@ def find_root(folder: Path, names: Mapping[str, Label]) -> Path | None:
 
 def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
     """List the class folders in `root` and in its train, val and test folders; `names` maps casefolded names to labels."""
-    parts: list[tuple[Split | None, Path]] = [(None, root)]
-    parts += [(PARTS[child.name.casefold()], child) for child in list_folders(root) if child.name.casefold() in PARTS]
     return [
         ClassFolder(path=child, label=names[child.name.casefold()], split=split)
-        for split, part in parts
+        for split, part in list_parts(root)
         for child in list_folders(part)
         if child.name.casefold() in names
     ]
 
 
+def list_parts(root: Path) -> list[tuple[Split | None, Path]]:
+    """List the folders that may hold class folders, with their split tags: `root` itself, and its train, val and test."""
+    tagged = [(PARTS[child.name.casefold()], child) for child in list_folders(root) if child.name.casefold() in PARTS]
+    return [(None, root), *tagged]
+
+
 def list_folders(folder: Path) -> list[Path]:
     """List the folders directly in a folder, without hidden ones."""
     with os.scandir(folder) as entries:
-        return sorted(Path(entry) for entry in entries if not _is_hidden(entry.name) and _is_folder(entry))
+        return sorted(Path(entry) for entry in entries if not is_hidden(entry.name) and _is_folder(entry))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ def list_files(folder: Path) -> Listing:
             continue
         known.add(identity)
         with os.scandir(current) as entries:
-            visible = sorted((entry for entry in entries if not _is_hidden(entry.name)), key=lambda entry: entry.name)
+            visible = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
         files += [Path(entry) for entry in visible if not _is_folder(entry)]
         folders = [entry for entry in visible if _is_folder(entry)]
         waiting.extendleft(Path(entry) for entry in folders if not entry.is_symlink())
@@ -94,15 +98,8 @@ def escaped(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def list_other_folders(root: Path, classes: Iterable[ClassFolder]) -> list[Path]:
-    """List the folders that are neither classes nor train, val or test, nor the second copy in Kaggle's archive."""
-    known = {part.path for part in classes}
-    inside_root = {child for child in list_folders(root) if child.name.casefold() not in PARTS and child.name != root.name}
-    inside_parts = {child for path in known if path.parent != root for child in list_folders(path.parent)}
-    return sorted((inside_root | inside_parts) - known)
-
-
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden, or one that macOS adds to archives."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.plugin import Balance, ConfigError, Focal
+from cxrbench_imbalances.nothing_to_balance import why_nothing
 
 if TYPE_CHECKING:
     from cxrbench.plugin import Fold
@@ -21,8 +22,10 @@ def unchanged(fold: Fold, *, seed: int) -> Balance:
 def class_weights(fold: Fold, *, seed: int) -> Balance:
     """Weigh each class by n / (2 n_class): both weigh the same in all, the mean weight is 1 (King and Zeng, 2001)."""
     del seed
-    counts = np.bincount(fold.labels, minlength=2)
-    return Balance(sample_weight=(len(fold.labels) / (2 * counts))[fold.labels])
+    reason, counts = why_nothing(fold.labels), np.bincount(fold.labels, minlength=2)
+    if not counts.all():
+        return Balance(note=reason)
+    return Balance(sample_weight=(len(fold.labels) / (2 * counts))[fold.labels], note=reason)
 
 
 def focal(fold: Fold, *, seed: int, gamma: float = 2.0) -> Balance:

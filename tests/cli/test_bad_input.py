@@ -38,14 +38,18 @@ def test_unreadable_files_are_named_skipped_and_counted(run_here, workspace, wri
     whole = (folder / "NORMAL" / "000.jpeg").read_bytes()
     (folder / "NORMAL" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
     (folder / "PNEUMONIA" / "notes.txt").write_text("no image")
+    (folder / "NORMAL" / "lung masks").mkdir()
+    (folder / "NORMAL" / "lung masks" / "000.png").write_bytes(whole)
     result = run_here(*RUN, *QUICK, "--data", "images")
     assert result.returncode == 0, result.stderr
     for text in (result.stderr, result.stdout):
         assert "2 of 422 files" in " ".join(text.split())
         assert "NORMAL/cut.jpeg" in text
         assert "PNEUMONIA/notes.txt" in text
+        assert "ignored masks: 1 image file in NORMAL/lung masks/ (1)" in " ".join(text.split())
     (entry,) = workspace.entries().values()
     assert entry["dataset"]["skipped"] == 2
+    assert "ignored masks: 1 image file in NORMAL/lung masks/ (1)" in entry["warnings"]
     assert (entry["dataset"]["negative"], entry["dataset"]["positive"]) == (200, 220)
     assert sum(sum(part.values()) for part in entry["dataset"]["folds"]) == 420
 
@@ -78,6 +82,8 @@ def test_strict_data_makes_an_unreadable_file_an_error(run_here, write_images):
         (("--backbone", "texture:depth=3"), ("depth", "orientations")),
         (("--imbalance", "smote:k_neighbors=two"), ("k_neighbors=two",)),
         (("--augmentation", "gentle:views=0"), ("views=0",)),
+        (("--backbone", "keras-file:pth=/nowhere/model.keras"), ("unknown option of keras-file 'pth'", "did you mean path")),
+        (("--backbone", "keras-file:path=/nowhere/model.keras"), ("path=/nowhere/model.keras: no such file",)),
         (("--engine", "optuna:sampler=best"), ("sampler=best", "tpe")),
         (("--threshold", "best"), ("--threshold best", "max-f1")),
         (("--data", "nowhere/at/all"), ("nowhere/at/all", "no such")),
@@ -118,9 +124,9 @@ def test_a_failed_recipe_is_a_row_with_its_failure_reason(run_here, workspace, w
     refused_data = result.returncode == 3  # 30 normal images are too few for validation
     assert refused_data
     write_images("more", 80, 400)
-    result = run_here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=70", "--json")
+    result = run_here(*RUN, *QUICK, "--data", "more", "--imbalance", "smote:k_neighbors=0", "--json")
     assert result.returncode == 1
     rows = {row["imbalance"]: row for row in json.loads(result.stdout) if row["kind"] == "recipe"}
     assert rows["none"]["status"] == "complete"
-    assert rows["smote:k_neighbors=70"]["status"] == "failed"
-    assert "70 neighbours" in rows["smote:k_neighbors=70"]["reason"]
+    assert rows["smote:k_neighbors=0"]["status"] == "failed"
+    assert "0 neighbours of each row are asked for; at least 1" in rows["smote:k_neighbors=0"]["reason"]

@@ -162,6 +162,14 @@ def test_inspect_warns_of_a_leak_and_still_shows_the_parts(run_here, drawn):
     assert "2 images on both sides of the split" in result.stderr
 
 
+def test_what_the_dataset_leaves_out_is_named_by_every_command(run_here, write_images, workspace):
+    folder = write_images("set", 60, 60)
+    shutil.copytree(folder / "NORMAL", folder / "test")
+    for command in (("inspect",), ("audit",), ("audit", "--json"), ("audit", "--other", "set")):
+        said = run_here("data", command[0], "set", *command[1:], "--image-size", 32).stderr
+        assert said.count("ignored files in no class folder: 60 image files in test/ (60)") == 1 + ("--other" in command)
+
+
 def test_too_few_images_are_shown_before_the_error(run_here, workspace, drawn):
     lines = (workspace.folder / drawn).read_text().splitlines()
     (workspace.folder / "few.csv").write_text("\n".join(lines[:60]) + "\n")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cxrbench.cli.doctor.folders import cache_size, check_writable_and_lockable
 from cxrbench.cli.doctor.machine import WORKER_GIGABYTES, memory
+from cxrbench.cli.doctor.packages import keras
+from cxrbench.cli.doctor.workers import start_of_workers
 from cxrbench.config.settings import Settings
 
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers"),
 }
 
 
@@ -56,8 +60,31 @@ def test_the_output_is_a_table_and_a_count_of_problems(workspace):
     done = workspace.call_here("doctor", KERAS_BACKEND="nonsense")
     assert done.returncode == 1
     assert "what to do" in done.stdout
-    assert "unset KERAS_BACKEND (now nonsense)" in " ".join(done.stdout.split())
+    assert "KERAS_BACKEND is nonsense" in done.stdout
     assert done.stderr.startswith("1 problem, ")
+
+
+def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch):
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "backend": "jax", "epsilon": 1e-07}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"]}, "")
+    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer))
+    used = "floatx=float16, backend=jax; cxrbench uses floatx=float32, backend=tensorflow"
+    assert (settings.verdict, settings.found) == ("warn", f"{tmp_path / 'keras.json'} sets {used}")
+    assert "set KERAS_BACKEND" in settings.remedy
+    assert (legacy.verdict, legacy.remedy.partition(",")[0]) == ("warn", "unset TF_USE_LEGACY_KERAS")
+
+
+def test_workers_that_cannot_start_are_a_problem(monkeypatch):
+    assert [one.found for one in start_of_workers(Settings(workers=2))] == ["can start"]
+    assert "--workers 0" in next(start_of_workers(Settings(workers=0))).found
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    (found,) = start_of_workers(Settings(workers=2))
+    assert found.verdict == "problem"
+    assert found.found.startswith("worker processes cannot start: [Errno 2] No such file or directory")
+    assert "TMPDIR" in found.remedy
 
 
 @pytest.mark.long

@@ -42,8 +42,10 @@ def test_an_external_test_set_added_later_needs_no_training(run, workspace):
     studies, predictions, locks = trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/test_lock/*")
     assert [len(lines) for lines in studies.values()] == [2]
     entry = workspace.entries()[RECIPE]
+    shutil.copytree(workspace.folder / "ward" / "NORMAL", workspace.folder / "ward" / "COVID")
     second = run("--external", "ward=ward")
     assert second.returncode == 0, second.stderr
+    assert "external ward: ignored folders that are neither a class nor" in second.stderr
     assert workspace.protocol_folder() == folder  # the protocol's name does not depend on it
     assert (trials(workspace), workspace.files("*/predictions/*"), workspace.files("*/test_lock/*")) == (
         studies,

@@ -73,6 +73,18 @@ def test_changed_labels_are_a_failed_row_with_the_reason(run):
         assert (rows[name]["rank"], rows[name]["auc"], rows[name]["trials_failed"]) == (None, None, 2)
 
 
+def test_a_strategy_with_too_few_rows_is_a_row_with_a_warning(run, workspace):
+    result = run("--imbalance", "smote:k_neighbors=500", "--imbalance", "adasyn:n_neighbors=500")
+    assert result.returncode == 0, result.stderr
+    rows = [row for row in json.loads(result.stdout) if row["kind"] == "recipe"]
+    assert {row["status"] for row in rows} == {"complete"}
+    for row in rows:
+        (warning,) = [warning for warning in row["warnings"] if row["imbalance"] in warning]
+        assert "500 neighbours of each row are asked for, but the rarer class has" in warning
+        assert warning.endswith("training rows: nothing was balanced")
+    assert "nothing was balanced" in (workspace.protocol_folder() / "LEADERBOARD.md").read_text()
+
+
 def test_a_strategy_gets_only_the_training_rows_of_its_fold(run, workspace):
     result = run("--imbalance", "notes", "--folds", 3)
     assert result.returncode == 0, result.stderr

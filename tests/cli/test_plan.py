@@ -40,12 +40,20 @@ def plan(run_here):
 
 
 def test_a_plan_lists_the_work_and_writes_nothing(plan, workspace):
-    found = plan(*BORDER, "--trials", 7, "--folds", 2)
+    more = 600  # so that each fold has 50 validation images
+    found = plan(*BORDER, "--trials", 7, "--folds", 2, "--data", f"phantom:images={more},size={SIZE}")
     assert list(workspace.folder.iterdir()) == []
     assert found["recipes"] == [{"recipe": "control-border+none+none", "trials": 14, "features": "to extract"}]
-    assert (found["undecoded"], found["skipped_backbones"]) == (IMAGES, [])
+    assert (found["undecoded"], found["skipped_backbones"]) == (more, [])
     assert found["protocol"].startswith("phantom-synthetic-grouped-")
     assert found["seconds"] > 0
+
+
+def test_a_plan_of_a_run_that_would_be_refused_says_so(run_here, workspace):
+    done = run_here(*PLAN, *BORDER, "--folds", 2, "--plan")
+    assert done.returncode == 3
+    assert "needs at least 50" in done.stderr
+    assert list(workspace.folder.iterdir()) == []
 
 
 def test_the_disk_of_a_plan_is_what_the_run_then_takes(plan, run_here, workspace):

@@ -13,7 +13,7 @@ from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
 from cxrbench.testing import run_checks
 
-KINDS = ("backbone", "augmentation", "imbalance", "dataset", "engine")
+KINDS = ("backbone", "augmentation", "imbalance", "dataset", "engine", "observer")
 NAMES = {kind: "squeezenet" if kind == "backbone" else f"my-{kind}" for kind in KINDS}
 # the hook that pip calls to build a package, without the two processes that it starts before
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
@@ -48,7 +48,8 @@ def test_every_new_package_is_listed(installed, workspace):
     for kind, name in NAMES.items():
         plugin = listed[f"cxrbench-{name}"]
         assert (plugin["distribution"], plugin["version"], plugin["status"]) == (f"cxrbench-{name}", "0.1.0", "ok")
-        assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == [(kind, name)]
+        declared = [] if kind == "observer" else [(kind, name)]
+        assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == declared
 
 
 def test_the_written_tests_pass_for_every_kind(installed, site, run_pytest):
@@ -74,8 +75,23 @@ def test_a_single_file_passes_the_checks(kind, tmp_path, tensorflow_ready):
     (file,) = write_one_file(Draft(name="in-one-file", kind=kind), tmp_path, load_host())
     assert file == tmp_path / "cxrbench_in_one_file.py"
     states = {result.check.name: result.state for result in run_checks(file)}
-    assert states["builds"] == ("skipped" if kind == "dataset" else "passed")
+    expected = {"dataset": "skipped", "observer": None}.get(kind, "passed")
+    assert states.get("builds") == expected
     assert "failed" not in states.values()
+
+
+def test_a_new_observer_is_told_of_a_run(site, run_here, write_images):
+    write_images("images", 200, 220)
+    done = run_here(*RUN[:-2], "--backbone", "control-intensity")
+    assert done.returncode == 0, done.stderr
+    (row,) = [row for row in json.loads(done.stdout) if row["rank"] == 1]
+    assert f"my-observer: {row['recipe']}: auc {row['auc']:.3f}" in done.stderr
+    assert f"my-observer: first: {row['recipe']}" in done.stderr
+
+
+def test_an_observer_that_is_installed_is_not_drawn_up_again(tmp_path):
+    with pytest.raises(ConfigError, match="the plugin cxrbench-mlflow is already installed: choose another name than 'mlflow'"):
+        write_distribution(Draft(name="mlflow", kind="observer"), tmp_path, load_host())
 
 
 @pytest.mark.parametrize("license_name", ["Apache-2.0", "MIT", "BSD-3-Clause"])
@@ -139,7 +155,8 @@ def test_files_go_to_stdout_and_next_steps_to_stderr(workspace, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_created(kind, run_here, tmp_path):
     assert run_here("plugins", "new", "mine", "--kind", kind).returncode == 0
-    assert 'name="mine"' in (tmp_path / "cxrbench-mine" / "cxrbench_mine.py").read_text()
+    written = (tmp_path / "cxrbench-mine" / "cxrbench_mine.py").read_text()
+    assert ("def on_entry(entry)" if kind == "observer" else 'name="mine"') in written
 
 
 def test_an_unwritable_folder_is_a_one_line_error(run_here, tmp_path):

@@ -64,7 +64,8 @@ def test_a_changed_backbone_fails_and_the_finished_result_stays(coarse, workspac
     again = coarse(100, "--backbone", "control-intensity")
     assert again.returncode == 1
     assert "coarse+none+none: failed, the test images (of this protocol) were scored by another selection" in again.stderr
-    assert "Use --fresh, another --out or another --seed, or remove this protocol's folder" in " ".join(again.stderr.split())
+    said = " ".join(again.stderr.split())
+    assert "To keep the earlier result, undo the change. To score the new selection, begin a new attempt" in said
     assert results(workspace) == finished
     rows = {row["backbone"]: row["status"] for row in json.loads(again.stdout) if row["kind"] == "recipe"}
     assert rows == {"coarse": "complete", "control-intensity": "complete"}
@@ -75,6 +76,20 @@ def test_a_changed_backbone_alone_gives_exit_code_4_and_no_study(coarse, workspa
     assert coarse(100).returncode == 4
     assert results(workspace) == finished
     assert workspace.files("studies/*") == studies  # refused before the search
+
+
+def test_a_new_attempt_has_its_own_lock_and_the_old_result_stays(coarse, workspace):
+    finished = results(workspace)
+    again = coarse(102, "--fresh")
+    assert again.returncode == 0, again.stderr
+    kept = results(workspace)
+    assert {name: kept[name] for name in finished} == finished
+    assert len(kept) == 2 * len(finished)
+
+
+def test_the_earlier_plugin_goes_on_where_the_change_is_undone(coarse):
+    assert coarse(100).returncode == 4
+    assert coarse(255).returncode == 0
 
 
 def test_another_out_and_another_seed_have_their_own_locks(coarse):

@@ -183,4 +183,4 @@ def test_a_component_that_is_long_only_as_rows_show_it_is_refused(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "w.h5").write_bytes(b"1")
     with pytest.raises(ConfigError, match="at most 1,000 characters"):
-        part(f"described:note={'x' * (LONGEST_COMPONENT - 40)},depth=5,file=w.h5")
+        part(f"open:note={'x' * (LONGEST_COMPONENT - 30)},file=w.h5")

@@ -15,7 +15,7 @@ from cxrbench.config.part import bind, check_options
 from cxrbench.config.recipe import Recipe, all_recipes, expand
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
-from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
+from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
 
 SQUEEZE = Path(__file__).parents[1] / "samples" / "plugins" / "squeeze" / "squeeze.py"
 GIVEN = {"input_shape": (64, 64, 3), "weights": "none", "seed": 0}
@@ -215,6 +215,11 @@ def test_whole_numbers_of_a_real_option_have_one_spelling(host):
     assert str(one.component) == "mobilenet"
     with pytest.raises(ConfigError, match="alpha=true"):
         check_options(bind(parse_component("mobilenet:alpha=true"), host.find(Backbone, "mobilenet")))
+
+
+def test_an_engine_stays_as_it_is_written(host):
+    text = "fixed:dropout=0.5,learning_rate=1"
+    assert str(bind(parse_component(text), host.find(Engine, "fixed")).component) == text
 
 
 def test_a_searched_parameter_at_its_default_stays_set():

@@ -272,3 +272,23 @@ def test_the_storage_is_a_secret_and_no_part_of_the_protocol(monkeypatch):
     assert settings.storage.get_secret_value() == "postgresql://ann:s3cret@host/studies"
     assert "s3cret" not in f"{settings!r} {settings} {settings.model_dump_json()}"
     assert not {"storage", "fresh"} & Protocol.model_fields.keys()
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_file_of_any_editor_is_read(mark, ends):
+    Path("cxrbench.toml").write_bytes(mark + f"trials = 11{ends}image-size = 64{ends}".encode())
+    settings = read_settings({})
+    assert (settings.trials, settings.image_size) == (11, 64)
+
+
+def test_a_file_in_another_encoding_is_refused_with_what_to_do():
+    Path("cxrbench.toml").write_text("trials = 11", encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"cxrbench\.toml is not valid TOML: .*Save it as UTF-8"):
+        read_settings({})
+
+
+def test_a_setting_given_in_two_spellings_is_refused():
+    toml("image-size = 64\nimage_size = 32\n")
+    with pytest.raises(ConfigError, match=r"cxrbench\.toml: image-size and image_size are the same setting: keep one"):
+        read_settings({})

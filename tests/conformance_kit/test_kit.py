@@ -3,15 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.errors import ConfigError, UnknownName, WorkersUnavailable
 from cxrbench.testing import ContractBroken, parametrize_with_checks, run_checks
 from cxrbench.testing.parametrize import Conformance
-from cxrbench.testing.run import plan_checks
+from cxrbench.testing.run import hardly_checked, plan_checks
 from cxrbench.testing.subject import subjects_of
 
 MUTANTS = Path(__file__).parent / "mutants"
@@ -137,8 +138,89 @@ def test_the_command_exits_with_0_and_a_table_on_success(check_here):
     done = check_here("focal")
     assert done.returncode == 0, done.stderr
     assert "minority-kept" in done.stdout
-    assert done.stderr.splitlines()[-1] == "17 checks: 14 passed, 3 skipped"
+    assert done.stderr.splitlines()[-1] == "17 checks: 14 passed, 0 failed, 3 skipped"
     assert "it makes no synthetic rows" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("folder", "dataset folder: 8 of 16 checks were skipped: it needs a source: cxrbench plugins check folder:source=PATH"),
+        (
+            "keras-file",
+            "backbone keras-file: 15 of 20 checks were skipped: it needs options: cxrbench plugins check keras-file:",
+        ),
+    ],
+)
+def test_what_could_not_be_built_was_not_checked(what, reason, check_here):
+    done = check_here(what, "--json")
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].startswith(f"error: not checked: {reason}")
+    assert "failed" not in {found["result"] for found in json.loads(done.stdout)}
+
+
+def test_one_component_of_a_plugin_that_was_not_checked_is_named(check_here):
+    done = check_here("cxrbench-datasets", "--json")
+    assert done.returncode == 4
+    last = done.stderr.splitlines()[-1]
+    assert [name for name in ("folder", "manifest", "medmnist", "phantom") if f"dataset {name}: " in last] == [
+        *("folder", "manifest", "medmnist")
+    ]
+
+
+NEEDS_A_FILE = """
+from cxrbench.plugin import Balance, ConfigError, Imbalance, hookimpl
+
+
+@hookimpl
+def register_imbalances():
+    return [Imbalance(name="from-file", factory=f"{__name__}:decide")]
+
+
+def decide(fold, *, seed, file: str):
+    open(file).close()
+    return Balance()
+"""
+
+
+def test_a_single_file_is_checked_with_options(check_here, tmp_path):
+    (tmp_path / "own.py").write_text(NEEDS_A_FILE)
+    (tmp_path / "rates.csv").write_text("")
+    done = check_here("own.py")
+    assert done.returncode == 4
+    command = "cxrbench plugins check from-file:file=... --plugin own.py"
+    assert command in done.stderr
+    assert check_here(*command.replace("...", "rates.csv").split()[3:]).returncode == 0
+
+
+def test_options_of_a_file_are_answered_with_the_command(check_here, tmp_path):
+    (tmp_path / "own.py").write_text(NEEDS_A_FILE)
+    done = check_here("own.py:file=rates.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cxrbench plugins check NAME:file=rates.csv --plugin own.py" in done.stderr
+
+
+def test_an_unknown_name_with_options_suggests_the_nearest(check_here):
+    done = check_here("smot:k_neighbors=3")
+    assert done.returncode == 2
+    assert "unknown component 'smot': did you mean smote" in done.stderr
+
+
+def test_a_component_of_which_most_was_skipped_was_not_checked():
+    results = run_checks("focal")
+    assert hardly_checked(results) == {}
+    skipped = [replace(result, state="skipped", message="no reason") for result in results[8:]]
+    assert hardly_checked([*results[:8], *skipped]) == {"imbalance focal": "9 of 17 checks were skipped: no reason"}
+    assert hardly_checked([*results[:9], *skipped[1:]]) == {}
+
+
+def test_a_network_without_its_weights_is_said_to_be_untrained(check_here, tensorflow_ready):
+    done = check_here("mobilenet:alpha=0.25")
+    assert done.returncode == 0
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "warning: backbone mobilenet:alpha=0.25: an untrained network was checked: mobilenet_2_5_224_tf_no_top.h5"
+    )
 
 
 def test_the_command_exits_with_1_and_a_remedy_on_failure(check):
@@ -173,3 +255,12 @@ def test_output_of_a_plugin_is_not_shown(check, tmp_path):
 def test_checks_do_not_import_pytest():
     code = "import sys; from cxrbench.testing import run_checks; run_checks('focal'); sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_keras_that_cannot_be_imported_is_not_the_plugins_fault(monkeypatch):
+    def missing():
+        raise WorkersUnavailable("Keras cannot be imported: no module")
+
+    monkeypatch.setattr("cxrbench.testing.run.import_keras", missing)
+    with pytest.raises(WorkersUnavailable, match="Keras cannot be imported"):
+        run_checks("random-convnet", kind="backbone")

@@ -59,6 +59,8 @@ def raster_files(encode):
     made["tiff-group4"] = encode(grey.convert("1"), "TIFF", compression="group4")
     made["tiff-16"], made["tiff-cmyk"] = encode(wide, "TIFF"), encode(colour.convert("CMYK"), "TIFF")
     made["tiff-float"] = encode(Image.fromarray(GREYS.astype(np.float32) / 7), "TIFF")
+    made["tiff-white-is-zero"] = encode(wide, "TIFF", tiffinfo={262: 0})
+    made["png-16-transparent"] = encode(wide, "PNG", transparency=0)
     made["bmp"], made["gif"], made["ppm"] = (encode(colour, kind) for kind in ("BMP", "GIF", "PPM"))
     made["pgm-16"] = encode(wide.convert("I"), "PPM")
     made["webp"], made["webp-lossless"] = encode(colour, "WEBP"), encode(colour, "WEBP", lossless=True)
@@ -80,6 +82,8 @@ def dicom_files(dicom, encode):
     made["dicom-negative"] = dicom(
         wide, BitsStored=12, PhotometricInterpretation="MONOCHROME1", WindowCenter=2000, WindowWidth=900
     )
+    made["dicom-padded"] = dicom(wide, BitsStored=12, PixelPaddingValue=0, PixelPaddingRangeLimit=40, RescaleSlope=2)
+    made["dicom-empty"] = dicom(wide, BitsStored=12, RescaleSlope="", RescaleIntercept="", WindowCenter="")
     made["dicom-colour"] = dicom(np.stack([GREYS] * 3, axis=-1))
     made["dicom-frames"] = dicom(wide, Rows=20, NumberOfFrames=2)
     table = Dataset()

@@ -143,3 +143,11 @@ def commands_of(process):
     with suppress(OSError):
         return [Path(f"/proc/{process}/cmdline").read_bytes()]  # empty if nobody has buried it
     return []
+
+
+def test_files_named_like_libraries_do_not_harm_helpers(tiff, tmp_path, monkeypatch):
+    for name in ("signal", "json", "struct", "numpy", "PIL"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not the library')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m cxrbench` and scripts do
+    assert (grey(tiff) == GREY).all()

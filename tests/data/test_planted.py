@@ -162,3 +162,78 @@ def test_an_image_that_is_also_in_another_dataset(findings, clean, load):
     assert "elsewhere" in finding.message
     found = findings(others=[other], records=[extra])
     assert [one.count for one in found.findings] == [2]
+
+
+def shifted(content):
+    return saved(np.pad(opened(content), ((3, 0), (0, 2)), constant_values=255)[:-3, 2:])
+
+
+def mirrored(content):
+    return saved(np.ascontiguousarray(opened(content)[:, ::-1]))
+
+
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        (mirrored, "are copies of each other, mirrored"),
+        (shifted, "are copies of each other, rotated, shifted, zoomed or cropped"),
+        (lambda content: saved(opened(content)[::-1]), "turned by 90 or 180 degrees or flipped upside down"),
+    ],
+    ids=["mirrored", "shifted", "upside down"],
+)
+def test_a_transformed_copy_in_train_and_test(findings, clean, pair, change, how):
+    found = findings({"copy.png": change(clean[0][pair[0].key])}, [pair[1]])
+    assert told(found) == [("transformed-copies", "leak", 2, ["0000.png", "copy.png"])]
+    assert how in found.findings[0].message
+    assert "both sides" in found.findings[0].message
+
+
+def test_transformed_copies_stop_with_what_to_do(findings, clean, pair):
+    with pytest.raises(DataError, match=r"mirrored \(0000\.png, copy\.png\)\. What to do: remove one image of each pair"):
+        findings({"copy.png": mirrored(clean[0][pair[0].key])}, [pair[1]], allow_leak=False)
+
+
+def test_transformed_copies_in_one_set_are_a_note(findings, clean, pair):
+    found = findings({"copy.png": mirrored(clean[0][pair[0].key])}, [replace(pair[1], split="train")])
+    assert told(found) == [("transformed-copies", "note", 2, ["0000.png", "copy.png"])]
+
+
+def test_a_mirrored_image_of_the_same_patient_is_expected(findings, clean, pair):
+    image, copy = pair
+    same = replace(copy, patient=image.patient, split=image.split)
+    assert told(findings({"copy.png": mirrored(clean[0][image.key])}, [same])) == []
+
+
+def test_a_mirrored_twin_with_the_other_label(findings, clean, pair):
+    image, copy = pair
+    twin = replace(copy, patient=image.patient, split="train", label=1 - image.label)
+    found = findings({"copy.png": mirrored(clean[0][image.key])}, [twin])
+    assert told(found) == [("two-labels", "conflict", 2, ["0000.png", "copy.png"])]
+
+
+def test_a_transformed_image_of_another_dataset(findings, clean, load):
+    contents, records, _, _ = clean
+    theirs = {"a.png": mirrored(contents[records[3].key]), "b.png": shifted(contents[records[5].key])}
+    theirs |= {"c.png": saved(np.zeros((SIDE, SIDE), dtype=np.uint8))}
+    listed = [Record(key=key, label=0, patient=key) for key in theirs]
+    images = Images(name="elsewhere", records=listed, read=lambda key: theirs[key])
+    other = load(images, Decoding(size=SIDE, resize="stretch", threads=1))
+    found = findings({"black.png": theirs["c.png"]}, [Record(key="black.png", label=0, patient="b")], others=[other])
+    assert told(found, but="blank") == [("other-dataset", "leak", 1, [records[row].key]) for row in (3, 5)]
+    messages = [one.message for one in found.findings if one.check == "other-dataset"]
+    assert "1 image also in elsewhere (mirrored), which" in messages[0]
+    assert "1 image also in elsewhere (rotated, shifted, zoomed or cropped), which" in messages[1]
+
+
+def test_blank_images_are_named_and_are_nothing_else(findings):
+    black, half = np.zeros((SIDE, SIDE), dtype=np.uint8), np.full((SIDE, SIDE), 255, dtype=np.uint8)
+    half[:, : SIDE // 2] = 0
+    noise = np.random.default_rng(0).integers(8, 12, (4, SIDE, SIDE), dtype=np.uint8)
+    images = [black, black, half, half[:, ::-1], black + 200, *noise]
+    contents = {f"blank{row}.png": saved(np.ascontiguousarray(image)) for row, image in enumerate(images)}
+    records = [
+        Record(key=key, label=row % 2, patient=key, split=("train", "test", "val")[row % 3]) for row, key in enumerate(contents)
+    ]
+    found = findings(contents, records, allow_leak=False)
+    assert told(found) == [("blank", "warning", 9, [f"blank{row}.png" for row in range(5)])]
+    assert "9 of 409 images show nothing" in found.findings[0].message

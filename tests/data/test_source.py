@@ -79,9 +79,10 @@ def test_a_folder_goes_to_the_dataset_that_claims_it(host, tree):
 def test_folder_names_are_shown_in_one_line(host, tree):
     odd = tree.rename(tree.with_name("wa\nrd \udcff"))
     (odd / "CO\u202eVID").mkdir()
+    (odd / "CO\u202eVID" / "a.png").write_bytes(b"\x89PNG")
     images = read_images(find_dataset(str(odd), host), no_fetch)
     assert images.name == "wa\\nrd \\xff"
-    assert "ignored folders that are neither a class nor train, val or test: CO\\u202eVID" in images.warnings
+    assert any(warning.endswith(": 1 image file in CO\\u202eVID/ (1)") for warning in images.warnings)
 
 
 def test_a_manifest_goes_to_the_dataset_that_claims_it(host, tree):
@@ -115,7 +116,7 @@ def test_an_unrecognised_folder_is_an_error_with_all_layouts(host, tmp_path):
     for words in (
         "folder: a folder with NORMAL/",
         "manifest: a .csv file",
-        "medmnist: a file",
+        "medmnist: an .npz file",
         "notes: a file that ends",
     ):
         assert words in str(caught.value)
@@ -182,6 +183,66 @@ def test_a_dataset_without_source_and_download_decides_itself(host):
 def test_an_unknown_name_or_option_or_type_is_explained(host, text, error, words):
     with pytest.raises(error, match=words):
         find_dataset(text, host)
+
+
+@pytest.mark.parametrize("ending", ["", ",patient_key=file"])
+def test_a_comma_in_a_path_gets_a_hint_at_quotes(host, tree, ending):
+    place = tree.rename(tree.with_name("wards 1,2"))
+    with pytest.raises(ConfigError, match=r'in double quotes: (--data .folder:source="/.*wards 1,2".|key="a,b")'):
+        find_dataset(f"folder:source={place}{ending}", host)
+    assert len(read_images(find_dataset(f'folder:source="{place}"{ending}', host), no_fetch).records) == 2
+    assert len(read_images(find_dataset(str(place), host), no_fetch).records) == 2
+
+
+def test_a_path_with_a_key_after_a_comma_gets_the_hint_too(host, tree):
+    place = tree.rename(tree.with_name("wards,patient_key=file"))
+    with pytest.raises(ConfigError, match=r"the path contains a comma\. Put it in double quotes"):
+        find_dataset(f"folder:source={place}", host)
+
+
+def test_mistakes_in_the_name_or_in_options_are_not_taken_for_paths(host, tree):
+    for text, words in (
+        (f"foldr:source={tree}", "unknown dataset 'foldr': did you mean folder"),
+        (f"foldr:source={tree / 'absent'}", "unknown dataset 'foldr': did you mean folder"),
+        (f"folder:sorce={tree}", "unknown option of folder 'sorce': did you mean source"),
+        ("folder:sorce=/absent/images", "unknown option of folder 'sorce': did you mean source"),
+        (f"folder:{tree}", f"options are written as key=value: --data folder:source={tree}"),
+        (f"{tree}:patient_key=file", f"a path has no options. Name the dataset: --data folder:source={tree},patient_key=file"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            find_dataset(text, host)
+        assert words in str(caught.value)
+        assert "no such file" not in str(caught.value)
+
+
+def test_classes_named_by_numbers_need_no_quotes(host, tree):
+    (tree / "NORMAL").rename(tree / "0")
+    (tree / "PNEUMONIA").rename(tree / "7")
+    for text in (f"folder:source={tree},negative=0,positive=7", f"folder:source={tree},negative='0',positive='7'"):
+        images = read_images(find_dataset(text, host), no_fetch)
+        assert [record.label for record in images.records] == [0, 1]
+    with pytest.raises(ConfigError, match=r'option negative=true should be a valid .*write negative="true"'):
+        find_dataset(f"folder:source={tree},negative=true", host)
+
+
+def test_a_path_of_any_length_is_no_traceback(host):
+    with pytest.raises(ConfigError):
+        find_dataset("/" + "a" * 300, host)
+    with pytest.raises(ConfigError):
+        find_dataset("a" * 300, host)
+
+
+def test_an_own_file_in_medmnists_layout_is_recognised(host, tmp_path):
+    made = {}
+    for split in ("train", "val", "test"):
+        made |= {f"{split}_images": np.zeros((4, 28, 28), np.uint8), f"{split}_labels": np.array([[0], [1], [0], [1]])}
+    np.savez(tmp_path / "ward.npz", **made)
+    part = find_dataset(str(tmp_path / "ward.npz"), host)
+    assert part.spec.name == "medmnist"
+    assert read_images(part, no_fetch).name == "ward-28"
+    np.savez(tmp_path / "other.npz", images=np.zeros(3))
+    with pytest.raises(DataError, match="no dataset recognises this"):
+        find_dataset(str(tmp_path / "other.npz"), host)
 
 
 def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch):

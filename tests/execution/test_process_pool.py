@@ -9,12 +9,11 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from functools import partial
 
 import pytest
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.execution.executor import InProcessExecutor, open_executor
+from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
 from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.references import Reference
@@ -137,17 +136,6 @@ def test_stopping_ends_replaced_workers_too(light_pool):
     assert time.monotonic() - start < 20
     with pytest.raises(KeyboardInterrupt):
         second.result(5)
-
-
-def test_a_pool_that_cannot_start_fails_its_calls():
-    with open_executor(1, warm_up=partial(os._exit, 7)) as executor:
-        calls = [executor.submit(os.getpid) for _ in range(5)]
-        assert all("pool" in failure_reason(call.exception(60)).lower() for call in calls)
-
-
-def test_a_warm_up_that_fails_does_not_fail_the_calls():
-    with open_executor(1, warm_up=partial(operator.truediv, 1, 0)) as executor:
-        assert executor.submit(operator.truediv, 1, 2).result(60) == 0.5
 
 
 def test_workers_that_keep_dying_fail_only_their_calls(open_light):

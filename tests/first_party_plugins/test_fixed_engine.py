@@ -48,4 +48,4 @@ def test_a_strategy_with_own_parameters_is_refused_with_a_remedy(build):
 )
 def test_a_wrong_option_is_found_before_the_work(host, text, words):
     with pytest.raises(ConfigError, match=words):
-        find_engine(text, host, "max-f1")
+        find_engine(text, host, "max-f1", 5)

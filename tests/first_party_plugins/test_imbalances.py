@@ -120,38 +120,6 @@ def test_the_smote_family_balances_the_classes(strategy, apart):
     assert pneumonia == 90
 
 
-@pytest.mark.parametrize("strategy", [resampling.smote, resampling.borderline_smote])
-def test_a_balanced_fold_needs_no_new_rows(strategy):
-    features, labels = strategy(make_fold(20, 20), seed=0).synthetic
-    assert features.shape == (0, 5)
-    assert labels.shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "options"),
-    [
-        (resampling.smote, {}),
-        (resampling.borderline_smote, {}),
-        (resampling.adasyn, {}),
-        (resampling.smote, {"k_neighbors": 7}),
-        (resampling.adasyn, {"n_neighbors": 30}),
-    ],
-)
-def test_too_few_rows_of_the_rarer_class_are_refused(strategy, options):
-    neighbours = next(iter(options.values()), 5)
-    for counts in ((neighbours, 60), (60, neighbours), (1, 60)):
-        with pytest.raises(ConfigError, match=rf"{neighbours} neighbours .* rarer class has {min(counts)} training rows"):
-            strategy(make_fold(*counts), seed=0, **options)
-    strategy(make_fold(neighbours + 1, 60), seed=0, **options)
-
-
-@pytest.mark.parametrize("strategy", [resampling.smote, resampling.borderline_smote])
-@pytest.mark.parametrize("k_neighbors", [0, -1])
-def test_no_neighbours_at_all_are_refused(strategy, k_neighbors):
-    with pytest.raises(ConfigError, match=f"{k_neighbors} neighbours"):
-        strategy(make_fold(), seed=0, k_neighbors=k_neighbors)
-
-
 def test_focal_chooses_the_loss_and_nothing_else():
     assert weighting.focal(make_fold(), seed=0) == Balance(loss=Focal(gamma=2.0))
     assert weighting.focal(make_fold(), seed=0, gamma=0.5).loss == Focal(gamma=0.5)

@@ -11,7 +11,7 @@ import keras
 import pytest
 
 from cxrbench.plugin import ConfigError
-from cxrbench_backbones.keras_archive import LARGEST_CONFIG, problem_of
+from cxrbench_backbones.keras_archive import LARGEST_CONFIG, is_of_keras_2, problem_of
 from cxrbench_backbones.keras_file import keras_file, model_file
 
 SHAPE = (32, 32, 3)
@@ -164,3 +164,71 @@ def test_a_configuration_that_is_none_is_no_crash(tmp_path, config, words):
         archive.writestr("config.json", config)
     with pytest.raises(ConfigError, match=words):
         name(tmp_path / "m.keras")
+
+
+def write_as_keras_2_did(path, module, version="2.15.0", change=lambda layers: None):
+    """Write a saved network as Keras 2 described it."""
+    network().save("three.keras")
+    with zipfile.ZipFile("three.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    config["module"] = module
+    change(config["config"]["layers"])
+    parts["config.json"] = json.dumps(config).encode()
+    parts["metadata.json"] = json.dumps({"keras_version": version, "date_saved": "2023-11-29@19:30:57"}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, content in parts.items():
+            archive.writestr(part, content)
+    return path
+
+
+OLD_MODULES = ("keras.src.engine.functional", "keras.engine.functional", "tf_keras.src.engine.functional")
+
+
+@pytest.mark.parametrize("module", OLD_MODULES)
+def test_a_network_of_keras_2_is_named_with_what_to_do(tmp_path, monkeypatch, module):
+    monkeypatch.chdir(tmp_path)
+    path = write_as_keras_2_did("old.keras", module)
+    for call in (name, build):
+        with pytest.raises(ConfigError, match=r"old\.keras cannot be .*: it was saved by Keras 2") as error:
+            call(path)
+        assert "tf_keras.models.load_model('OLD').save('OLD.h5')" in str(error.value)
+        assert "keras.saving.load_model('OLD.h5', compile=False).save('NEW.keras')" in str(error.value)
+
+
+def test_layers_of_keras_2_that_keras_3_refuses_are_named_likewise(tmp_path, monkeypatch):
+    def change(layers):
+        layers[1]["config"]["experimental_option"] = True  # an argument that Keras 3 does not have
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"old\.keras cannot be loaded: it was saved by Keras 2"):
+        build(write_as_keras_2_did("old.keras", "keras.src.models.functional", change=change))
+    with pytest.raises(ConfigError, match=r"new\.keras cannot be loaded: ") as error:
+        build(write_as_keras_2_did("new.keras", "keras.src.models.functional", "3.4.1", change))
+    assert "Keras 2" not in str(error.value)
+
+
+def test_a_network_of_keras_2_that_keras_3_can_build_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build(write_as_keras_2_did("old.keras", "keras.src.models.functional")).output_shape == (None, 2)
+
+
+@pytest.mark.parametrize("metadata", [b"", b"[]", b"{}", b'{"keras_version": null}', b"\xff"])
+def test_metadata_that_say_nothing_are_not_of_keras_2(tmp_path, metadata):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("metadata.json", metadata)
+    assert not is_of_keras_2(tmp_path / "m.keras")
+    assert not is_of_keras_2(tmp_path / "missing.keras")
+
+
+def test_a_folder_and_a_file_of_hdf5_are_named_with_what_to_do(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"it is a SavedModel of TensorFlow, which Keras 3 does not load\. If you trust it"):
+        name(tmp_path)
+    (tmp_path / "empty.keras").mkdir()
+    with pytest.raises(ConfigError, match=r"empty\.keras is a folder; expected a file that ends in \.keras"):
+        name(tmp_path / "empty.keras")
+    with pytest.raises(
+        ConfigError, match=r"m\.h5 is HDF5, .* if you trust it, save it as \.keras with keras\.saving\.load_model"
+    ):
+        name(tmp_path / "m.h5")

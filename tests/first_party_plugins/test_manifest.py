@@ -72,6 +72,25 @@ def test_unknown_columns_are_named_once(write):
     assert "scanner, note" in warning
 
 
+def test_a_column_without_a_name_is_named_if_it_has_values(write):
+    def warnings(*lines):
+        return load_manifest(str(write(*lines))).warnings
+
+    assert warnings(",path,label,patient", ",a.png,0,p", ",b.png,1,q") == ()
+    (warning,) = warnings("path,label,patient,,", "a.png,0,p,,", "b.png,1,q,AP,")
+    assert warning.startswith("ignored unknown columns: (without a name) (known")
+
+
+def test_images_beside_listed_ones_are_counted_and_named(write, draw, tmp_path):
+    file = write("path,label,patient", "a.png,0,p", "images/b.png,1,q", f"{tmp_path / 'away' / 'c.png'},1,r", "gone/d.png,1,s")
+    for name in ("set/a.png", "set/images/b.png", "set/images/e.png", "set/images/no ending", "set/deeper/f.png", "away/c.png"):
+        draw((tmp_path / name).with_suffix(".png")).rename(tmp_path / name)
+    draw(tmp_path / "away" / "g.png")
+    (tmp_path / "set" / "images" / "._b.png").write_bytes(b"\0\5\x16\7")
+    (warning,) = load_manifest(str(file)).warnings
+    assert warning == ("ignored 3 image files that the manifest does not list, beside those that it lists: ./ (1), images/ (2)")
+
+
 def test_what_spreadsheets_do_to_a_file_is_understood(write):
     file = write("unused", name="excel.CSV")
     file.write_bytes('\ufeffPath, Label ,patient\r\n"a, b.png",1,p\r\n,,\r\n\r\nsub\\c.png,0,q\r\n'.encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cxrbench.plugin import ConfigError, DataError
+from cxrbench.plugin import ClassNames, ConfigError, DataError
 from cxrbench_datasets import medmnist
 from cxrbench_datasets.medmnist import claims_medmnist, download_medmnist, load_medmnist
 
@@ -90,6 +90,23 @@ def test_missing_patients_and_another_digest_are_warned_of(save):
     assert "has no patient ids" in patients
 
 
+def test_an_own_file_has_its_own_name_and_classes(save, tmp_path):
+    own = Path(save(train_masks=np.zeros(3), notes=np.zeros(1))).rename(tmp_path / "ward 7.npz")
+    assert claims_medmnist(own)
+    images = load_medmnist(str(own), negative="clear", positive=1)
+    assert images.name == "ward 7-28"
+    assert images.class_names == ClassNames(negative="clear", positive="1")
+    assert images.read("test/00001").shape == (28, 28)
+    assert images.warnings[0] == "ignored further arrays of ward 7.npz: notes, train_masks"
+
+
+def test_a_published_file_keeps_its_name_whatever_it_is_called(save, tmp_path, monkeypatch):
+    own = Path(save()).rename(tmp_path / "download.npz")
+    assert load_medmnist(str(own)).name == "download-28"
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: PublishedDigest())
+    assert load_medmnist(str(own)).name == "pneumoniamnist-28"
+
+
 def test_the_published_digest_needs_no_warning(save, monkeypatch):
     monkeypatch.setattr(hashlib, "file_digest", lambda *_: PublishedDigest())
     assert load_medmnist(save()).warnings == (medmnist.NO_PATIENTS,)
@@ -168,6 +185,8 @@ def test_claims_its_files_and_nothing_else(save, tmp_path):
     assert not claims_medmnist(tmp_path / "pneumoniamnist_64.npz")
     wrong = tmp_path / "breastmnist.npz"
     wrong.write_bytes(b"")
+    assert not claims_medmnist(wrong)
+    np.savez_compressed(wrong, **{name: array for name, array in arrays().items() if name != "val_labels"})
     assert not claims_medmnist(wrong)
 
 

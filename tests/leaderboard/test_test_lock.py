@@ -29,7 +29,7 @@ def test_another_selection_is_an_error_that_says_what_to_do(locked_images):
     with pytest.raises(TestSetLocked) as caught:
         locked_images.open(RECIPE, 0, 1, "other")
     assert "the test images (fold 0, seed 1) were scored by another selection of this recipe before" in str(caught.value)
-    for remedy in ("--fresh", "--out", "--seed", "remove this protocol's folder"):
+    for remedy in ("undo the change", "cxrbench run --fresh", "--out", "--seed", "remove this protocol's folder"):
         assert remedy in str(caught.value)
     assert isinstance(caught.value, CxrbenchError)
     assert locked_images.open(RECIPE, 0, 1, "one").tolist() == [1, 4, 7]

@@ -11,7 +11,7 @@ import pytest
 
 from cxrbench.config.component import Component
 from cxrbench.config.part import bind
-from cxrbench.errors import PluginError
+from cxrbench.errors import PluginError, WorkersUnavailable
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.executor import InProcessExecutor
@@ -193,9 +193,10 @@ def test_a_study_without_complete_trials_names_the_reasons(make_study, search, d
 
 def test_an_interrupted_trial_is_not_recorded_as_failed(make_study, search, tmp_path):
     study = make_study()
-    with pytest.raises(KeyboardInterrupt):
-        search(study, 5, executor=Losing(lambda number: True, KeyboardInterrupt()))  # Ctrl-C
-    assert on_record(tmp_path, study) == []
+    for error in (KeyboardInterrupt, WorkersUnavailable):
+        with pytest.raises(error):
+            search(study, 5, executor=Losing(lambda number: True, error()))
+        assert on_record(tmp_path, study) == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor import folders, machine, packages, plugins_and_weights
 from cxrbench.cli.doctor.diagnosis import Diagnosis, guarded
+from cxrbench.cli.doctor.workers import start_of_workers
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.errors import CxrbenchError
 from cxrbench.plugin.host import Host, load_host
@@ -35,6 +36,7 @@ def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
     yield from guarded("cores", partial(machine.cores, settings))
     yield from guarded("memory", partial(machine.memory, settings))
     yield from guarded("open files", machine.open_file_limit)
+    yield from guarded("workers", partial(start_of_workers, settings))
     yield from guarded("--out", partial(folders.check_writable_and_lockable, "--out", settings.out))
     yield from guarded("CXRBENCH_HOME", partial(folders.check_writable_and_lockable, "CXRBENCH_HOME", home()))
     yield from guarded("cache", partial(_cache_and_disks, settings))

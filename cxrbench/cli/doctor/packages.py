@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
+from cxrbench.execution.keras_process import (
+    LEGACY,
+    NEEDED,
+    REINSTALL,
+    ignored_settings,
+    settings_file,
+    wanted_backend,
+)
+from cxrbench.execution.search_path import libraries_first
 from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
@@ -24,9 +33,14 @@ IMPORT_CHECK_SECONDS = 120
 """Time limit: importing TensorFlow takes 3 to 30 s, and a minute on a slow network disk."""
 DEVELOPER_EXTRAS = frozenset({"test", "dev", "benchmarks"})
 IMPORT_KERAS = """
-import json, os
+import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-import keras
+from cxrbench.errors import WorkersUnavailable
+from cxrbench.execution.keras_process import import_keras
+try:
+    keras = import_keras()
+except WorkersUnavailable as error:
+    sys.exit(str(error))
 backend = keras.backend.backend()
 keras.ops.convert_to_numpy(keras.ops.zeros(1))
 if backend == "tensorflow":
@@ -74,9 +88,9 @@ class ImportCheck:
     def __init__(self, code: str, arguments: Sequence[str] = ()) -> None:
         """Start the process."""
         self._deadline = time.monotonic() + IMPORT_CHECK_SECONDS
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(libraries_first())}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-P", "-c", code, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -107,16 +121,31 @@ def keras(check: ImportCheck) -> Iterator[Diagnosis]:
     """Check that Keras and its backend work, and report the GPUs that they see."""
     answer, problem = check.answer()
     if problem:
-        backend = os.environ.get("KERAS_BACKEND", "")
-        remedy = (
-            f"unset KERAS_BACKEND (now {backend}), or install that backend"
-            if backend not in {"", "tensorflow"}
-            else "pip install --force-reinstall keras tensorflow, or create a new environment"
-        )
-        yield Diagnosis(area="keras", found=f"cannot be used: {problem}", verdict="problem", remedy=remedy)
+        found, _, remedy = problem.rpartition(". ")
+        found, remedy = (found, remedy) if found else (problem, REINSTALL)
+        yield Diagnosis(area="keras", found=found, verdict="problem", remedy=remedy)
         return
     yield Diagnosis(area="keras", found=f"{answer['keras']} with {answer['backend']}")
+    yield from _ignored_settings()
     yield _gpu_diagnosis(answer["gpus"])
+
+
+def _ignored_settings() -> Iterator[Diagnosis]:
+    """Report settings of the user that results do not depend on, though other programs follow them."""
+    if ignored := ignored_settings():
+        values = ", ".join(f"{name}={value}" for name, value in ignored.items())
+        needed = {**NEEDED, "backend": wanted_backend()}
+        used = ", ".join(f"{name}={needed[name]}" for name in ignored)
+        yield Diagnosis(
+            area="keras",
+            found=f"{settings_file()} sets {values}; cxrbench uses {used}",
+            verdict="warn",
+            remedy="nothing to fix, unless you want another backend: set KERAS_BACKEND for that",
+        )
+    if os.environ.get(LEGACY, "0") not in {"", "0"}:
+        found = f"{LEGACY} is set, which makes tensorflow.keras Keras 2; cxrbench unsets it in its processes"
+        remedy = f"unset {LEGACY}, or make plugins that need Keras 2 import tf_keras"
+        yield Diagnosis(area="keras", found=found, verdict="warn", remedy=remedy)
 
 
 def _gpu_diagnosis(names: Sequence[str]) -> Diagnosis:

@@ -28,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from cxrbench.config.component import Component
 from cxrbench.config.part import bind
 from cxrbench.errors import MissingRequirement
+from cxrbench.execution.keras_process import default_backend
 from cxrbench.plugin.host import KINDS, load_host
 settings = json.loads(sys.argv[1])
 host, problems, number = load_host([Path(file) for file in settings["plugin"]], settings["without"]), [], 0
@@ -35,7 +36,8 @@ for kind in KINDS:
     for declaration in host.declarations(kind):
         number += 1
         try:
-            bind(Component(name=declaration.spec.name), declaration).factory()
+            with default_backend():
+                bind(Component(name=declaration.spec.name), declaration).factory()
         except MissingRequirement:
             pass
         except (Exception, SystemExit) as error:

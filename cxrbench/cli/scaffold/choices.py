@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-KindName = Literal["dataset", "backbone", "augmentation", "imbalance", "engine"]
+KindName = Literal["dataset", "backbone", "augmentation", "imbalance", "engine", "observer"]
 LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SAMPLE_IMAGES = {"ann_1_1": 3, "ann_1_2": 5, "bob_0_1": 7, "cleo_0_1": 11}
 """The sample images of a new dataset by name, each with the step between its grey levels."""
 
+TEST_OF = {"dataset": "dataset", "observer": "observer"}
+"""The kinds whose template of a test is their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -44,7 +47,9 @@ class Draft:
 
     @property
     def example(self) -> str:
-        """The component that the plugin's README checks."""
+        """What the plugin's README checks: its component, or the plugin itself if it is an observer."""
+        if self.kind == "observer":
+            return self.distribution
         return f"{self.name}:source=sample" if self.kind == "dataset" else self.name
 
     @property
@@ -53,13 +58,15 @@ class Draft:
         if self.kind == "dataset":
             return f"cxrbench data inspect {self.example}"
         backbone = "" if self.kind == "backbone" else " --backbone random-convnet"
-        return f"cxrbench run --{self.kind} {self.name}{backbone} --data phantom --trials 5"
+        component = "" if self.kind == "observer" else f" --{self.kind} {self.name}"
+        return f"cxrbench run{component}{backbone} --data phantom --trials 5"
 
     def next_steps(self, folder: Path, one_file: bool) -> list[str]:
         """Return the commands that try the plugin, to be run in the current folder."""
         if one_file:
             file = folder / f"{self.module}.py"
-            return [f"next: cxrbench plugins check {file}", f"      {self.command} --plugin {file}"]
+            checked = f"{self.name}:source=PATH --plugin {file}" if self.kind == "dataset" else file
+            return [f"next: cxrbench plugins check {checked}", f"      {self.command} --plugin {file}"]
         change_folder = f"cd {folder / self.distribution}"
         return [
             f"next: {change_folder} && pip install .",
@@ -70,7 +77,7 @@ class Draft:
     @property
     def substitutions(self) -> Mapping[str, str]:
         """Values for the placeholders of the templates."""
-        article = "an" if self.kind[0] in "aei" else "a"
+        article = "an" if self.kind[0] in "aeio" else "a"
         return {
             "name": self.name,
             "kind": self.kind,
@@ -99,7 +106,7 @@ def write_distribution(draft: Draft, folder: Path, host: Host) -> list[Path]:
         "README.md": _filled_template("README.md", draft),
         "LICENSE": _filled_template(f"LICENSE-{draft.license}", draft),
         f"{draft.module}.py": _filled_template(f"{draft.kind}.py", draft),
-        f"test_{draft.module}.py": _filled_template("test_dataset.py" if draft.kind == "dataset" else "test_module.py", draft),
+        f"test_{draft.module}.py": _filled_template(f"test_{TEST_OF.get(draft.kind, 'module')}.py", draft),
         **(_sample_files() if draft.kind == "dataset" else {}),
     }
     return [_write_file(target / name, text) for name, text in contents.items()]
@@ -122,11 +129,13 @@ def _check_name_is_free(draft: Draft, host: Host) -> None:
         raise ConfigError(f"{draft.name!r} is not kebab-case: use a-z, 0-9 and single hyphens, such as my-{draft.kind}")
     if draft.name in RESERVED_NAMES:
         raise ConfigError(f"{draft.name!r} is reserved: on the command line it means every {draft.kind}. Choose another name")
-    kind = next(kind for kind in KINDS if kind_name(kind) == draft.kind)
-    for declaration in host.declarations(kind):
+    declared = [one for kind in KINDS if kind_name(kind) == draft.kind for one in host.declarations(kind)]
+    for declaration in declared:
         if declaration.spec.name == draft.name:
             owner = declaration.plugin.distribution or declaration.plugin.name
             raise ConfigError(f"{draft.kind} {draft.name!r} is taken: {owner} declares it. Choose another name")
+    if draft.kind == "observer" and any(draft.distribution in {one.name, one.distribution} for one in host.plugins):
+        raise ConfigError(f"the plugin {draft.distribution} is already installed: choose another name than {draft.name!r}")
     if importlib.util.find_spec(draft.module):
         raise ConfigError(f"the module {draft.module} is already installed: choose another name than {draft.name!r}")
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.audit.compared import compared_images
 from cxrbench.data.audit.duplicates import copies, shared_patients, shared_with, sides_of
 from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding
 from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
-from cxrbench.data.audit.oddities import odd_files
+from cxrbench.data.audit.oddities import blank_findings, odd_files
+from cxrbench.data.blank import blank_images
 from cxrbench.errors import DataError
 from cxrbench.storage.safe_text import as_line
 
@@ -36,6 +38,7 @@ REMEDIES = {
     "byte-identical": USE_GROUPED,
     "pixel-identical": USE_GROUPED,
     "near-duplicates": "remove one image of each pair, or give both the same patient in a manifest",
+    "transformed-copies": "remove one image of each pair, or give both the same patient in a manifest",
     "two-labels": "correct the wrong label, or remove these images",
     "other-dataset": "remove these images from one of the two datasets",
 }
@@ -54,7 +57,7 @@ def audit(
     """Find what makes results on these images unreliable.
 
     Args:
-        dataset: decoded images.
+        dataset: decoded images, or listed ones, of which less can be found.
         splits: one per fold; a finding that several of them share is reported once.
         split_name: under `paper`, patients and images on both sides are warnings, not leaks.
         others: external test sets, which must not share images with the dataset.
@@ -70,9 +73,14 @@ def audit(
     findings += [*shared_patients(sides), *predictive_attributes(dataset)]
     if dataset.files:
         small = thumbnails(dataset)
-        findings += [*copies(sides, small), *odd_files(dataset, small)]
+        blank = blank_images(small)
+        images = compared_images(dataset, small, blank)
+        findings += [*blank_findings(dataset, blank), *copies(sides, images), *odd_files(dataset, small)]
         for other in others:
-            findings += shared_with(sides, small, other, thumbnails(other))
+            theirs = thumbnails(other)
+            findings += shared_with(sides, images, other, compared_images(other, theirs, blank_images(theirs)))
+    elif dataset.digests:
+        findings += copies(sides, None)
     result = Audit(findings=tuple(sorted(findings, key=lambda finding: WORST_FIRST.index(finding.severity))))
     if not allow_leak:
         refuse_leaks(dataset.name, result)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.audit.compared import FoundPairs, found_pairs
 from cxrbench.data.audit.findings import Finding, examples
-from cxrbench.data.audit.near import near_pairs
 from cxrbench.data.groups import differ_within, numbered, repeated
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.data.audit.compared import ComparedImages
     from cxrbench.data.audit.findings import Severity
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -69,24 +71,28 @@ def shared_patients(sides: Sides) -> Iterator[Finding]:
         )
 
 
-def copies(sides: Sides, small: NDArray[np.uint8]) -> Iterator[Finding]:
-    """Find copies of images: byte for byte, pixel for pixel, or nearly so; and images under both labels.
+def copies(sides: Sides, images: ComparedImages | None) -> Iterator[Finding]:
+    """Find copies of images: byte for byte, pixel for pixel, nearly so, or transformed; and images under both labels.
 
     Args:
         sides: the dataset and its splits.
-        small: their thumbnails.
+        images: those that are compared; None if they are not decoded, so that only equal files are found.
     """
     image, labels, names = sides.dataset.image_groups, sides.dataset.labels, sides.dataset.class_names
-    pairs = _unexpected(near_pairs(small), sides.dataset)
+    unexpected = partial(_unexpected, image, sides.dataset.groups, labels)
+    found = found_pairs(images, None, unexpected) if images else ()
     conflicting = differ_within(image, labels)
-    conflicting[pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]].ravel()] = True
+    for each in found:
+        conflicting[each.pairs[labels[each.pairs[:, 0]] != labels[each.pairs[:, 1]]].ravel()] = True
     if len(rows := _by_group(image, conflicting)):
         message = (
             f"{len(rows):,} images have a copy or near-duplicate with the other label ({names.negative}, {names.positive})"
         )
         yield sides.finding("two-labels", "conflict", rows, message)
     yield from _identical(sides, image, conflicting)
-    yield from _near(sides, pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
+    for each in found:
+        same = labels[each.pairs[:, 0]] == labels[each.pairs[:, 1]]
+        yield from _different_files(sides, FoundPairs(how=each.how, pairs=each.pairs[same]))
 
 
 def _identical(sides: Sides, image: NDArray[np.int64], conflicting: NDArray[np.bool_]) -> Iterator[Finding]:
@@ -105,42 +111,45 @@ def _identical(sides: Sides, image: NDArray[np.int64], conflicting: NDArray[np.b
             yield sides.finding(check, "note", rows, message)
 
 
-def _near(sides: Sides, pairs: NDArray[np.int64]) -> Iterator[Finding]:
-    """Find pairs of near-duplicates."""
-    first, second = sides.parts[:, pairs[:, 0]], sides.parts[:, pairs[:, 1]]
+def _different_files(sides: Sides, found: FoundPairs) -> Iterator[Finding]:
+    """Find pairs of near-duplicates, or of transformed copies."""
+    check = "transformed-copies" if found.how else "near-duplicates"
+    how = f"copies of each other, {found.how}" if found.how else "nearly identical (re-encoded, rescaled or slightly changed)"
+    first, second = sides.parts[:, found.pairs[:, 0]], sides.parts[:, found.pairs[:, 1]]
     divided = ((first != second) & (first >= 0) & (second >= 0)).any(axis=0)
-    for found, severity, where in ((pairs[divided], sides.severity, "both sides"), (pairs[~divided], "note", "one side")):
-        if len(rows := _distinct(found.ravel())):
-            message = (
-                f"{len(rows):,} images of different patients on {where} of the split are nearly identical (re-encoded, "
-                "rescaled or slightly changed)"
-            )
-            yield sides.finding("near-duplicates", severity, rows, message)
+    for chosen, severity, where in ((divided, sides.severity, "both sides"), (~divided, "note", "one side")):
+        if len(rows := _distinct(found.pairs[chosen].ravel())):
+            message = f"{len(rows):,} images of different patients on {where} of the split are {how}"
+            yield sides.finding(check, severity, rows, message)
 
 
-def shared_with(sides: Sides, small: NDArray[np.uint8], other: LoadedDataset, others: NDArray[np.uint8]) -> Iterator[Finding]:
-    """Find images that are also in another dataset, identical or nearly so.
+def shared_with(sides: Sides, images: ComparedImages, other: LoadedDataset, others: ComparedImages) -> Iterator[Finding]:
+    """Find images that are also in another dataset: identical, nearly so, or transformed.
 
     Args:
         sides: the dataset and its splits.
-        small: their thumbnails.
+        images: those that are compared.
         other: an external test set.
-        others: its thumbnails.
+        others: those of its images that are compared.
     """
-    near = near_pairs(small, others)[:, 0]
     known = set(other.digests) | {file.pixels for file in other.files}
-    files = zip(sides.dataset.digests, sides.dataset.files, strict=True)
-    identical = [row for row, (digest, file) in enumerate(files) if digest in known or file.pixels in known]
-    if len(rows := np.unique(np.concatenate([near, np.array(identical, dtype=np.int64)]))):
-        message = f"{_count(len(rows), 'image')} also in {other.name}, which is therefore not an independent test set"
-        yield sides.finding("other-dataset", "leak", rows, message)
+    digests, files = sides.dataset.digests, sides.dataset.files
+    identical = [row for row in images.rows.tolist() if digests[row] in known or files[row].pixels in known]
+    plain, *transformed = found_pairs(images, others, lambda pairs: ~np.isin(pairs[:, 0], identical))
+    same = np.unique(np.concatenate([plain.pairs[:, 0], np.array(identical, dtype=np.int64)]))
+    for how, rows in (("", same), *((f" ({each.how})", np.unique(each.pairs[:, 0])) for each in transformed)):
+        if len(rows):
+            message = f"{_count(len(rows), 'image')} also in {other.name}{how}, which is therefore not an independent test set"
+            yield sides.finding("other-dataset", "leak", rows, message)
 
 
-def _unexpected(pairs: NDArray[np.int64], dataset: LoadedDataset) -> NDArray[np.int64]:
-    """Drop pairs with the same pixels, and pairs of one group and label: images of a patient may look alike."""
-    image, groups, labels = dataset.image_groups[pairs], dataset.groups[pairs], dataset.labels[pairs]
-    expected = (groups[:, 0] == groups[:, 1]) & (labels[:, 0] == labels[:, 1])
-    return np.asarray(pairs[(image[:, 0] != image[:, 1]) & ~expected])
+def _unexpected(
+    image: NDArray[np.int64], group: NDArray[np.int64], labels: NDArray[np.int64], pairs: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which pairs have different pixels, and another group or label: images of a patient may look alike."""
+    first, second = pairs.T
+    expected = (group[first] == group[second]) & (labels[first] == labels[second])
+    return np.asarray((image[first] != image[second]) & ~expected)
 
 
 def _by_group(group: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from cxrbench.data.decoding.raster import box_within_padding
+from cxrbench.data.audit.threads import in_threads
+from cxrbench.data.blank import SIDE
+from cxrbench.data.thumbnails import thumbnails_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from cxrbench.data.dataset import LoadedDataset
 
-SIDE = 32
-"""Height and width of a thumbnail in pixels."""
 FREQUENCIES = 16
 HASH_DISTANCE = 40
 """Bits, of 255, by which the hashes of near-duplicates may differ. Of all 13.6 million pairs of the 5,216 images of Kermany et
@@ -27,24 +24,13 @@ CORRELATION = 0.98
 """Least correlation of the thumbnails of near-duplicates. The nearest different images of the same pairs reach 0.975, those of
 drawn phantoms 0.970. JPEG at quality 10 leaves 0.996, gamma 0.988, a border of 1 % 0.982 in all but one of a hundred."""
 COMPARED_ROWS = 512
-"""Rows compared with all others at once; bounds the memory."""
+COMPARED_COLUMNS = 2048
+"""Rows and columns that a thread compares at once; bound the memory."""
 
 
 def thumbnails(dataset: LoadedDataset) -> NDArray[np.uint8]:
-    """Return a thumbnail of every image, uint8 ``[rows, SIDE, SIDE]``, each pixel the mean of the pixels it covers.
-
-    Padding is cropped: it would make all padded images similar.
-    """
-    padded = dataset.pixels.resize == "pad" and dataset.files
-    size = dataset.pixels.size
-    small = np.empty((len(dataset.rows), SIDE, SIDE), dtype=np.uint8)
-    for start in range(0, len(small), COMPARED_ROWS):
-        images = dataset.pixels.array.gather(dataset.rows[start : start + COMPARED_ROWS])
-        for row, image in enumerate(images, start):
-            file = dataset.files[row] if padded else None
-            box = box_within_padding(file.width, file.height, size) if file else None
-            small[row] = np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX, box=box))
-    return small
+    """Return a thumbnail of every image, uint8 ``[rows, SIDE, SIDE]``."""
+    return thumbnails_of(dataset.pixels, dataset.rows, dataset.files, SIDE)
 
 
 def standardised(small: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -79,23 +65,34 @@ def near_pairs(small: NDArray[np.uint8], others: NDArray[np.uint8] | None = None
         small: thumbnails.
         others: thumbnails of another dataset, for the second row of each pair; None to compare rows with later rows.
     """
-    blocks = [pairs for pairs in _pairs(small, others) if len(pairs)]
-    return np.concatenate(blocks) if blocks else np.zeros((0, 2), dtype=np.int64)
+    first = hashes(small)
+    second = first if others is None else hashes(others)
+
+    def pairs_of(start: int) -> NDArray[np.int64]:
+        pairs = _with_similar_hashes(first[start : start + COMPARED_ROWS], second, start if others is None else 0)
+        pairs[:, 0] += start
+        later = pairs[pairs[:, 0] < pairs[:, 1]] if others is None else pairs
+        return later[_correlated(small, small if others is None else others, later)]
+
+    found = [np.zeros((0, 2), dtype=np.int64), *in_threads(pairs_of, range(0, len(small), COMPARED_ROWS))]
+    pairs = np.concatenate(found)
+    return np.asarray(pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))])
 
 
-def _pairs(small: NDArray[np.uint8], others: NDArray[np.uint8] | None) -> Iterator[NDArray[np.int64]]:
-    first_hashes, second = hashes(small), small if others is None else others
-    second_hashes = first_hashes if others is None else hashes(others)
-    for start in range(0, len(first_hashes), COMPARED_ROWS):
-        skipped = start if others is None else 0
-        agreement = np.abs(
-            first_hashes[start : start + COMPARED_ROWS] @ second_hashes[skipped:].T
-        )  # equal minus different bits
-        rows, columns = np.nonzero(agreement >= first_hashes.shape[1] - 2 * HASH_DISTANCE)
-        pairs = np.stack([rows + start, columns + skipped], axis=1)
-        if others is None:
-            pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-        for first in range(0, len(pairs), COMPARED_ROWS):
-            block = pairs[first : first + COMPARED_ROWS]
-            correlation = (standardised(small[block[:, 0]]) * standardised(second[block[:, 1]])).sum(axis=1)
-            yield block[np.abs(correlation) >= CORRELATION]
+def _with_similar_hashes(codes: NDArray[np.float32], others: NDArray[np.float32], skipped: int) -> NDArray[np.int64]:
+    """Return the pairs of rows whose hashes, or the hash of one and the inverted other, are similar; others are skipped."""
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    for start in range(skipped, len(others), COMPARED_COLUMNS):
+        agreement = codes @ others[start : start + COMPARED_COLUMNS].T  # equal minus different bits
+        rows, columns = np.nonzero(np.abs(agreement, out=agreement) >= codes.shape[1] - 2 * HASH_DISTANCE)
+        found.append(np.stack([rows, columns + start], axis=1))
+    return np.concatenate(found)
+
+
+def _correlated(small: NDArray[np.uint8], second: NDArray[np.uint8], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    correlated = np.zeros(len(pairs), dtype=bool)
+    for start in range(0, len(pairs), COMPARED_ROWS):
+        block = pairs[start : start + COMPARED_ROWS]
+        correlation = (standardised(small[block[:, 0]]) * standardised(second[block[:, 1]])).sum(axis=1)
+        correlated[start : start + COMPARED_ROWS] = np.abs(correlation) >= CORRELATION
+    return correlated

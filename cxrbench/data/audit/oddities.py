@@ -1,4 +1,4 @@
-"""Find files unlike the others: 16-bit, inverted, in colour, tiny or of an extreme shape."""
+"""Find files that show nothing or are unlike the others: 16-bit, inverted, in colour, tiny or of an extreme shape."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from cxrbench.data.audit.findings import Finding, examples
 from cxrbench.data.audit.near import standardised
+from cxrbench.data.blank import blank_images
 from cxrbench.data.groups import numbered
 
 if TYPE_CHECKING:
@@ -59,6 +60,16 @@ def odd_files(dataset: LoadedDataset, small: NDArray[np.uint8]) -> Iterator[Find
             )
 
 
+def blank_findings(dataset: LoadedDataset, blank: NDArray[np.bool_]) -> Iterator[Finding]:
+    """Find images that show nothing."""
+    if len(rows := np.flatnonzero(blank)):
+        message = (
+            f"{len(rows):,} of {len(blank):,} images show nothing: they are empty, of one grey level or of a few flat areas; "
+            "remove them"
+        )
+        yield Finding(check="blank", severity="warning", count=len(rows), message=message, examples=examples(dataset, rows))
+
+
 def inverted_images(dataset: LoadedDataset, small: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which images are inverted compared with the typical image of their view, bool ``[rows]``."""
     view = numbered([record.view or "" for record in dataset.records])
@@ -67,6 +78,7 @@ def inverted_images(dataset: LoadedDataset, small: NDArray[np.uint8]) -> NDArray
         rows = np.flatnonzero(view == number)
         if len(rows) >= MINIMUM_IMAGES:
             inverted[rows] = opposite_to_typical(small[rows])
+    inverted[inverted] = ~blank_images(small[inverted])
     return inverted
 
 

@@ -9,25 +9,45 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from cxrbench.data.decoding.dicom import is_dicom, open_dicom
+from cxrbench.data.decoding.dicom import dicom_decoder, is_dicom, open_dicom
+from cxrbench.data.decoding.dicom_header import is_cleaned
 from cxrbench.data.decoding.helper import decode_in_helper
 from cxrbench.data.decoding.image_bytes import read_file
+from cxrbench.data.decoding.meaning import PLAIN, meaning_of
 from cxrbench.data.decoding.raster import examine_opened, examine_raster
 from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import CxrbenchError, DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from numpy.typing import NDArray
 
     from cxrbench.data.decoding.facts import FileFacts
 
 DECODER = f"pillow-{PIL.__version__} grey-bilinear-4"
 """Version of the decoder: part of every cache key."""
+HEADER_READER = "header-1"
+"""Version of what is read from headers besides; part of the cache key of datasets with such files alone."""
+Reading = Literal["dicom", "header"]
 HARDENED = (b"\x89PNG", b"\xff\xd8\xff")
 """First bytes of PNG and JPEG, which are decoded in this process: libpng and libjpeg are hardened by long use."""
 
 ImageSource: TypeAlias = "Path | bytes | NDArray[np.uint8]"
 Examined: TypeAlias = "tuple[NDArray[np.uint8], FileFacts]"
+
+
+def readings_of(data: bytes) -> frozenset[Reading]:
+    """Return what the pixels of a file depend on besides `DECODER`: DICOM's packages, what its header says. Cheap."""
+    if is_dicom(data):
+        return frozenset({"dicom", "header"} if is_cleaned(data) else {"dicom"})
+    return frozenset() if meaning_of(data) == PLAIN else frozenset({"header"})
+
+
+def decoder_versions(readings: Collection[Reading]) -> list[str]:
+    """Return the versions that pixels depend on: part of their cache key."""
+    versions: dict[Reading, Callable[[], str]] = {"dicom": dicom_decoder, "header": lambda: HEADER_READER}
+    return [DECODER, *(version() for reading, version in versions.items() if reading in readings)]
 
 
 def decode(source: ImageSource, *, size: int, resize: Literal["stretch", "pad"]) -> NDArray[np.uint8]:

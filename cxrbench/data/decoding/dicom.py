@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from cxrbench.data.decoding.raster import eight_bits
+from cxrbench.data.decoding.dicom_header import PADDING, complete_rescaling, drop_empty, padding
+from cxrbench.data.decoding.greys import eight_bits
 from cxrbench.errors import DataError
 from cxrbench.storage.versions import versions_of
 
@@ -29,11 +30,12 @@ MOST_DICOM_PIXELS = 178_956_970
 """30,000 by 5,900; the values are processed as 64-bit numbers."""
 GREY_PHOTOMETRICS = ("MONOCHROME1", "MONOCHROME2")
 COLOUR_PHOTOMETRICS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT")
-PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXEL_ELEMENTS = tuple(PADDING)
 ELEMENTS = (
     *PIXEL_ELEMENTS,
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration", "PhotometricInterpretation"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+    *(element for elements in PADDING.values() for element in elements),
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "PresentationLUTShape"),
     *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *(f"{colour}PaletteColorLookupTable{what}" for colour in ("Red", "Green", "Blue") for what in ("Descriptor", "Data")),
@@ -71,8 +73,10 @@ def open_dicom(data: bytes) -> tuple[Image.Image, int]:
         raise DataError(f"is DICOM, which needs a package: {INSTALL_DICOM}") from None
     header = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=list(ELEMENTS))
     _set_transfer_syntax(header)
+    drop_empty(header)
     _check_image(header)
     bits = int(header.get("BitsStored", header.BitsAllocated))
+    header.BitsStored = bits
     if header.PhotometricInterpretation in GREY_PHOTOMETRICS:
         return Image.fromarray(_grey_values(header, bits)), bits
     return Image.fromarray(_rgb_values(header, bits)), bits
@@ -150,16 +154,21 @@ def _grey_values(header: Header, bits: int) -> NDArray[np.uint8]:
     """Return greys in 0..255 as a viewer shows them: by VOI look-up table or window, else scaled between percentiles."""
     from pydicom.pixels import apply_modality_lut
 
+    complete_rescaling(header)
     stored = _stored_values(header, bits)
+    absent = padding(header, stored, bits)
+    if absent is not None:
+        stored = np.where(absent, stored[~absent][0], stored)
     values = apply_modality_lut(stored, header)
     shown = _apply_voi_table(values, header)
     if shown is None:
         shown = _apply_window(values, header)
     if shown is None and bits <= 8 and stored.min() >= 0 and np.array_equal(values, stored):
         shown = stored / (2**bits - 1)  # like 8-bit values of any other file
-    grey = eight_bits(np.asarray(values, dtype=np.float64)) if shown is None else _to_uint8(shown)
+    grey = eight_bits(np.asarray(values, dtype=np.float64), absent) if shown is None else _to_uint8(shown)
     inverted = header.PhotometricInterpretation == "MONOCHROME1" or header.get("PresentationLUTShape") == "INVERSE"
-    return 255 - grey if inverted else grey
+    grey = 255 - grey if inverted else grey
+    return grey if absent is None else np.where(absent, np.uint8(0), grey)
 
 
 def _apply_voi_table(values: NDArray[Any], header: Header) -> NDArray[np.float64] | None:

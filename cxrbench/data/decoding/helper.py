@@ -18,6 +18,7 @@ import numpy as np
 
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.errors import CxrbenchError, DataError
+from cxrbench.execution.search_path import libraries_first
 from cxrbench.execution.worker import THREAD_VARIABLES
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _idle_or_new_helper() -> subprocess.Popen[bytes]:
             if helper.poll() is None:
                 return helper
             _end_helper(helper)
-    paths = os.pathsep.join(filter(None, sys.path))
+    paths = os.pathsep.join(libraries_first())
     try:
         helper = subprocess.Popen(
             [sys.executable, "-P", "-m", "cxrbench.data.decoding.helper_process"],

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE_BYTES = 2**31
 """An image of 30,000 by 30,000 pixels of 16 bits has 1.8 billion."""
+UNREADABLE = "unreadable: "
+"""The beginning of the digest of an image that cannot be read."""
 NOT_A_FILE = {
     stat.S_IFDIR: "is a folder",
     stat.S_IFIFO: "is a pipe",
@@ -67,4 +69,4 @@ def digest_of(data: ImageData) -> str:
 def digest_of_unreadable(error: Exception) -> str:
     """Return a digest for an image that cannot be read: the kind of error, with the text of a DataError or the errno."""
     detail = str(error) if isinstance(error, DataError) else getattr(error, "errno", None)
-    return f"unreadable: {type(error).__name__}" + (f" {detail}" if detail else "")
+    return f"{UNREADABLE}{type(error).__name__}" + (f" {detail}" if detail else "")

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.data.decoding.decode import DECODER, examine
-from cxrbench.data.decoding.dicom import dicom_decoder, is_dicom
+from cxrbench.data.decoding.decode import Reading, decoder_versions, examine, readings_of
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.helper import dismiss_helpers
 from cxrbench.data.decoding.image_bytes import digest_of, digest_of_unreadable, read_image
@@ -25,7 +24,7 @@ from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -92,27 +91,26 @@ class Decoding:
     shard_rows: int = SHARD_ROWS
 
 
-def image_digests(images: Images, threads: int) -> tuple[tuple[str, ...], bool]:
-    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and whether any image is DICOM."""
+def image_digests(images: Images, threads: int) -> tuple[tuple[str, ...], frozenset[Reading]]:
+    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and the readings of any image."""
 
-    def digest(key: str) -> tuple[str, bool]:
+    def digest(key: str) -> tuple[str, frozenset[Reading]]:
         try:
             data = read_image(images, key)
-            return digest_of(data), isinstance(data, bytes) and is_dicom(data)
+            return digest_of(data), readings_of(data) if isinstance(data, bytes) else frozenset()
         except Exception as error:  # decoding raises it again and reports the reason
-            return digest_of_unreadable(error), False
+            return digest_of_unreadable(error), frozenset()
 
     keys = [record.key for record in images.records]
     with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each pending call takes memory
         starts = range(0, len(keys), SHARD_ROWS)
         results = [result for start in starts for result in pool.map(digest, keys[start : start + SHARD_ROWS])]
-    return tuple(text for text, _ in results), any(dicom for _, dicom in results)
+    return tuple(text for text, _ in results), frozenset[Reading]().union(*(needed for _, needed in results))
 
 
-def pixels_of(digests: Sequence[str], decoding: Decoding, *, dicom: bool) -> Pixels:
-    """Return the array on disk for the pixels of images, decoded or not; those of DICOM depend on further packages."""
-    decoders = [DECODER, *([dicom_decoder()] if dicom else [])]
-    key = digest_each([[*decoders, decoding.size, decoding.resize, decoding.shard_rows], *digests])
+def pixels_of(digests: Sequence[str], decoding: Decoding, readings: Collection[Reading] = ()) -> Pixels:
+    """Return the array on disk for the pixels of images, decoded or not; both as from `image_digests`."""
+    key = digest_each([[*decoder_versions(readings), decoding.size, decoding.resize, decoding.shard_rows], *digests])
     return Pixels(rows=len(digests), size=decoding.size, digest=key, resize=decoding.resize, shard_rows=decoding.shard_rows)
 
 

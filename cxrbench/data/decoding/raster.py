@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.MpoImagePlugin import MpoImageFile
@@ -18,7 +18,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from cxrbench.data.decoding.facts import FileFacts
+from cxrbench.data.decoding.greys import numbers_to_grey, with_transparent
 from cxrbench.data.decoding.large import check_size, is_large, reduced
+from cxrbench.data.decoding.meaning import PLAIN, Meaning, meaning_of
+from cxrbench.data.decoding.tiff_header import is_tiff
 from cxrbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 """Formats of X-ray images; Pillow's other formats, such as PostScript, would only add ways of attack."""
 GREY_TOLERANCE = 12
 """A pixel counts as grey if both chroma channels, 0..255, are this close to 128."""
+DARKEST_DEEP = 64
+"""Of 256; colours of 16 bits that stay below hold 14 bits or fewer, and would be nearly black."""
 ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,20 +58,23 @@ def examine_raster(
     """Return an image in grey, uint8 ``[size, size]``, and the properties of its file; raise whatever Pillow raises."""
     if isinstance(data, np.ndarray):
         return examine_opened(Image.fromarray(data), _bits_of("L"), size=size, resize=resize)
+    meaning = meaning_of(data)
     with _open_image(data) as image:
         check_size(image, len(data))
         _check_frames(image)
-        return examine_opened(image, _bits_of(image.mode), size=size, resize=resize)
+        _check_meaning(image, meaning)
+        bits = 16 if meaning.deep else _bits_of(image.mode)
+        return examine_opened(image, bits, size=size, resize=resize, meaning=meaning)
 
 
 def examine_opened(
-    image: Image.Image, bits: int, *, size: int, resize: Literal["stretch", "pad"]
+    image: Image.Image, bits: int, *, size: int, resize: Literal["stretch", "pad"], meaning: Meaning = PLAIN
 ) -> tuple[NDArray[np.uint8], FileFacts]:
-    """Do the same for an open image with that many bits per channel."""
+    """Do the same for an open image with that many bits per channel, whose numbers have that meaning."""
     if 0 in image.size:
         raise DataError("has no pixels")
     (width, height), orientation = image.size, _orientation(image)  # before a JPEG is decoded at a smaller size
-    grey, colour = _to_grey(image, size)
+    grey, colour = _to_grey(image, size, meaning)
     if orientation is not None:
         grey = grey.transpose(orientation)
         width, height = (height, width) if orientation in SWAP_SIDES else (width, height)
@@ -79,7 +87,12 @@ def _open_image(data: bytes) -> Image.Image:
     with _OPENING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS)
+        except UnidentifiedImageError:
+            if is_tiff(data):
+                raise DataError("is TIFF of a kind that cannot be read: save it in grey, with 8 or 16 bits") from None
+            raise
 
 
 def _check_frames(image: Image.Image) -> None:
@@ -87,6 +100,13 @@ def _check_frames(image: Image.Image) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and not isinstance(image, MpoImageFile):
         raise DataError(f"has {frames:,} images: save the right one as a single file")
+
+
+def _check_meaning(image: Image.Image, meaning: Meaning) -> None:
+    if meaning.unclear:
+        raise DataError(meaning.unclear)
+    if is_large(image) and (meaning.unsigned or meaning.signed or meaning.transparent is not None):
+        raise DataError("is too large: with a transparent grey, or numbers of 32 or signed 8 bits, it must be reduced first")
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
@@ -108,14 +128,16 @@ def _bits_of(mode: str) -> int:
     return 1 if mode == "1" else 16 if mode.startswith("I;16") else 32 if mode[0] in "IF" else 8
 
 
-def _to_grey(image: Image.Image, size: int) -> tuple[Image.Image, bool]:
+def _to_grey(image: Image.Image, size: int, meaning: Meaning) -> tuple[Image.Image, bool]:
     """Return an image in grey, and whether it shows colours."""
     if _is_jpeg_of_luma(image):  # decode at 1/2, 1/4 or 1/8 scale, but not below the wanted size
         image.draft("L" if image.mode == "L" else "YCbCr", (size, size))
     if is_large(image):
         image = reduced(image, size, _flat)
-    if image.mode[0] in "IF":  # 10 to 16 bits, in any part of the range
-        return Image.fromarray(eight_bits(np.asarray(image, dtype=np.float64))), False
+    if image.mode[0] in "IF" or meaning.signed:  # 10 to 16 bits, in any part of the range
+        return numbers_to_grey(image, meaning), False
+    if meaning.transparent is not None:
+        image = with_transparent(image, meaning.transparent)
     image = _flat(image)
     if image.mode == "L":
         return image, False
@@ -123,6 +145,8 @@ def _to_grey(image: Image.Image, size: int) -> tuple[Image.Image, bool]:
         luma, *chroma = image.split()
         return luma, _shows_colours(chroma)
     colours = image.convert("RGB")
+    if meaning.deep and _brightest(colours) < DARKEST_DEEP:
+        raise DataError(f"uses less than {DARKEST_DEEP} / 256 of the range of its 16 bits: save it in grey, or with 8 bits")
     return image.convert("L"), _shows_colours(colours.convert("YCbCr").split()[1:])
 
 
@@ -144,6 +168,10 @@ def _is_jpeg_of_luma(image: Image.Image) -> bool:
     return image.mode == "L" or "jfif" in image.info or not stored_as_rgb
 
 
+def _brightest(image: Image.Image) -> float:
+    return float(np.max(image.getextrema()))
+
+
 def _shows_colours(chroma: Sequence[Image.Image]) -> bool:
     """Return whether more than one pixel in a thousand is off grey by more than rounding and JPEG may cause."""
     for channel in chroma:
@@ -154,14 +182,6 @@ def _shows_colours(chroma: Sequence[Image.Image]) -> bool:
         ):
             return True
     return False
-
-
-def eight_bits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Scale values to 0..255 with black and white at the 0.5th and 99.5th percentile, so that outliers do not set the scale."""
-    if not np.isfinite(values).all():
-        raise DataError("has values that are not finite numbers")
-    low, high = np.percentile(values, (0.5, 99.5))
-    return np.asarray(((values - low) / max(high - low, 1e-9) * 255).clip(0, 255).round(), dtype=np.uint8)
 
 
 def _resized(image: Image.Image, size: int, resize: Literal["stretch", "pad"]) -> Image.Image:

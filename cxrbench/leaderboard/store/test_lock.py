@@ -112,6 +112,7 @@ def locked(which: str) -> TestSetLocked:
     """Return the error that another selection has scored these test images, with what to do."""
     return TestSetLocked(
         f"the test images ({which}) were scored by another selection of this recipe before: a plugin, a package or the record "
-        "of its study has changed since. Scoring them again would be a choice made on test images. Use --fresh, another --out "
-        "or another --seed, or remove this protocol's folder if its results should not count"
+        "of its study has changed since. Scoring them again would be a choice made on test images. To keep the earlier result, "
+        "undo the change. To score the new selection, begin a new attempt beside it with cxrbench run --fresh, or use another "
+        "--out or --seed. If the earlier results should not count, remove this protocol's folder"
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.errors import DiskFull
+from cxrbench.errors import DiskFull, WorkersUnavailable
 from cxrbench.execution.failures import failure_reason
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
@@ -56,7 +56,7 @@ class PendingExtractions:
         return PendingExtractions({**self.calls, **other.calls}, ChainMap(self.failed, other.failed))
 
     def wait(self, extraction: Extraction) -> Extracted:
-        """Wait for all shards of an extraction and return the result; raise DiskFull, which is not the backbone's fault."""
+        """Wait for all shards of an extraction and return the result; raise what is not the backbone's fault."""
         seconds, failure = 0.0, None
         for call in self.calls.get(extraction, ()):
             try:
@@ -66,7 +66,7 @@ class PendingExtractions:
             except Exception as error:
                 failure = failure or error
         failure = failure or self.failure_of(extraction)
-        if isinstance(failure, DiskFull):
+        if isinstance(failure, DiskFull | WorkersUnavailable):
             raise failure
         return Extracted(seconds=seconds, error=failure)
 

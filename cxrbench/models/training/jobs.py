@@ -84,10 +84,12 @@ class FrozenHead:
     Attributes:
         weights: float32, as `Head.weights` returns them.
         scores: float64 ``[n]``, scores of the validation images.
+        note: the warning of the imbalance strategy, or an empty string.
     """
 
     weights: tuple[NDArray[np.float32], ...]
     scores: NDArray[np.float64]
+    note: str = ""
 
 
 def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
@@ -100,7 +102,8 @@ def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs
 def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
     """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
     fit = _fit(job, params, training_seed(job.seed, number, repeat))
-    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores)
+    note = _training_rows(job, _strategy_options(job, params)).note
+    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores, note=note)
 
 
 def score_images(
@@ -132,9 +135,8 @@ def score_images(
 def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:
     from cxrbench.models.training.trainer import fit_head
 
-    options = tuple(sorted((name, params[name]) for name in job.strategy_space if name in params))
     return fit_head(
-        _training_rows(job, options),
+        _training_rows(job, _strategy_options(job, params)),
         job.validation,
         job.configuration,
         learning_rate=float(params["learning_rate"]),
@@ -142,6 +144,10 @@ def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequenc
         seed=seed,
         cut_offs=cut_offs,
     )
+
+
+def _strategy_options(job: HeadJob, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted((name, params[name]) for name in job.strategy_space if name in params))
 
 
 @lru_cache(maxsize=4)

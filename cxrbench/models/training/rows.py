@@ -10,6 +10,7 @@ import numpy as np
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.plugin.contracts import Balance, Loss
+from cxrbench.storage.safe_text import as_line, without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BLOCK_VALUES = 2**21
 """Feature values in memory at once: 8 MB for any width."""
+
+LONGEST_NOTE = 300
 
 EpochBlock = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.float32]"]
 
@@ -34,6 +37,7 @@ class TrainingRows:
         synthetic: float32 ``[s, D]``.
         labels, weights: float32 ``[m + s]``, for the images and then the synthetic rows.
         loss: the training loss that the strategy chose.
+        note: the strategy's warning in one line, with its name, or an empty string.
     """
 
     views: tuple[ShardedArray, ...]
@@ -42,6 +46,7 @@ class TrainingRows:
     labels: NDArray[np.float32]
     weights: NDArray[np.float32]
     loss: Loss
+    note: str = ""
 
     def epoch(self, generator: np.random.Generator, batch_size: int) -> Iterator[EpochBlock]:
         """Yield (features, labels, weights) of all rows in random order, each image in a random view."""
@@ -107,7 +112,15 @@ def apply_balance(
         labels=all_labels.astype(np.float32),
         weights=_sample_weights(balance, strategy, len(all_labels)),
         loss=balance.loss,
+        note=_note(balance, strategy),
     )
+
+
+def _note(balance: Balance, strategy: str) -> str:
+    if not isinstance(balance.note, str):
+        raise PluginError(f"imbalance {strategy}: note must be text, not {type(balance.note).__name__}")
+    text = as_line(without_paths(" ".join(balance.note.split())))[:LONGEST_NOTE]
+    return f"imbalance {strategy}: {text}" if text else ""
 
 
 def _synthetic_rows(balance: Balance, strategy: str, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

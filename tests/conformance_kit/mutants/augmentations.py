@@ -10,6 +10,7 @@ BROKEN = {
     "constant-seed": "other-seed",
     "draws-once": "drawn-anew",
     "numpy-in-layer": "drawn-anew",
+    "counts-views": "factory",
 }
 
 
@@ -37,6 +38,11 @@ def crops(*, input_shape, seed):
         return images[:, first : first + 32, 8:40]
 
     return randomly(crop, seed)
+
+
+def counts_views(*, input_shape, seed, views: int = 4):
+    """Wait for the number of views, which the harness keeps for itself."""
+    return randomly(lambda images, generator: images * generator.uniform(1 - views / 20, 0.99), seed)
 
 
 def rescales(*, input_shape, seed):

@@ -12,7 +12,8 @@ def register_imbalances():
     return [
         Imbalance(name="all", factory=f"{__name__}:decide", summary="breaks name"),
         Imbalance(name="mistyped", factory=f"{__name__}:decied", summary="breaks factory"),
-        Imbalance(name="no-seed-argument", factory=f"{__name__}:decide_without_seed", summary="breaks factory"),
+        Imbalance(name="no-fold-argument", factory=f"{__name__}:decide_without_fold", summary="breaks factory"),
+        Imbalance(name="points-nowhere", factory=f"{__name__}:decide", points_to=("code",), summary="breaks factory"),
         Imbalance(name="unwritable", factory=f"{__name__}:decide", fixed=UNWRITABLE, summary="breaks declaration-json"),
         Imbalance(name="undeclared-requirement", factory=f"{__name__}:decide_elsewhere", summary="breaks requirements"),
         Imbalance(name="raises", factory=f"{__name__}:decide_and_raise", summary="breaks builds"),
@@ -23,7 +24,7 @@ def decide(fold, *, seed, table=None):
     return Balance()
 
 
-def decide_without_seed(fold):
+def decide_without_fold(*, seed):
     return Balance()
 
 

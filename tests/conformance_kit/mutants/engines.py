@@ -8,7 +8,9 @@ from cxrbench.plugin import ConfigError, Engine, hookimpl
 
 BROKEN = {
     "outside": "inside-space",
+    "divides-by-the-rest": "one-trial",
     "counts-calls": "pure",
+    "prefers-quick-trials": "pure",
     "sorts-trials": "trials-untouched",
     "needs-values": "failed-trials",
     "stumbles-over-pruned": "pruned-trials",
@@ -55,10 +57,28 @@ def outside(*, space, seed):
     return Drawing(space, seed, choose)
 
 
+def divides_by_the_rest(*, space, seed, trials):
+    """Go from the lowest dropout at the first trial to the highest at the last."""
+
+    def choose(draw, number, finished):
+        return {**draw(number), "dropout": 0.7 * number / (trials - 1)}
+
+    return Drawing(space, seed, choose)
+
+
 def counts_calls(*, space, seed):
     """Draw by the number of calls."""
     calls = itertools.count()
     return Drawing(space, seed, lambda draw, number, finished: draw(next(calls)))
+
+
+def prefers_quick_trials(*, space, seed):
+    """Draw by how long the training took, which another machine does in another time."""
+
+    def choose(draw, number, finished):
+        return draw(number, round(100 * sum(trial.seconds for trial in finished)))
+
+    return Drawing(space, seed, choose)
 
 
 def sorts_trials(*, space, seed):

@@ -11,7 +11,7 @@ import pytest
 
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
-from cxrbench.errors import DiskFull
+from cxrbench.errors import DiskFull, WorkersUnavailable
 from cxrbench.execution.executor import InProcessExecutor, open_executor
 from cxrbench.execution.failures import WorkerLost, failure_kind, failure_log
 from cxrbench.execution.progress import Progress
@@ -151,18 +151,19 @@ def test_a_damaged_shard_is_extracted_again_with_a_warning(extraction_of, pixels
     assert content(extraction) == written
 
 
-def test_a_full_disk_is_not_a_failure_of_the_backbone(extraction_of, pixels_with):
+@pytest.mark.parametrize("error", [DiskFull, WorkersUnavailable])
+def test_what_is_not_the_fault_of_the_backbone_is_raised(extraction_of, pixels_with, error):
     extraction = extraction_of(pixels=pixels_with(ROWS))
 
     def no_room(shard):
-        raise DiskFull(f"no room for {shard}")
+        raise error(f"no room for {shard}")
 
     class Full(InProcessExecutor):
         def submit(self, function, /, *arguments, **keywords):
             return super().submit(no_room, arguments[1])
 
     pending = extract_missing([extraction], range(5), Full(), Progress())
-    with pytest.raises(DiskFull, match="no room for 0"):
+    with pytest.raises(error, match="no room for 0"):
         pending.wait(extraction)
 
 

@@ -88,6 +88,16 @@ def test_missing_weights_of_an_unreachable_host_are_an_error(plain, tmp_path, sa
         get_weights(plain.backbone("trained"), SHAPE, online)
 
 
+def test_weights_that_were_cut_off_say_which_file_to_get_again(plain, offline, tmp_path):
+    file = tmp_path / "downloads" / "trained-imagenet-64.bin"
+    put(file, b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8]) + bytes(25) + (500).to_bytes(8, "little") + bytes(100))
+    with pytest.raises(
+        Unavailable, match=r"is cut off: it has \d+ of 500 bytes\. Remove it, and download or copy it again"
+    ) as error:
+        get_weights(plain.backbone("trained"), SHAPE, offline)
+    assert str(file) in str(error.value)
+
+
 @pytest.mark.parametrize("text", ["corner:weights=imagenet", "corner:weights=non"])
 def test_unknown_weights_are_refused_with_the_known_ones(plain, offline, text):
     with pytest.raises(ConfigError, match=r"^backbone corner:weights=\w+: unknown weights=\w+\. Write weights=none or"):

@@ -185,3 +185,19 @@ def test_an_invalid_decision_is_an_error_of_the_strategy(carry_out, decision, wo
 def test_numbers_that_are_not_finite_fail_as_their_own_kind(carry_out, decision, words):
     with pytest.raises(NotFinite, match=f"imbalance odd:k=1.*{words}"):
         carry_out(decision)
+
+
+def test_a_note_names_its_strategy_and_no_path_of_this_machine(carry_out):
+    assert carry_out(Balance()).note == ""
+    assert carry_out(Balance(note=" \n")).note == ""
+    note = carry_out(Balance(note="both classes\nhave 9 rows, see /home/someone/secret.txt " + "x" * 900)).note
+    assert note.startswith("imbalance odd:k=1: both classes")
+    assert "\n" not in note
+    assert "someone" not in note
+    assert len(note) < 400
+
+
+@pytest.mark.parametrize("note", [None, 3, b"bytes", ["a"]])
+def test_a_note_that_is_not_text_is_refused(carry_out, note):
+    with pytest.raises(PluginError, match=f"odd:k=1: note must be text, not {type(note).__name__}"):
+        carry_out(Balance(note=note))

@@ -1,0 +1,100 @@
+"""Put one image on another, and tell whether both are the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.data.audit.warps import sampled, square, unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROUGH_POINTS, POINTS = 27, 54
+"""Points per side that are compared, at first on images of half the size: one per pixel, as fewer would miss edges."""
+ROUGH_STEPS, STEPS = 3, 5
+LONGEST_STEP = 0.05
+FARTHEST = 0.25
+"""Most that a number of the affine warp may differ from that of the warp that changes nothing."""
+ROUGHLY_REGISTERED = 0.95
+"""Least correlation after the rough steps; one in five different images that are put on each other reaches it."""
+REGISTERED = 0.985
+"""Least correlation of copies once one is put on the other. The nearest different images of Kermany et al. reach 0.977. Of
+5,400 copies that were mirrored, rotated, shifted or zoomed, all reach 0.988, also those that were re-encoded (JPEG at quality
+30), brightened (gamma 0.7 or 1.4), inverted, noisy or halved."""
+DETAIL = 0.9
+"""Least correlation of their details: what a blur takes away. The nearest different images reach 0.76, two drawn exposures of
+one chest 0.895, and 99 % of each kind of those copies 0.916."""
+
+
+def same_images(images: NDArray[np.float32], templates: NDArray[np.float32], warps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Put each image on its template; return the correlation of both, float32 ``[images]``, or 0 where they differ.
+
+    Args:
+        images: float32 ``[images, side, side]``.
+        templates: of the same shape.
+        warps: about where the image must be sampled to show its template, float32 ``[images, 3, 3]``.
+    """
+    correlation = np.zeros(len(images), dtype=np.float32)
+    warps, reached = _registered(_halved(images), _halved(templates), warps, (ROUGH_POINTS, ROUGH_STEPS))
+    kept = np.flatnonzero(reached >= ROUGHLY_REGISTERED)
+    images, templates = images[kept], templates[kept]
+    warps, reached = _registered(images, templates, warps[kept], (POINTS, STEPS))
+    near = np.abs(warps - _unmoved(len(warps))).max(axis=(1, 2), initial=0) <= FARTHEST
+    details = _details(images, warps) * _details(templates, _unmoved(len(warps)))
+    same = near & (reached >= REGISTERED) & (np.abs(details.sum(axis=1)) >= DETAIL)
+    correlation[kept] = np.where(same, reached, 0)
+    return correlation
+
+
+def _registered(
+    images: NDArray[np.float32], templates: NDArray[np.float32], warps: NDArray[np.float32], effort: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the affine warps after some steps, float32 ``[images, 3, 3]``, and the correlations that they reach.
+
+    Source: the inverse compositional algorithm of Baker and Matthews, Lucas-Kanade 20 years on (IJCV 2004), section 3.2, on
+    standardised grey levels of either sign, so that neither brightness, contrast nor inversion matters.
+
+    `effort` is the number of points per side and of steps.
+    """
+    points = square(effort[0])
+    target = unit(sampled(templates, _unmoved(len(templates)), points))
+    slopes = _slopes(target, points)
+    curvature = slopes @ slopes.swapaxes(1, 2)
+    scale = np.trace(curvature, axis1=1, axis2=2)[:, None, None] + 1e-3
+    curvature += 1e-5 * scale * np.eye(6, dtype=np.float32)  # an image may have edges in one direction only
+    for _ in range(effort[1]):
+        shown = unit(sampled(images, warps, points))
+        sign = np.where((shown * target).sum(axis=1, keepdims=True) < 0, -1, 1)
+        step = np.linalg.solve(curvature, slopes @ (shown * sign - target)[:, :, None])
+        change = _unmoved(len(warps))
+        change[:, :2] += step.reshape(len(step), 2, 3).clip(-LONGEST_STEP, LONGEST_STEP)
+        warps = np.asarray(warps @ np.linalg.inv(change), dtype=np.float32)
+    return warps, np.abs((unit(sampled(images, warps, points)) * target).sum(axis=1))
+
+
+def _slopes(target: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how the target changes with each number of an affine warp, float32 ``[images, 6, points]``."""
+    side = round(target.shape[1] ** 0.5)
+    grid, spacing = target.reshape(len(target), side, side), float(points[1, 1] - points[1, 0])
+    down_and_across = [np.asarray(np.gradient(grid, spacing, axis=axis)) for axis in (1, 2)]
+    slopes = np.stack([slope.reshape(target.shape) * point for slope in down_and_across for point in points], axis=1)
+    return np.asarray(slopes - slopes.mean(axis=2, keepdims=True), dtype=np.float32)
+
+
+def _details(images: NDArray[np.float32], warps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a blur takes from each warped image, as unit vectors, float32 ``[images, points]``."""
+    from scipy.ndimage import gaussian_filter
+
+    shown = sampled(images, warps, square(POINTS)).reshape(len(images), POINTS, POINTS)
+    return unit((shown - gaussian_filter(shown, sigma=(0, 1, 1))).reshape(len(images), POINTS**2))
+
+
+def _halved(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    number, half = len(images), images.shape[-1] // 2
+    return np.asarray(images.reshape(number, half, 2, half, 2).mean(axis=(2, 4)), dtype=np.float32)
+
+
+def _unmoved(number: int) -> NDArray[np.float32]:
+    return np.tile(np.eye(3, dtype=np.float32), (number, 1, 1))

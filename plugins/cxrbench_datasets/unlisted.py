@@ -1,0 +1,54 @@
+"""Find image files that lie beside the images of a manifest and are not listed in it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from cxrbench_datasets.image_files import is_named_like_image, looks_like_image
+from cxrbench_datasets.tree import is_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+NAMED = 12
+"""Folders that the warning names; it only counts the others."""
+
+
+def unlisted_images(images: Iterable[tuple[str, Path]]) -> Iterator[str]:
+    """Yield a warning if the folders of the images hold further image files; folders that cannot be read hold none.
+
+    Args:
+        images: the key and the path of each image.
+    """
+    listed: dict[Path, set[str]] = {}
+    names: dict[Path, str] = {}
+    folders: dict[Path, Path] = {}
+    for key, path in images:
+        if path.parent not in folders:
+            folders[path.parent] = path.parent.resolve()
+        folder = folders[path.parent]
+        listed.setdefault(folder, set()).add(path.name)
+        names.setdefault(folder, f"{key.rpartition('/')[0] or '.'}/")
+    counts = Counter[str]()
+    for folder, known in listed.items():
+        counts[names[folder]] += _count_others(folder, known)
+    if counts.total():
+        shown = [f"{name} ({count:,})" for name, count in sorted(counts.items()) if count]
+        more = f", and {len(shown) - NAMED:,} more" if len(shown) > NAMED else ""
+        total = counts.total()
+        noun = "image file" if total == 1 else "image files"
+        yield f"ignored {total:,} {noun} that the manifest does not list, beside those that it lists: " + (
+            f"{', '.join(shown[:NAMED])}{more}"
+        )
+
+
+def _count_others(folder: Path, known: set[str]) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            others = [entry.name for entry in entries if entry.name not in known]
+    except OSError:
+        return 0
+    return sum((is_named_like_image(name) and not is_hidden(name)) or looks_like_image(folder / name) for name in others)
