@@ -98,21 +98,21 @@ class ConsoleProgress(Progress):
 
 def print_board(board: Board, sort: str = "") -> None:
     """Print a board as tables, with what must be read with them."""
-    from cxrbench.leaderboard.render import footer, notes
+    from cxrbench.leaderboard.render import footer, notes, reasons
 
     print_tables(board, sort)
-    for note in [*notes(board, board.rows(sort)), *footer(board)]:
+    for note in [*notes(board, board.rows(sort)), *reasons(board.rows()), *footer(board)]:
         _stdout().print(f"* {escape(note)}", soft_wrap=False)
 
 
 def print_result(board: Board, following: Sequence[str]) -> None:
-    """Print the board of a run, what it says, the most important notes, and what can be done next."""
+    """Print the board of a run, what it says, the first notes, and what can be done next."""
     from cxrbench.leaderboard.conclusion import conclusion
-    from cxrbench.leaderboard.render import notes
+    from cxrbench.leaderboard.render import notes, reasons
 
     print_tables(board)
     console, lines = _stdout(), 0
-    for sentence in conclusion(board):
+    for sentence in [*reasons(board.rows()), *conclusion(board)]:
         console.print(escape(sentence))
     for note in notes(board, board.rows()):
         lines += len(Text(f"* {note}").wrap(console, console.width))

@@ -51,7 +51,7 @@ def title(board: Board) -> str:
 
 
 def notes(board: Board, rows: Sequence[Row]) -> list[str]:
-    """Return what must be read with the table: notice, reasons of entries that are not complete, audit, warnings."""
+    """Return what must be read with the table: notice, audit, warnings."""
     notice = [board.protocol.notice] if board.protocol.notice else []
     audits = dict.fromkeys(f"data audit: {row.entry.audit.verdict}" for row in rows if row.entry.audit.verdict)
     warned: dict[str, list[str]] = {}
@@ -61,8 +61,12 @@ def notes(board: Board, rows: Sequence[Row]) -> list[str]:
     everyone = sum(row.entry.kind == "recipe" for row in rows)
     shared = [warning for warning, recipes in warned.items() if len(recipes) >= max(everyone, 2)]
     own = [f"{_named(recipes)}: {warning}" for warning, recipes in warned.items() if warning not in shared]
-    reasons = [f"{row.recipe} is {row.entry.status}: {row.entry.reason}" for row in rows if not row.is_complete]
-    return [*notice, *reasons, *audits, *shared, *own]
+    return [*notice, *audits, *shared, *own]
+
+
+def reasons(rows: Sequence[Row]) -> list[str]:
+    """Return why each entry that is not complete has no result."""
+    return [f"{row.recipe} is {row.entry.status}: {row.entry.reason}" for row in rows if not row.is_complete]
 
 
 def footer(board: Board) -> list[str]:
@@ -85,7 +89,11 @@ def footer(board: Board) -> list[str]:
 def board_as_markdown(board: Board, sort: str = "") -> str:
     """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
     rows = board.rows(sort)
-    lines = [f"# {escape_markdown(title(board))}", "", *(f"> {as_paragraph(note)}\n" for note in notes(board, rows))]
+    lines = [
+        f"# {escape_markdown(title(board))}",
+        "",
+        *(f"> {as_paragraph(note)}\n" for note in [*notes(board, rows), *reasons(rows)]),
+    ]
     for caption, columns in tables(board, sort).items():
         lines += [f"{as_paragraph(caption)}:", ""] if caption else []
         lines += ["| " + " | ".join(column.heading for column in columns) + " |", "|" + "---|" * len(columns)]

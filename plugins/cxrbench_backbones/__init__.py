@@ -38,7 +38,6 @@ HYPERMODEL = Backbone(
     name="hypermodel",
     factory="cxrbench_backbones.hypermodel:hypermodel",
     summary="class=keras_tuner.applications.HyperResNet, or any other: its hyper-parameters are searched, weights drawn",
-    requires=("keras-tuner",),
     space="cxrbench_backbones.hypermodel:search_space",
     points_to=("class",),
 )

@@ -20,7 +20,7 @@ def toml(text, name="cxrbench.toml"):
 
 def test_without_anything_said_the_documented_defaults_hold():
     settings = read_settings({})
-    assert (settings.data, settings.engine, settings.trials, settings.metric) == ("phantom", "optuna", 50, "auc")
+    assert (settings.data, settings.engine, settings.trials, settings.metric) == ("sample", "optuna", 50, "auc")
     assert (settings.augmentation, settings.imbalance) == (("none", "gentle"), ("none", "class-weights", "smote"))
     assert (settings.threshold, settings.image_size, settings.epochs, settings.patience) == ("max-f1", 224, 10, 3)
     assert (settings.out, settings.seed, settings.controls, settings.split) == (Path("leaderboard"), 0, True, None)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -250,27 +248,6 @@ def test_every_syntax_gives_the_uncompressed_pixels():
     assert expected.std() > 20
     for name in ("RLE", "bigendian", "implicit", "jp2klossless", "jpeg_ls_lossless", "expb", "padded"):
         np.testing.assert_array_equal(grey(folder / f"MR_small_{name}.dcm"), expected)
-
-
-WITHOUT_PYDICOM = """
-import sys
-from pathlib import Path
-sys.modules["pydicom"] = None
-from cxrbench.data.decoding.decode import examine_anything
-from cxrbench.errors import DataError
-try:
-    examine_anything(Path(sys.argv[1]).read_bytes(), size=8, resize="stretch")
-except DataError as error:
-    print(error)
-"""
-
-
-def test_without_the_package_the_reason_says_what_to_install(dicom, tmp_path):
-    (tmp_path / "image.dcm").write_bytes(dicom(RAMP.astype(np.uint16)))
-    command = [sys.executable, "-c", WITHOUT_PYDICOM, str(tmp_path / "image.dcm")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "is DICOM, which needs a package: pip install 'cxrbench[dicom]'\n"
-    assert done.stderr == ""
 
 
 def test_files_skipped_without_a_package_are_decoded_with_it(dicom, images_of, png_files, decoding, monkeypatch):

@@ -64,13 +64,11 @@ def open_dicom(data: bytes) -> tuple[Image.Image, int]:
     """Return a DICOM file as a grey or colour image of 8 bits, and the number of bits stored.
 
     Raises:
-        DataError: it does not hold a single image, or pydicom or a decoder for it is not installed.
+        DataError: it does not hold a single image, or a decoder for it is not installed.
         Exception: whatever pydicom raises; the message may quote the header.
     """
-    try:
-        import pydicom
-    except ImportError:
-        raise DataError(f"is DICOM, which needs a package: {INSTALL_DICOM}") from None
+    import pydicom
+
     header = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=list(ELEMENTS))
     _set_transfer_syntax(header)
     drop_empty(header)
