@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-
-import pytest
 
 QUICK = ("--image-size", 32, "--epochs", 1, "--workers", 0, "--offline", "--no-controls", "--backbone", "control-intensity")
 REPORTED = {
@@ -42,15 +39,7 @@ def test_both_presets_share_one_protocol_and_flags_override_it(run_here, write_i
         assert {"recall@0.7", "precision@0.7"} <= entry["metrics"].keys()
 
 
-@pytest.fixture
-def weights_here(workspace, shared_folder):
-    """Put the weights of one small backbone where Keras looks for them."""
-    if not list((shared_folder / "keras_home" / "models").glob("mobilenet_2_5_*")):
-        pytest.skip("no weights of mobilenet:alpha=0.25 in the folder of test data")
-    shutil.copytree(shared_folder / "keras_home", workspace.folder / "keras")
-
-
-def test_both_report_presets_share_one_board(workspace, write_images, weights_here):
+def test_both_report_presets_share_one_board(workspace, write_images):
     write_images("images", 200, 220)
     backbones = ("mobilenet:alpha=0.25,preprocessing=rescale", "mobilenet:alpha=0.25")
     result = workspace.call(  # in a new process: in this one Keras has read KERAS_HOME already

@@ -12,6 +12,7 @@ from cxrbench.plugin.specs import Backbone
 from cxrbench.testing import parametrize_with_checks, run_checks
 from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import subjects_of
+from cxrbench_backbones.keras_cache import PRETRAINED
 
 LARGE = {
     *("chexnet", "convnext-tiny", "densenet121", "efficientnetb0", "efficientnetv2b0", "inceptionv3"),
@@ -132,9 +133,7 @@ def test_scaling_pixels_twice_is_detected():
 
 
 def test_missing_preprocessing_is_detected(tmp_path):
-    weights = Path(__file__).parents[3] / "shared" / "keras_home" / "models" / "mobilenet_2_5_224_tf_no_top.h5"
-    if not weights.is_file():
-        pytest.skip(f"no weights at {weights}")
+    weights = PRETRAINED / "mobilenet_2_5_224_tf_no_top.h5"
     plugin = tmp_path / "raw.py"
     plugin.write_text(f"""
 from cxrbench.plugin import Backbone, hookimpl

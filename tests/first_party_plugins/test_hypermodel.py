@@ -12,9 +12,6 @@ import pytest
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.plugin import Backbone, Choice, ConfigError, Float, Int, PluginError
-
-pytest.importorskip("keras_tuner", reason="the extra keras-tuner is not installed")
-
 from cxrbench_backbones.hypermodel import hypermodel, search_space
 
 SHAPE = (32, 32, 3)

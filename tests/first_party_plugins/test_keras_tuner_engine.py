@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from cxrbench.plugin import Choice, Float, Int, Trial
-
-pytest.importorskip("keras_tuner", reason="the extra keras-tuner is not installed")
-
 from cxrbench_engines.keras_tuner_engine import engine
 
 SPACE = {
