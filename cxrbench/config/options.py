@@ -5,13 +5,12 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from cxrbench.config.component import Component, written
-from cxrbench.config.given import NAMED
+from cxrbench.config.given import annotation_of, named_parameters, takes_any_option
 from cxrbench.config.local_files import LocalFile, existing_file, find_file, is_path
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
 
@@ -93,14 +92,12 @@ class Options:
 
 def signature_of(factory: Callable[..., Any]) -> Signature:
     """Return the named parameters of a factory."""
-    parameters = inspect.signature(factory).parameters
     return Signature(
         parameters={
-            name: Parameter(adapter=_adapter(name, parameter, factory), default=parameter.default)
-            for name, parameter in parameters.items()
-            if parameter.kind in NAMED
+            name: Parameter(adapter=_adapter(annotation_of(parameter, factory)), default=parameter.default)
+            for name, parameter in named_parameters(factory).items()
         },
-        takes_any=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()),
+        takes_any=takes_any_option(factory),
     )
 
 
@@ -193,13 +190,11 @@ def _in_type(value: Value, parameter: Parameter | None) -> Value:
         return value
 
 
-def _adapter(name: str, parameter: inspect.Parameter, factory: Callable[..., Any]) -> TypeAdapter[Any] | None:
-    """Return what checks values of a parameter, or None for one without an annotation that can be checked."""
-    if parameter.annotation is inspect.Parameter.empty:
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    """Return what checks values of a type, or None for an annotation that cannot be checked."""
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return None
-    alone = ModuleType(name)  # other annotations of the factory may name what is imported for type checkers only
-    alone.__annotations__ = {name: parameter.annotation}
     try:
-        return TypeAdapter(inspect.get_annotations(alone, globals=getattr(factory, "__globals__", {}), eval_str=True)[name])
-    except (NameError, PydanticUserError):  # this one does, or its type is unknown to pydantic
+        return TypeAdapter(annotation)
+    except (NameError, TypeError, PydanticUserError):  # its type is unknown to pydantic
         return None
