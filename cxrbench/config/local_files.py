@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +101,7 @@ def _labelled(option: str, name: str, digits: str) -> LocalFile:
     """Return the file of this name in the working folder whose digest begins with these digits."""
     found = existing_file(option, name)
     if found and found.digest.startswith(digits):
-        return replace(found, given=str(found.path))
+        return found
     problem = f"{name} in the working folder has other bytes" if found else f"there is no {name} in the working folder"
     raise ConfigError(f"{option}={name}: {problem}. Write the path of the file whose SHA-256 begins with {digits}")
 
