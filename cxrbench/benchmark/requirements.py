@@ -10,6 +10,7 @@ from cxrbench.config.component import parse_component
 from cxrbench.config.local_files import LABEL, digest_of, existing_file
 from cxrbench.errors import ConfigError, UnknownName
 from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
+from cxrbench.storage.versions import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ def require_no_code(entry: Entry, host: Host) -> None:
         component = parse_component(text)
         for declaration in host.declarations(KINDS[kind]):
             spec = declaration.spec
-            packages = {name.replace("-", "_") for name in spec.requires}
+            packages = {name_of(requirement).replace("-", "_") for requirement in spec.requires}
             for option, value in component.options:
                 foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
                 if spec.name == component.name and foreign:

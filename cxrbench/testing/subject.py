@@ -146,7 +146,7 @@ def _subjects_of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
         return [Subject(kind="plugin", plugin=plugin)]
     declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
     subjects = [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
-    if kind in {"", "observer"} and any(hook.startswith("on_") for hook in plugin.hooks):
+    if kind in {"", "observer"} and plugin.callbacks:
         subjects.append(Subject(kind="observer", plugin=plugin))
     if not subjects and not kind:
         raise ConfigError(f"plugin {plugin.name} declares nothing and has no callbacks: write @hookimpl above its hooks")
