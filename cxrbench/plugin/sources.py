@@ -50,10 +50,13 @@ def needed_files(plugin: Path) -> set[Path]:
 
 
 def _named_in(source: Path, folder: Path) -> Iterator[Path]:
+    """Yield the modules and files of the folder that a source file names, but not files of callbacks: these write them."""
     try:
         tree = ast.parse(source.read_bytes())
     except (OSError, SyntaxError, ValueError):  # loading the plugin reports it
         return
+    callbacks = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("on_")]
+    written = {inner for node in callbacks for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
@@ -62,7 +65,7 @@ def _named_in(source: Path, folder: Path) -> Iterator[Path]:
             start = source.parents[min(node.level, len(source.parents)) - 1] if node.level else folder
             for name in node.names:
                 yield from _modules(start, f"{node.module}.{name.name}" if node.module else name.name)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in written:
             yield from _file_named(folder, node.value)
 
 
