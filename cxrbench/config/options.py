@@ -176,7 +176,8 @@ def _file_of(label: str, name: str, value: Value, spec: Spec, signature: Signatu
         return None  # the name of a class folder, which users often run in; images count by their own bytes
     parameter = signature.parameters.get(name)
     may_be_file = parameter.takes_any_text if parameter else signature.takes_any
-    return find_file(label, value) if may_be_file or name in spec.KEPT else None
+    is_file = may_be_file or name in spec.KEPT
+    return find_file(label, value, of_dataset=isinstance(spec, Dataset)) if is_file else None
 
 
 def _file_of_default(name: str, value: Any) -> LocalFile | None:

@@ -162,6 +162,21 @@ def test_the_name_of_a_class_folder_is_no_file_of_a_dataset(host, tmp_path, monk
     assert str(folder.component.without("source")) == "folder:negative=HEALTHY"
 
 
+def test_a_folder_of_a_dataset_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.png").write_text("1")
+    file = tmp_path / "ward.py"
+    file.write_text(
+        "from cxrbench.plugin import Dataset, hookimpl\n@hookimpl\ndef register_datasets():\n"
+        "    return [Dataset(name='ward', factory=f'{__name__}:load')]\n"
+        "def load(source, *, images: str): return images\n"
+    )
+    monkeypatch.setattr("cxrbench.config.local_files.digest_file", pytest.fail)
+    ward = bind(parse_component(f"ward:images={tmp_path}/scans"), load_host([file]).find(Dataset, "ward"))
+    assert str(ward.component) == "ward:images=scans"
+    assert ward.build("") == str(tmp_path / "scans")
+
+
 def test_a_choice_is_never_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "max").write_text("1")
