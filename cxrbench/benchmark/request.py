@@ -9,6 +9,7 @@ from cxrbench.benchmark.grid import Grid, make_grid
 from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset
+from cxrbench.execution.keras_process import default_backend
 from cxrbench.search.engine import find_engine
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
         ConfigError: an unknown name or an invalid option.
     """
     downloader = Downloader(offline=settings.offline, say=progress.say)
-    return Request(
-        settings=settings,
-        dataset=find_dataset(settings.data, host),
-        externals=external_datasets(settings.external, host),
-        engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
-        grid=make_grid(host, settings, downloader),
-        downloader=downloader,
-    )
+    with default_backend():  # modules of factories may import Keras
+        return Request(
+            settings=settings,
+            dataset=find_dataset(settings.data, host),
+            externals=external_datasets(settings.external, host),
+            engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
+            grid=make_grid(host, settings, downloader),
+            downloader=downloader,
+        )

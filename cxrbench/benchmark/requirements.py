@@ -10,6 +10,7 @@ from cxrbench.config.component import parse_component
 from cxrbench.config.local_files import LABEL, digest_of, existing_file
 from cxrbench.errors import ConfigError, UnknownName
 from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
+from cxrbench.storage.versions import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ def require_no_code(entry: Entry, host: Host) -> None:
         component = parse_component(text)
         for declaration in host.declarations(KINDS[kind]):
             spec = declaration.spec
-            packages = {name.replace("-", "_") for name in spec.requires}
+            packages = {name_of(requirement).replace("-", "_") for requirement in spec.requires}
             for option, value in component.options:
                 foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
                 if spec.name == component.name and foreign:
@@ -87,20 +88,20 @@ def components_of(entry: Entry) -> dict[ComponentKind, str]:
 def _with_files(entry: Entry, text: str, files: Sequence[Path]) -> str:
     component = parse_component(text)
     labels = {name: label for name, value in component.options if (label := LABEL.fullmatch(str(value)))}
-    paths = {name: str(_find(entry, label[1], label[2], files)) for name, label in labels.items()}
-    return str(component.with_options(paths))
+    found = {name: _find(entry, label[1], label[2], files) for name, label in labels.items()}
+    return str(component.with_options(found))
 
 
-def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> Path:
-    """Return the file whose SHA-256 begins with these digits."""
+def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> str:
+    """Return the path of the file whose SHA-256 begins with these digits, or a bare word as the entry has it."""
     for file in files:
         if not file.exists():
             raise ConfigError(f"--file {file}: no such file or folder")
         if digest_of(file).startswith(digits):
-            return file.absolute()
+            return str(file.absolute())
     found = existing_file(name, name)
     if found and found.digest.startswith(digits):
-        return found.path
+        return found.given
     problem = "has other bytes here" if found or files else "is not in the working folder"
     raise ConfigError(
         f"{entry.recipe} needs the file {name}, whose SHA-256 begins with {digits}; it {problem}. Give its path with --file"

@@ -60,8 +60,8 @@ def _plugin_rows(plugin: Plugin) -> list[tuple[str, ...]]:
 
     first_cells = (plugin.name, plugin.version, _status(plugin))
     declared = [(kind_name(type(spec)), spec.name, spec.summary) for spec in plugin.declares]
-    if callbacks := [hook for hook in plugin.hooks if hook.startswith("on_")]:
-        declared.append(("observer", "", ", ".join(callbacks)))
+    if plugin.callbacks:
+        declared.append(("observer", "", ", ".join(plugin.callbacks)))
     declared = declared or [("", "", "")]
     return [((first_cells if not index else ("", "", "")) + row) for index, row in enumerate(declared)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +52,7 @@ def _described(name: str, host: Host, kind: str) -> list[dict[str, Any]]:
     for plugin in (one for one in host.plugins if name in {one.name, one.distribution}):
         declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
         found += [_component(one) for one in declared if kind in {"", one.kind}]
-        found += [_observer(plugin)] if kind in {"", "observer"} and _callbacks(plugin) else []
+        found += [_observer(plugin)] if kind in {"", "observer"} and plugin.callbacks else []
     if not found:
         raise host.unknown(kind or "component or plugin", name, [*(one.spec.name for one in everything), *_names(host)])
     return found
@@ -63,12 +62,8 @@ def _names(host: Host) -> list[str]:
     return [plugin.name for plugin in host.plugins]
 
 
-def _callbacks(plugin: Plugin) -> list[str]:
-    return [hook for hook in plugin.hooks if hook.startswith("on_")]
-
-
 def _observer(plugin: Plugin) -> dict[str, Any]:
-    return {"kind": "observer", "name": plugin.name, "summary": "", **_origin(plugin), "hooks": _callbacks(plugin)}
+    return {"kind": "observer", "name": plugin.name, "summary": "", **_origin(plugin), "hooks": list(plugin.callbacks)}
 
 
 def _origin(plugin: Plugin) -> dict[str, Any]:
@@ -76,10 +71,9 @@ def _origin(plugin: Plugin) -> dict[str, Any]:
 
 
 def _component(declaration: Declaration[Spec]) -> dict[str, Any]:
-    from cxrbench.storage.versions import versions_of
+    from cxrbench.storage.versions import name_of, versions_of
 
     spec = declaration.spec
-    packages = {text: re.split(r"[<>=!~\[ ;]", text, maxsplit=1)[0] for text in spec.requires}
     options, problem = _options(declaration)
     return {
         "kind": declaration.kind,
@@ -87,7 +81,7 @@ def _component(declaration: Declaration[Spec]) -> dict[str, Any]:
         "summary": spec.summary,
         **_origin(declaration.plugin),
         "factory": _factory(spec.factory, declaration.plugin),
-        "requires": {text: versions_of(package).get(package, "") for text, package in packages.items()},
+        "requires": {text: next(iter(versions_of(name_of(text)).values()), "") for text in spec.requires},
         "options": options,
         "problem": problem,
         "fixed": dict(spec.fixed),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from cxrbench.config.given import NAMED, filled_arguments
+from cxrbench.config.given import annotation_of, filled_arguments, named_parameters, takes_any_option
 from cxrbench.config.options import default_weights
-from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Imbalance
+from cxrbench.plugin.specs import Augmentation, Backbone, Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,15 +39,12 @@ class ComponentOption:
 def component_options(part: Part[Spec], factory: Callable[..., Any]) -> list[ComponentOption]:
     """Return the options of a component in the order of its factory's signature, then those of the harness."""
     hidden = filled_arguments(part.spec, factory) | part.spec.fixed.keys() | part.spec.KEPT
-    parameters = list(inspect.signature(factory).parameters.values())
-    if isinstance(part.spec, Dataset | Imbalance):  # the first argument is the source or the fold, whatever its name
-        parameters = parameters[1:]
     own = [
-        ComponentOption(name=one.name, type=_type(one, factory), default=_default(one), of="plugin")
-        for one in parameters
-        if one.kind in NAMED and one.name not in hidden
+        ComponentOption(name=name, type=_type(one, factory), default=_default(one), of="plugin")
+        for name, one in named_parameters(factory).items()
+        if name not in hidden
     ]
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+    if takes_any_option(factory):
         own.append(ComponentOption(name=ANY_OPTION, type="", default="", of="plugin"))
     return [*own, *_of_the_harness(part.spec)]
 
@@ -72,14 +68,9 @@ def _default(parameter: inspect.Parameter) -> Value | None:
 
 def _type(parameter: inspect.Parameter, factory: Callable[..., Any]) -> str:
     """Return a type in words; the choices of a Literal, and the source text of what only type checkers import."""
-    if parameter.annotation is inspect.Parameter.empty:
+    found = annotation_of(parameter, factory)
+    if found is inspect.Parameter.empty:
         return ""
-    alone = ModuleType(parameter.name)
-    alone.__annotations__ = {parameter.name: parameter.annotation}
-    try:
-        found: Any = inspect.get_annotations(alone, globals=getattr(factory, "__globals__", {}), eval_str=True)[parameter.name]
-    except Exception:  # a name that is imported for type checkers only, or whatever evaluating it may raise
-        return str(parameter.annotation)
     if get_origin(found) is Literal:
         return "|".join(str(choice) for choice in get_args(found))
-    return inspect.formatannotation(found)
+    return found if isinstance(found, str) else inspect.formatannotation(found)

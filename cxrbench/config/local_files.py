@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ class LocalFile:
 
     Attributes:
         path: absolute.
-        digest: SHA-256 of the file's bytes, or of the names and bytes of all files in the folder.
+        digest: SHA-256 of the file's bytes, or of the names and bytes of all files in the folder; empty for a folder of images,
+            which count by themselves.
         given: what the factory gets: the path, or a bare word as the user wrote it, who may not mean a file.
     """
 
@@ -41,29 +42,30 @@ class LocalFile:
     @property
     def label(self) -> str:
         """The file's name and the first digits of its digest, which mean the same in every working folder."""
-        return f"{self.path.name}{MARK}{self.digest[:SHOWN_DIGITS]}"
+        return f"{self.path.name}{MARK}{self.digest[:SHOWN_DIGITS]}" if self.digest else self.path.name
 
     @property
     def canonical(self) -> str:
         """What the file counts as in identities."""
-        return f"sha256:{self.digest}"
+        return f"sha256:{self.digest}" if self.digest else self.path.name
 
     def is_unchanged(self) -> bool:
         """Return whether the file still has these bytes."""
-        return self.path.exists() and digest_of(self.path) == self.digest
+        return self.path.exists() and (not self.digest or digest_of(self.path) == self.digest)
 
 
-def find_file(option: str, text: str) -> LocalFile | None:
+def find_file(option: str, text: str, *, of_dataset: bool = False) -> LocalFile | None:
     """Return the file or folder that the text of an option names, or None if it names none.
 
     Args:
         option: the option, for messages.
         text: a path, or a name with a short digest as rows show it, which is looked for in the working folder.
+        of_dataset: do not read the files of a folder.
 
     Raises:
         ConfigError: a path or a digest that only a file can have, without the file; or a file that cannot be read.
     """
-    if found := existing_file(option, text):
+    if found := existing_file(option, text, of_dataset=of_dataset):
         return found
     if label := LABEL.fullmatch(text):
         return _labelled(option, label[1], label[2])
@@ -72,7 +74,7 @@ def find_file(option: str, text: str) -> LocalFile | None:
     return None
 
 
-def existing_file(option: str, text: str) -> LocalFile | None:
+def existing_file(option: str, text: str, *, of_dataset: bool = False) -> LocalFile | None:
     """Return the file or folder at a path, or None if there is none; raise ConfigError if it cannot be read."""
     path = _absolute(text)
     if path is None:
@@ -80,7 +82,8 @@ def existing_file(option: str, text: str) -> LocalFile | None:
     if not (path.is_file() or path.is_dir()):
         raise ConfigError(f"{option}={text}: neither a regular file nor a folder")
     try:
-        return LocalFile(path=path, digest=digest_of(path), given=str(path) if is_path(text) else text)
+        digest = "" if of_dataset and path.is_dir() else digest_of(path)
+        return LocalFile(path=path, digest=digest, given=str(path) if is_path(text) else text)
     except OSError as error:
         raise ConfigError(f"{option}={text}: cannot be read: {error.strerror}") from None
 
@@ -101,7 +104,7 @@ def _labelled(option: str, name: str, digits: str) -> LocalFile:
     """Return the file of this name in the working folder whose digest begins with these digits."""
     found = existing_file(option, name)
     if found and found.digest.startswith(digits):
-        return replace(found, given=str(found.path))
+        return found
     problem = f"{name} in the working folder has other bytes" if found else f"there is no {name} in the working folder"
     raise ConfigError(f"{option}={name}: {problem}. Write the path of the file whose SHA-256 begins with {digits}")
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from cxrbench.config.component import Component, written
-from cxrbench.config.given import NAMED
-from cxrbench.config.local_files import LocalFile, existing_file, find_file, is_path
-from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance
+from cxrbench.config.given import annotation_of, named_parameters, takes_any_option
+from cxrbench.config.local_files import LABEL, LocalFile, existing_file, find_file, is_path
+from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Imbalance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,14 +92,12 @@ class Options:
 
 def signature_of(factory: Callable[..., Any]) -> Signature:
     """Return the named parameters of a factory."""
-    parameters = inspect.signature(factory).parameters
     return Signature(
         parameters={
-            name: Parameter(adapter=_adapter(name, parameter, factory), default=parameter.default)
-            for name, parameter in parameters.items()
-            if parameter.kind in NAMED
+            name: Parameter(adapter=_adapter(annotation_of(parameter, factory)), default=parameter.default)
+            for name, parameter in named_parameters(factory).items()
         },
-        takes_any=any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()),
+        takes_any=takes_any_option(factory),
     )
 
 
@@ -165,7 +162,7 @@ def default_weights(spec: Backbone) -> str:
 def _defaults(spec: Spec, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the defaults of the options that users may set; a searched parameter that the user sets is not searched."""
     others = spec.FILLED | set(spec.fixed) | set(spec.space if isinstance(spec, Imbalance) else ())
-    defaults = {name: one.default for name, one in parameters.items() if name not in others}
+    defaults = {name: _in_type(one.default, one) for name, one in parameters.items() if name not in others}
     if isinstance(spec, Backbone):
         return {**({} if spec.space else defaults), "weights": default_weights(spec)}
     return {**defaults, "views": spec.views} if isinstance(spec, Augmentation) else defaults
@@ -175,9 +172,12 @@ def _file_of(label: str, name: str, value: Value, spec: Spec, signature: Signatu
     """Return the file that an option names; None for one that has other values, is unknown, or is counted elsewhere."""
     if not isinstance(value, str) or name == "source" or (name == "weights" and value in {PRETRAINED, UNTRAINED}):
         return None
+    if isinstance(spec, Dataset) and not (is_path(value) or LABEL.fullmatch(value)):
+        return None  # the name of a class folder, which users often run in; images count by their own bytes
     parameter = signature.parameters.get(name)
     may_be_file = parameter.takes_any_text if parameter else signature.takes_any
-    return find_file(label, value) if may_be_file or name in spec.KEPT else None
+    is_file = may_be_file or name in spec.KEPT
+    return find_file(label, value, of_dataset=isinstance(spec, Dataset)) if is_file else None
 
 
 def _file_of_default(name: str, value: Any) -> LocalFile | None:
@@ -186,20 +186,18 @@ def _file_of_default(name: str, value: Any) -> LocalFile | None:
     return existing_file(name, text) if is_path(text) and Path(text).expanduser().is_file() else None
 
 
-def _in_type(value: Value, parameter: Parameter | None) -> Value:
+def _in_type(value: Any, parameter: Parameter | None) -> Any:
     try:
         return parameter.checked(value) if parameter else value
     except ValidationError:  # the check of options says so
         return value
 
 
-def _adapter(name: str, parameter: inspect.Parameter, factory: Callable[..., Any]) -> TypeAdapter[Any] | None:
-    """Return what checks values of a parameter, or None for one without an annotation that can be checked."""
-    if parameter.annotation is inspect.Parameter.empty:
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    """Return what checks values of a type, or None for an annotation that cannot be checked."""
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return None
-    alone = ModuleType(name)  # other annotations of the factory may name what is imported for type checkers only
-    alone.__annotations__ = {name: parameter.annotation}
     try:
-        return TypeAdapter(inspect.get_annotations(alone, globals=getattr(factory, "__globals__", {}), eval_str=True)[name])
-    except (NameError, PydanticUserError):  # this one does, or its type is unknown to pydantic
+        return TypeAdapter(annotation)
+    except (NameError, TypeError, PydanticUserError):  # its type is unknown to pydantic
         return None

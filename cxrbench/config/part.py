@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -13,7 +12,7 @@ from cxrbench.config.options import UNKNOWN_SIGNATURE, Signature, problem_of, re
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
-from cxrbench.storage.versions import versions_of
+from cxrbench.storage.versions import name_of, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,8 +97,7 @@ class Part(Generic[Spec_co]):
 
     def factory(self) -> Callable[..., Any]:
         """Import the factory; raise MissingRequirement if a package it needs is not installed."""
-        names = {requirement: re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0] for requirement in self.spec.requires}
-        if missing := [requirement for requirement, name in names.items() if not versions_of(name)]:
+        if missing := [requirement for requirement in self.spec.requires if not versions_of(name_of(requirement))]:
             raise missing_requirement(str(self.component), missing)
         factory: Callable[..., Any] = self.resolve(self.spec.factory)
         return factory

@@ -24,7 +24,7 @@ MEMORY_REMEDY = "Memory may be short: use fewer --workers, or close other progra
 LIMITS_REMEDY = "Use fewer --workers, raise the limits of this user (ulimit -a), or free space for temporary files (TMPDIR)"
 OWN_ERROR = f"{WorkersUnavailable.__module__}.{WorkersUnavailable.__name__}: "
 """How the traceback of one that a worker raised in its start ends."""
-RESUME_REMEDY = "Finished work is kept: run the same command again when the cause is gone"
+RESUME_REMEDY = "Finished work is kept: run the same command again when this is fixed"
 
 
 class WorkerLost(CxrbenchError):
@@ -162,8 +162,8 @@ def workers_unavailable(
             return WorkersUnavailable(
                 f"worker processes cannot start: {as_line(said.removeprefix(OWN_ERROR))}. {RESUME_REMEDY}"
             )
-        found = as_line(said) or f"they end at once ({_exit_name(exit_code) if failed else 'idle'})"
-        remedy = MEMORY_REMEDY if exit_code == -signal.SIGKILL else "`cxrbench doctor` may know more"
+        found = as_line(said) or "they end at once" + (f" ({_exit_name(exit_code)})" if failed else "")
+        remedy = MEMORY_REMEDY if exit_code == -signal.SIGKILL else "Check this machine with: cxrbench doctor"
     return WorkersUnavailable(f"worker processes cannot start: {found}. {remedy}. {RESUME_REMEDY}")
 
 

@@ -119,7 +119,7 @@ class WorkerPool:
         self._old_pools: list[tuple[ProcessPool, Thread]] = []
         self._stopped = False
         self._refusal: WorkersUnavailable | None = None
-        self._broken_in_a_row = 0  # pools without a finished call
+        self._broken_in_a_row = 0  # pools in which no call started
         self._stop_watching = Event()
         try:
             self._folder = PoolFolder()
@@ -244,6 +244,8 @@ class WorkerPool:
         with self._lock:
             self._running.pop(call.request.number, None)
             output = take_output(call.request.outputs, call.request.number)
+            if output is not None:  # it started, so workers do
+                self._broken_in_a_row = 0
             result, error, process = self._outcome(call, pool_future, has_started=output is not None)
             if not self._stopped and not self._refusal:
                 retry = self._should_retry(call, process, error)
@@ -300,7 +302,6 @@ class WorkerPool:
 
     def _replace_if_grown(self, result: WorkerResult[Any]) -> None:
         """Replace the processes if the memory of this one has grown too much since its first call."""
-        self._broken_in_a_row = 0
         self._used_processes.add(result.process)
         if result.memory - self._first_memory.setdefault(result.process, result.memory) > self._growth:
             self._replace_processes()

@@ -43,6 +43,7 @@ class Plugin:
         distribution: the distribution that contains it, or an empty string for a one-file plugin.
         problem: the reason why some or all of its declarations cannot be used, or an empty string.
         notes: deprecations of hooks and arguments that it uses.
+        hooks: names of the hooks that it implements.
     """
 
     name: str
@@ -54,6 +55,11 @@ class Plugin:
     notes: tuple[str, ...] = ()
     declares: tuple[specs.Spec, ...] = ()
     hooks: tuple[str, ...] = ()
+
+    @property
+    def callbacks(self) -> tuple[str, ...]:
+        """The hooks that make it an observer."""
+        return tuple(hook for hook in self.hooks if hook.startswith("on_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,27 +50,35 @@ def needed_files(plugin: Path) -> set[Path]:
 
 
 def _named_in(source: Path, folder: Path) -> Iterator[Path]:
+    """Yield the modules and files of the folder that a source file names, but not files of callbacks: these write them."""
     try:
         tree = ast.parse(source.read_bytes())
     except (OSError, SyntaxError, ValueError):  # loading the plugin reports it
         return
+    callbacks = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("on_")]
+    written = {inner for node in callbacks for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield from _modules(folder, name.name)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from _modules(folder, node.module)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.ImportFrom):
+            start = source.parents[min(node.level, len(source.parents)) - 1] if node.level else folder
+            for name in node.names:
+                yield from _modules(start, f"{node.module}.{name.name}" if node.module else name.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in written:
             yield from _file_named(folder, node.value)
 
 
 def _modules(folder: Path, name: str) -> Iterator[Path]:
-    """Yield the files of a module or package of the folder."""
-    first = name.partition(".")[0]
-    if (module := folder / f"{first}.py").is_file():
-        yield module
-    if (folder / first / "__init__.py").is_file():
-        yield from files_of_package(folder / first)
+    """Yield the files of a package of the folder, or of a module in it or in its folders without ``__init__.py``."""
+    place = folder
+    for part in name.split("."):
+        if (module := place / f"{part}.py").is_file():
+            yield module
+        place /= part
+        if (place / "__init__.py").is_file():
+            yield from files_of_package(place)
+            return
 
 
 def _file_named(folder: Path, text: str) -> Iterator[Path]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cxrbench.config.component import parse_component
 from cxrbench.config.given import filled_arguments
 from cxrbench.config.part import Part, bind, check_options
-from cxrbench.execution.keras_process import default_backend
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.study import search_space
 
@@ -27,8 +26,7 @@ def find_engine(text: str, host: Host, policy: str, trials: int) -> Part[Engine]
     component = parse_component(text)
     engine = bind(component, host.find(Engine, component.name))
     check_options(engine)
-    with default_backend():  # it may import Keras
-        build_engine(engine, search_space(policy, {}), seed=0, trials=trials)
+    build_engine(engine, search_space(policy, {}), seed=0, trials=trials)
     return engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
@@ -18,6 +19,11 @@ def versions_of(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def name_of(requirement: str) -> str:
+    """Return the package that a requirement such as ``scipy>=1.10`` names."""
+    return re.split(r"[<>=!~@\[ ;]", requirement, maxsplit=1)[0]
 
 
 def all_versions() -> dict[str, str]:

@@ -50,7 +50,7 @@ class Played:
 
 
 def _check_called(subject: Subject) -> None:
-    for name in (hook for hook in subject.plugin.hooks if hook.startswith("on_")):
+    for name in subject.plugin.callbacks:
         function = getattr(subject.loaded, name)
         options = getattr(function, f"{hooks.PROJECT}_impl")
         is_wrapper = options["wrapper"] or options["hookwrapper"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.config.given import NAMED, arguments_to_give
+from cxrbench.config.given import arguments_to_give, filled_arguments, named_parameters, takes_any_option
 from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
@@ -65,15 +65,14 @@ def _is_missing(parameter: inspect.Parameter, given: Mapping[str, Any]) -> bool:
 def _check_options_reach(subject: Subject, factory: Callable[..., Any], given: Mapping[str, Any]) -> None:
     """Require that no option of the factory is kept from it, and that the other functions take them all."""
     spec = subject.part.spec
-    parameters = list(inspect.signature(factory).parameters.values())[len(POSITIONAL.get(subject.kind, [])) :]
-    named = [one.name for one in parameters if one.kind in NAMED]
+    filled = filled_arguments(spec, factory)
+    named = [name for name in named_parameters(factory) if name not in filled]
     kept = sorted(spec.KEPT.intersection(named) - given.keys())
     require(
         not kept,
         f"factory {spec.factory!r} has an argument {', '.join(kept)}, which it never gets: the harness uses that option",
     )
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    unknown = [name for name in spec.points_to if name not in named and not takes_any]
+    unknown = [name for name in spec.points_to if name not in named and not takes_any_option(factory)]
     require(not unknown, f"points_to names {', '.join(unknown)}, which is not an option of factory {spec.factory!r}")
     options = [name for name in named if name not in given and name not in spec.KEPT]
     for field in WITH_OPTIONS:

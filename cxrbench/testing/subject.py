@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind, check_options
 from cxrbench.errors import ConfigError, MissingRequirement, PluginError
+from cxrbench.execution.keras_process import default_backend
 from cxrbench.plugin.host import KINDS, Declaration, kind_name, load_host
 from cxrbench.plugin.references import load_file, module_name_of
 from cxrbench.testing.outcome import NotCheckable
@@ -145,7 +146,7 @@ def _subjects_of_plugin(plugin: Plugin, kind: str) -> list[Subject]:
         return [Subject(kind="plugin", plugin=plugin)]
     declared = [Declaration(kind=kind_name(type(spec)), spec=spec, plugin=plugin) for spec in plugin.declares]
     subjects = [_subject(declaration.spec.name, declaration) for declaration in declared if kind in {"", declaration.kind}]
-    if kind in {"", "observer"} and any(hook.startswith("on_") for hook in plugin.hooks):
+    if kind in {"", "observer"} and plugin.callbacks:
         subjects.append(Subject(kind="observer", plugin=plugin))
     if not subjects and not kind:
         raise ConfigError(f"plugin {plugin.name} declares nothing and has no callbacks: write @hookimpl above its hooks")
@@ -172,5 +173,6 @@ def _with_options(text: str, declaration: Declaration[Any]) -> Subject:
 
 
 def _subject(text: str, declaration: Declaration[Any]) -> Subject:
-    part = bind(parse_component(text), declaration)
+    with default_backend():  # the module of the factory may import Keras
+        part = bind(parse_component(text), declaration)
     return Subject(kind=declaration.kind, plugin=declaration.plugin, part=part)

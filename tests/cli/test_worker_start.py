@@ -1,4 +1,4 @@
-"""A run whose workers cannot start records nothing, and the same command works when the cause is gone."""
+"""A run whose workers cannot start records nothing, and the same command works when that is fixed."""
 
 from __future__ import annotations
 

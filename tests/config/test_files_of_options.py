@@ -15,7 +15,7 @@ from cxrbench.config.part import bind, check_options
 from cxrbench.config.recipe import Recipe, all_recipes, expand
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
-from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
+from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
 
 SQUEEZE = Path(__file__).parents[1] / "samples" / "plugins" / "squeeze" / "squeeze.py"
 GIVEN = {"input_shape": (64, 64, 3), "weights": "none", "seed": 0}
@@ -146,6 +146,37 @@ def test_a_bare_word_that_is_also_a_file_counts_and_stays_a_word(part, weights, 
     assert with_file.arguments["pooling"] == "median"
 
 
+def test_a_bare_word_copied_from_a_row_stays_a_word(part, weights, tmp_path):
+    (tmp_path / "median").write_text("1")
+    with_file = part("squeeze:file=w/x.npz,pooling=median")
+    copied = part(f"squeeze:file=w/x.npz,pooling={dict(with_file.component.options)['pooling']}")
+    assert copied == with_file
+    assert copied.arguments["pooling"] == "median"
+
+
+def test_the_name_of_a_class_folder_is_no_file_of_a_dataset(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "HEALTHY").mkdir()
+    folder = bind(parse_component("folder:source=.,negative=HEALTHY"), host.find(Dataset, "folder"))
+    assert not folder.files
+    assert str(folder.component.without("source")) == "folder:negative=HEALTHY"
+
+
+def test_a_folder_of_a_dataset_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.png").write_text("1")
+    file = tmp_path / "ward.py"
+    file.write_text(
+        "from cxrbench.plugin import Dataset, hookimpl\n@hookimpl\ndef register_datasets():\n"
+        "    return [Dataset(name='ward', factory=f'{__name__}:load')]\n"
+        "def load(source, *, images: str): return images\n"
+    )
+    monkeypatch.setattr("cxrbench.config.local_files.digest_file", pytest.fail)
+    ward = bind(parse_component(f"ward:images={tmp_path}/scans"), load_host([file]).find(Dataset, "ward"))
+    assert str(ward.component) == "ward:images=scans"
+    assert ward.build("") == str(tmp_path / "scans")
+
+
 def test_a_choice_is_never_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "max").write_text("1")
@@ -215,6 +246,17 @@ def test_whole_numbers_of_a_real_option_have_one_spelling(host):
     assert str(one.component) == "mobilenet"
     with pytest.raises(ConfigError, match="alpha=true"):
         check_options(bind(parse_component("mobilenet:alpha=true"), host.find(Backbone, "mobilenet")))
+
+
+def test_a_default_of_a_real_option_may_be_a_whole_number(tmp_path):
+    file = tmp_path / "whole.py"
+    file.write_text(
+        "from cxrbench.plugin import Backbone, hookimpl\n@hookimpl\ndef register_backbones():\n"
+        "    return [Backbone(name='whole', factory=f'{__name__}:build')]\n"
+        "def build(*, input_shape, weights, seed, scale: float = 1): ...\n"
+    )
+    parts = expand(load_host([file]), Backbone, ["whole", "whole:scale=1", "whole:scale=1.0"])
+    assert [str(part.component) for part in parts] == ["whole"]
 
 
 def test_an_engine_stays_as_it_is_written(host):

@@ -110,6 +110,19 @@ def test_users_cannot_set_what_the_harness_gives(part):
         check_options(engine)
 
 
+@pytest.mark.parametrize(("kind", "text"), [("dataset", "mine:first=a"), ("imbalance", "mine:first=3")])
+def test_users_cannot_set_what_the_harness_gives_by_position(part, kind, text):
+    with pytest.raises(UnknownName, match="unknown option of mine 'first'"):
+        check_options(part(kind, "first, *, second=1", text))
+
+
+@pytest.mark.parametrize("annotation", ["'from 1 to 5'", "'itertools.nothing'", "'int | 3'", "3"])
+def test_an_annotation_that_is_no_type_is_not_checked(part, annotation):
+    check_options(part("engine", f"*, space, seed, steps: {annotation} = 1, scale: float = 2", "mine:steps=4,scale=1"))
+    with pytest.raises(ConfigError, match="scale"):
+        check_options(part("engine", f"*, space, seed, steps: {annotation} = 1, scale: float = 2", "mine:scale=large"))
+
+
 def test_weights_that_a_user_chose_are_not_left_out(part):
     with pytest.raises(ConfigError, match="mine cannot be used with weights=none: its factory has no argument 'weights'"):
         build(part("backbone", "*, input_shape", "mine:weights=none", weights="module:file"), "backbone")

@@ -33,7 +33,7 @@ def refusal(executor):
     (text,) = {str(error) for error in errors}
     assert isinstance(executor.submit(os.getpid).exception(60), WorkersUnavailable)
     assert text.startswith("worker processes cannot start: ")
-    assert text.endswith("Finished work is kept: run the same command again when the cause is gone")
+    assert text.endswith("Finished work is kept: run the same command again when this is fixed")
     return text
 
 

@@ -10,9 +10,12 @@ from cxrbench.plugin.sources import digest_of_file, digest_of_package, files_of_
 PLUGIN = """
 import numpy, layers, blocks.deep
 from tables import LIST
+from plain import one
 def build(*, input_shape, weights, seed, file="curve.csv"):
     import late
     return open("more/notes.txt")
+def on_entry(entry):
+    open("results.csv", "a").write(entry.recipe)
 """
 BESIDE = {
     "layers.py": "from deeper import LAYER",
@@ -25,8 +28,21 @@ BESIDE = {
     "blocks/__init__.py": "",
     "blocks/deep.py": "BLOCK = 1",
     "blocks/data/kernel.bin": "1",
+    "plain/one.py": "from .two import TWO",
+    "plain/two.py": "from . import three",
+    "plain/three.py": "THREE = 1",
 }
-UNNEEDED = ("other.py", "numpy.txt", "more/other.txt", "blocks/__pycache__/deep.pyc", "blocks/.hidden", "leaderboard.csv")
+UNNEEDED = (
+    "other.py",
+    "numpy.txt",
+    "more/other.txt",
+    "plain/other.py",
+    "two.py",
+    "results.csv",
+    "blocks/__pycache__/deep.pyc",
+    "blocks/.hidden",
+    "leaderboard.csv",
+)
 
 
 def put(folder, files):

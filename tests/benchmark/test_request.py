@@ -1,0 +1,48 @@
+"""Components are looked up before the work starts, and their modules may import Keras."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from cxrbench.benchmark.request import read_request
+from cxrbench.config.settings import Settings
+from cxrbench.execution.progress import Progress
+from cxrbench.plugin.host import load_host
+from cxrbench.testing.subject import find_subjects
+
+PLUGIN = """
+from cxrbench.plugin import Backbone, hookimpl
+
+
+@hookimpl
+def register_backbones():
+    return [Backbone(name="noting", factory="noting:build")]
+"""
+FACTORY = """
+import os
+SEEN = os.environ.get("KERAS_BACKEND")
+def build(*, input_shape, weights, seed): ...
+"""
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Return plugins with a backbone whose module notes the backend when it is imported."""
+    (tmp_path / "noting.py").write_text(FACTORY)
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.delitem(sys.modules, "noting", raising=False)
+    return load_host([tmp_path / "plugin.py"])
+
+
+def test_modules_of_a_run_see_the_backend_of_results(host):
+    read_request(Settings(backbone=("noting",), data="phantom", offline=True), host, Progress())
+    assert sys.modules["noting"].SEEN == "tensorflow"
+
+
+def test_modules_that_are_checked_see_the_backend_of_results(host):
+    find_subjects("noting", host)
+    assert sys.modules["noting"].SEEN == "tensorflow"
