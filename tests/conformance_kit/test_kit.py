@@ -215,11 +215,11 @@ def test_a_component_of_which_most_was_skipped_was_not_checked():
 
 
 def test_a_network_without_its_weights_is_said_to_be_untrained(check_here, tensorflow_ready):
-    done = check_here("mobilenet:alpha=0.25")
+    done = check_here("mobilenet:alpha=0.5")
     assert done.returncode == 0
     last = done.stderr.splitlines()[-1]
     assert last.startswith(
-        "warning: backbone mobilenet:alpha=0.25: an untrained network was checked: mobilenet_2_5_224_tf_no_top.h5"
+        "warning: backbone mobilenet:alpha=0.5: an untrained network was checked: mobilenet_5_0_224_tf_no_top.h5"
     )
 
 
