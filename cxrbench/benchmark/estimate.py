@@ -36,6 +36,8 @@ BYTES_PER_ENTRY = 8_000
 BYTES_PER_PREDICTION = 80
 BYTES_PER_TRIAL = 1_300
 BYTES_PER_FEATURE = 4
+BYTES_PER_HEAD_AND_FEATURE = 512 * 4
+"""The first layer of a head has 512 units; its other weights hardly count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Estimate:
     Attributes:
         seconds: of the whole run.
         cache_bytes: of decoded images and features that are not in the cache yet.
-        result_bytes: of entries, predictions and studies.
+        result_bytes: of entries, predictions, models and studies.
         undecoded: images to decode.
         recipes: of the grid, in its order.
     """
@@ -111,7 +113,7 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     return Estimate(
         seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
         cache_bytes=images * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
-        result_bytes=_result_bytes(plan, trials),
+        result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,
         recipes=recipes,
     )
@@ -158,6 +160,11 @@ def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float
 
 def _workers(plan: Plan) -> int:
     return max(1, plan.request.settings.workers)
+
+
+def _model_bytes(plan: Plan, samples: Samples) -> int:
+    heads = plan.protocol.folds * plan.protocol.seeds if plan.request.settings.models else 0
+    return heads * sum(samples.widths.values()) * BYTES_PER_HEAD_AND_FEATURE
 
 
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:

@@ -84,7 +84,12 @@ def fold_outcome(
             params=dict(selections[0].params),
             validation=validation,
             trials=dict(Counter(trial.state for trial in search.trials)),
-            heads=tuple(head_result(protocol, one.predictions, one.selection.identity) for one in scored),
+            heads=tuple(
+                head_result(protocol, one.predictions, one.selection.identity).model_copy(
+                    update={"model": one.model, "curves": one.selection.curves}
+                )
+                for one in scored
+            ),
         ),
         scored=tuple(scored),
         warnings=(

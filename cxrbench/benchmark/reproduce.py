@@ -122,6 +122,8 @@ def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
             yield from _differing(f"{where}{name}", fold.params[name], other.params.get(name))
         for head, twin in zip(fold.heads, other.heads, strict=False):
             yield from _differing(f"{where}seed {head.seed}: threshold", head.threshold, twin.threshold)
+            if head.model and twin.model:
+                yield from _differing(f"{where}seed {head.seed}: SHA-256 of the model", head.model, twin.model)
     for name, value in entry.metrics.items():
         yield from _differing(name, value, again.metrics.get(name))
 

@@ -30,11 +30,13 @@ class Samples:
     Attributes:
         views: of the views to extract.
         trials: seconds of one trial of each unfinished recipe, by its name.
+        widths: features per image of each of them.
         failures: the reason of each recipe of which a sample failed, by its name.
     """
 
     views: Mapping[Extraction, ExtractionTime]
     trials: Mapping[str, float]
+    widths: Mapping[str, int]
     failures: Mapping[str, str]
 
 
@@ -46,7 +48,8 @@ def take_samples(plan: Plan, views: Iterable[Extraction], executor: Executor) ->
     for recipe in plan.unfinished:
         needed = recipe.features.views if isinstance(recipe.features, RecipeFeatures) else ()
         failures |= {str(recipe): failed_views[view] for view in needed if view in failed_views}
-    return Samples(views=times, trials=trials, failures=failures)
+    widths = {recipe: sample.width for recipe, sample in samples.items() if sample}
+    return Samples(views=times, trials=trials, widths=widths, failures=failures)
 
 
 def _sample_of(plan: Plan, view: Extraction) -> Extraction:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.scores import image_predictions
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
+from cxrbench.leaderboard.store.entry import LearningCurves
 from cxrbench.leaderboard.store.test_lock import locked
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
+from cxrbench.models.training.head_file import write_head
 from cxrbench.models.training.jobs import FrozenHead, HeadJob, freeze_head, score_images
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 
+STAGE = "head"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """A head that validation selected, with everything that must not change once test images are scored.
@@ -57,6 +62,11 @@ class Selection:
     view: ShardedArray
     validated: Predictions
 
+    @property
+    def curves(self) -> LearningCurves:
+        """The learning curves, as the entry holds them."""
+        return LearningCurves(**asdict(self.head.curves))
+
     def predictions(
         self, dataset: LoadedDataset, rows: NDArray[np.int64], subset: Subset, scores: NDArray[np.float64]
     ) -> Predictions:
@@ -66,9 +76,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredTest:
-    """A frozen head, its test predictions, and how many images were scored at once."""
+    """A frozen head, its test predictions, and how many images were scored at once.
+
+    Attributes:
+        model: SHA-256 of its stored weights; empty if they are not kept.
+    """
 
     selection: Selection
+    model: str
     predictions: Predictions
     at_once: int
 
@@ -122,15 +137,22 @@ def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:
 
 
 def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:
-    """Record the frozen selection in the test-set lock, then score the test images of its fold.
+    """Store the frozen head and record it in the test-set lock, then score the test images of its fold.
 
     Raises:
         TestSetLocked: another selection of this recipe has scored them.
     """
+    model = _keep(run, recipe, selection) if run.plan.request.settings.models else ""
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
     scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
     predictions = selection.predictions(run.dataset, test, "test", scored.value)
-    return ScoredTest(selection=selection, predictions=predictions, at_once=scored.batch)
+    return ScoredTest(selection=selection, model=model, predictions=predictions, at_once=scored.batch)
+
+
+def _keep(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> str:
+    """Store the weights of a head, and return their SHA-256."""
+    path = run.store.model(recipe.stem, STAGE, selection.fold, selection.seed)
+    return write_head(path, selection.head.weights)
 
 
 def submit_scoring(

@@ -9,7 +9,7 @@ cache = typer.Typer(help="Show or clear the cache of decoded images and features
 
 @cache.command()
 def info() -> None:
-    """Show the folder, limit and size of the cache."""
+    """Show the folder, limit and size of the cache, and what the kept models take."""
     from datetime import UTC, datetime
 
     from cxrbench.cli import console
@@ -18,8 +18,10 @@ def info() -> None:
     from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
-    items = cache_items()
-    console.print_facts({"folder": home(), "limit": f"{read_settings({}).cache_gb:g} GB"})
+    items, settings = cache_items(), read_settings({})
+    sizes = [path.stat().st_size for path in settings.out.glob("*/models/*/*/*.safetensors")]
+    models = f"{len(sizes)} in {settings.out}, {sum(sizes) / GIGABYTE:.3f} GB; the limit does not count them"
+    console.print_facts({"folder": home(), "limit": f"{settings.cache_gb:g} GB", "models": models})
     rows = []
     for kind in CACHE_KINDS:
         of_kind = [item for item in items if item.kind == kind]

@@ -82,6 +82,8 @@ class Arguments(TypedDict, total=False):
     """Do not use the network."""
     out: str | Path
     """Folder of the leaderboards."""
+    models: bool
+    """Keep the weights of the heads that score test images."""
     storage: str | None
     """Database for the studies; set CXRBENCH_STORAGE if it has a password."""
     fresh: bool

@@ -85,6 +85,7 @@ class Settings(ProtocolSettings, BaseSettings):
     download: Annotated[bool, Option("Compute", "Also fetch missing weights for the default grid")] = False
     offline: Annotated[bool, Option("Compute", "Do not use the network")] = False
     out: Annotated[Folder, Option("Output", "Folder of the leaderboards", "DIR")] = Path("leaderboard")
+    models: Annotated[bool, Option("Output", "Keep the weights of the heads that score test images")] = True
     storage: Annotated[
         SecretStr | None,
         Option(

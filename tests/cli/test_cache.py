@@ -74,3 +74,17 @@ def test_the_limit_is_kept_but_not_at_the_cost_of_what_is_in_use(home, run_here)
     rows = {line.split()[0]: line.split()[1] for line in info.splitlines() if line.strip().startswith(("images", "features"))}
     assert rows == {"images": "1", "features": "1"}
     assert len(list(home.glob("features/*"))) == 1
+
+
+def test_the_scored_heads_are_kept_and_counted(home, run_here, workspace):
+    (entry,) = workspace.entries().values()
+    (model,) = (workspace.folder / "leaderboard").glob("*/models/random-convnet+none+none/head/fold-0-seed-0.safetensors")
+    (head,) = entry["folds"][0]["heads"]
+    assert head["model"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert len(head["curves"]["validation_loss"]) == 1
+    assert "models: 1 in leaderboard, 0.001 GB; the limit does not count them" in run_here("cache", "info").stdout
+    without = run_here(*RUN, "--out", "without", "--no-models")
+    assert without.returncode == 0, without.stderr
+    assert not list((workspace.folder / "without").glob("*/models"))
+    (again,) = workspace.entries("without").values()
+    assert again["folds"][0]["heads"] == [head | {"model": ""}]

@@ -73,6 +73,15 @@ class Confusion(Stored):
     tn: int
 
 
+class LearningCurves(Stored):
+    """Loss and accuracy after each epoch, without dropout, augmentation and balancing; accuracy is at a score of 0.5."""
+
+    train_loss: tuple[float, ...] = ()
+    train_accuracy: tuple[float, ...] = ()
+    validation_loss: tuple[float, ...] = ()
+    validation_accuracy: tuple[float, ...] = ()
+
+
 class HeadResult(Stored):
     """The result of one trained head on the test images of its fold.
 
@@ -80,12 +89,16 @@ class HeadResult(Stored):
         seed: number of the repeat of the training, from 0.
         threshold: chosen on validation.
         selection: hash of all that was frozen before the test images were scored.
+        model: SHA-256 of the stored weights; empty if they are not kept.
+        curves: of the training; empty in entries of earlier versions.
         members: for an ensemble, the weight of each member recipe; the weights sum to 1.
     """
 
     seed: Count
     threshold: float
     selection: Name = ""
+    model: Hash = ""
+    curves: LearningCurves = LearningCurves()
     members: dict[RecipeName, float] = {}
     confusion: Confusion
     metrics: Metrics

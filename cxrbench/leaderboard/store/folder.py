@@ -59,6 +59,10 @@ class ProtocolFolder:
         """Return the path of a recipe's predictions."""
         return self.path / "predictions" / f"{recipe}.csv"
 
+    def model(self, recipe: str, stage: str, fold: int, seed: int) -> Path:
+        """Return the path of the weights of a head."""
+        return self.path / "models" / recipe / stage / f"fold-{fold}-seed-{seed}.safetensors"
+
     def external(self, name: str, recipe: str) -> Path:
         """Return the path of a recipe's result on an external test set."""
         return self.path / "external" / name / f"{recipe}.json"

@@ -13,6 +13,7 @@ from cxrbench.config.seeds import imbalance_seed, training_seed
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
+from cxrbench.models.training.curves import CurveRecorder, Curves
 from cxrbench.models.training.rows import TrainingRows, apply_balance
 from cxrbench.plugin.contracts import CrossEntropy, Fold
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.models.training.configuration import TrainingConfiguration
-    from cxrbench.models.training.trainer import Fit
+    from cxrbench.models.training.trainer import AfterEpoch, Fit
     from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -85,11 +86,13 @@ class FrozenHead:
         weights: float32, as `Head.weights` returns them.
         scores: float64 ``[n]``, scores of the validation images.
         note: the warning of the imbalance strategy, or an empty string.
+        curves: of its training.
     """
 
     weights: tuple[NDArray[np.float32], ...]
     scores: NDArray[np.float64]
     note: str = ""
+    curves: Curves = field(default_factory=Curves)
 
 
 def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
@@ -101,9 +104,10 @@ def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs
 
 def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
     """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
-    fit = _fit(job, params, training_seed(job.seed, number, repeat))
+    recorder = CurveRecorder(job=job)
+    fit = _fit(job, params, training_seed(job.seed, number, repeat), after_epoch=recorder.after_epoch)
     note = _training_rows(job, _strategy_options(job, params)).note
-    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores, note=note)
+    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores, note=note, curves=recorder.curves)
 
 
 def score_images(
@@ -132,7 +136,13 @@ def score_images(
     return scores
 
 
-def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequence[float] = ()) -> Fit:
+def _fit(
+    job: HeadJob,
+    params: Mapping[str, Value],
+    seed: int,
+    cut_offs: Sequence[float] = (),
+    after_epoch: AfterEpoch | None = None,
+) -> Fit:
     from cxrbench.models.training.trainer import fit_head
 
     return fit_head(
@@ -143,6 +153,7 @@ def _fit(job: HeadJob, params: Mapping[str, Value], seed: int, cut_offs: Sequenc
         dropout=float(params["dropout"]),
         seed=seed,
         cut_offs=cut_offs,
+        after_epoch=after_epoch,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cxrbench.execution.failures import NotFinite
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
@@ -14,8 +16,6 @@ from cxrbench.models.training.head import Head, head_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.rows import TrainingRows
     from cxrbench.storage.sharded_array import ShardedArray
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 class TrainingFailed(NotFinite):
     """Training gave no usable head."""
+
+
+AfterEpoch = Callable[[Head, NDArray[np.float64]], None]
+"""Called after each epoch with the head, which it must not change, and the logits of the validation images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ def fit_head(
     dropout: float,
     seed: int,
     cut_offs: Sequence[float] = (),
+    after_epoch: AfterEpoch | None = None,
 ) -> Fit:
     """Train a head from new weights.
 
@@ -66,6 +71,7 @@ def fit_head(
         dropout: probability in 0..1.
         seed: of weights, row order, views and dropout.
         cut_offs: of the first epochs; training is pruned if the best validation loss so far exceeds the epoch's cut-off.
+        after_epoch: called after each epoch.
 
     Raises:
         TrainingFailed: the validation loss was not finite after the first epoch.
@@ -80,7 +86,9 @@ def fit_head(
         for block in rows.epoch(generator, configuration.batch_size):
             head.train(*block)
         logits = head_logits(head, rows.views[0], images, configuration.scored_at_once)
-        losses.append(_mean_cross_entropy(labels, logits))
+        losses.append(mean_cross_entropy(labels, logits))
+        if after_epoch:
+            after_epoch(head, logits)
         if np.isfinite(losses[-1]) and (best_epoch < 0 or losses[-1] < losses[best_epoch]):
             best_epoch, best_weights, best_logits = epoch, head.weights(), logits
         elif not np.isfinite(losses[-1]) or epoch - best_epoch >= configuration.patience:
@@ -110,6 +118,7 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(expit(logits))
 
 
-def _mean_cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
+def mean_cross_entropy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
+    """Return the mean cross-entropy of logits, not finite for a head that diverged."""
     with np.errstate(over="ignore", invalid="ignore"):  # a head that diverges is a failed trial, not a warning
         return float(np.mean(np.logaddexp(0, logits) - labels * logits))
