@@ -184,10 +184,10 @@ def test_studies_have_names_and_attributes_for_a_dashboard(finished, uninterrupt
 
 
 def files_with_secrets(workspace, postgresql):
-    """Return the files of a run, outside of its cache, that hold the password or the port of the database."""
+    """Return the files of a run, outside of its cache, that hold the password or the address of the database."""
     written = [path for path in workspace.folder.rglob("*") if path.is_file() and not {"home", "images"} & set(path.parts)]
     assert len(written) > 6
-    secrets = [secret.encode() for secret in (postgresql.password, "p4ss%2Fword", str(postgresql.port))]
+    secrets = [secret.encode() for secret in (postgresql.password, "p4ss%2Fword", f":{postgresql.port}")]
     return [path for path in written if any(secret in path.read_bytes() for secret in secrets)]
 
 
