@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
@@ -94,12 +95,14 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
 
     Raises:
         DataError: the images do not allow a fair comparison.
+        ConfigError: earlier results of this protocol are of other images.
     """
     protocol, dataset = plan.protocol, load_dataset(plan.catalogues.main)
     externals = tuple(
         ExternalTestSet(name=name, dataset=load_dataset(catalogue)) for name, catalogue in plan.catalogues.external.items()
     )
     splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
+    require_same_parts(plan.store, dataset, splits)
     run = RunContext(
         plan=plan,
         executor=resources.executor,

@@ -60,12 +60,14 @@ class Downloader:
         """Return the file's path; download the file if it does not exist.
 
         Raises:
-            Unavailable: offline, host unreachable, connection broken, or wrong checksum; the message says what to do.
+            Unavailable: offline, host unreachable, connection broken, or wrong checksum, also of a file that is there already;
+                the message says what to do.
             PluginError: the declaration is unsafe, see `check_download`.
         """
         check_download(download)
         path = self.path_of(download)
         if path.is_file():
+            _require_digest(path, download)
             return path
         if scheme_of(download.url) == "file":
             raise Unavailable(f"{_short_path(path)} does not exist: provide this file yourself")
@@ -91,6 +93,16 @@ class Downloader:
         except OSError as error:
             raise Unavailable(f"{download.file_name} cannot be written: {error.strerror}; {remedy}") from None
         return path
+
+
+def _require_digest(path: Path, download: Download) -> None:
+    """Raise Unavailable if a file that was there already is not the publisher's."""
+    digest = _digest_like(path, download.digest)
+    if digest != download.digest:
+        raise Unavailable(
+            f"{_short_path(path)} is not the publisher's file: got {digest}, expected {download.digest}. Remove it, and run "
+            f"again to fetch {download.url}"
+        )
 
 
 def _short_path(path: Path) -> str:

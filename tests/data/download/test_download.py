@@ -187,7 +187,7 @@ def test_offline_opens_no_connection_and_says_what_to_put_where(server, tmp_path
 
 
 def test_offline_still_finds_what_is_there(tmp_path, said):
-    (tmp_path / "image.bin").write_bytes(b"x")
+    (tmp_path / "image.bin").write_bytes(CONTENT)
     downloader = Downloader(folder=tmp_path, offline=True, say=said.append)
     assert downloader.fetch(download_of("http://localhost/image.bin")) == tmp_path / "image.bin"
 
@@ -273,3 +273,17 @@ def test_a_dataset_that_cannot_be_fetched_says_what_to_put_where(server, mirror,
     offline = Downloader(folder=tmp_path / "downloads", offline=True, say=said.append)
     with pytest.raises(Unavailable, match=re.escape(str(tmp_path / "downloads" / "pneumoniamnist.npz"))):
         read_images(find_dataset("mirror", mirror), offline.fetch)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_a_file_that_is_there_must_be_the_publishers(server, downloader, algorithm):
+    download = download_of(server.url, algorithm=algorithm)
+    downloader.folder.mkdir(parents=True)
+    path = downloader.folder / "image.bin"
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(Unavailable, match=rf"is not the publisher.s file: got {algorithm}:\w+, expected .*Remove it"):
+        downloader.fetch(download)
+    path.write_bytes(CONTENT)
+    assert downloader.fetch(download) == path
+    path.write_bytes(CONTENT[:-1])
+    assert downloader.fetch(download_of(server.url, algorithm="")) == path
