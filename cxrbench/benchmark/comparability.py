@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.leaderboard.store.folder import ProtocolFolder
@@ -26,16 +29,18 @@ def require_same_parts(store: ProtocolFolder, dataset: LoadedDataset, splits: Se
         ConfigError: naming a part whose images are others now.
     """
     table = _earlier_table(store)
+    parts = {(name, fold): rows for fold, split in enumerate(splits) for name, rows in _scored_parts(split).items()}
     for earlier in read_predictions(table, within=store.path) if table else ():
-        split = splits[earlier.fold]
-        rows = split.validation if earlier.subset == "validation" else split.test
-        now = {dataset.records[row].key for row in rows}
-        if now != set(earlier.keys.tolist()):
-            changed = len(now.symmetric_difference(earlier.keys.tolist()))
+        now = {dataset.records[row].key for row in parts.get((earlier.subset, earlier.fold), ())}
+        if changed := now.symmetric_difference(earlier.keys.tolist()):
             raise ConfigError(
-                f"{store.path}: {changed:,} images of the {earlier.subset} part are not those of the earlier results, because "
-                "other files can be read or count as copies now. Rows of both would not be comparable: add --fresh"
+                f"{store.path}: {len(changed):,} images of the {earlier.subset} part are not those of the earlier results, "
+                "because other files can be read or count as copies now. Rows of both would not be comparable: add --fresh"
             )
+
+
+def _scored_parts(split: Split) -> dict[str, NDArray[np.int64]]:
+    return {"validation": split.validation, "test": split.test}
 
 
 def _earlier_table(store: ProtocolFolder) -> Path | None:

@@ -16,6 +16,7 @@ from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.leaderboard.describe import SHOWN_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.entry import ComponentFacts, Entry
     from cxrbench.plugin.host import Host
-
-
-SHOWN_DIGITS = 16
-"""Digits of a SHA-256 that a deviation shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

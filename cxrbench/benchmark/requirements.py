@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cxrbench.config.component import parse_component
-from cxrbench.config.local_files import LABEL, digest_of, existing_file
+from cxrbench.config.local_files import LABEL, existing_file, find_labelled
 from cxrbench.errors import ConfigError, UnknownName
 from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
 from cxrbench.storage.versions import name_of
@@ -94,15 +94,11 @@ def _with_files(entry: Entry, text: str, files: Sequence[Path]) -> str:
 
 def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> str:
     """Return the path of the file whose SHA-256 begins with these digits, or a bare word as the entry has it."""
-    for file in files:
-        if not file.exists():
-            raise ConfigError(f"--file {file}: no such file or folder")
-        if digest_of(file).startswith(digits):
-            return str(file.absolute())
-    found = existing_file(name, name)
-    if found and found.digest.startswith(digits):
+    if missing := [file for file in files if not file.exists()]:
+        raise ConfigError(f"--file {missing[0]}: no such file or folder")
+    if found := find_labelled(name, digits, [file.absolute() for file in files]):
         return found.given
-    problem = "has other bytes here" if found or files else "is not in the working folder"
+    problem = "has other bytes here" if files or existing_file(name, name) else "is not in the working folder"
     raise ConfigError(
         f"{entry.recipe} needs the file {name}, whose SHA-256 begins with {digits}; it {problem}. Give its path with --file"
     )

@@ -14,12 +14,13 @@ def info() -> None:
 
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
+    from cxrbench.leaderboard.store.folder import kept_models
     from cxrbench.storage.cache import CACHE_KINDS, GIGABYTE, cache_items
     from cxrbench.storage.files import check_writable, home
 
     check_writable(home(), "CXRBENCH_HOME")
     items, settings = cache_items(), read_settings({})
-    sizes = [path.stat().st_size for path in settings.out.glob("*/models/*/*/*.safetensors")]
+    sizes = [path.stat().st_size for path in kept_models(settings.out)]
     models = f"{len(sizes)} in {settings.out}, {sum(sizes) / GIGABYTE:.3f} GB; the limit does not count them"
     console.print_facts({"folder": home(), "limit": f"{settings.cache_gb:g} GB", "models": models})
     rows = []

@@ -10,7 +10,6 @@ import typer
 
 from cxrbench.cli.interrupts import interruptible
 from cxrbench.cli.options import AsJson
-from cxrbench.config.recipe import stem_of
 from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def run(
 
 
 def _next_commands(board: Board) -> list[str]:
+    from cxrbench.config.recipe import stem_of
+
     first = next((row for row in board.rows() if row.is_complete and not row.entry.control), None)
     if first is None or board.folder is None:
         return []

@@ -15,12 +15,12 @@ from cxrbench.errors import ConfigError
 from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MARK = "@sha256:"
-LABEL = re.compile(rf"(.+){MARK}([0-9a-f]{{8}})", re.DOTALL)
+LABEL_DIGITS = 8
+LABEL = re.compile(rf"(.+){MARK}([0-9a-f]{{{LABEL_DIGITS}}})", re.DOTALL)
 """How a row shows a file: its name and the first digits of its SHA-256."""
-SHOWN_DIGITS = 8
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
@@ -42,7 +42,7 @@ class LocalFile:
     @property
     def label(self) -> str:
         """The file's name and the first digits of its digest, which mean the same in every working folder."""
-        return f"{self.path.name}{MARK}{self.digest[:SHOWN_DIGITS]}" if self.digest else self.path.name
+        return f"{self.path.name}{MARK}{self.digest[:LABEL_DIGITS]}" if self.digest else self.path.name
 
     @property
     def canonical(self) -> str:
@@ -100,12 +100,17 @@ def digest_of(path: Path) -> str:
     return _digest(path, tuple(_signature(file, file.relative_to(path).as_posix()) for file in _files_in(path)))
 
 
+def find_labelled(name: str, digits: str, files: Iterable[Path] = ()) -> LocalFile | None:
+    """Return the file whose digest begins with these digits: one of `files`, else that of this name in the working folder."""
+    there = (existing_file(name, text) for text in (*map(str, files), name))
+    return next((one for one in there if one and one.digest.startswith(digits)), None)
+
+
 def _labelled(option: str, name: str, digits: str) -> LocalFile:
-    """Return the file of this name in the working folder whose digest begins with these digits."""
-    found = existing_file(option, name)
-    if found and found.digest.startswith(digits):
+    if found := find_labelled(name, digits):
         return found
-    problem = f"{name} in the working folder has other bytes" if found else f"there is no {name} in the working folder"
+    there = existing_file(option, name)
+    problem = f"{name} in the working folder has other bytes" if there else f"there is no {name} in the working folder"
     raise ConfigError(f"{option}={name}: {problem}. Write the path of the file whose SHA-256 begins with {digits}")
 
 

@@ -127,7 +127,7 @@ def read_options(component: Component, spec: Spec, signature: Signature) -> Opti
             files[name], shown[name] = file, file.label
         elif not isinstance(spec, RECIPE):
             shown[name] = value
-        elif not is_same(plain := _in_type(value, parameters.get(name)), defaults.get(name, inspect.Parameter.empty)):
+        elif not _is_same(plain := _in_type(value, parameters.get(name)), defaults.get(name, inspect.Parameter.empty)):
             shown[name] = plain
     canonical = {**shown, **{name: file.canonical for name, file in files.items()}}
     others = {name: file for name, file in unnamed.items() if name not in files}
@@ -137,11 +137,6 @@ def read_options(component: Component, spec: Spec, signature: Signature) -> Opti
         files={**others, **files},
         unnamed=tuple(f"{name}={file.canonical}" for name, file in sorted(others.items())),
     )
-
-
-def is_same(value: Value, default: Any) -> bool:
-    """Return whether a value is the default, and of its type."""
-    return type(value) is type(default) and value == default
 
 
 def problem_of(parameter: Parameter, name: str, value: Value) -> str:
@@ -201,3 +196,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
         return TypeAdapter(annotation)
     except (NameError, TypeError, PydanticUserError):  # its type is unknown to pydantic
         return None
+
+
+def _is_same(value: Value, default: Any) -> bool:
+    return type(value) is type(default) and value == default

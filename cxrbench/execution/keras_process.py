@@ -31,7 +31,8 @@ def wanted_backend() -> str:
 
 def settings_file() -> Path:
     """Return the file of the user's settings, which Keras reads when it is imported."""
-    folder = os.environ.get("KERAS_HOME") or ("~/.keras" if os.access(Path.home(), os.W_OK) else "/tmp/.keras")  # noqa: S108
+    fallback = "~/.keras" if os.access(Path.home(), os.W_OK) else "/tmp/.keras"  # noqa: S108  # Keras itself looks there
+    folder = os.environ.get("KERAS_HOME") or fallback
     return Path(folder).expanduser() / "keras.json"
 
 

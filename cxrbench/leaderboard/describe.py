@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cxrbench.plugin.specs import Value
 
 SHOWN_DIGITS = 16
-"""Digits of a SHA-256."""
+"""Digits of a SHA-256 that people are shown."""
 Fact = tuple[str, str]
 
 MEANINGS: Mapping[Failure, Fact] = {

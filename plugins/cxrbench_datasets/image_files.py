@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+NAMED = 12
+"""Places that a warning names."""
 _ENDINGS = (
     *(".png", ".apng", ".jpeg", ".jpg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k"),
     *(".pgm", ".ppm", ".pbm", ".pnm", ".dcm", ".dicom"),
@@ -38,3 +41,16 @@ def looks_like_image(path: Path) -> bool:
 def is_named_like_image(name: str) -> bool:
     """Return whether a file name ends like that of an image."""
     return name.casefold().endswith(_ENDINGS)
+
+
+def how_many(places: Mapping[str, int]) -> str:
+    """Return the number of image files in all places, in words."""
+    total = sum(places.values())
+    return f"{total:,} image file{'' if total == 1 else 's'}"
+
+
+def listed(places: Mapping[str, int]) -> str:
+    """Return the places with their numbers of image files; of more than 12, the others are counted."""
+    shown = [f"{place} ({count:,})" for place, count in places.items() if count]
+    more = f", and {len(shown) - NAMED:,} more" if len(shown) > NAMED else ""
+    return f"{', '.join(shown[:NAMED])}{more}"

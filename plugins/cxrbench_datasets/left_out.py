@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench_datasets.image_files import looks_like_image
+from cxrbench_datasets.image_files import NAMED, how_many, listed, looks_like_image
 from cxrbench_datasets.subfolders import is_mask
 from cxrbench_datasets.tree import is_hidden, name_of
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from cxrbench_datasets.tree import ClassFolder, Label, Split
 
-NAMED = 12
-"""Places that a warning names; it only counts the others."""
 HIDDEN = "hidden files"
 REPEATED = "a second copy, as in Kaggle's archive"
 OTHER = "folders that are neither a class nor train, val or test"
@@ -77,10 +75,8 @@ def odd_places(tree: Tree, images: Mapping[ClassFolder, Sequence[Path]]) -> Iter
 
 def _described(places: Mapping[Path, int], folder: Path) -> str:
     """Describe places in a folder with their numbers of image files."""
-    total = sum(places.values())
-    listed = [f"{_shown(place, folder)} ({count:,})" for place, count in sorted(places.items())]
-    more = f", and {len(listed) - NAMED:,} more" if len(listed) > NAMED else ""
-    return f"{total:,} image file{'' if total == 1 else 's'} in {', '.join(listed[:NAMED])}{more}"
+    shown = {_shown(place, folder): count for place, count in sorted(places.items())}
+    return f"{how_many(shown)} in {listed(shown)}"
 
 
 def _real_places(paths: Iterable[Path]) -> set[Path]:

@@ -6,15 +6,12 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cxrbench_datasets.image_files import is_named_like_image, looks_like_image
+from cxrbench_datasets.image_files import how_many, is_named_like_image, listed, looks_like_image
 from cxrbench_datasets.tree import is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-NAMED = 12
-"""Folders that the warning names; it only counts the others."""
 
 
 def unlisted_images(images: Iterable[tuple[str, Path]]) -> Iterator[str]:
@@ -23,26 +20,21 @@ def unlisted_images(images: Iterable[tuple[str, Path]]) -> Iterator[str]:
     Args:
         images: the key and the path of each image.
     """
-    listed: dict[Path, set[str]] = {}
+    known_names: dict[Path, set[str]] = {}
     names: dict[Path, str] = {}
     folders: dict[Path, Path] = {}
     for key, path in images:
         if path.parent not in folders:
             folders[path.parent] = path.parent.resolve()
         folder = folders[path.parent]
-        listed.setdefault(folder, set()).add(path.name)
+        known_names.setdefault(folder, set()).add(path.name)
         names.setdefault(folder, f"{key.rpartition('/')[0] or '.'}/")
     counts = Counter[str]()
-    for folder, known in listed.items():
+    for folder, known in known_names.items():
         counts[names[folder]] += _count_others(folder, known)
     if counts.total():
-        shown = [f"{name} ({count:,})" for name, count in sorted(counts.items()) if count]
-        more = f", and {len(shown) - NAMED:,} more" if len(shown) > NAMED else ""
-        total = counts.total()
-        noun = "image file" if total == 1 else "image files"
-        yield f"ignored {total:,} {noun} that the manifest does not list, beside those that it lists: " + (
-            f"{', '.join(shown[:NAMED])}{more}"
-        )
+        beside = listed(dict(sorted(counts.items())))
+        yield f"ignored {how_many(counts)} that the manifest does not list, beside those that it lists: {beside}"
 
 
 def _count_others(folder: Path, known: set[str]) -> int:

@@ -25,6 +25,11 @@ Stamp = tuple[int, int]
 """Inode and time of change of an entry's file."""
 
 
+def kept_models(out: Path) -> list[Path]:
+    """Return the stored heads of all protocols below a folder, at the paths that `ProtocolFolder.model` gives."""
+    return sorted(out.glob("*/models/*/*/*.safetensors"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFolder:
     """The self-contained folder of one protocol, and the studies beside it. Recipes are named by their file stems.
