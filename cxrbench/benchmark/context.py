@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
+from cxrbench.benchmark.image_record import record_images
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.publish import publish
+from cxrbench.leaderboard.store.image_record import write_images
 from cxrbench.leaderboard.store.test_lock import LockedTestSet
 from cxrbench.storage.safe_text import all_without_paths
 
@@ -118,6 +120,8 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
     for warning in (*run.facts.warnings, *of_externals):  # entries do not depend on external test sets
         run.callbacks.progress.warn(warning)
     run.store.write_protocol()
+    if plan.request.settings.models:
+        write_images(run.store.images, record_images(dataset, splits))
     run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])
     return run
 

@@ -10,7 +10,16 @@ import numpy as np
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.summary import summarise
-from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
+from cxrbench.leaderboard.store.entry import (
+    ClassLabels,
+    ComponentFacts,
+    Confusion,
+    DatasetFacts,
+    Entry,
+    HeadResult,
+    MeanResult,
+    PartCounts,
+)
 from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
@@ -143,15 +152,21 @@ def head_result(
         selection: hash of the frozen selection.
         members: of an ensemble, the weight of each member.
     """
+    return HeadResult(seed=tested.seed, selection=selection, members=dict(members or {}), **_measured(protocol, tested))
+
+
+def mean_result(protocol: Protocol, tested: Predictions, selection: str) -> MeanResult:
+    """Return the result of the mean of the heads of all seeds on the test images of its fold; arguments as `head_result`."""
+    return MeanResult(selection=selection, **_measured(protocol, tested))
+
+
+def _measured(protocol: Protocol, tested: Predictions) -> dict[str, Any]:
     labels, scores, threshold = tested.labels, tested.scores, tested.chosen_threshold
-    return HeadResult(
-        seed=tested.seed,
-        threshold=threshold,
-        selection=selection,
-        members=dict(members or {}),
-        confusion=Confusion(**confusion(labels, scores, threshold)),
-        metrics=metrics(labels, scores, threshold, prevalence=protocol.prevalence, also_at=protocol.also_at),
-    )
+    return {
+        "threshold": threshold,
+        "confusion": Confusion(**confusion(labels, scores, threshold)),
+        "metrics": metrics(labels, scores, threshold, prevalence=protocol.prevalence, also_at=protocol.also_at),
+    }
 
 
 def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summary:

@@ -80,7 +80,7 @@ class StartedExtraction:
 
     def _searched(self, features: RecipeFeatures) -> FeatureSource:
         lazy = LazyFeatures(base=features.views, of_external=features.external, space={}, extract=self.extract)
-        return replace(lazy, space=self.resources.executor.submit(discover_space, features.views[0]).result())
+        return replace(lazy, space=self.resources.executor.submit(discover_space, features.views[0].frozen_backbone).result())
 
 
 def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.errors import DiskFull, Unavailable
 from cxrbench.execution.failures import failure_kind, failure_reason
-from cxrbench.models.features.extraction import CHANNELS, Extraction, clean_view, extractions
+from cxrbench.models.features.extraction import Extraction, clean_view, extractions
+from cxrbench.models.features.frozen_backbone import CHANNELS
 from cxrbench.models.weights import get_weights
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from cxrbench.config.part import check_options
 from cxrbench.config.recipe import Recipe, all_recipes, control_recipes, expand, is_pattern
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
-from cxrbench.models.features.extraction import CHANNELS, count_views
+from cxrbench.models.features.extraction import count_views
+from cxrbench.models.features.frozen_backbone import CHANNELS
 from cxrbench.models.weights import weights_available
 from cxrbench.plugin.host import Plugin
 from cxrbench.plugin.specs import Augmentation, Backbone, Imbalance, Spec

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.entries import NoResult, Result, head_result
+from cxrbench.benchmark.entries import NoResult, Result, head_result, mean_result
 from cxrbench.benchmark.extraction import FeaturesUnavailable
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, smaller_training_warnings
 from cxrbench.benchmark.studies import count_finished
@@ -44,12 +44,14 @@ class FoldOutcome:
     Attributes:
         result: as the entry holds it.
         scored: the frozen heads with their test predictions.
+        mean: the mean of the heads of all seeds likewise; None for one seed.
         warnings: that must be read with the result.
         search_seconds: worker time of the trials.
     """
 
     result: FoldResult
     scored: tuple[ScoredTest, ...]
+    mean: ScoredTest | None
     warnings: tuple[str, ...]
     search_seconds: float
 
@@ -65,14 +67,22 @@ class FoldOutcome:
 
     @property
     def predictions(self) -> tuple[Predictions, ...]:
-        """The validation and then the test predictions of each head."""
-        return (*(selection.validated for selection in self.selections), *self.tested)
+        """The validation and then the test predictions of each head, then those of their mean."""
+        mean = (self.mean.selection.validated, self.mean.predictions) if self.mean else ()
+        return (*(selection.validated for selection in self.selections), *self.tested, *mean)
 
 
 def fold_outcome(
-    protocol: Protocol, fold_study: FoldStudy, search: FinishedSearch, scored: Sequence[ScoredTest]
+    protocol: Protocol,
+    fold_study: FoldStudy,
+    search: FinishedSearch,
+    scored: Sequence[ScoredTest],
+    mean: ScoredTest | None,
 ) -> FoldOutcome:
-    """Return the result of a fold from its finished search and its scored heads, the head of the trial's own seed first."""
+    """Return the result of a fold from its finished search, its scored heads and their mean.
+
+    The head of the trial's own seed is the first.
+    """
     selections, selected = [one.selection for one in scored], search.selected
     first = selections[0].validated
     validation = metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence)
@@ -90,8 +100,10 @@ def fold_outcome(
                 )
                 for one in scored
             ),
+            mean=mean_result(protocol, mean.predictions, mean.selection.identity) if mean else None,
         ),
         scored=tuple(scored),
+        mean=mean,
         warnings=(
             *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
             *dict.fromkeys(selection.head.note for selection in selections if selection.head.note),

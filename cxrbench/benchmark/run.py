@@ -18,7 +18,7 @@ from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
-from cxrbench.benchmark.selection import freeze, refuse_other_selection, score_test
+from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selection, score_test
 from cxrbench.benchmark.studies import FoldStudy, open_studies
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.predictions import write_predictions
@@ -129,6 +129,8 @@ def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> F
     selected = select_trial(trials)
     job = fold_study.study.job_of(selected.params)
     selections = freeze(run, fold_study.fold, job, selected)
+    mean = freeze_mean(run, selections, job)
     scored = [score_test(run, recipe, selection) for selection in selections]
+    scored_mean = score_test(run, recipe, mean) if mean else None
     search = FinishedSearch(trials=trials, selected=selected, views=job.views)
-    return fold_outcome(run.protocol, fold_study, search, scored)
+    return fold_outcome(run.protocol, fold_study, search, scored, scored_mean)

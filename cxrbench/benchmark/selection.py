@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.scores import image_predictions
+from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.leaderboard.store.entry import LearningCurves
@@ -44,10 +45,14 @@ STAGE = "head"
 class Selection:
     """A head that validation selected, with everything that must not change once test images are scored.
 
+    The mean of the heads of all seeds is such a selection, too, of several heads.
+
     Attributes:
+        seed: number of the repeat of the training, or `MEAN_OF_SEEDS`.
         params: without the threshold.
         identity: hash of study, trial, parameters and threshold.
         batch_size: rows per optimizer step of its training.
+        heads: the trained head, or several whose logits are averaged.
         view: the features that it was trained on.
         validated: its validation predictions.
     """
@@ -58,9 +63,14 @@ class Selection:
     threshold: float
     identity: str
     batch_size: int
-    head: FrozenHead
+    heads: tuple[FrozenHead, ...]
     view: ShardedArray
     validated: Predictions
+
+    @property
+    def head(self) -> FrozenHead:
+        """Its only head, or the first of several."""
+        return self.heads[0]
 
     @property
     def curves(self) -> LearningCurves:
@@ -113,12 +123,27 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 threshold=threshold,
                 identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
                 batch_size=trained.batch,
-                head=trained.value,
+                heads=(trained.value,),
                 view=job.views[0],
                 validated=image_predictions(run.dataset, rows, trained.value.scores, ("validation", fold, seed), threshold),
             )
         )
     return tuple(found)
+
+
+def freeze_mean(run: RunContext, selections: Sequence[Selection], job: HeadJob) -> Selection | None:
+    """Return the mean of the heads of all seeds, its threshold from its own validation scores; None for one seed."""
+    if len(selections) == 1:
+        return None
+    first, heads = selections[0], tuple(selection.head for selection in selections)
+    rows, labels = job.validation
+    mean = replace(first, seed=MEAN_OF_SEEDS, heads=heads)
+    scores = submit_scoring(mean, first.view, rows, run.executor).result().value
+    searched = run.protocol.threshold == SEARCHED_THRESHOLD
+    threshold = first.threshold if searched else choose_threshold(run.protocol.threshold, labels, scores)
+    validated = replace(first.validated, seed=MEAN_OF_SEEDS, scores=scores, threshold=threshold)
+    identity = digest([*(selection.identity for selection in selections), threshold])
+    return replace(mean, threshold=threshold, identity=identity, validated=validated)
 
 
 def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: FrozenHead | None) -> float:
@@ -139,10 +164,13 @@ def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:
 def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> ScoredTest:
     """Store the frozen head and record it in the test-set lock, then score the test images of its fold.
 
+    The mean of several heads needs no file of its own.
+
     Raises:
         TestSetLocked: another selection of this recipe has scored them.
     """
-    model = _keep(run, recipe, selection) if run.plan.request.settings.models else ""
+    kept = run.plan.request.settings.models and selection.seed != MEAN_OF_SEEDS
+    model = _keep(run, recipe, selection) if kept else ""
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
     scored = submit_scoring(selection, selection.view, run.dataset.rows[test], run.executor).result()
     predictions = selection.predictions(run.dataset, test, "test", scored.value)
@@ -158,9 +186,10 @@ def _keep(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> str:
 def submit_scoring(
     selection: Selection, view: ShardedArray, images: NDArray[np.int64], executor: Executor
 ) -> Future[BatchResult[NDArray[np.float64]]]:
-    """Have images scored by a frozen head, fewer at once if memory is short."""
+    """Have images scored by a frozen selection, fewer at once if memory is short."""
+    heads = [head.weights for head in selection.heads]
     return submit_with_retry(
-        lambda at_once: executor.submit(score_images, selection.head, selection.batch_size, view, images, at_once),
+        lambda at_once: executor.submit(score_images, heads, selection.batch_size, view, images, at_once),
         SCORED_AT_ONCE,
     )
 

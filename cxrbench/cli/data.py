@@ -209,7 +209,7 @@ def _print_label_rates(dataset: LoadedDataset) -> None:
     from cxrbench.cli import console
     from cxrbench.data.audit.label_rates import label_rates
 
-    rates = label_rates(dataset)
+    rates = label_rates(dataset.records)
     levels = Counter(rate.attribute for rate in rates)
     rows = [
         (rate.attribute, rate.level, str(rate.images), f"{rate.positives / rate.images:.0%}")

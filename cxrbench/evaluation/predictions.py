@@ -28,6 +28,9 @@ TableRow = tuple[int, str, str, str, str]
 LARGEST_TABLE_BYTES = 2**31
 """Enough for 100,000 images scored by 200 heads."""
 LONGEST_KEY = 1000
+MEAN_OF_SEEDS = -1
+"""In place of a seed: the mean of the logits of the heads of all seeds of a fold."""
+MEAN_IN_TABLE = "mean"
 WHOLE_NUMBER = re.compile(r"[0-9]{1,6}")
 SCORE_TEXT = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")
 TABLE_COLUMNS = ("set", "fold", "seed", "key", "patient", "label", "score")
@@ -40,7 +43,7 @@ class Predictions:
     Attributes:
         subset: validation, test or external.
         fold: number of the fold that the head was trained and validated on.
-        seed: number of the training repeat, from 0.
+        seed: number of the training repeat, from 0, or `MEAN_OF_SEEDS`.
         keys, patients: text ``[n]``. A patient is in the test images of one fold only.
         labels: int ``[n]``, 1 for the positive class.
         scores: float64 ``[n]`` in 0..1.
@@ -74,8 +77,9 @@ def write_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(TABLE_COLUMNS)
     for head in predictions:
+        seed = MEAN_IN_TABLE if head.seed == MEAN_OF_SEEDS else head.seed
         for key, patient, label, score in zip(head.keys, head.patients, head.labels, head.scores, strict=True):
-            writer.writerow([head.subset, head.fold, head.seed, str(key), str(patient), int(label), float(score)])
+            writer.writerow([head.subset, head.fold, seed, str(key), str(patient), int(label), float(score)])
     write_text(path, text.getvalue())
 
 
@@ -135,7 +139,7 @@ def _parse_rows(subset: str, fold: str, seed: str, rows: list[TableRow]) -> Pred
     numbers, keys, patients, labels, scores = zip(*rows, strict=True)
     if subset not in SUBSETS:
         raise InvalidRow(numbers[0], f"set {subset!r} must be validation, test or external")
-    if not (WHOLE_NUMBER.fullmatch(fold) and WHOLE_NUMBER.fullmatch(seed)):
+    if not (WHOLE_NUMBER.fullmatch(fold) and (WHOLE_NUMBER.fullmatch(seed) or seed == MEAN_IN_TABLE)):
         raise InvalidRow(numbers[0], f"fold {fold!r} and seed {seed!r} must be whole numbers")
     for number, label, score in zip(numbers, labels, scores, strict=True):
         if label not in {"0", "1"}:
@@ -148,7 +152,7 @@ def _parse_rows(subset: str, fold: str, seed: str, rows: list[TableRow]) -> Pred
     return Predictions(
         subset=SUBSETS[subset],
         fold=int(fold),
-        seed=int(seed),
+        seed=MEAN_OF_SEEDS if seed == MEAN_IN_TABLE else int(seed),
         keys=np.array(keys),
         patients=np.array(patients),
         labels=np.array(labels, dtype=np.int64),
@@ -157,8 +161,14 @@ def _parse_rows(subset: str, fold: str, seed: str, rows: list[TableRow]) -> Pred
 
 
 def of_subset(predictions: Iterable[Predictions], subset: Subset) -> Mapping[tuple[int, int], Predictions]:
-    """Return the predictions of one subset by (fold, seed)."""
-    return {(head.fold, head.seed): head for head in predictions if head.subset == subset}
+    """Return the predictions of the single heads for one subset, by (fold, seed)."""
+    heads = (head for head in predictions if head.subset == subset and head.seed != MEAN_OF_SEEDS)
+    return {(head.fold, head.seed): head for head in heads}
+
+
+def means_of_seeds(predictions: Iterable[Predictions], subset: Subset) -> Mapping[int, Predictions]:
+    """Return the predictions of the means of seeds for one subset, by fold."""
+    return {one.fold: one for one in predictions if one.subset == subset and one.seed == MEAN_OF_SEEDS}
 
 
 def by_fold(predictions: Sequence[Predictions]) -> dict[int, list[Predictions]]:

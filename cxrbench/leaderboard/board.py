@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import of_subset, read_predictions
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset, read_predictions
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
 from cxrbench.leaderboard.standings import rank_entries
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.columns import Column
     from cxrbench.leaderboard.rows import Cell
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult, MeanResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +116,29 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
         CxrbenchError: a head has no stored predictions, or its metrics are not those of its predictions.
     """
     path, protocol = folder / entry.predictions, entry.protocol
-    stored = of_subset(read_predictions(path, within=folder), "test")
-    heads = []
-    for fold, result in ((one.fold, head) for one in entry.folds for head in one.heads):
-        where = f"fold {fold}, seed {result.seed}"
-        if (fold, result.seed) not in stored:
+    table = read_predictions(path, within=folder)
+    stored, means = of_subset(table, "test"), means_of_seeds(table, "test")
+
+    def checked(where: str, scores: Predictions | None, result: HeadResult | MeanResult) -> Predictions:
+        if scores is None:
             raise CxrbenchError(f"{path} lacks the test scores of {where}")
-        head = stored[fold, result.seed].at(result.threshold)
+        head = scores.at(result.threshold)
         computed = metrics(head.labels, head.scores, result.threshold, prevalence=protocol.prevalence, also_at=protocol.also_at)
         if wrong := [name for name, value in result.metrics.items() if abs(computed.get(name, -1.0) - value) > EQUAL]:
             raise CxrbenchError(
                 f"{entry.recipe} is refused: {where}: {wrong[0]} is {result.metrics[wrong[0]]:.6g}, but the stored scores in "
                 f"{path} make {computed.get(wrong[0], float('nan')):.6g}"
             )
-        heads.append(head)
-    return tuple(heads)
+        return head
+
+    for fold in entry.folds:
+        if fold.mean:
+            checked(f"fold {fold.fold}, mean of the seeds", means.get(fold.fold), fold.mean)
+    return tuple(
+        checked(f"fold {fold.fold}, seed {head.seed}", stored.get((fold.fold, head.seed)), head)
+        for fold in entry.folds
+        for head in fold.heads
+    )
 
 
 def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[str, ExternalResult]]:

@@ -41,14 +41,14 @@ def compile_call(layer: Any, shape: tuple[int | None, ...], *, training: bool) -
     return _compiled(lambda batch: layer(batch, training=training), shape)
 
 
-def compile_features(model: Any, shape: tuple[int, int, int, int], channels: int) -> Callable[[Array], Array]:
+def compile_features(model: Any, shape: tuple[int | None, int, int, int], channels: int) -> Callable[[Array], Array]:
     """Compile a model to one function of grey images, float32 of `shape`, that repeats them over `channels` channels.
 
     The weights become constants of the graph, so TensorFlow folds batch normalisation into the convolution before it. This
     makes MobileNet 1.4 times and ResNet50 1.07 times as fast and changes features by about 1e-6.
     """
     if not model.built:
-        model(np.zeros((*shape[:3], channels), dtype=np.float32), training=False)
+        model(np.zeros((1, *shape[1:3], channels), dtype=np.float32), training=False)
     weights = [
         [keras.ops.convert_to_numpy(variable) for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)

@@ -10,7 +10,7 @@ import numpy as np
 
 from cxrbench.data.download import Downloader
 from cxrbench.errors import ConfigError, CxrbenchError, Unavailable
-from cxrbench.models.features.extraction import as_features, is_model_of_keras
+from cxrbench.models.features.frozen_backbone import as_features, is_model_of_keras
 from cxrbench.models.weights import get_weights, weights_option
 from cxrbench.testing.check import CHECK_SEED
 from cxrbench.testing.images import grey_images, unit_images

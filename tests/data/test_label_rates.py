@@ -75,7 +75,7 @@ def test_attributes_by_chance_are_next_to_never_found(attributed):
 
 
 def test_rates_are_counted_by_level_of_known_attributes(attributed):
-    assert label_rates(attributed("sex", levels(("F", 3, 1), ("M", 0, 2), (None, 1, 0)))) == (
+    assert label_rates(attributed("sex", levels(("F", 3, 1), ("M", 0, 2), (None, 1, 0))).records) == (
         LabelRate(attribute="sex", level="F", images=4, positives=1),
         LabelRate(attribute="sex", level="M", images=2, positives=2),
         LabelRate(attribute="sex", level="unknown", images=1, positives=0),
@@ -83,7 +83,7 @@ def test_rates_are_counted_by_level_of_known_attributes(attributed):
 
 
 def test_ages_are_counted_in_bands(attributed):
-    rates = label_rates(attributed("age", [(0, "1"), (1, "004Y"), (1, "30"), (0, "006M"), (1, "adult")]))
+    rates = label_rates(attributed("age", [(0, "1"), (1, "004Y"), (1, "30"), (0, "006M"), (1, "adult")]).records)
     assert [(rate.level, rate.images) for rate in rates] == [("0-4", 3), ("18-39", 1), ("adult", 1)]
 
 

@@ -12,7 +12,7 @@ from cxrbench.data.audit.findings import Finding
 from cxrbench.data.groups import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,15 +44,15 @@ class LabelRate:
     positives: int
 
 
-def label_rates(dataset: LoadedDataset) -> tuple[LabelRate, ...]:
+def label_rates(records: Sequence[Record]) -> tuple[LabelRate, ...]:
     """Return the label rates of all attributes that are known for some images."""
-    return tuple(rate for attribute in ATTRIBUTES for rate in _rates_of(dataset, attribute))
+    return tuple(rate for attribute in ATTRIBUTES for rate in _rates_of(records, attribute))
 
 
 def predictive_attributes(dataset: LoadedDataset) -> Iterator[Finding]:
     """Find attributes whose levels have significantly and clearly different label rates."""
     for attribute in ATTRIBUTES:
-        rates = [rate for rate in _rates_of(dataset, attribute) if rate.images >= MINIMUM_LEVEL]
+        rates = [rate for rate in _rates_of(dataset.records, attribute) if rate.images >= MINIMUM_LEVEL]
         if len(rates) < 2:
             continue
         p_value, association = _chi_square(np.array([[rate.images - rate.positives, rate.positives] for rate in rates]))
@@ -78,12 +78,12 @@ def age_band(text: str) -> str:
     return f"{begin}-{later[0] - 1}" if later else f"{begin}+"
 
 
-def _rates_of(dataset: LoadedDataset, attribute: str) -> list[LabelRate]:
-    levels = [_level(record, attribute) for record in dataset.records]
+def _rates_of(records: Sequence[Record], attribute: str) -> list[LabelRate]:
+    levels, labels = [_level(record, attribute) for record in records], np.array([record.label for record in records])
     names = sorted(set(levels))
     if names == [UNKNOWN]:
         return []
-    counts = np.bincount(numbered(levels) * 2 + dataset.labels, minlength=2 * len(names)).reshape(-1, 2)
+    counts = np.bincount(numbered(levels) * 2 + labels, minlength=2 * len(names)).reshape(-1, 2)
     return [
         LabelRate(attribute=attribute, level=name, images=int(count.sum()), positives=int(count[1]))
         for name, count in zip(names, counts, strict=True)

@@ -104,6 +104,20 @@ class HeadResult(Stored):
     metrics: Metrics
 
 
+class MeanResult(Stored):
+    """The result of the mean of the heads of all seeds of a fold: the model that is exported.
+
+    Attributes:
+        threshold: chosen on the validation scores of the mean.
+        selection: hash of all that was frozen before the test images were scored.
+    """
+
+    threshold: float
+    selection: Name
+    confusion: Confusion
+    metrics: Metrics
+
+
 class FoldResult(Stored):
     """The result of one fold.
 
@@ -112,6 +126,7 @@ class FoldResult(Stored):
         selected_trial, params: what validation selected, without the threshold, which each head has its own.
         validation: metrics of the selected trial on the validation images.
         trials: finished trials by state.
+        mean: of the logits of the heads of all seeds; None with one seed and in entries of earlier versions.
     """
 
     fold: Count
@@ -121,6 +136,7 @@ class FoldResult(Stored):
     validation: Metrics = {}
     trials: dict[Name, Count] = {}
     heads: tuple[HeadResult, ...]
+    mean: MeanResult | None = None
 
 
 class ExternalResult(Stored):

@@ -68,6 +68,11 @@ class ProtocolFolder:
         """Return the path of the weights of a head."""
         return self.path / "models" / recipe / stage / f"fold-{fold}-seed-{seed}.safetensors"
 
+    @property
+    def images(self) -> Path:
+        """The path of the record of the images that its models learnt from."""
+        return self.path / "models" / "images.json"
+
     def external(self, name: str, recipe: str) -> Path:
         """Return the path of a recipe's result on an external test set."""
         return self.path / "external" / name / f"{recipe}.json"

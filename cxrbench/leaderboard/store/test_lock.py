@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cxrbench.config.fields import Name
 from cxrbench.errors import CxrbenchError
+from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
 from cxrbench.storage.schema import Content, Schema, renamed
@@ -64,13 +65,14 @@ class TestSetLock:
         Args:
             recipe: file stem of the recipe.
             fold: number of the fold, from 0.
-            seed: number of the repeat of the head's training, from 0.
+            seed: number of the repeat of the head's training, from 0, or `MEAN_OF_SEEDS`.
             selection: hash of all that was frozen; the same selection may score again.
 
         Raises:
             TestSetLocked: another selection has scored them.
         """
-        name, scored_by = f"fold {fold}, seed {seed}", self._scored_by(recipe)
+        which = "mean of the seeds" if seed == MEAN_OF_SEEDS else f"seed {seed}"
+        name, scored_by = f"fold {fold}, {which}", self._scored_by(recipe)
         if name not in scored_by:
             record = LockRecord(scored_by={**scored_by, name: selection})
             write_json(self._path(recipe), record.model_dump(mode="json"))

@@ -9,7 +9,7 @@ from cxrbench.leaderboard.store.plausibility import contradicts_confusion
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult, MeanResult
 
 EQUAL = 1e-9
 """Largest difference between a stored mean and the mean of the stored values."""
@@ -36,6 +36,8 @@ def _contradictions(entry: Entry) -> Iterator[str]:
         for head in fold.heads:
             if problem := _of_head(entry, fold, head):
                 yield f"fold {fold.fold}, seed {head.seed}: {problem}"
+        if fold.mean and (problem := _of_head(entry, fold, fold.mean)):
+            yield f"fold {fold.fold}, mean of the seeds: {problem}"
     yield from _wrong_means(entry)
     for metric, (low, high) in entry.intervals.items():
         if not low - EQUAL <= entry.metrics.get(metric, low) <= high + EQUAL:
@@ -44,7 +46,7 @@ def _contradictions(entry: Entry) -> Iterator[str]:
 
 def _outside(entry: Entry) -> Iterator[str]:
     """Find metrics and interval ends outside 0..1."""
-    heads = [head.metrics for fold in entry.folds for head in fold.heads]
+    heads = [head.metrics for fold in entry.folds for head in (*fold.heads, *([fold.mean] if fold.mean else ()))]
     for metrics in (entry.metrics, *(fold.validation for fold in entry.folds), *heads):
         yield from (f"{name} {value:g} is not in 0..1" for name, value in metrics.items() if not 0 <= value <= 1)
     for name, ends in entry.intervals.items():
@@ -65,7 +67,7 @@ def _incomplete(entry: Entry) -> str:
     return ""
 
 
-def _of_head(entry: Entry, fold: FoldResult, head: HeadResult) -> str:
+def _of_head(entry: Entry, fold: FoldResult, head: HeadResult | MeanResult) -> str:
     counts = head.confusion
     if min(counts.tp, counts.fp, counts.fn, counts.tn) < 0:
         return "its confusion matrix has a negative count"

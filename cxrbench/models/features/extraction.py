@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +12,13 @@ import numpy as np
 from cxrbench.config.seeds import augmentation_seed, backbone_seed
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
+from cxrbench.models.features.frozen_backbone import FrozenBackbone, is_model_of_keras
 from cxrbench.storage.files import digest, home
 from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -37,9 +35,6 @@ FORMAT = 4
 """Part of every cache key. Raise it when a change here gives other numbers for the same components."""
 BATCH = 32
 """Images per backbone call if memory allows. An augmentation always gets batches of this size."""
-MOST_FEATURES = 2**16
-"""Largest number of features per image. More would cost the head gigabytes and usually means that pooling is missing."""
-CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +81,15 @@ class Extraction:
         return backbone_seed(self.seed, self.weights.digest)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Input shape of the backbone: (height, width, channels)."""
-        return (self.pixels.size, self.pixels.size, CHANNELS)
+    def frozen_backbone(self) -> FrozenBackbone:
+        """The backbone with its weights."""
+        return FrozenBackbone(
+            part=self.backbone,
+            weights=self.weights,
+            seed=self.backbone_seed,
+            size=self.pixels.size,
+            precision=self.precision,
+        )
 
 
 def count_views(augmentation: Part[Augmentation]) -> int:
@@ -140,18 +141,10 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
 
 def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
     """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
-    backbone = _compiled_backbone(
-        extraction.backbone,
-        extraction.weights,
-        extraction.backbone_seed,
-        extraction.input_shape,
-        extraction.precision,
-        batch=batch,
-    )
     augment = _shard_augmentation(extraction, shard)
     augmented = (augment(_padded_batch(images[first : first + BATCH])) for first in range(0, len(images), BATCH))
     batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
-    features = [_checked_features(extraction, backbone, images) for images in batches]
+    features = [extraction.frozen_backbone.features(images) for images in batches]
     widths = sorted({block.shape[1] for block in features})
     if len(widths) > 1:
         raise PluginError(
@@ -172,61 +165,9 @@ def _padded_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded[..., None].astype(np.float32)
 
 
-def _checked_features(extraction: Extraction, backbone: ImageBatches, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    features = np.asarray(backbone(images), dtype=np.float32)
-    if features.ndim != 2 or len(features) != len(images):
-        raise PluginError(
-            f"backbone {extraction.backbone.component} returned shape {features.shape} for {len(images)} images; "
-            f"expected ({len(images)}, number of features)"
-        )
-    if features.shape[1] > MOST_FEATURES:
-        raise PluginError(
-            f"backbone {extraction.backbone.component} returned {features.shape[1]:,} features per image; the maximum is "
-            f"{MOST_FEATURES:,}. Add a pooling layer"
-        )
-    if not np.isfinite(features).all():
-        raise NotFinite(f"backbone {extraction.backbone.component} returned features that are not finite")
-    return features
-
-
 @cache
 def _numerical_versions() -> str:
     return repr(versions_of(*NUMERICAL_PACKAGES))
-
-
-@lru_cache(maxsize=2)
-def _compiled_backbone(
-    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision, *, batch: int
-) -> ImageBatches:
-    """Return a backbone as a function of batches of `batch` grey images."""
-    return as_features(_build_backbone(part, weights, seed, input_shape, precision), (batch, *input_shape[:2], 1))
-
-
-@lru_cache(maxsize=2)
-def _build_backbone(
-    part: Part[Backbone], weights: Weights, seed: int, input_shape: tuple[int, int, int], precision: Precision
-) -> Any:
-    """Build a backbone, once for all batch sizes."""
-    with _layer_precision(precision):
-        return part.build(input_shape=input_shape, weights=weights.argument, seed=seed)
-
-
-def as_features(built: Any, shape: tuple[int, int, int, int]) -> ImageBatches:
-    """Return a backbone as a function of grey images of `shape`; a Keras model is compiled."""
-    if is_model_of_keras(built):
-        from cxrbench.models.backend import compile_features
-
-        return compile_features(built, shape, CHANNELS)
-    return lambda images: built(np.repeat(images, CHANNELS, axis=-1))
-
-
-def _layer_precision(precision: Precision) -> AbstractContextManager[None]:
-    """Return a context in which Keras layers are built to compute in a precision. float32 does not import Keras."""
-    if precision == "float32" and "keras" not in sys.modules:
-        return nullcontext()
-    from cxrbench.models.backend import layers_in
-
-    return layers_in(precision)
 
 
 def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
@@ -249,15 +190,6 @@ def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
         return augmented.clip(0, 255)
 
     return checked
-
-
-def is_model_of_keras(built: Any) -> bool:
-    """Return whether a plugin built a Keras layer or model, which can be compiled. Does not import Keras."""
-    if "keras" not in sys.modules:
-        return False
-    import keras
-
-    return isinstance(built, keras.Layer)
 
 
 def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:

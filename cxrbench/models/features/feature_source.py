@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.features.schedule import PendingExtractions
     from cxrbench.plugin.specs import Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -90,9 +91,11 @@ FeatureSource = CachedFeatures | LazyFeatures
 """Provides the features for the parameters of a trial."""
 
 
-def discover_space(base: Extraction) -> Space:
-    """Return the parameters that the backbone lets the search set, without those set by the user. Runs in a worker."""
-    backbone = base.backbone
-    space: Space = backbone.resolve(backbone.spec.space)(input_shape=base.input_shape, **backbone.arguments)
-    set_by_user = dict(backbone.component.options)
+def discover_space(backbone: FrozenBackbone) -> Space:
+    """Return the parameters that the backbone lets the search set, without those set by the user. Runs plugin code."""
+    part = backbone.part
+    if not part.spec.space:
+        return {}
+    space: Space = part.resolve(part.spec.space)(input_shape=backbone.input_shape, **part.arguments)
+    set_by_user = dict(part.component.options)
     return {name: parameter for name, parameter in space.items() if name not in set_by_user}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.models.training.configuration import TrainingConfiguration
+    from cxrbench.models.training.head_weights import HeadWeights
     from cxrbench.models.training.trainer import AfterEpoch, Fit
     from cxrbench.plugin.specs import Imbalance, Space, Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -89,7 +90,7 @@ class FrozenHead:
         curves: of its training.
     """
 
-    weights: tuple[NDArray[np.float32], ...]
+    weights: HeadWeights
     scores: NDArray[np.float64]
     note: str = ""
     curves: Curves = field(default_factory=Curves)
@@ -111,12 +112,12 @@ def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: 
 
 
 def score_images(
-    head: FrozenHead, batch_size: int, view: ShardedArray, images: NDArray[np.int64], at_once: int = SCORED_AT_ONCE
+    heads: Sequence[HeadWeights], batch_size: int, view: ShardedArray, images: NDArray[np.int64], at_once: int = SCORED_AT_ONCE
 ) -> NDArray[np.float64]:
-    """Return a frozen head's scores of images, float64 ``[n]``, from the features of a view.
+    """Return the scores of images under the mean logit of frozen heads, float64 ``[n]``, from the features of a view.
 
     Args:
-        head: the frozen head.
+        heads: the weights of one head or of several.
         batch_size: of its training; the process already has a head compiled for it.
         view: features of the images.
         images: int ``[n]``, rows of the view.
@@ -128,9 +129,11 @@ def score_images(
     from cxrbench.models.training.head import head_for
     from cxrbench.models.training.trainer import head_logits, sigmoid
 
-    scorer = head_for(head.weights[0].shape[0], CrossEntropy(), batch_size)
-    scorer.set_weights(list(head.weights))
-    scores = sigmoid(head_logits(scorer, view, images, at_once))
+    scorer, logits = head_for(heads[0][0].shape[0], CrossEntropy(), batch_size), np.zeros(len(images))
+    for weights in heads:
+        scorer.set_weights(list(weights))
+        logits += head_logits(scorer, view, images, at_once) / len(heads)
+    scores = sigmoid(logits)
     if not np.isfinite(scores).all():
         raise NotFinite(f"the head's scores of {np.sum(~np.isfinite(scores))} of {len(scores)} images are not finite")
     return scores

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cxrbench.models.backend import compile_features, layers_in
-from cxrbench.models.features.extraction import _build_backbone, _compiled_backbone, extract_shard, extractions
+from cxrbench.models.features.extraction import extract_shard, extractions
+from cxrbench.models.features.frozen_backbone import _built, _compiled
 from cxrbench.models.weights import Weights
 from cxrbench.plugin.references import load_file
 
@@ -61,8 +62,8 @@ def plugin(tmp_path):
 @pytest.fixture
 def built(plugin):
     """Return the dtypes that the plugin recorded of its layers."""
-    _compiled_backbone.cache_clear()
-    _build_backbone.cache_clear()  # an equal plugin of an earlier test may have been built in this process
+    _compiled.cache_clear()
+    _built.cache_clear()  # an equal plugin of an earlier test may have been built in this process
     return load_file(plugin.resolve()).BUILT
 
 

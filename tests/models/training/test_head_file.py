@@ -45,7 +45,9 @@ def test_a_head_of_a_file_scores_like_the_frozen_one(make_job, tmp_path):
     digest = write_head(tmp_path / "head", head.weights)
     read = type(head)(weights=read_head(tmp_path / "head", digest, within=tmp_path), scores=head.scores)
     images = job.validation[0]
-    assert np.array_equal(score_images(read, 16, job.views[0], images), score_images(head, 16, job.views[0], images))
+    assert np.array_equal(
+        score_images([read.weights], 16, job.views[0], images), score_images([head.weights], 16, job.views[0], images)
+    )
 
 
 def test_changed_missing_and_foreign_files_are_refused(weights, tmp_path):

@@ -124,7 +124,7 @@ def test_a_score_that_is_not_finite_is_a_failure(make_job, store):
     features = job.views[0].gather(np.array([60, 50, 70])).copy()
     features[1] = [np.inf, -np.inf, np.inf, -np.inf]
     with pytest.raises(NotFinite, match="scores of 1 of 3 images are not finite"):
-        score_images(head, 16, store(features), np.arange(3))
+        score_images([head.weights], 16, store(features), np.arange(3))
 
 
 def test_a_divergent_trial_does_not_affect_the_next_one(make_rows):
@@ -153,7 +153,7 @@ def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     head = freeze_head(job, 4, {**PARAMS, "threshold": 0.3})
     assert head.scores.tobytes() == first.scores.tobytes()
     assert (first.scores.shape, first.scores.dtype) == ((30,), np.float64)
-    scores = score_images(head, 16, job.views[0], np.array([79, 50, 51]))
+    scores = score_images([head.weights], 16, job.views[0], np.array([79, 50, 51]))
     np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
 
 
@@ -161,9 +161,9 @@ def test_a_frozen_head_scores_equally_after_other_trainings(make_job):
     job = make_job(views=2)
     head = freeze_head(job, 0, PARAMS)
     weights = [array.copy() for array in head.weights]
-    before = score_images(head, 16, job.views[0], np.arange(80))
+    before = score_images([head.weights], 16, job.views[0], np.arange(80))
     freeze_head(make_job("focal"), 3, {"learning_rate": 1e-2, "dropout": 0.0})
-    assert score_images(head, 16, job.views[0], np.arange(80)).tobytes() == before.tobytes()
+    assert score_images([head.weights], 16, job.views[0], np.arange(80)).tobytes() == before.tobytes()
     assert all(array.tobytes() == copy.tobytes() for array, copy in zip(head.weights, weights, strict=True))
 
 
@@ -171,8 +171,8 @@ def test_a_frozen_head_scores_the_images_of_any_view(make_job, store):
     job = make_job()
     head = freeze_head(job, 0, PARAMS)
     elsewhere = store(job.views[0].gather(np.array([60, 50, 70])))
-    of_elsewhere = score_images(head, 16, elsewhere, np.array([0, 1, 2]))
-    assert of_elsewhere.tobytes() == score_images(head, 16, job.views[0], np.array([60, 50, 70])).tobytes()
+    of_elsewhere = score_images([head.weights], 16, elsewhere, np.array([0, 1, 2]))
+    assert of_elsewhere.tobytes() == score_images([head.weights], 16, job.views[0], np.array([60, 50, 70])).tobytes()
 
 
 def test_repeats_differ_in_the_head_and_each_repeats_itself(make_job):
@@ -192,5 +192,5 @@ def test_validation_is_scored_on_the_clean_view(make_job):
     params = {"learning_rate": 1e-5, "dropout": 0.0}
     found = train_trial(job, 0, params)
     head = freeze_head(job, 0, params)
-    assert score_images(head, 16, job.views[0], job.validation[0]).tobytes() == found.scores.tobytes()
-    assert score_images(head, 16, job.views[1], job.validation[0]).tobytes() != found.scores.tobytes()
+    assert score_images([head.weights], 16, job.views[0], job.validation[0]).tobytes() == found.scores.tobytes()
+    assert score_images([head.weights], 16, job.views[1], job.validation[0]).tobytes() != found.scores.tobytes()

@@ -1,0 +1,1 @@
+"""From a row to a model: load, export, use and explain it."""

@@ -1,0 +1,120 @@
+"""Which heads of an entry a model consists of, and their stored scores and threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.benchmark.ensemble.members import policy_of
+from cxrbench.errors import ConfigError
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset
+from cxrbench.evaluation.threshold import choose_threshold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cxrbench.evaluation.predictions import Predictions, Subset
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadChoice:
+    """What the user asks for.
+
+    Attributes:
+        fold: whose heads; None for those of all folds.
+        seed: of the one head to take; None for the heads of all seeds.
+    """
+
+    fold: int | None = 0
+    seed: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The choice in words."""
+        if self.fold is None:
+            return "the heads of all folds and seeds"
+        return f"fold {self.fold}, " + ("the heads of all seeds" if self.seed is None else f"the head of seed {self.seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The heads of an entry that were chosen.
+
+    Attributes:
+        heads: fold and result of each.
+        threshold: of their mean.
+        rule: the threshold's policy, and the scores that it was applied to.
+        validation, test: the scores of their mean; None for heads of all folds, which have learnt from every image.
+    """
+
+    choice: HeadChoice
+    heads: tuple[tuple[FoldResult, HeadResult], ...]
+    threshold: float
+    rule: str
+    validation: Predictions | None
+    test: Predictions | None
+
+
+def choose_heads(entry: Entry, table: Sequence[Predictions], choice: HeadChoice) -> Chosen:
+    """Return the chosen heads of a complete entry with their threshold and their stored scores.
+
+    Args:
+        entry: whose heads.
+        table: its stored predictions.
+        choice: what the user asks for.
+
+    Raises:
+        ConfigError: there is no such fold or seed, or the entry is from a version that scored no mean of heads.
+    """
+    heads = _heads(entry, choice)
+    if choice.fold is None:
+        threshold, rule = _threshold_of_all_folds(entry, table)
+        return Chosen(choice=choice, heads=heads, threshold=threshold, rule=rule, validation=None, test=None)
+    fold, first = heads[0]
+    result = first if len(heads) == 1 else fold.mean
+    if result is None:
+        raise ConfigError(f"{entry.recipe}: the mean of its heads was not scored. Use --seed for one head, or run with --fresh")
+    validation, test = (_scores(table, subset, heads).at(result.threshold) for subset in ("validation", "test"))
+    of_whom = "its own" if len(heads) == 1 else "the mean's own"
+    rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images"
+    return Chosen(choice=choice, heads=heads, threshold=result.threshold, rule=rule, validation=validation, test=test)
+
+
+def _heads(entry: Entry, choice: HeadChoice) -> tuple[tuple[FoldResult, HeadResult], ...]:
+    if choice.fold is not None and choice.fold >= len(entry.folds):
+        raise ConfigError(f"--fold {choice.fold}: {entry.recipe} has {_counted(len(entry.folds), 'fold')}, counted from 0")
+    if choice.seed is not None and choice.seed >= entry.protocol.seeds:
+        raise ConfigError(f"--seed {choice.seed}: {entry.recipe} has {_counted(entry.protocol.seeds, 'seed')}, counted from 0")
+    return tuple(
+        (fold, head)
+        for fold in entry.folds
+        for head in fold.heads
+        if choice.fold in {None, fold.fold} and choice.seed in {None, head.seed}
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
+
+
+def _scores(table: Sequence[Predictions], subset: Subset, heads: Sequence[tuple[FoldResult, HeadResult]]) -> Predictions:
+    fold, head = heads[0]
+    if len(heads) > 1:
+        return means_of_seeds(table, subset)[fold.fold]
+    return of_subset(table, subset)[fold.fold, head.seed]
+
+
+def _threshold_of_all_folds(entry: Entry, table: Sequence[Predictions]) -> tuple[float, str]:
+    """Apply the policy to the validation scores of every fold together, each from the heads that did not train on the image."""
+    one_seed = entry.protocol.seeds == 1
+    means = of_subset(table, "validation").values() if one_seed else means_of_seeds(table, "validation").values()
+    pooled = list(means)
+    if len(pooled) != len(entry.folds):
+        raise ConfigError(f"{entry.recipe}: the means of its heads were not scored. Run with --fresh")
+    labels, scores = (np.concatenate([getattr(one, name) for one in pooled]) for name in ("labels", "scores"))
+    policy = policy_of(entry.protocol)
+    rule = f"{policy} on the {len(labels):,} validation scores of all folds, each from the heads of its own fold"
+    return choose_threshold(policy, labels, scores), rule

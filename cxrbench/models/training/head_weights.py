@@ -1,0 +1,35 @@
+"""The weights of heads as plain arrays: their logits in NumPy, and the mean of several heads as one head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    HeadWeights = tuple[NDArray[np.float32], ...]
+    """Kernel ``[D, units]`` and bias of the hidden layer, kernel ``[units, 1]`` and bias of the output."""
+
+
+def logits_of(weights: HeadWeights, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return one logit per row of features, float32 ``[n, D]``; they differ from those of the Keras head by about 1e-6."""
+    hidden_kernel, hidden_bias, output_kernel, output_bias = weights
+    hidden = np.maximum(features @ hidden_kernel + hidden_bias, 0)
+    return np.asarray((hidden @ output_kernel + output_bias)[:, 0], dtype=np.float64)
+
+
+def mean_head(heads: Sequence[HeadWeights]) -> HeadWeights:
+    """Return one head whose logit is the mean of the logits of these heads: their hidden units side by side."""
+    if len(heads) == 1:
+        return heads[0]
+    hidden_kernels, hidden_biases, output_kernels, output_biases = zip(*heads, strict=True)
+    return (
+        np.concatenate(hidden_kernels, axis=1),
+        np.concatenate(hidden_biases),
+        np.asarray(np.concatenate(output_kernels) / len(heads), dtype=np.float32),
+        np.asarray(np.mean(output_biases, axis=0), dtype=np.float32),
+    )
