@@ -230,8 +230,9 @@ def test_every_head_has_its_test_set_lock(folder, entries):
             for fold in entries[path.stem]["folds"]
             for head in fold["heads"]
         }
-        assert scored_by == heads
-        assert len(set(heads.values())) == len(FOLDS) * len(SEEDS)
+        means = {f"fold {fold['fold']}, mean of the seeds": fold["mean"]["selection"] for fold in entries[path.stem]["folds"]}
+        assert scored_by == heads | means
+        assert len({*heads.values(), *means.values()}) == len(FOLDS) * (len(SEEDS) + 1)
 
 
 def test_the_external_test_set_has_columns_and_files_of_its_own(folder, entries, rows):

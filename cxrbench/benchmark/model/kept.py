@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.model.choice import HeadChoice, choose_heads
 from cxrbench.benchmark.model.model import Model
 from cxrbench.benchmark.model.record import model_record
-from cxrbench.benchmark.requirements import require_plugins, with_files
+from cxrbench.benchmark.requirements import require_no_code, require_plugins, with_files
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind, check_options
 from cxrbench.config.seeds import backbone_seed
 from cxrbench.errors import ConfigError
 from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.execution.keras_process import keras_of_results
 from cxrbench.leaderboard.describe import SHOWN_DIGITS
 from cxrbench.leaderboard.store.attempts import attempt_of
 from cxrbench.leaderboard.store.entry_files import read_entry
@@ -46,11 +47,13 @@ class Surroundings:
         host: the plugins.
         downloader: fetches weights.
         files: that options of the components name.
+        trust_code: whether code that an entry names may run.
     """
 
     host: Host
     downloader: Downloader
     files: tuple[Path, ...] = ()
+    trust_code: bool = False
 
 
 def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Model:
@@ -70,14 +73,11 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
         for fold, head in chosen.heads
     ]
     backbone = _backbone(entry, chosen, surroundings)
-    classifier = make_classifier(
-        entry.backbone,
-        backbone.build(),
-        mean_head(heads),
-        chosen.threshold,
-        size=backbone.size,
-        resize=entry.protocol.resize,
-    )
+    size, resize = entry.protocol.image_size, entry.protocol.resize
+    with keras_of_results():
+        classifier = make_classifier(
+            entry.backbone, backbone.build(), mean_head(heads), chosen.threshold, size=size, resize=resize
+        )
     return Model(
         classifier=classifier,
         record=model_record(entry, chosen, images, "plugin"),
@@ -145,6 +145,8 @@ def _backbone(entry: Entry, chosen: Chosen, surroundings: Surroundings) -> Froze
         ConfigError: the weights have other bytes here, or each fold has selected a backbone of its own.
     """
     require_plugins(entry, surroundings.host)
+    if not surroundings.trust_code:
+        require_no_code(entry, surroundings.host)
     component = parse_component(with_files(entry, surroundings.files)["backbone"])
     part = bind(component, surroundings.host.find(Backbone, component.name))
     check_options(part)

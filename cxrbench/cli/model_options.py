@@ -1,0 +1,63 @@
+"""The options of the commands that use a model, and the model that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cxrbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cxrbench.benchmark.model.model import Model
+    from cxrbench.execution.progress import Progress
+
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="Rank, recipe or entry file of a row, or the folder of an exported model"),
+]
+Fold = Annotated[int | None, typer.Option(min=0, metavar="F", help="Take the heads of this fold  [default: 0]")]
+Seed = Annotated[int | None, typer.Option(min=0, metavar="S", help="Take the head of this seed alone")]
+AllFolds = Annotated[bool, typer.Option("--all-folds", help="Take the heads of all folds")]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", metavar="PATH", help="File that an option of the recipe names, such as weights; repeatable"),
+]
+TrustCode = Annotated[
+    bool, typer.Option("--trust-code", help="Allow code that the recipe names, such as hypermodel:class=PACKAGE.CLASS")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """What the command line says about a model; the fields are the options above."""
+
+    fold: int | None
+    seed: int | None
+    all_folds: bool
+    file: tuple[Path, ...]
+    trust_code: bool
+
+
+def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress: Progress) -> Model:
+    """Return the model of a name on the command line, with the settings that were given."""
+    from cxrbench.benchmark.model.choice import HeadChoice
+    from cxrbench.benchmark.model.kept import Surroundings
+    from cxrbench.benchmark.model.open import open_model
+    from cxrbench.config.settings import read_settings
+    from cxrbench.data.download import Downloader
+    from cxrbench.plugin.host import load_host
+
+    if options.all_folds and not options.fold == options.seed is None:
+        raise ConfigError("--all-folds takes the heads of all folds and seeds: leave --fold and --seed out")
+    settings = read_settings(given)
+    surroundings = Surroundings(
+        host=load_host(settings.plugin, settings.blocked),
+        downloader=Downloader(offline=settings.offline, say=progress.say),
+        files=options.file,
+        trust_code=options.trust_code,
+    )
+    choice = HeadChoice(fold=None if options.all_folds else options.fold or 0, seed=options.seed)
+    return open_model(name, settings.out, choice, surroundings)
