@@ -1,0 +1,40 @@
+"""A finished run with two folds and two seeds, whose models are kept."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from cxrbench.benchmark.model.kept import Surroundings
+from cxrbench.data.download import Downloader
+
+
+@pytest.fixture(scope="session")
+def kept_run(run_once):
+    """Run two recipes on small phantoms with two folds and two seeds, once for all tests."""
+    flags = ("--folds", 2, "--seeds", 2, "--trials", 2, "--epochs", 2, "--workers", 0, "--offline", "--no-controls")
+    recipes = (
+        "--backbone",
+        "random-convnet",
+        "--backbone",
+        "control-thumbnail",
+        "--augmentation",
+        "none",
+        "--imbalance",
+        "none",
+    )
+    data = ("--data", "phantom:images=640,size=32", "--image-size", 32, "--split", "grouped")
+    return run_once("kept", "run", *data, *flags, *recipes)[0]
+
+
+@pytest.fixture
+def copy_of_kept_run(kept_run, tmp_path, make_workspace):
+    """Return a copy of that run that a test may change."""
+    shutil.copytree(kept_run.folder, tmp_path / "copy")
+    return make_workspace(tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def surroundings(host):
+    return Surroundings(host=host, downloader=Downloader(offline=True, say=print))
