@@ -22,6 +22,7 @@ from cxrbench.plugin import (
     Imbalance,
     Int,
     Record,
+    Shift,
     Trial,
     hookimpl,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Imbalance",
     "Int",
     "Record",
+    "Shift",
     "Trial",
     "hookimpl",
     "run",

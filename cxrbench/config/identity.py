@@ -26,6 +26,7 @@ DECLARATIONS: Mapping[type, tuple[str, ...]] = {
     specs.Augmentation: (*_SPEC, "views"),
     specs.Imbalance: (*_SPEC, "needs_features", "space"),
     specs.Engine: _SPEC,
+    specs.Shift: (*_SPEC, "unit", "strengths", "role", "covered_by"),
 }
 """Form 1 of declarations: the fields that are always spelled out, in this order."""
 

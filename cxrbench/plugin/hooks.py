@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cxrbench.plugin.contracts import Trial
-    from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance
+    from cxrbench.plugin.specs import Augmentation, Backbone, Dataset, Engine, Imbalance, Shift
 
 PROJECT = "cxrbench"
 hookspec = HookspecMarker(PROJECT)
@@ -52,6 +52,12 @@ def register_imbalances() -> Iterable[Imbalance]:
 @hookspec
 def register_engines() -> Iterable[Engine]:
     """Declare search engines, which propose trials."""
+    return ()
+
+
+@hookspec
+def register_shifts() -> Iterable[Shift]:
+    """Declare shifts: radiographic changes of test images."""
     return ()
 
 

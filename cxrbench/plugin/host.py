@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-KINDS: tuple[type[specs.Spec], ...] = (specs.Dataset, specs.Backbone, specs.Augmentation, specs.Imbalance, specs.Engine)
+KINDS: tuple[type[specs.Spec], ...] = (
+    specs.Dataset,
+    specs.Backbone,
+    specs.Augmentation,
+    specs.Imbalance,
+    specs.Engine,
+    specs.Shift,
+)
 Spec_co = TypeVar("Spec_co", bound=specs.Spec, covariant=True)
 ENTRY_POINT_GROUP = hooks.PROJECT
 RESERVED_NAMES = frozenset({"all"})
@@ -30,7 +37,7 @@ KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def kind_name(kind: type[specs.Spec]) -> str:
-    """Return the name of a kind of declaration: dataset, backbone, augmentation, imbalance or engine."""
+    """Return the name of a kind of declaration: dataset, backbone, augmentation, imbalance, engine or shift."""
     return kind.__name__.lower()
 
 

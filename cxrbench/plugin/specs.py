@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 STEP_TOLERANCE = 1e-6
 """Allowed distance of a value from the nearest step, as a fraction of the step."""
@@ -159,6 +159,27 @@ class Augmentation(Spec):
     KEPT: ClassVar[frozenset[str]] = frozenset({"views"})
 
     views: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift(Spec):
+    """A radiographic change of test images: ``factory(*, input_shape, strength, seed, **options) -> callable``.
+
+    Strength 0 changes nothing, and a larger strength changes images more.
+
+    Attributes:
+        unit: of the strength, such as ``degrees``.
+        strengths: mild, moderate and strong, ascending; each is something that a hospital could produce.
+        role: whether a search may select on this shift (``development``), or only the board shows it (``test``).
+        covered_by: augmentations that change training images alike.
+    """
+
+    FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "strength", "seed"})
+
+    unit: str
+    strengths: tuple[float, float, float]
+    role: Literal["development", "test"] = "test"
+    covered_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cxrbench.testing.subject import Subject
 
-CheckedKind = Literal["any", "dataset", "backbone", "augmentation", "imbalance", "engine", "observer"]
+CheckedKind = Literal["any", "dataset", "backbone", "augmentation", "imbalance", "engine", "shift", "observer"]
 CheckState = Literal["passed", "failed", "skipped", "expected"]
 CHECK_SEED = 7
 """The seed that checks build plugins with."""

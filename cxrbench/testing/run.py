@@ -17,6 +17,7 @@ from cxrbench.testing.engines import ENGINE_CHECKS, built_engine
 from cxrbench.testing.imbalances import IMBALANCE_CHECKS, first_decision
 from cxrbench.testing.observers import OBSERVER_CHECKS
 from cxrbench.testing.outcome import ContractBroken, NotCheckable
+from cxrbench.testing.shifts import SHIFT_CHECKS, built_shift
 from cxrbench.testing.subject import error_line, subjects_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def checks_for(kind: str) -> tuple[Check, ...]:
         "augmentation": (*checks_of_any(built_augmentation), *AUGMENTATION_CHECKS),
         "imbalance": (*checks_of_any(first_decision), *IMBALANCE_CHECKS),
         "engine": (*checks_of_any(built_engine), *ENGINE_CHECKS),
+        "shift": (*checks_of_any(built_shift), *SHIFT_CHECKS),
         "observer": (LOADS_CHECK, LIGHT_IMPORT_CHECK, *OBSERVER_CHECKS),
     }
     if kind not in checks:

@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-KindName = Literal["dataset", "backbone", "augmentation", "imbalance", "engine", "observer"]
+KindName = Literal["dataset", "backbone", "augmentation", "imbalance", "engine", "shift", "observer"]
 LicenseName = Literal["Apache-2.0", "MIT", "BSD-3-Clause"]

@@ -1,0 +1,124 @@
+"""What differs in processing, display and storage: curve, window, sharpening, local contrast, compression, markers."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench_shifts.exposure import RANGE, REFERENCE_SIZE, clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from cxrbench_shifts.exposure import Images
+
+CLIP_LIMIT = 0.01
+SHARPENING_SIGMA = 2.0
+"""In pixels at 224: the structures of 5 to 10 mm that edge enhancement of chest images aims at."""
+MARKER_LEVEL = 235.0
+MARKER_MARGIN = 0.03
+"""Of the side, between a marker and the edges."""
+
+
+def gamma(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return the display curve ``x ** (1 + strength)`` of grey levels in 0..1.
+
+    Monitors that are not calibrated to the DICOM display function (PS3.14) have exponents of 1.8 to 2.4, a ratio of 1.33.
+    """
+    del input_shape, seed
+    return lambda images: clipped(RANGE * (images / RANGE) ** (1 + strength))
+
+
+def window(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return a window that is narrower by `strength` percent around mid-grey; what is outside is black or white."""
+    del input_shape, seed
+    return lambda images: clipped((images - RANGE / 2) / (1 - strength / 100) + RANGE / 2)
+
+
+def sharpening(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return unsharp masking: `strength` times the difference to a blurred copy is added."""
+    del seed
+    from scipy.ndimage import gaussian_filter
+
+    sigma = SHARPENING_SIGMA * input_shape[0] / REFERENCE_SIZE
+    return lambda images: clipped(images + strength * (images - gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")))
+
+
+def local_contrast(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return a blend of the image and its contrast-limited adaptive histogram equalisation, `strength` percent of it.
+
+    It stands for the multi-scale processing of makers, which differs from plant to plant (Pizer et al., CVGIP 39:355, 1987).
+    The clip limit is scikit-image's default, 0.01, in tiles of an eighth of the side.
+    """
+    del input_shape, seed
+    share = np.float32(strength / 100)
+
+    def equalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        from skimage.exposure import equalize_adapthist
+
+        low, high = image.min(), image.max()
+        if low == high:
+            return image
+        equalised = equalize_adapthist((image - low) / (high - low), clip_limit=CLIP_LIMIT)
+        return np.asarray((1 - share) * image + share * RANGE * equalised, dtype=np.float32)
+
+    return lambda images: clipped(_each(equalise, images)) if strength else images
+
+
+def compression(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return images that were saved as JPEG with a quality of 100 less `strength`.
+
+    Canada's standards allow chest images a compression of 20 to 30 times, which JPEG reaches at a quality of about 50.
+    """
+    del input_shape, seed
+    from PIL import Image
+
+    def save(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        buffer = io.BytesIO()
+        Image.fromarray(np.round(image).astype(np.uint8)).save(buffer, "JPEG", quality=round(100 - strength))
+        return np.asarray(Image.open(buffer), dtype=np.float32)
+
+    return lambda images: _each(save, images) if strength else images
+
+
+def marker(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
+    """Return images with a bright L or R, `strength` percent of the side high, in an upper corner.
+
+    Letter and corner are drawn for each image: who sets a marker does so on either side of the patient.
+    """
+    generator = np.random.default_rng(seed)
+    height, width, _ = input_shape
+    stamps = [_letter(letter, round(height * strength / 100)) for letter in "LR"]
+
+    def stamp(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        letter, is_right = stamps[generator.integers(2)], generator.integers(2)
+        rows, columns = letter.shape
+        top = round(MARKER_MARGIN * height)
+        left = width - top - columns if is_right else top
+        marked = image.copy()
+        place = marked[top : top + rows, left : left + columns]
+        place[:] = np.maximum(place, letter)
+        return marked
+
+    return lambda images: _each(stamp, images) if strength else images
+
+
+def _letter(letter: str, height: int) -> NDArray[np.float32]:
+    """Return a letter of so many rows, bright on black."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font: Any = ImageFont.load_default(4 * max(height, 1))
+    left, top, right, bottom = font.getbbox(letter)
+    drawn = Image.new("L", (round(right - left), round(bottom - top)))
+    ImageDraw.Draw(drawn).text((-left, -top), letter, fill=255, font=font)
+    scaled = drawn.resize((max(1, round(drawn.width * height / drawn.height)), max(1, height)), Image.Resampling.BILINEAR)
+    return np.asarray(np.asarray(scaled) / 255 * MARKER_LEVEL, dtype=np.float32)
+
+
+def _each(change: Callable[[NDArray[np.float32]], NDArray[np.float32]], images: Images) -> Images:
+    """Change every image ``[H, W]`` of a batch by itself."""
+    return np.stack([change(image) for image in images[..., 0]])[..., None]
