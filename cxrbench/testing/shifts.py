@@ -9,7 +9,7 @@ import numpy as np
 
 from cxrbench.testing.check import CHECK_SEED, Check
 from cxrbench.testing.images import grey_images
-from cxrbench.testing.outcome import require
+from cxrbench.testing.outcome import NotCheckable, require
 
 if TYPE_CHECKING:
     from cxrbench.testing.images import Floats
@@ -41,6 +41,14 @@ def _original_images() -> Floats:
     return grey_images(SHIFTED_COUNT, SHIFTED_SIZE)
 
 
+def _changes(subject: Subject, strength: float) -> Floats:
+    """Return by how much each pixel changes; raise NotCheckable if the shape is another, which the check `shape` reports."""
+    shifted, original = _shifted(subject, strength), _original_images()
+    if shifted.shape != original.shape:
+        raise NotCheckable("it changes the shape: see the check shape")
+    return np.asarray(np.abs(shifted - original))
+
+
 def _check_declared(subject: Subject) -> None:
     spec = subject.part.spec
     require(bool(spec.unit.strip()), "it declares no unit")
@@ -64,14 +72,12 @@ def _check_range(subject: Subject) -> None:
 
 
 def _check_identity(subject: Subject) -> None:
-    largest = float(np.abs(_shifted(subject, 0.0) - _original_images()).max())
+    largest = float(_changes(subject, 0.0).max())
     require(largest < TOLERANCE, f"at strength 0 it changes pixels by up to {largest:.2g}")
 
 
 def _check_monotone(subject: Subject) -> None:
-    changes = [
-        float(np.abs(_shifted(subject, strength) - _original_images()).mean()) for strength in subject.part.spec.strengths
-    ]
+    changes = [float(_changes(subject, strength).mean()) for strength in subject.part.spec.strengths]
     listed = ", ".join(f"{change:.3g}" for change in changes)
     require(0 < changes[0] < changes[1] < changes[2], f"at its strengths it changes pixels by {listed} grey levels on average")
 

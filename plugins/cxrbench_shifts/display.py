@@ -22,15 +22,23 @@ SHARPENING_SIGMA = 2.0
 MARKER_LEVEL = 235.0
 MARKER_MARGIN = 0.03
 """Of the side, between a marker and the edges."""
+CORNER = 0.12
+"""Of the side: what is looked at to choose the corner."""
 
 
 def gamma(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
-    """Return the display curve ``x ** (1 + strength)`` of grey levels in 0..1.
+    """Return the display curve ``x ** (1 + strength)`` of grey levels in 0..1, or its inverse.
 
     Monitors that are not calibrated to the DICOM display function (PS3.14) have exponents of 1.8 to 2.4, a ratio of 1.33.
     """
-    del input_shape, seed
-    return lambda images: clipped(RANGE * (images / RANGE) ** (1 + strength))
+    del input_shape
+    generator = np.random.default_rng(seed)
+
+    def show(images: Images) -> Images:
+        exponents = (1 + strength) ** generator.choice([-1.0, 1.0], size=(len(images), 1, 1, 1))
+        return clipped(RANGE * (images / RANGE) ** exponents)
+
+    return show
 
 
 def window(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
@@ -86,35 +94,41 @@ def compression(*, input_shape: tuple[int, int, int], strength: float, seed: int
 
 
 def marker(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Callable[[Images], Images]:
-    """Return images with a bright L or R, `strength` percent of the side high, in an upper corner.
+    """Return images with a bright side marker, `strength` percent of the side high, in the emptier upper corner.
 
-    Letter and corner are drawn for each image: who sets a marker does so on either side of the patient.
+    The patient's right is on the left of the image, so an R is set there and an L on the other side.
     """
-    generator = np.random.default_rng(seed)
+    del seed
     height, width, _ = input_shape
-    stamps = [_letter(letter, round(height * strength / 100)) for letter in "LR"]
+    letters = {letter: _letter(letter, round(height * strength / 100)) for letter in "RL"}
+    margin, corner = round(MARKER_MARGIN * height), round(CORNER * height)
+
+    def place(image: NDArray[np.float32], letter: str) -> NDArray[np.float32]:
+        rows, columns = letters[letter].shape
+        left = margin if letter == "R" else width - margin - columns
+        return image[margin : margin + rows, left : left + columns]
+
+    def structure(image: NDArray[np.float32], letter: str) -> float:
+        return float((image[:corner, :corner] if letter == "R" else image[:corner, -corner:]).std())
 
     def stamp(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        letter, is_right = stamps[generator.integers(2)], generator.integers(2)
-        rows, columns = letter.shape
-        top = round(MARKER_MARGIN * height)
-        left = width - top - columns if is_right else top
-        marked = image.copy()
-        place = marked[top : top + rows, left : left + columns]
-        place[:] = np.maximum(place, letter)
+        letter, marked = min("RL", key=lambda one: structure(image, one)), image.copy()
+        place(marked, letter)[:] = np.maximum(place(marked, letter), letters[letter])
         return marked
 
     return lambda images: _each(stamp, images) if strength else images
 
 
 def _letter(letter: str, height: int) -> NDArray[np.float32]:
-    """Return a letter of so many rows, bright on black."""
+    """Return a bold letter of so many rows, bright on black."""
     from PIL import Image, ImageDraw, ImageFont
 
-    font: Any = ImageFont.load_default(4 * max(height, 1))
-    left, top, right, bottom = font.getbbox(letter)
+    size = 4 * max(height, 1)
+    font: Any = ImageFont.load_default(size)
+    bold = {"font": font, "stroke_width": size // 16}
+    left, top, right, bottom = font.getbbox(letter, stroke_width=size // 16)
     drawn = Image.new("L", (round(right - left), round(bottom - top)))
-    ImageDraw.Draw(drawn).text((-left, -top), letter, fill=255, font=font)
+    ImageDraw.Draw(drawn).text((-left, -top), letter, fill=255, stroke_fill=255, **bold)
     scaled = drawn.resize((max(1, round(drawn.width * height / drawn.height)), max(1, height)), Image.Resampling.BILINEAR)
     return np.asarray(np.asarray(scaled) / 255 * MARKER_LEVEL, dtype=np.float32)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RANGE = 255.0
 DECADES = 2.0
 """Of exposure between black and white: display windows of chest images span about this much."""
+LEAST_SIGMA = 1e-3
+"""In pixels; a smaller one changes no grey level."""
 REFERENCE_SIZE = 224
 """The size that widths in pixels refer to."""
 
@@ -53,7 +55,7 @@ def blur(*, input_shape: tuple[int, int, int], strength: float, seed: int) -> Ca
     sigma = strength * input_shape[0] / REFERENCE_SIZE
 
     def smooth(images: Images) -> Images:
-        if not sigma:
+        if sigma < LEAST_SIGMA:
             return images
         rows = gaussian_filter1d(images, sigma, axis=1, mode="nearest")
         return clipped(gaussian_filter1d(rows, sigma, axis=2, mode="nearest"))

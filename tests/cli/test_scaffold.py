@@ -13,7 +13,7 @@ from cxrbench.errors import ConfigError
 from cxrbench.plugin.host import load_host
 from cxrbench.testing import run_checks
 
-KINDS = ("backbone", "augmentation", "imbalance", "dataset", "engine", "observer")
+KINDS = ("backbone", "augmentation", "imbalance", "dataset", "engine", "shift", "observer")
 NAMES = {kind: "squeezenet" if kind == "backbone" else f"my-{kind}" for kind in KINDS}
 # the hook that pip calls to build a package, without the two processes that it starts before
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"

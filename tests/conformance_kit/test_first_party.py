@@ -49,6 +49,11 @@ def test_augmentation(check):
     check()
 
 
+@parametrize_with_checks(*SMALL["shift"], kind="shift")
+def test_shift(check):
+    check()
+
+
 @parametrize_with_checks(*SMALL["imbalance"], kind="imbalance")
 def test_imbalance(check):
     check()

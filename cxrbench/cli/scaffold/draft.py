@@ -57,6 +57,8 @@ class Draft:
         """A command that uses the plugin."""
         if self.kind == "dataset":
             return f"cxrbench data inspect {self.example}"
+        if self.kind == "shift":
+            return "cxrbench run --robustness full --backbone random-convnet --data phantom --trials 5"
         backbone = "" if self.kind == "backbone" else " --backbone random-convnet"
         component = "" if self.kind == "observer" else f" --{self.kind} {self.name}"
         return f"cxrbench run{component}{backbone} --data phantom --trials 5"
