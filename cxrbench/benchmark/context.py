@@ -6,9 +6,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
 from cxrbench.benchmark.image_record import record_images
+from cxrbench.benchmark.shifts import start_shifts
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
 from cxrbench.data.split import split_dataset
@@ -21,13 +24,13 @@ from cxrbench.storage.safe_text import all_without_paths
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.benchmark.callbacks import Callbacks
     from cxrbench.benchmark.extraction import StartedExtraction
     from cxrbench.benchmark.plan import Plan
     from cxrbench.benchmark.resources import Resources
+    from cxrbench.benchmark.shifts import StartedShifts
     from cxrbench.config.protocol import Protocol
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -67,6 +70,7 @@ class RunContext:
         test: the test images of each fold, behind the test-set lock.
         externals: further test sets.
         extraction: the features that are being extracted.
+        shifts: the shifted test images whose features are being extracted; None if no shift is wanted.
         facts: what all entries of the run share.
         callbacks: notified of what happens.
     """
@@ -78,6 +82,7 @@ class RunContext:
     test: LockedTestSet
     externals: tuple[ExternalTestSet, ...]
     extraction: StartedExtraction
+    shifts: StartedShifts | None
     facts: EntryFacts
     callbacks: Callbacks
 
@@ -113,6 +118,7 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
         test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(split.test for split in splits)),
         externals=externals,
         extraction=extraction,
+        shifts=start_shifts(plan, resources, np.unique(dataset.rows[np.concatenate([split.test for split in splits])])),
         facts=_entry_facts(plan, dataset, splits, externals),
         callbacks=resources.callbacks,
     )

@@ -112,7 +112,8 @@ class Plan:
         """Return whether there is a complete result with the recipe's identity, on all external test sets."""
         if isinstance(recipe.features, NoResult):
             return False
-        return self.store.is_finished(recipe.stem, recipe.identity, self.externals)
+        shifts = {shift.identity for shift in self.request.shifts}
+        return self.store.is_finished(recipe.stem, recipe.identity, self.externals, shifts)
 
 
 def make_plan(

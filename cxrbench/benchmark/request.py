@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.grid import Grid, make_grid
+from cxrbench.benchmark.wanted_shifts import wanted_shifts
 from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
     from cxrbench.execution.progress import Progress
+    from cxrbench.models.features.extraction import Shifted
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
 
@@ -32,6 +34,7 @@ class Request:
         externals: further test sets by name.
         engine: proposes trials.
         grid: the recipes.
+        shifts: of the test images, with their strengths.
         downloader: fetches weights and datasets.
     """
 
@@ -40,6 +43,7 @@ class Request:
     externals: Mapping[str, Part[Dataset]]
     engine: Part[Engine]
     grid: Grid
+    shifts: tuple[Shifted, ...]
     downloader: Downloader
 
 
@@ -57,5 +61,6 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
             externals=external_datasets(settings.external, host),
             engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
             grid=make_grid(host, settings, downloader),
+            shifts=wanted_shifts(settings, host),
             downloader=downloader,
         )

@@ -19,6 +19,7 @@ from cxrbench.benchmark.recipes import run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selection, score_test
+from cxrbench.benchmark.shifts import score_shifts
 from cxrbench.benchmark.studies import FoldStudy, open_studies
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.predictions import write_predictions
@@ -111,7 +112,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         folds = [run_fold(run, recipe, study) for study in studies]
         write_predictions(run.store.predictions(recipe.stem), (one for fold in folds for one in fold.predictions))
         selections = [selection for fold in folds for selection in fold.selections]
-        warnings = score_externals(run, recipe, features, selections)
+        warnings = score_externals(run, recipe, features, selections) + score_shifts(run, recipe, features, selections)
         seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
         outcome = replace(result, warnings=(*result.warnings, *warnings))

@@ -20,9 +20,10 @@ def leaderboard(
     from cxrbench.evaluation.metrics import SORTABLE
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
+    from cxrbench.leaderboard.standings import AUC_SHIFTED
 
-    if sort and sort not in SORTABLE:
-        raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
+    if sort and sort not in (*SORTABLE, AUC_SHIFTED):
+        raise ConfigError(f"--sort {sort}: must be one of {', '.join((*SORTABLE, AUC_SHIFTED))}")
     boards = read_boards(read_settings(context.obj).out)
     if format == "json":
         console.print_json([record for board in boards for record in board.records(sort)])

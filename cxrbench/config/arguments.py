@@ -84,6 +84,8 @@ class Arguments(TypedDict, total=False):
     """Folder of the leaderboards."""
     models: bool
     """Keep the weights of the heads that score test images."""
+    robustness: Literal["standard", "full", "none"]
+    """Score the test images under shifts, too: four kinds, or all kinds and strengths."""
     storage: str | None
     """Database for the studies; set CXRBENCH_STORAGE if it has a password."""
     fresh: bool

@@ -23,6 +23,11 @@ def augmentation_seed(seed: int, view: int, shard: int) -> int:
     return seed_from(seed, view, shard)
 
 
+def shift_seed(seed: int, shard: int) -> int:
+    """Return the seed of a shift for one shard."""
+    return seed_from(seed, "shift", shard)
+
+
 def study_seed(seed: int, recipe: str, fold: int) -> int:
     """Return the seed of a study, which the engine also gets; all other seeds of the study derive from it."""
     return seed_from(seed, recipe, *([fold] if fold else []))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
@@ -86,6 +86,10 @@ class Settings(ProtocolSettings, BaseSettings):
     offline: Annotated[bool, Option("Compute", "Do not use the network")] = False
     out: Annotated[Folder, Option("Output", "Folder of the leaderboards", "DIR")] = Path("leaderboard")
     models: Annotated[bool, Option("Output", "Keep the weights of the heads that score test images")] = True
+    robustness: Annotated[
+        Literal["standard", "full", "none"],
+        Option("Output", "Score the test images under shifts, too: four kinds, or all kinds and strengths"),
+    ] = "standard"
     storage: Annotated[
         SecretStr | None,
         Option(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cxrbench.config.recipe import stem_of
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset, read_predictions
+from cxrbench.evaluation.shifted import as_repeats
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
-from cxrbench.leaderboard.standings import rank_entries
+from cxrbench.leaderboard.standings import AUC_SHIFTED, in_place_of, rank_entries, rank_under_shifts
 from cxrbench.leaderboard.store.attempts import attempt_of, folder_name
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
+from cxrbench.leaderboard.store.shift_result import ShiftResult, read_shift_result
 from cxrbench.leaderboard.store.validation import EQUAL
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ class Board:
     Attributes:
         predictions: by recipe, the test predictions of each complete entry, one a head.
         external: by name of the test set and by recipe, the results of the frozen heads.
+        shifts: by recipe, the results of the frozen heads on shifted test images.
+        shifted: by recipe, the test predictions under the standard shifts, as if each shift were a further seed.
         folder: where its files are; None for a board that was made in memory.
         attempt: from 1.
     """
@@ -41,6 +46,8 @@ class Board:
     entries: tuple[Entry, ...]
     predictions: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     external: Mapping[str, Mapping[str, ExternalResult]] = field(default_factory=dict, repr=False)
+    shifts: Mapping[str, ShiftResult] = field(default_factory=dict, repr=False)
+    shifted: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
     attempt: int = 1
     _ranked: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -53,11 +60,13 @@ class Board:
     @property
     def columns(self) -> dict[str, Column]:
         """All columns by key."""
-        return columns_of(self.protocol, self.external)
+        shifts = dict.fromkeys(score.name for result in self.shifts.values() for score in result.scores)
+        return columns_of(self.protocol, self.external, tuple(shifts))
 
     def rows(self, sort: str = "") -> tuple[Row, ...]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
 
+        ``auc_shifted`` ranks by the mean AUC over the standard shifts.
         Equal values share a rank. Entries that are not complete have no rank and come last.
         """
         metric = sort or self.protocol.metric
@@ -70,7 +79,10 @@ class Board:
         return [dict(row.values) for row in self.rows(sort)]
 
     def _rank(self, metric: str) -> tuple[Row, ...]:
-        standings = rank_entries(self.entries, self.predictions, metric, self.protocol)
+        by_shifts = rank_under_shifts(self.shifted, self.protocol)
+        standings = rank_entries(self.entries, self.predictions, "auc" if metric == AUC_SHIFTED else metric, self.protocol)
+        if metric == AUC_SHIFTED:
+            standings = {recipe: in_place_of(standing, by_shifts.get(recipe)) for recipe, standing in standings.items()}
         ordered = sorted(self.entries, key=lambda entry: (standings[entry.recipe].rank or len(standings) + 1, entry.recipe))
         columns = self.columns
         rows = (
@@ -79,6 +91,8 @@ class Board:
                 entry=entry,
                 standing=standings[entry.recipe],
                 external={name: results.get(entry.recipe) for name, results in self.external.items()},
+                shifts=self.shifts.get(entry.recipe),
+                shifted_standing=by_shifts.get(entry.recipe),
             )
             for entry in ordered
         )
@@ -104,6 +118,7 @@ def read_board(folder: Path) -> Board:
         entries=entries,
         predictions={entry.recipe: read_test_predictions(folder, entry) for entry in entries if entry.status == "complete"},
         external=_read_externals(folder, entries),
+        **_read_shifts(folder, entries),
         folder=folder,
         attempt=attempt_of(folder.resolve().name, protocol) or 1,
     )
@@ -158,6 +173,37 @@ def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[st
             last = results[baseline].fingerprint
             found[name] = {recipe: result for recipe, result in results.items() if result.fingerprint == last}
     return found
+
+
+def _read_shifts(folder: Path, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the results of the entries' present heads under shifts, and their predictions under the standard ones."""
+    results: dict[str, ShiftResult] = {}
+    predictions: dict[str, tuple[Predictions, ...]] = {}
+    for entry in entries:
+        path = folder / "shifts" / f"{stem_of(entry.recipe)}.json"
+        if entry.status != "complete" or not path.is_file():
+            continue
+        result = read_shift_result(path)
+        if result.selections != entry.selections:
+            continue
+        results[entry.recipe] = result
+        if result.metrics:
+            predictions[entry.recipe] = read_shifted_predictions(folder, entry, result)
+    return {"shifts": results, "shifted": predictions}
+
+
+def read_shifted_predictions(folder: Path, entry: Entry, result: ShiftResult) -> tuple[Predictions, ...]:
+    """Return the stored predictions under the standard shifts, as if each shift were a further seed."""
+    thresholds = {(fold.fold, head.seed): head.threshold for fold in entry.folds for head in fold.heads}
+    tables = []
+    for score in result.standard:
+        path = folder / "shifts" / stem_of(entry.recipe) / f"{stem_of(score.name)}.csv"
+        heads = of_subset(read_predictions(path, within=folder), "test")
+        if missing := thresholds.keys() - heads.keys():
+            fold, seed = min(missing)
+            raise CxrbenchError(f"{path} lacks the scores of fold {fold}, seed {seed}")
+        tables.append([heads[where].at(threshold) for where, threshold in thresholds.items()])
+    return tuple(as_repeats(tables))
 
 
 def read_boards(out: Path) -> list[Board]:

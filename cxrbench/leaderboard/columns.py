@@ -5,14 +5,14 @@ To add one, add a `Column` to a list below. It appears in CSV and JSON, and with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.metrics import METRICS, metric_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
@@ -58,11 +58,11 @@ class Column:
         return self.shown(row) if self.shown else text_of(self.value(row))
 
 
-def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column]:
+def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[str] = ()) -> dict[str, Column]:
     """Return all columns of a board by key, in the order of CSV and JSON.
 
     Every metric is followed by the ends of its interval (``auc``, ``auc_low``, ``auc_high``). The columns of an external test
-    set begin with ``external_NAME_``.
+    set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift.
     """
     names = metric_names(protocol.also_at)
     columns = [
@@ -70,6 +70,8 @@ def columns_of(protocol: Protocol, externals: Iterable[str]) -> dict[str, Column
         *RECIPE,
         *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
+        *(_shifted_columns() if shifts else ()),
+        *(column for name in shifts for column in _estimate(f"shift_{name}_auc", name, partial(_under_shift, name))),
         *(
             column
             for test_set in externals
@@ -103,6 +105,22 @@ def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> It
 
 def _metric(name: str, test_set: str, row: Row) -> Estimate:
     return row.estimate(name, test_set)
+
+
+def _under_shift(shift: str, row: Row) -> Estimate:
+    return row.under_shift(shift, "auc")
+
+
+def _shifted(name: str, row: Row) -> Estimate:
+    return row.shifted(name)
+
+
+def _worst(row: Row) -> Estimate:
+    return row.under_shift(row.shifts.worst, "auc") if row.shifts else (None, None, None)
+
+
+def _shifted_rank(end: str, row: Row) -> Cell:
+    return getattr(row.shifted_standing, end) if row.shifted_standing else None
 
 
 def _spread_cell(name: str, row: Row) -> Cell:
@@ -152,6 +170,20 @@ RANKING = (
     Column(key="p_auc", value=lambda row: row.standing.p_auc),
     Column(key="p_accuracy", value=lambda row: row.standing.p_accuracy),
 )
+
+
+def _shifted_columns() -> Iterator[Column]:
+    """Yield the columns of the standard shifts: the mean over them, the worst, and the ranks by the mean."""
+    headline, *ends = _estimate("auc_shifted", "auc shifted", partial(_shifted, "auc"))
+    yield from (replace(headline, place=18, dropped=7), *ends)
+    for end in ("rank", "rank_low", "rank_high"):
+        yield Column(key=f"{end}_shifted", value=partial(_shifted_rank, end))
+    yield from _estimate("auc_worst", "auc worst", _worst)
+    yield Column(key="worst_shift", value=lambda row: row.shifts.worst if row.shifts else None)
+    for name in ("accuracy", "recall", "specificity"):
+        yield from _estimate(f"{name}_shifted", f"{name} shifted", partial(_shifted, name))
+
+
 RECIPE = (
     Column(key="recipe", value=lambda row: row.recipe, heading="recipe", place=1, shown=_recipe_cell),
     Column(key="backbone", value=lambda row: row.entry.backbone),

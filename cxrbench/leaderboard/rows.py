@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.ranking import Standing
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
 
 Cell = str | int | float | bool | None | list[str]
 """A value in CSV and JSON."""
@@ -26,6 +27,8 @@ class Row:
         entry: the result.
         standing: its rank and how certain that is.
         external: its result on each external test set, by name; None where it has none.
+        shifts: its result on shifted test images; None where it has none.
+        shifted_standing: its rank by the mean AUC over the standard shifts, and how certain that is.
         values: of all columns, by key, as CSV and JSON hold them.
     """
 
@@ -33,6 +36,8 @@ class Row:
     entry: Entry
     standing: Standing
     external: Mapping[str, ExternalResult | None]
+    shifts: ShiftResult | None = None
+    shifted_standing: Standing | None = None
     values: Mapping[str, Cell] = field(default_factory=dict)
 
     def __getitem__(self, key: str) -> Cell:
@@ -64,10 +69,21 @@ class Row:
         """What must be read with the numbers."""
         return (*self.entry.warnings, *self.standing.remarks)
 
+    def shifted(self, name: str) -> Estimate:
+        """Return the mean of a metric over the standard shifts."""
+        return _of(self.shifts, name)
+
+    def under_shift(self, shift: str, name: str) -> Estimate:
+        """Return a metric under one shift."""
+        return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
+
     def estimate(self, name: str, test_set: str = "") -> Estimate:
         """Return a metric of the test images, or of an external test set."""
-        result = self.external[test_set] if test_set else self.entry
-        if result is None:
-            return None, None, None
-        low, high = result.intervals.get(name, (None, None))
-        return result.metrics.get(name), low, high
+        return _of(self.external[test_set] if test_set else self.entry, name)
+
+
+def _of(result: Entry | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
+    if result is None:
+        return None, None, None
+    low, high = result.intervals.get(name, (None, None))
+    return result.metrics.get(name), low, high

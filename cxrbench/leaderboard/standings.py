@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SHORTCUT = 0.75
 """Lower end of a control's AUC interval above which it is called a shortcut: a control sees no lung and should not diagnose."""
 NAMED_MEMBERS = 5
+AUC_SHIFTED = "auc_shifted"
+"""The column of the mean AUC over the standard shifts, which a board can be ranked by."""
 
 
 def rank_entries(
@@ -38,6 +40,17 @@ def rank_entries(
         remarks = (*_remarks(entry), *_unbeaten(unbeaten, metric))
         found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, unbeaten=unbeaten, remarks=remarks)
     return found
+
+
+def rank_under_shifts(shifted: Mapping[str, tuple[Predictions, ...]], protocol: Protocol) -> dict[str, Standing]:
+    """Return the standing of each entry by the mean AUC over the standard shifts, by recipe; controls count."""
+    resampled = resample(shifted, {"auc"}, seed=protocol.seed, prevalence=protocol.prevalence)
+    return standings(shifted, resampled, metric="auc", seed=protocol.seed)
+
+
+def in_place_of(standing: Standing, by_shifts: Standing | None) -> Standing:
+    """Return the standing under shifts, with what else a reader should know of the entry."""
+    return replace(by_shifts or Standing(), unbeaten=standing.unbeaten, remarks=standing.remarks)
 
 
 def _is_better(value: float, other: float, metric: str) -> bool:

@@ -6,9 +6,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.store.attempts import folder_name, suffix
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, write_entry
+from cxrbench.leaderboard.store.shift_result import read_shift_result
 from cxrbench.leaderboard.store.test_lock import TestSetLock
 from cxrbench.storage.files import write_json
 from cxrbench.storage.locks import try_lock
@@ -81,6 +83,14 @@ class ProtocolFolder:
         """Return the path of the scores behind that result."""
         return self.external(name, recipe).with_suffix(".csv")
 
+    def shifts(self, recipe: str) -> Path:
+        """Return the path of a recipe's result on shifted test images."""
+        return self.path / "shifts" / f"{recipe}.json"
+
+    def shift_predictions(self, recipe: str, shift: str) -> Path:
+        """Return the path of the scores of shifted test images."""
+        return self.path / "shifts" / recipe / f"{stem_of(shift)}.csv"
+
     def skipped(self, external: str = "") -> Path:
         """Return the path of the list of unreadable files, of the dataset or of an external test set."""
         return (self.path / "external" / external if external else self.path) / "skipped.csv"
@@ -93,16 +103,19 @@ class ProtocolFolder:
         """Return the name of a study in a database, at most 512 characters (Optuna's limit)."""
         return f"{recipe[:400]} {identity[:16]}{suffix(self.attempt)}"
 
-    def is_finished(self, recipe: str, identity: str, externals: Mapping[str, str]) -> bool:
+    def is_finished(self, recipe: str, identity: str, externals: Mapping[str, str], shifts: Collection[str] = ()) -> bool:
         """Return whether the recipe has a complete result with this identity.
 
         Args:
             recipe: its file stem.
             identity: of the result.
             externals: fingerprint of each external test set, by name; the result must cover them all.
+            shifts: identity of each shift; likewise.
         """
         entry = self.complete_entry(recipe)
         if not entry or entry.study != identity or not self.predictions(recipe).is_file():
+            return False
+        if shifts and not self._covers(recipe, entry.selections, shifts):
             return False
         return all(self._is_scored(recipe, entry.selections, name, fingerprint) for name, fingerprint in externals.items())
 
@@ -171,6 +184,13 @@ class ProtocolFolder:
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns
+
+    def _covers(self, recipe: str, selections: tuple[str, ...], shifts: Collection[str]) -> bool:
+        path = self.shifts(recipe)
+        result = read_shift_result(path) if path.is_file() else None
+        return bool(
+            result and result.selections == selections and {score.identity for score in result.scores}.issuperset(shifts)
+        )
 
     def _is_scored(self, recipe: str, selections: tuple[str, ...], name: str, fingerprint: str) -> bool:
         path = self.external(name, recipe)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.config.seeds import augmentation_seed, backbone_seed
+from cxrbench.config.seeds import augmentation_seed, backbone_seed, shift_seed
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.models.features.frozen_backbone import FrozenBackbone, is_model_of_keras
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cxrbench.config.values import Precision
     from cxrbench.data.decoding.pixels import Pixels
     from cxrbench.models.weights import Weights
-    from cxrbench.plugin.specs import Augmentation, Backbone
+    from cxrbench.plugin.specs import Augmentation, Backbone, Shift
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -38,6 +38,22 @@ BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shifted:
+    """A shift at one strength."""
+
+    part: Part[Shift]
+    strength: float
+
+    def __str__(self) -> str:
+        return f"{self.part.component}@{self.strength:.4g}"
+
+    @property
+    def identity(self) -> str:
+        """Everything that shifted images depend on."""
+        return digest(["shift", self.part.identity, self.strength])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
     """One view of all images under one backbone. Picklable: a worker needs nothing else.
 
@@ -45,6 +61,7 @@ class Extraction:
         augmentation: None for the clean view.
         view: 0 for the clean view, then 1, 2, ...
         seed, precision: of the protocol.
+        shift: what the images of a clean view are changed by before; None for the images as they are.
     """
 
     pixels: Pixels
@@ -54,17 +71,22 @@ class Extraction:
     view: int
     seed: int
     precision: Precision
+    shift: Shifted | None = None
 
     @property
     def features(self) -> ShardedArray:
         """The features on disk; the folder name is a hash of all that they depend on."""
-        augmented_view = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
+        changed: tuple[object, ...] | None = None
+        if self.augmentation:
+            changed = (self.augmentation.identity, self.view, self.seed)
+        elif self.shift:
+            changed = (self.shift.identity, self.seed)
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
             [
                 FORMAT,
                 *depends_on,
-                augmented_view,
+                changed,
                 BATCH,
                 self.pixels.shard_rows,
                 self.precision,
@@ -141,8 +163,8 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
 
 def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
     """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
-    augment = _shard_augmentation(extraction, shard)
-    augmented = (augment(_padded_batch(images[first : first + BATCH])) for first in range(0, len(images), BATCH))
+    change = _shard_change(extraction, shard)
+    augmented = (change(_padded_batch(images[first : first + BATCH])) for first in range(0, len(images), BATCH))
     batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
     features = [extraction.frozen_backbone.features(images) for images in batches]
     widths = sorted({block.shape[1] for block in features})
@@ -170,24 +192,28 @@ def _numerical_versions() -> str:
     return repr(versions_of(*NUMERICAL_PACKAGES))
 
 
-def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
-    """Return the augmentation of one shard, seeded by seed, view and shard."""
-    part = extraction.augmentation
-    if part is None:
-        return lambda images: images
+def _shard_change(extraction: Extraction, shard: int) -> ImageBatches:
+    """Return what the images of one shard are changed by: an augmentation, a shift, or nothing."""
     shape = (extraction.pixels.size, extraction.pixels.size, 1)
-    seed = augmentation_seed(extraction.seed, extraction.view, shard)
-    augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
+    if part := extraction.augmentation:
+        seed = augmentation_seed(extraction.seed, extraction.view, shard)
+        augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
+        return _checked_change(f"augmentation {part.component}", augment)
+    if shift := extraction.shift:
+        seed = shift_seed(extraction.seed, shard)
+        built = shift.part.build(input_shape=shape, strength=shift.strength, seed=seed)
+        return _checked_change(f"shift {shift}", built)
+    return lambda images: images
 
+
+def _checked_change(name: str, change: ImageBatches) -> ImageBatches:
     def checked(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        augmented = np.asarray(augment(images), dtype=np.float32)
-        if augmented.shape != images.shape:
-            raise PluginError(
-                f"augmentation {part.component} changed shape {images.shape} to {augmented.shape}; it must keep the shape"
-            )
-        if not np.isfinite(augmented).all():
-            raise NotFinite(f"augmentation {part.component} returned pixels that are not finite")
-        return augmented.clip(0, 255)
+        changed = np.asarray(change(images), dtype=np.float32)
+        if changed.shape != images.shape:
+            raise PluginError(f"{name} changed shape {images.shape} to {changed.shape}; it must keep the shape")
+        if not np.isfinite(changed).all():
+            raise NotFinite(f"{name} returned pixels that are not finite")
+        return changed.clip(0, 255)
 
     return checked
 

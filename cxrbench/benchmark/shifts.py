@@ -1,0 +1,183 @@
+"""Score shifted test images with the frozen heads. Results are kept beside the entries, which do not depend on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.benchmark.entries import summarise_under
+from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.selection import submit_scoring
+from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
+from cxrbench.data.decoding.selected import selected_pixels
+from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
+from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
+from cxrbench.models.features.feature_source import ExtractionFailed
+from cxrbench.models.features.schedule import extract_missing
+from cxrbench.storage.safe_text import without_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import Plan, PlannedRecipe
+    from cxrbench.benchmark.resources import Resources
+    from cxrbench.benchmark.selection import Selection
+    from cxrbench.config.protocol import Protocol
+    from cxrbench.data.decoding.pixels import Pixels
+    from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.models.features.extraction import Shifted
+    from cxrbench.models.features.feature_source import FeatureSource
+    from cxrbench.models.features.schedule import PendingExtractions
+    from cxrbench.storage.sharded_array import ShardedArray
+
+STAGE = "shifted features"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedShifts:
+    """The shifted test images whose features are being extracted.
+
+    Attributes:
+        wanted: shifts with their strengths.
+        pixels: the test images of all folds.
+        rows: ascending rows of the pixels that they are.
+        pending: of the recipes whose backbones are not searched.
+    """
+
+    wanted: tuple[Shifted, ...]
+    pixels: Pixels
+    rows: NDArray[np.int64]
+    pending: PendingExtractions
+
+
+def start_shifts(plan: Plan, resources: Resources, test: NDArray[np.int64]) -> StartedShifts | None:
+    """Have the features of shifted test images extracted, for every recipe without a result; None if no shift is wanted.
+
+    Args:
+        plan: of the run.
+        resources: where they are extracted.
+        test: ascending rows of the pixels: the test images of all folds.
+    """
+    wanted = plan.request.shifts
+    if not wanted or not plan.unfinished:
+        return None
+    pixels = selected_pixels(plan.catalogues.main.pixels, test)
+    features = [recipe.features for recipe in plan.unfinished if isinstance(recipe.features, RecipeFeatures)]
+    clean = dict.fromkeys(one.views[0] for one in features if not one.is_searched)
+    extractions = [replace(view, pixels=pixels, shift=shift) for view in clean for shift in wanted]
+    resources.claim([pixels.array.folder, *(one.features.folder for one in extractions)])
+    shards = range(pixels.array.shards)
+    pending = extract_missing(extractions, shards, resources.executor, resources.callbacks.progress, STAGE)
+    return StartedShifts(wanted=wanted, pixels=pixels, rows=test, pending=pending)
+
+
+def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, selections: Sequence[Selection]) -> list[str]:
+    """Score the shifted test images with the frozen heads, write the result, and return warnings."""
+    if run.shifts is None:
+        return []
+    views = {shift: _views(run, recipe, source, shift) for shift in run.shifts.wanted}
+    outcomes = {shift: _score(run, recipe, selections, view) for shift, view in views.items()}
+    scores = []
+    for shift, outcome in outcomes.items():
+        if not isinstance(outcome, str):
+            write_predictions(run.store.shift_predictions(recipe.stem, str(shift)), outcome)
+        scores.append(_shift_score(run.protocol, recipe, shift, outcome))
+    selected = tuple(selection.identity for selection in selections)
+    result = ShiftResult(recipe=str(recipe), selections=selected, scores=tuple(scores), **_standard(run.protocol, outcomes))
+    write_shift_result(run.store.shifts(recipe.stem), result)
+    return [f"shift {score.name} was not scored: {score.problem}" for score in scores if score.problem]
+
+
+def _views(
+    run: RunContext, recipe: PlannedRecipe, source: FeatureSource, shift: Shifted
+) -> Callable[[Selection], ShardedArray]:
+    """Return a function from a selection to the features of the shifted test images under its backbone."""
+    assert run.shifts is not None
+    assert isinstance(recipe.features, RecipeFeatures)
+    started, clean = run.shifts, recipe.features.views[0]
+
+    def view(selection: Selection) -> ShardedArray:
+        setting = {name: selection.params[name] for name in source.space if name in selection.params}
+        wanted = replace(clean, backbone=clean.backbone.at(setting), pixels=started.pixels, shift=shift)
+        pending = run.extraction.extract([wanted]) if source.space else started.pending
+        extracted = pending.wait(wanted)
+        if extracted.problem:
+            raise ExtractionFailed(extracted.problem) from extracted.error
+        return wanted.features
+
+    return view
+
+
+def _score(
+    run: RunContext,
+    recipe: PlannedRecipe,
+    selections: Sequence[Selection],
+    view: Callable[[Selection], ShardedArray],
+) -> tuple[Predictions, ...] | str:
+    """Return the predictions of each head, or why there are none."""
+    try:
+        return tuple(_predictions(run, recipe, selection, view(selection)) for selection in selections)
+    except ExtractionFailed as error:
+        return str(error)
+
+
+def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, view: ShardedArray) -> Predictions:
+    assert run.shifts is not None
+    test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
+    places = np.searchsorted(run.shifts.rows, run.dataset.rows[test])
+    scored = submit_scoring(selection, view, places, run.executor).result()
+    return selection.predictions(run.dataset, test, "test", scored.value)
+
+
+def _shift_score(
+    protocol: Protocol, recipe: PlannedRecipe, shift: Shifted, outcome: tuple[Predictions, ...] | str
+) -> ShiftScore:
+    spec, augmentation = shift.part.spec, recipe.recipe.augmentation.spec.name
+    problem = outcome if isinstance(outcome, str) else ""
+    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome)
+    return ShiftScore(
+        name=str(shift),
+        shift=str(shift.part.component),
+        strength=shift.strength,
+        unit=spec.unit,
+        role=spec.role,
+        covered=augmentation in spec.covered_by,
+        identity=shift.identity,
+        standard=is_standard(shift),
+        problem=without_paths(problem),
+        metrics=summary.metrics if summary else {},
+        intervals=summary.intervals if summary else {},
+        loss=None if isinstance(outcome, str) else _loss(outcome),
+    )
+
+
+def _loss(heads: Sequence[Predictions]) -> Loss:
+    """Return the means over heads."""
+    calibrations = [recalibration(head.labels, head.scores) for head in heads]
+    known = [one for one in calibrations if one]
+    slope, intercept = np.mean(known, axis=0).tolist() if len(known) == len(heads) else (None, None)
+    measured = [metrics(head.labels, head.scores, head.chosen_threshold) for head in heads]
+    return Loss(
+        accuracy=float(np.mean([one["accuracy"] for one in measured])),
+        best_accuracy=float(np.mean([best_accuracy(head.labels, head.scores) for head in heads])),
+        brier=float(np.mean([one["brier"] for one in measured])),
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+def _standard(protocol: Protocol, outcomes: Mapping[Shifted, tuple[Predictions, ...] | str]) -> dict[str, Any]:
+    """Return the means over the standard kinds: shifts are treated as repeats of the same heads on the same patients."""
+    found = {str(shift): heads for shift, heads in outcomes.items() if is_standard(shift) and not isinstance(heads, str)}
+    if len(found) < len(STANDARD):
+        return {"metrics": {}, "intervals": {}, "worst": ""}
+    summary = summarise_under(protocol, as_repeats(found.values()))
+    by_kind = {name: summarise_under(protocol, heads).metrics["auc"] for name, heads in found.items()}
+    return {"metrics": summary.metrics, "intervals": summary.intervals, "worst": min(by_kind, key=lambda name: by_kind[name])}
