@@ -11,6 +11,7 @@ from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, Confusion, DatasetFacts, Entry, HeadResult, PartCounts
+from cxrbench.leaderboard.store.entry_files import predictions_path
 from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
@@ -201,7 +202,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "selected_by": result.selected_by,
         "folds": result.folds,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "predictions": f"predictions/{stem_of(subject.recipe)}.csv",
+        "predictions": predictions_path(stem_of(subject.recipe)),
     }
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from cxrbench.benchmark.entries import head_result
 from cxrbench.config.protocol import Protocol
-from cxrbench.evaluation.predictions import Predictions, write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
+from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
@@ -92,7 +93,7 @@ def make_entry(make_protocol):
                 ),
             ),
             "seconds": {"features": 1.25, "search": 2.5, "elapsed": 2.75},
-            "predictions": f"predictions/{backbone}+none+smote.csv",
+            "predictions": f"predictions/{backbone}+none+smote.npz",
             "dataset": FACTS,
         }
         return Entry(
@@ -220,7 +221,7 @@ def compete(make_protocol):
                     skipped=0,
                     folds=tuple(counts),
                 ),
-                "predictions": f"predictions/{backbone}+none+none.csv",
+                "predictions": f"predictions/{backbone}+none+none.npz",
                 **given,
             }
         )

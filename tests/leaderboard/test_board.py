@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cxrbench.errors import ConfigError, CxrbenchError, DataError
 from cxrbench.evaluation.metrics import METRICS, SORTABLE
-from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.leaderboard.board import Board, read_board, read_boards
 from cxrbench.leaderboard.store.entry import DatasetFacts, FoldResult
 from cxrbench.leaderboard.store.entry_files import read_entry, write_entry

@@ -128,7 +128,7 @@ WRONG = {
     "predictions at a root": lambda stored: stored.update(predictions="/etc/passwd"),
     "predictions upwards": lambda stored: stored.update(predictions="predictions/../../../secret.csv"),
     "predictions on a drive": lambda stored: stored.update(predictions="C:\\secret.csv"),
-    "predictions of another recipe": lambda stored: stored.update(predictions="predictions/vgg16+none+none.csv"),
+    "predictions of another recipe": lambda stored: stored.update(predictions="predictions/vgg16+none+none.npz"),
     "predictions nowhere": lambda stored: stored.update(predictions=""),
     "a text for a number": lambda stored: stored["metrics"].update(auc="0.9"),
     "a number for a text": lambda stored: stored.update(reason=7),
@@ -215,7 +215,7 @@ def test_a_pipe_is_not_waited_for(board):
     assert_refused(board.call("leaderboard"), "it is not a regular file")
 
 
-@pytest.mark.parametrize("name", ["entries/texture+none+none.json", "predictions/texture+none+none.csv", "protocol.json"])
+@pytest.mark.parametrize("name", ["entries/texture+none+none.json", "predictions/texture+none+none.npz", "protocol.json"])
 def test_a_link_that_leads_outside_is_not_followed(board, tmp_path, name):
     (board.path / name).rename(tmp_path / "outside")
     (board.path / name).symlink_to(tmp_path / "outside")
@@ -364,7 +364,7 @@ def test_an_entry_that_names_code_is_not_run_without_consent(board, named):
     stem = stem_of(recipe)
 
     def into(stored):
-        stored.update(backbone=recipe.partition("+")[0], recipe=recipe, data="phantom", predictions=f"predictions/{stem}.csv")
+        stored.update(backbone=recipe.partition("+")[0], recipe=recipe, data="phantom", predictions=f"predictions/{stem}.npz")
 
     board.change(into)
     assert_refused(board.call("reproduce", board.entry), f"names code to run: {named}", "--trust-code")
