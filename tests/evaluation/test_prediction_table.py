@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import textwrap
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,17 +135,16 @@ def test_an_image_is_in_the_table_once(file):
         assert len(arrays["scores"]) == 2000 * seeds
 
 
-def test_numpy_alone_reads_it_as_the_page_of_methods_says(file):
+def test_the_lines_on_the_page_of_methods_read_it(tmp_path, monkeypatch, capsys):
     heads = two_heads()
-    write_predictions(file, heads)
-    table = np.load(file, allow_pickle=False)
-    keys = np.char.decode(table["keys"], "utf-8")
-    parts = np.split(table["part_images"], table["part_sizes"].cumsum())
-    scores = np.split(table["scores"], table["part_sizes"][table["heads"][:, 3]].cumsum())
-    found = [
-        (*place, keys[parts[part]].tolist(), scores[at].tolist()) for at, (*place, part) in enumerate(table["heads"].tolist())
-    ]
-    assert found == [(1, one.fold, one.seed, one.keys.tolist(), one.scores.tolist()) for one in heads]
+    write_predictions(tmp_path / "predictions" / "RECIPE.npz", heads)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
+    lines = re.match(r"(?:    .*\n)+", page[page.index("    table = np.load") :])[0]
+    assert lines.count("\n") == 5
+    exec(textwrap.dedent(lines), {"np": np})
+    printed = capsys.readouterr().out
+    assert printed == "".join(f"1 0 {one.seed} {one.keys} {one.scores}\n" for one in heads)
 
 
 @pytest.mark.parametrize("other", [("0.png", "p9", 0), ("0.png", "p0", 1)])
