@@ -12,7 +12,9 @@ from cxrbench.errors import ConfigError
 def leaderboard(
     context: typer.Context,
     sort: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by [default: the search metric]")] = "",
-    format: Annotated[Literal["table", "csv", "md", "json"], typer.Option(help="Output format")] = "table",
+    format: Annotated[
+        Literal["table", "csv", "md", "json"] | None, typer.Option(help="Output format [default: table]", show_default=False)
+    ] = None,
     predictions: Annotated[
         str,
         typer.Option(metavar="ENTRY", help="Print the stored scores of one row as CSV: recipe, rank, or JSON file of an entry"),
@@ -31,7 +33,7 @@ def leaderboard(
         raise ConfigError(f"--sort {sort}: must be one of {', '.join(SORTABLE)}")
     out = read_settings(context.obj).out
     if predictions:
-        if sort or format not in {"table", "csv"}:
+        if sort or format not in {None, "csv"}:
             raise ConfigError("--predictions prints the scores of one row as CSV: leave --sort and --format out")
         console.print_text(predictions_as_csv(find_predictions(predictions, out)))
         return

@@ -41,7 +41,7 @@ def test_a_row_is_named_by_recipe_rank_or_file(small_run, printed):
     assert printed(workspace.protocol_folder() / "entries" / f"{RECIPE}.json", "--format", "csv").stdout == expected
 
 
-@pytest.mark.parametrize("flags", [("--sort", "auc"), ("--format", "json"), ("--format", "md")])
+@pytest.mark.parametrize("flags", [("--sort", "auc"), ("--format", "json"), ("--format", "table")])
 def test_flags_of_the_board_are_refused(printed, flags):
     done = printed(RECIPE, *flags)
     assert (done.returncode, done.stdout) == (2, "")
