@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TableRow = tuple[int, str, str, str, str]
 """Line number, key, patient, label and score."""
+LARGEST_CSV_BYTES = 2**31
+"""Enough for 100,000 images scored by 200 heads."""
 LONGEST_KEY = 1000
 WHOLE_NUMBER = re.compile(r"[0-9]{1,6}")
 SCORE_TEXT = re.compile(r"[0-9.]+(?:[eE][+-]?[0-9]+)?")

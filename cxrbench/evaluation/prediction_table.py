@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.prediction_csv import LONGEST_KEY, read_csv_predictions
+from cxrbench.evaluation.prediction_csv import LARGEST_CSV_BYTES, LONGEST_KEY, read_csv_predictions
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS, SUBSETS, Predictions
 from cxrbench.storage.files import atomic_write
 from cxrbench.storage.json_records import require_regular
@@ -75,8 +75,9 @@ def read_predictions(path: Path, *, within: Path | None = None) -> list[Predicti
     try:
         if not path.exists():
             raise ValueError("the file does not exist")
-        require_regular(path, LARGEST_TABLE_BYTES, within=within or path.parent)
-        predictions = read_csv_predictions(path) if path.suffix == ".csv" else _predictions_of(_unpack(path))
+        is_csv = path.suffix == ".csv"
+        require_regular(path, LARGEST_CSV_BYTES if is_csv else LARGEST_TABLE_BYTES, within=within or path.parent)
+        predictions = read_csv_predictions(path) if is_csv else _predictions_of(_unpack(path))
         if len({(head.subset, head.fold, head.seed) for head in predictions}) < len(predictions):
             raise ValueError("one fold and seed appears twice in a subset")
     except ValueError as error:
