@@ -15,7 +15,8 @@ from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
-from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.leaderboard.describe import SHOWN_DIGITS
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
     return {
         (one.subset, one.fold, one.seed, str(key)): float(score)
         for one in read_predictions(path, within=path.parent.parent)
+        if one.seed != MEAN_OF_SEEDS  # follows from the others, and earlier versions did not store it
         for key, score in zip(one.keys, one.scores, strict=True)
     }
 

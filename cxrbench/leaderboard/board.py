@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import means_of_seeds, of_subset, read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
 from cxrbench.leaderboard.standings import rank_entries
