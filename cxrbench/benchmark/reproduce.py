@@ -142,7 +142,6 @@ def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
     return {
         (one.subset, one.fold, one.seed, str(key)): float(score)
         for one in read_predictions(path, within=path.parent.parent)
-        if one.seed != MEAN_OF_SEEDS  # follows from the others, and earlier versions did not store it
         for key, score in zip(one.keys, one.scores, strict=True)
     }
 
@@ -150,6 +149,8 @@ def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
 def _score_deviations(
     stored: Mapping[tuple[str, int, int, str], float], now: Mapping[tuple[str, int, int, str], float]
 ) -> Iterator[Deviation]:
+    if not any(seed == MEAN_OF_SEEDS for _, _, seed, _ in stored):  # earlier versions stored no means
+        now = {name: score for name, score in now.items() if name[2] != MEAN_OF_SEEDS}
     if stored.keys() != now.keys():
         yield Deviation(what="predicted images", stored=str(len(stored)), now=str(len(now)))
         return

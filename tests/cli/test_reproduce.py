@@ -136,7 +136,7 @@ def test_every_deviation_is_a_line_with_both_values(reproduce, entry):
     assert any(line.startswith("version of keras 1.0 3.") for line in found)
     assert any(line.startswith("fold 0: dropout 0.125 0.") for line in found)
     assert any(line.startswith("fold 0: seed 1: threshold 0.25 0.") for line in found)
-    assert any(re.fullmatch(r"predictions 252 scores 1 differ, by up to 0\.\d+", line) for line in found)
+    assert any(re.fullmatch(r"predictions 378 scores 1 differ, by up to 0\.\d+", line) for line in found)
     assert len(found) == 2 + 4
 
 
@@ -147,7 +147,7 @@ def test_missing_predictions_are_reported(reproduce, entry):
     write_predictions(table, [*heads, replace(last, **shorter)])
     result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
-    assert differences(result)[2:] == ["predicted images 251 252"]
+    assert differences(result)[2:] == ["predicted images 377 378"]
 
 
 def test_an_entry_without_search_or_result_cannot_be_reproduced(reproduce, copy_of_small_run):
