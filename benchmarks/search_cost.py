@@ -12,7 +12,6 @@ pruning.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -31,6 +30,7 @@ from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.data.decoding.decode import decode
 from cxrbench.data.source import find_dataset, read_images
+from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.models.weights import weights_option
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
@@ -114,8 +114,8 @@ def _spread(trials: list[FrozenTrial], count: int) -> list[FrozenTrial]:
 def _parts(data: str, out: Path) -> tuple[Arrays, Arrays]:
     """Return the images and labels of cxrbench's training and validation images."""
     source = read_images(find_dataset(data, load_host()), lambda download: Path(download.file_name))
-    with next(out.glob("*/predictions/*.csv")).open(newline="", encoding="utf-8") as file:
-        part_of = {row["key"]: row["set"] for row in csv.DictReader(file)}
+    heads = read_predictions(next(out.glob("*/predictions/*.npz")))
+    part_of = {key: head.subset for head in heads for key in head.keys.tolist()}
     images: dict[str, list[np.ndarray]] = {"train": [], "validation": []}
     labels: dict[str, list[int]] = {"train": [], "validation": []}
     for record in source.records:

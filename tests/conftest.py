@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -21,6 +22,8 @@ from hypothesis import settings
 from PIL import Image
 
 from cxrbench.cli.app import main
+from cxrbench.evaluation.prediction_csv import predictions_as_csv
+from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
 
@@ -73,6 +76,11 @@ class Workspace:
         """Return the entries by recipe, without the baseline."""
         read = [json.loads(path.read_text()) for path in sorted(self.protocol_folder(out).glob("entries/*.json"))]
         return {entry["recipe"]: entry for entry in read if entry["kind"] != "baseline"}
+
+    def rows(self, path):
+        """Return the rows of a table of predictions, given by its path in the folder of the only protocol."""
+        table = self.protocol_folder() / path
+        return list(csv.DictReader(io.StringIO(predictions_as_csv(read_predictions(table)))))
 
     def files(self, pattern, out="leaderboard"):
         """Return the bytes of all files in `out` that match the pattern."""

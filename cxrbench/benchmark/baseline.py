@@ -10,7 +10,7 @@ from cxrbench.benchmark.entries import EntrySubject, Result, build_entry, head_r
 from cxrbench.benchmark.external import write_external
 from cxrbench.benchmark.plan import BASELINE
 from cxrbench.benchmark.scores import image_predictions
-from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.leaderboard.store.entry import FoldResult
 
 if TYPE_CHECKING:

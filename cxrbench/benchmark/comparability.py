@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import ConfigError
-from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.leaderboard.store.entry_files import read_placed_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ def _scored_parts(split: Split) -> dict[str, NDArray[np.int64]]:
 
 def _earlier_table(store: ProtocolFolder) -> Path | None:
     """Return the largest table of predictions; all of a protocol are of the same images."""
-    tables = [store.predictions(path.stem) for path in sorted((store.path / "entries").glob("*.json"))]
+    entries = map(read_placed_entry, sorted((store.path / "entries").glob("*.json")))
+    tables = [store.path / entry.predictions for entry in entries if entry.predictions]
     there = [table for table in tables if table.is_file()]
     return max(there, key=lambda table: table.stat().st_size, default=None)

@@ -20,6 +20,7 @@ from cxrbench.leaderboard.store.entry import (
     MeanResult,
     PartCounts,
 )
+from cxrbench.leaderboard.store.entry_files import predictions_path
 from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
@@ -216,7 +217,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "selected_by": result.selected_by,
         "folds": result.folds,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "predictions": f"predictions/{stem_of(subject.recipe)}.csv",
+        "predictions": predictions_path(stem_of(subject.recipe)),
     }
 
 

@@ -33,8 +33,9 @@ SECONDS_PER_TRIAL = 0.013
 SECONDS_PER_ENTRY = 0.2
 """In the main process: to write an entry and to rank it."""
 BYTES_PER_ENTRY = 8_000
-BYTES_PER_PREDICTION = 80
-BYTES_PER_TRIAL = 1_300
+BYTES_PER_PREDICTION = 9
+BYTES_PER_TRIAL = 1_400
+"""In its study's record and in the entry."""
 BYTES_PER_FEATURE = 4
 BYTES_PER_HEAD_AND_FEATURE = 512 * 4
 """The first layer of a head has 512 units; its other weights hardly count."""

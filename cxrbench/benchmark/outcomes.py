@@ -15,6 +15,7 @@ from cxrbench.evaluation.metrics import metrics
 from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.leaderboard.store.entry import FoldResult
 from cxrbench.leaderboard.store.test_lock import TestSetLocked
+from cxrbench.leaderboard.store.trial_history import history_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,6 +95,7 @@ def fold_outcome(
             params=dict(selections[0].params),
             validation=validation,
             trials=dict(Counter(trial.state for trial in search.trials)),
+            history=history_of(search.trials),
             heads=tuple(
                 head_result(protocol, one.predictions, one.selection.identity).model_copy(
                     update={"model": one.model, "curves": one.selection.curves}

@@ -15,7 +15,8 @@ from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
-from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.leaderboard.describe import SHOWN_DIGITS
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _scores(path: Path) -> dict[tuple[str, int, int, str], float]:
 def _score_deviations(
     stored: Mapping[tuple[str, int, int, str], float], now: Mapping[tuple[str, int, int, str], float]
 ) -> Iterator[Deviation]:
+    if not any(seed == MEAN_OF_SEEDS for _, _, seed, _ in stored):  # earlier versions stored no means
+        now = {name: score for name, score in now.items() if name[2] != MEAN_OF_SEEDS}
     if stored.keys() != now.keys():
         yield Deviation(what="predicted images", stored=str(len(stored)), now=str(len(now)))
         return

@@ -22,7 +22,7 @@ from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selec
 from cxrbench.benchmark.shifts import score_shifts
 from cxrbench.benchmark.studies import FoldStudy, open_studies
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
-from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.execution.executor import refuse_inside_import
 from cxrbench.leaderboard.publish import publish
 from cxrbench.search.study import run_study, select_trial

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 STAGE = "head"
+CURVE_DECIMALS = 6
+"""Of stored learning curves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ class Selection:
     @property
     def curves(self) -> LearningCurves:
         """The learning curves, as the entry holds them."""
-        return LearningCurves(**asdict(self.head.curves))
+        curves = asdict(self.head.curves)
+        return LearningCurves(**{name: tuple(round(value, CURVE_DECIMALS) for value in curves[name]) for name in curves})
 
     def predictions(
         self, dataset: LoadedDataset, rows: NDArray[np.int64], subset: Subset, scores: NDArray[np.float64]

@@ -13,7 +13,7 @@ from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
 from cxrbench.data.decoding.selected import selected_pixels
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
 from cxrbench.models.features.feature_source import ExtractionFailed

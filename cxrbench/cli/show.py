@@ -33,16 +33,18 @@ def show(
     if as_json:
         console.print_json(stored.model_dump(mode="json"))
         return
-    for title, facts in describe(stored, path, _recorded_trials(stored, path)).items():
+    for title, facts in describe(stored, path, _trials_of(stored, path)).items():
         console.print_section(title, facts)
 
 
-def _recorded_trials(entry: Entry, path: Path) -> list[Trial]:
-    """Return the trials of an entry's studies, leaving out studies whose record is missing or damaged."""
+def _trials_of(entry: Entry, path: Path) -> list[Trial]:
+    """Return the trials that an entry holds, else those of its studies whose record is neither missing nor damaged."""
     from cxrbench.leaderboard.store.attempts import attempt_of
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.search.record import read_trials
 
+    if held := [trial for fold in entry.folds for trial in fold.history.trials()]:
+        return held
     protocol_folder = path.parent.parent
     attempt = attempt_of(protocol_folder.name, entry.protocol) or 1
     folder = ProtocolFolder(out=protocol_folder.parent, protocol=entry.protocol, attempt=attempt)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import means_of_seeds, of_subset, read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.evaluation.shifted import as_repeats
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
@@ -197,7 +198,7 @@ def read_shifted_predictions(folder: Path, entry: Entry, result: ShiftResult) ->
     thresholds = {(fold.fold, head.seed): head.threshold for fold in entry.folds for head in fold.heads}
     tables = []
     for score in result.standard:
-        path = folder / "shifts" / stem_of(entry.recipe) / f"{stem_of(score.name)}.csv"
+        path = folder / "shifts" / stem_of(entry.recipe) / f"{stem_of(score.name)}.npz"
         heads = of_subset(read_predictions(path, within=folder), "test")
         if missing := thresholds.keys() - heads.keys():
             fold, seed = min(missing)

@@ -1,4 +1,4 @@
-"""Find the file of an entry by path, recipe, file name or rank."""
+"""Find an entry, and its predictions, by path, recipe, file name or rank."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.recipe import name_in_table, stem_of
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
+from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.leaderboard.board import read_boards
 from cxrbench.leaderboard.store.entry_files import read_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cxrbench.evaluation.predictions import Predictions
 
 
 def find_entry(text: str, out: Path) -> Path:
@@ -32,6 +35,20 @@ def find_entry(text: str, out: Path) -> Path:
     if not paths:
         raise ConfigError(f"--out {out}: no entries here. Make some with: cxrbench run --out {out}")
     return _only(text, _of_rank(int(text), out) if text.isdecimal() else _of_name(name_in_table(text), paths))
+
+
+def find_predictions(text: str, out: Path) -> list[Predictions]:
+    """Return the stored predictions of an entry, which is found as by `find_entry`.
+
+    Raises:
+        ConfigError: there is no such entry, there are several, or it has no result.
+        CxrbenchError: the entry or its table is invalid.
+    """
+    path = find_entry(text, out)
+    entry, folder = read_entry(path), path.parent.parent
+    if not entry.predictions:
+        raise ConfigError(f"{entry.recipe} is {entry.status}: it has no predictions. For the reason: cxrbench show {path}")
+    return read_predictions(folder / entry.predictions, within=folder)
 
 
 def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:

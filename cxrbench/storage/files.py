@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 """Error numbers of a full disk and of an exceeded quota."""
+PLAIN_LIST = re.compile(r'\[\n((?: *(?:"[\w.-]*"|[^\s"\[\]{},]+),?\n)+) *\]')
+"""A list in indented JSON, where no string holds a line break: numbers and strings without spaces, one a line."""
 
 
 def home() -> Path:
@@ -87,8 +90,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically; raise ValueError for NaN and infinity."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write indented JSON atomically, lists of numbers and single words on one line; raise ValueError for NaN and infinity."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, PLAIN_LIST.sub(lambda match: f"[{''.join(match[1].split())}]", text) + "\n")
 
 
 def digest(content: Any) -> str:

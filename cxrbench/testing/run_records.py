@@ -12,7 +12,8 @@ from cxrbench.config.part import Origin, Part
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import Recipe
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import Predictions, write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
+from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
@@ -52,7 +53,7 @@ def events_of_runs(out: Path) -> list[Event]:
     protocol = _protocol()
     store = ProtocolFolder(out=out, protocol=protocol)
     complete, failed = _complete("texture+none+none", "texture", protocol), _failed(protocol)
-    ensemble = complete.model_copy(update={"kind": "ensemble", "recipe": "ensemble", "predictions": "predictions/ensemble.csv"})
+    ensemble = complete.model_copy(update={"kind": "ensemble", "recipe": "ensemble", "predictions": "predictions/ensemble.npz"})
     store.write_protocol()
     for entry in (complete, failed):
         store.add(entry.recipe, entry)
@@ -145,7 +146,7 @@ def _complete(recipe: str, backbone: str, protocol: Protocol) -> Entry:
         folds=(fold,),
         seconds={"features": 1.5, "search": 4.5, "elapsed": 6.5},
         dataset=_facts(),
-        predictions=f"predictions/{recipe}.csv",
+        predictions=f"predictions/{recipe}.npz",
     )
 
 

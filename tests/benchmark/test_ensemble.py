@@ -13,7 +13,8 @@ from cxrbench.benchmark.ensemble.run import add_ensemble
 from cxrbench.config.protocol import Protocol
 from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import Predictions, of_subset, read_predictions, write_predictions
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
+from cxrbench.evaluation.predictions import Predictions, of_subset
 from cxrbench.leaderboard.board import read_test_predictions
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.store.entry import (
@@ -245,7 +246,7 @@ def write_external(folder, recipe, fingerprint="e"):
     heads = itertools.product(range(FOLDS), range(SEEDS))
     images = scored("external", 0, 0, 1.0, random)
     table = [replace(images, fold=fold, seed=seed, scores=random.uniform(size=len(images.keys))) for fold, seed in heads]
-    write_predictions(folder.external("elsewhere", recipe).with_suffix(".csv"), table)
+    write_predictions(folder.external("elsewhere", recipe).with_suffix(".npz"), table)
     result = ExternalResult(
         name="elsewhere",
         dataset="e",
@@ -264,7 +265,7 @@ def test_an_external_set_is_averaged_if_all_members_scored_it(folder):
     tables = {name: write_external(folder, name) for name in ("bad", "good")}
     plan = ensemble(folder, ["bad", "good"], "soft-vote")
     add_ensemble(folder, plan, publish(folder).external)
-    found = read_predictions(folder.external("elsewhere", plan.name).with_suffix(".csv"))
+    found = read_predictions(folder.external("elsewhere", plan.name).with_suffix(".npz"))
     for one, first, second in zip(found, *tables.values(), strict=True):
         np.testing.assert_allclose(one.scores, (first.scores + second.scores) / 2, atol=1e-15)
     (row,) = [row for row in publish(folder).records() if row["recipe"] == plan.name]

@@ -70,8 +70,8 @@ def results_of(workspace):
 
 def _without_seconds(path):
     if path.parent.name == "entries":
-        return {name: value for name, value in json.loads(path.read_bytes()).items() if name != "seconds"}
-    if path.suffix == ".csv" and path.parent.name not in {"predictions", "ward"}:
+        return json.loads(path.read_bytes(), object_hook=lambda one: {name: one[name] for name in one if name != "seconds"})
+    if path.suffix == ".csv":
         rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
         return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
     return path.read_bytes()

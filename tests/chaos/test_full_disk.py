@@ -57,7 +57,7 @@ def test_a_run_of_over_fifty_megabytes_resumes_given_room(small_disk, small, mak
     assert resumed.returncode == 0, resumed.stderr
     elsewhere = make_workspace(tmp_path_factory.mktemp("elsewhere"))
     assert elsewhere.call(*large).returncode == 0
-    assert small_disk.files("*/predictions/*.csv") == elsewhere.files("*/predictions/*.csv")
+    assert small_disk.files("*/predictions/*.npz") == elsewhere.files("*/predictions/*.npz")
     assert small_disk.entries().keys() == elsewhere.entries().keys()
 
 

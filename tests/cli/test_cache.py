@@ -52,7 +52,7 @@ def test_a_damaged_cache_is_repaired_with_a_warning(home, run_here, workspace):
     assert "warning: images: 1 of 3 parts were damaged on disk and are decoded again" in again.stderr
     assert "warning: features, random-convnet: 1 of 3 parts were damaged on disk and are extracted again" in again.stderr
     assert digests_of(home) == whole
-    assert [*workspace.files("*/predictions/*.csv").values()] == [*workspace.files("*/predictions/*.csv", "again").values()]
+    assert [*workspace.files("*/predictions/*.npz").values()] == [*workspace.files("*/predictions/*.npz", "again").values()]
 
 
 def test_cache_info_and_clear_say_what_is_there(home, run_here):

@@ -21,7 +21,7 @@ def published(tmp_path_factory):
     """Return the columns and rows of three published recipes, which hold the longest texts."""
     (whole,), folder = PUBLISHED.glob("chest_xray-grouped-*"), tmp_path_factory.mktemp("published")
     for name in ("texture+none+none", "mobilenet-alpha=0.25+gentle+class-weights-295aea", "control-thumbnail+none+none"):
-        for file in (f"entries/{name}.json", f"predictions/{name}.csv", "protocol.json"):
+        for file in (f"entries/{name}.json", f"predictions/{name}.npz", "protocol.json"):
             (folder / file).parent.mkdir(exist_ok=True)
             shutil.copy(whole / file, folder / file)
     board = read_board(folder)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 
@@ -23,8 +22,7 @@ def test_an_ensemble_is_on_the_board_and_survives_the_next_run(run_here, workspa
     entry = workspace.entries()[row["recipe"]]
     recipes = {name for name, one in workspace.entries().items() if one["kind"] == "recipe" and not one["control"]}
     assert set(entry["folds"][0]["heads"][0]["members"]) <= recipes
-    with (workspace.protocol_folder() / entry["predictions"]).open() as file:
-        assert {line["set"] for line in csv.DictReader(file)} == {"validation", "test"}
+    assert {line["set"] for line in workspace.rows(entry["predictions"])} == {"validation", "test"}
     again = run_here("run", *small_flags, "--trials", 3, "--workers", 0, "--json")
     assert again.returncode == 0, again.stderr
     assert row in json.loads(again.stdout)

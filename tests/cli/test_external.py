@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import warnings
@@ -60,7 +59,7 @@ def test_an_external_test_set_added_later_needs_no_training(run, workspace):
     assert {name: other[name] for name in mine if name != "seconds"} == {name: mine[name] for name in mine if name != "seconds"}
     assert other["external_ward_auc"] == 1  # all images of the positive class are brighter
     files = {path.relative_to(folder).as_posix() for path in folder.glob("external/**/*.*")}
-    assert files == {f"external/ward/{name}.{end}" for name in (RECIPE, "majority-class") for end in ("json", "csv")}
+    assert files == {f"external/ward/{name}.{end}" for name in (RECIPE, "majority-class") for end in ("json", "npz")}
 
 
 def test_scored_test_sets_stay_and_are_not_scored_again(run, workspace):
@@ -80,8 +79,7 @@ def test_other_images_under_the_same_name_are_scored_anew(run, workspace, write_
     assert result.returncode == 0, result.stderr
     stored = json.loads((workspace.protocol_folder() / "external" / "ward" / f"{RECIPE}.json").read_text())
     assert (stored["negative"], stored["positive"], stored["dataset"]) == (50, 20, "other")
-    with (workspace.protocol_folder() / "external" / "ward" / f"{RECIPE}.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 70
+    assert len(workspace.rows(f"external/ward/{RECIPE}.npz")) == 70
 
 
 def test_several_test_sets_have_columns_each(run, write_images):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 
@@ -10,6 +9,8 @@ import numpy as np
 import optuna
 import pytest
 from sklearn import metrics as sklearn_metrics
+
+from cxrbench.evaluation.prediction_table import read_predictions
 
 FOLDS, SEEDS, TRIALS = range(3), range(2), 2
 RUN = (
@@ -44,11 +45,6 @@ CURVES = {
 }
 
 
-def table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def part(rows, name, fold, seed):
     """Return keys, patients, labels and scores of one head on one set."""
     head = (name, str(fold), str(seed))
@@ -81,9 +77,9 @@ def entries(folded, rows):
 
 
 @pytest.fixture(scope="module")
-def stored(folder, entries):
+def stored(folded, entries):
     """Return the predictions of each recipe."""
-    return {recipe: table(folder / entry["predictions"]) for recipe, entry in entries.items()}
+    return {recipe: folded.rows(entry["predictions"]) for recipe, entry in entries.items()}
 
 
 def thresholds(entry):
@@ -235,11 +231,11 @@ def test_every_head_has_its_test_set_lock(folder, entries):
         assert len({*heads.values(), *means.values()}) == len(FOLDS) * (len(SEEDS) + 1)
 
 
-def test_the_external_test_set_has_columns_and_files_of_its_own(folder, entries, rows):
+def test_the_external_test_set_has_columns_and_files_of_its_own(folded, folder, entries, rows):
     external = folder / "external" / "ward-2"
     for recipe, entry in entries.items():
         result = json.loads((external / f"{recipe}.json").read_text())
-        predictions = table(external / f"{recipe}.csv")
+        predictions = folded.rows(external / f"{recipe}.npz")
         assert {row["set"] for row in predictions} == {"external"}
         assert (result["negative"], result["positive"], result["dataset"]) == (15, 45, "phantom-synthetic")
         chosen = thresholds(entry)
@@ -296,9 +292,11 @@ def test_more_seeds_repeat_no_trial_and_keep_the_first_seed(run_here, write_imag
     )
     assert first["protocol"] != again["protocol"]
     stored = [
-        table(workspace.folder / "leaderboard" / row["protocol"] / "predictions" / "control-intensity+none+none.csv")
+        read_predictions(workspace.folder / "leaderboard" / row["protocol"] / "predictions" / "control-intensity+none+none.npz")
         for row in (first, again)
     ]
-    assert [row for row in stored[1] if row["seed"] == "0"] == stored[0]
+    of_first_seed = [head for head in stored[1] if head.seed == 0]
+    assert [head.scores.tolist() for head in of_first_seed] == [head.scores.tolist() for head in stored[0]]
+    assert [head.keys.tolist() for head in of_first_seed] == [head.keys.tolist() for head in stored[0]]
     assert first["auc_seed_sd"] is None
     assert again["auc_seed_sd"] > 0

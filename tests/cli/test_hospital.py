@@ -14,6 +14,8 @@ from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base as Tag
 from pydicom import uid
 
+from cxrbench.evaluation.prediction_table import read_predictions
+
 NAME, CODE = "Zebrafink^Quillon", "QX77Z31"
 RUN = ("run", "--backbone", "control-intensity", "--no-controls", "--augmentation", "none", "--imbalance", "none", "--offline")
 QUICK = ("--trials", 1, "--epochs", 1, "--image-size", 32, "--workers", 0)
@@ -248,9 +250,8 @@ def test_entry_and_tables_can_be_read_whatever_the_file_names(run_here, workspac
         (folder / "NORMAL" / f"{number:03d}.jpeg").rename(folder / "NORMAL" / name)
     (folder / "NORMAL" / "100.jpeg").rename(os.fsdecode(os.fsencode(folder / "NORMAL") + b"/caf\xe9.jpeg"))
     assert run_here(*RUN, *QUICK, "--data", "images").returncode == 0
-    (table,) = [path for path in workspace.protocol_folder().glob("predictions/*.csv") if "majority" not in path.name]
-    with table.open(encoding="utf-8", newline="") as file:
-        keys = {row["key"] for row in csv.DictReader(file)}
+    (table,) = [path for path in workspace.protocol_folder().glob("predictions/*.npz") if "majority" not in path.name]
+    keys = {key for head in read_predictions(table) for key in head.keys.tolist()}
     assert keys & {*(f"NORMAL/{name}" for name in names), "NORMAL/caf\\xe9.jpeg"}
     assert run_here("leaderboard", "--format", "json").returncode == 0
     again = run_here(*RUN, *QUICK, "--data", "images")

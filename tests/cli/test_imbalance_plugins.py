@@ -96,11 +96,11 @@ def test_a_strategy_gets_only_the_training_rows_of_its_fold(run, workspace):
     seen = [np.load(path) for path in (workspace.folder / "seen").glob("*.npz")]
     assert len(seen) == 3
     (predictions,) = workspace.protocol_folder().glob("predictions/control*")
-    lines = [line.split(",") for line in predictions.read_text().splitlines()[1:]]
+    lines = workspace.rows(predictions)
     rows_seen = {frozenset(row.tobytes() for row in one["features"]) for one in seen}
     rows_left = set()
     for fold in range(3):
-        held_out = {row_of[line[3].strip('"')] for line in lines if line[1] == str(fold)}
+        held_out = {row_of[line["key"]] for line in lines if line["fold"] == str(fold)}
         assert len(held_out) > 200
         rows_left.add(frozenset(row.tobytes() for number, row in enumerate(everything) if number not in held_out))
     assert rows_seen == rows_left

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
+
 RUN = (
     *("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--imbalance", "none", "--no-controls"),
     *("--trials", 1, "--epochs", 1, "--workers", 0, "--offline"),
@@ -21,10 +23,11 @@ def tables(workspace, write_images, run_here):
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_part_with_other_images_is_refused_until_a_new_attempt(tables, run_here, part):
     for table in tables:
-        lines = table.read_text().splitlines(keepends=True)
-        number = next(number for number, line in enumerate(lines) if line.startswith(f'"{part}"'))
-        lines[number] = lines[number].replace(".jpeg", ".png")
-        table.write_text("".join(lines))
+        heads = read_predictions(table)
+        for head in heads:
+            if head.subset == part:
+                head.keys[0] = head.keys[0].replace(".jpeg", ".png")
+        write_predictions(table, heads)
     refused = run_here(*RUN, "--backbone", "control-border")
     assert refused.returncode == 2
     assert f"2 images of the {part} part are not those of the earlier results" in refused.stderr

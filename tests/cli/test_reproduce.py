@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
 from cxrbench.evaluation.rates import npv, ppv, rates
 
 RUN = ("run", "--data", "images", "--image-size", 32, "--augmentation", "none", "--imbalance", "class-weights", "--no-controls")
@@ -118,13 +121,14 @@ def test_consistently_changed_metrics_are_found_by_running_again(reproduce, entr
 def test_every_deviation_is_a_line_with_both_values(reproduce, entry):
     def forge(stored):
         stored["versions"]["keras"] = "1.0"
-        stored["folds"][0]["params"]["dropout"] = 0.125
-        stored["folds"][0]["heads"][1]["threshold"] = 0.25
+        fold = stored["folds"][0]
+        fold["params"]["dropout"] = fold["history"]["params"]["dropout"][fold["selected_trial"]] = 0.125
+        fold["heads"][1]["threshold"] = 0.25
 
     change(entry, forge)
-    (table,) = entry.parents[1].glob("predictions/control*.csv")
-    *lines, last = table.read_text().splitlines()
-    table.write_text("\n".join([*lines, last.rpartition(",")[0] + ",0.5"]) + "\n")
+    (table,) = entry.parents[1].glob("predictions/control*.npz")
+    *heads, last = read_predictions(table)
+    write_predictions(table, [*heads, replace(last, scores=np.append(last.scores[:-1], 0.5))])
     result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
     found = differences(result)
@@ -137,8 +141,10 @@ def test_every_deviation_is_a_line_with_both_values(reproduce, entry):
 
 
 def test_missing_predictions_are_reported(reproduce, entry):
-    (table,) = entry.parents[1].glob("predictions/control*.csv")
-    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    (table,) = entry.parents[1].glob("predictions/control*.npz")
+    *heads, last = read_predictions(table)
+    shorter = {name: getattr(last, name)[:-1] for name in ("keys", "patients", "labels", "scores")}
+    write_predictions(table, [*heads, replace(last, **shorter)])
     result = reproduce(entry, "--data", "images")
     assert result.returncode == 1
     assert differences(result)[2:] == ["predicted images 377 378"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import subprocess
@@ -20,8 +19,7 @@ METRICS = {
 
 
 def predictions(workspace, entry, part):
-    with (workspace.protocol_folder() / entry["predictions"]).open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["set"] == part]
+    rows = [row for row in workspace.rows(entry["predictions"]) if row["set"] == part]
     return rows, np.array([int(row["label"]) for row in rows]), np.array([float(row["score"]) for row in rows])
 
 
@@ -103,6 +101,24 @@ def test_the_threshold_is_optimal_on_validation_and_in_the_trial(small_run):
         assert selected.value == max(trial.value for trial in trials) == fold["validation"]["auc"]
 
 
+def test_an_entry_holds_every_trial_as_its_study_recorded_it(small_run):
+    workspace, _ = small_run
+    entries = [entry for entry in workspace.entries().values() if entry["kind"] == "recipe"]
+    assert len(entries) == 11
+    for entry in entries:
+        (fold,) = entry["folds"]
+        history = fold["history"]
+        trials = optuna.load_study(study_name=None, storage=optuna_storage(journal(workspace, fold["study"]))).trials
+        by_number = {trial.user_attrs["number"]: trial for trial in trials}
+        assert len(trials) == len(history["states"]) == sum(fold["trials"].values()) == 3
+        for number, state in enumerate(history["states"]):
+            recorded = by_number[number]
+            assert state == recorded.state.name.lower()
+            assert history["values"][number] == recorded.value
+            assert {name: column[number] for name, column in history["params"].items()} == recorded.params
+            assert history["seconds"][number] == round(recorded.user_attrs["seconds"], 3) > 0
+
+
 def test_no_patient_is_in_both_validation_and_test(small_run):
     workspace, _ = small_run
     entry = next(iter(workspace.entries().values()))
@@ -144,7 +160,7 @@ def test_two_workers_give_the_same_predictions_as_none(run_here, write_images, w
         flags = (*few, "--trials", 3, "--epochs", 2, "--workers", workers, "--out", workers)
         assert run_here("run", "--data", "images", "--image-size", 64, *flags, "--offline").returncode == 0
         assert run_here("cache", "clear").returncode == 0
-        predicted.append({path.name: path.read_bytes() for path in workspace.folder.glob(f"{workers}/*/predictions/*.csv")})
+        predicted.append({path.name: path.read_bytes() for path in workspace.folder.glob(f"{workers}/*/predictions/*.npz")})
     assert len(predicted[0]) == 2  # of the recipe and the baseline
     assert predicted[0] == predicted[1]
 

@@ -10,11 +10,14 @@ import pytest
 
 from cxrbench.benchmark.entries import head_result
 from cxrbench.config.protocol import Protocol
-from cxrbench.evaluation.predictions import Predictions, write_predictions
+from cxrbench.evaluation.prediction_table import write_predictions
+from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
 from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.leaderboard.store.trial_history import history_of
+from cxrbench.plugin.contracts import Trial
 
 CONFUSION = {"tp": 1, "fp": 3, "fn": 1, "tn": 11}
 FACTS = DatasetFacts(
@@ -34,6 +37,12 @@ FACTS = DatasetFacts(
             test_positive=2,
         ),
     ),
+)
+SETTING = {"learning_rate": 0.001, "dropout": 0.5}
+TRIALS = (
+    Trial(number=0, params={**SETTING, "threshold": 0.5}, state="complete", value=0.875, losses=(0.5, 0.25), seconds=1.25),
+    Trial(number=1, params={**SETTING, "dropout": 0.25}, state="pruned", losses=(0.75,), seconds=0.5, batch_size=16),
+    Trial(number=2, params={**SETTING, "k": 3}, state="failed", failure="oom", reason="MemoryError: no room", log=("lost",)),
 )
 METRICS = {"accuracy": 0.75, "recall": 0.5, "precision": 0.25, "f1": 1 / 3}
 
@@ -92,7 +101,7 @@ def make_entry(make_protocol):
                 ),
             ),
             "seconds": {"features": 1.25, "search": 2.5, "elapsed": 2.75},
-            "predictions": f"predictions/{backbone}+none+smote.csv",
+            "predictions": f"predictions/{backbone}+none+smote.npz",
             "dataset": FACTS,
         }
         return Entry(
@@ -179,7 +188,8 @@ def compete(make_protocol):
                 selected_trial=0,
                 params={"learning_rate": 0.001, "dropout": 0.5},
                 validation={"auc": 0.875},
-                trials={"complete": 5},
+                trials={"complete": 1, "pruned": 1, "failed": 1},
+                history=history_of(TRIALS),
                 heads=tuple(head_result(protocol, one, f"{one.fold}-{one.seed}") for one in tested if one.fold == fold),
             )
             for fold in range(protocol.folds)
@@ -220,7 +230,7 @@ def compete(make_protocol):
                     skipped=0,
                     folds=tuple(counts),
                 ),
-                "predictions": f"predictions/{backbone}+none+none.csv",
+                "predictions": f"predictions/{backbone}+none+none.npz",
                 **given,
             }
         )

@@ -58,9 +58,9 @@ def test_failed_trials_are_grouped_by_kind(make_entry):
 
 
 def test_a_complete_entry_has_its_numbers_and_how_to_repeat_them(make_entry):
-    shown = sections(make_entry(auc=0.75, predictions="predictions/texture+none+none.csv"))
+    shown = sections(make_entry(auc=0.75, predictions="predictions/texture+none+none.npz"))
     assert shown["test images, with 95 % intervals"]["auc"].startswith("0.7500")
-    assert shown["files"]["predictions"] == "leaderboard/phantom/predictions/texture+none+none.csv"
+    assert shown["files"]["predictions"] == "leaderboard/phantom/predictions/texture+none+none.npz"
     assert shown["files"]["reproduce"] == f"cxrbench reproduce {PATH} --data NAME|PATH"
     assert "failure" not in shown
 

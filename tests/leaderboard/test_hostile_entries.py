@@ -11,11 +11,14 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import stem_of
+from cxrbench.evaluation.prediction_csv import predictions_as_csv
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 ESCAPES = "\x1b[2J\x1b]8;;http://evil.example\x07click\x1b]8;;\x07"
@@ -113,6 +116,10 @@ def protocol(stored):
     return stored["protocol"]
 
 
+def history(stored):
+    return stored["folds"][0]["history"]
+
+
 WRONG = {
     "an unknown field": lambda stored: stored.update(html="<b>"),
     "an unknown field deep inside": lambda stored: stored["folds"][0]["heads"][0].update({ESCAPES: 1}),
@@ -128,7 +135,7 @@ WRONG = {
     "predictions at a root": lambda stored: stored.update(predictions="/etc/passwd"),
     "predictions upwards": lambda stored: stored.update(predictions="predictions/../../../secret.csv"),
     "predictions on a drive": lambda stored: stored.update(predictions="C:\\secret.csv"),
-    "predictions of another recipe": lambda stored: stored.update(predictions="predictions/vgg16+none+none.csv"),
+    "predictions of another recipe": lambda stored: stored.update(predictions="predictions/vgg16+none+none.npz"),
     "predictions nowhere": lambda stored: stored.update(predictions=""),
     "a text for a number": lambda stored: stored["metrics"].update(auc="0.9"),
     "a number for a text": lambda stored: stored.update(reason=7),
@@ -143,6 +150,9 @@ WRONG = {
     "a threshold of its own": lambda stored: protocol(stored).update(threshold="<script>"),
     "countless folds": lambda stored: protocol(stored).update(folds=10**9),
     "another protocol": lambda stored: protocol(stored).update(seed=1),
+    "a trial state of its own": lambda stored: history(stored).update(states=["winner"]),
+    "a reason that is no text": lambda stored: history(stored).update(remarks=[{"number": 0, "reason": 7}]),
+    "a parameter with escapes": lambda stored: history(stored).update(params={ESCAPES: [0.5]}),
     "a list for an entry": lambda stored: stored.update(metrics=[]),
 }
 
@@ -215,7 +225,7 @@ def test_a_pipe_is_not_waited_for(board):
     assert_refused(board.call("leaderboard"), "it is not a regular file")
 
 
-@pytest.mark.parametrize("name", ["entries/texture+none+none.json", "predictions/texture+none+none.csv", "protocol.json"])
+@pytest.mark.parametrize("name", ["entries/texture+none+none.json", "predictions/texture+none+none.npz", "protocol.json"])
 def test_a_link_that_leads_outside_is_not_followed(board, tmp_path, name):
     (board.path / name).rename(tmp_path / "outside")
     (board.path / name).symlink_to(tmp_path / "outside")
@@ -257,6 +267,17 @@ def test_an_external_result_under_another_name_is_refused(board):
     assert_refused(board.call("leaderboard"), "name: ")
 
 
+def in_an_earlier_table(board):
+    """Store the predictions of an entry as earlier versions did; return the path of the table."""
+    path = board.path / "predictions" / "texture+none+none.npz"
+    earlier = path.with_suffix(".csv")
+    earlier.write_text(predictions_as_csv(read_predictions(path)), encoding="utf-8")
+    path.unlink()
+    board.change(lambda stored: stored.update(predictions=f"predictions/{earlier.name}"))
+    assert board.call("leaderboard")[0] == 0
+    return earlier
+
+
 LINES = {
     "a score that is none": ("nan", "score 'nan' must be a number in 0..1"),
     "an infinite score": ("inf", "must be a number in 0..1"),
@@ -269,7 +290,7 @@ LINES = {
 
 @pytest.mark.parametrize("what", LINES)
 def test_predictions_are_refused_by_file_and_line(board, what):
-    path = board.path / "predictions" / "texture+none+none.csv"
+    path = in_an_earlier_table(board)
     written, words = LINES[what]
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[6] = f"{lines[6].rpartition(',')[0]},{written}"
@@ -278,12 +299,69 @@ def test_predictions_are_refused_by_file_and_line(board, what):
 
 
 def test_a_key_of_a_megabyte_and_a_duplicate_image_are_refused(board):
-    path = board.path / "predictions" / "texture+none+none.csv"
+    path = in_an_earlier_table(board)
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines, lines[5]]) + "\n", encoding="utf-8")
     assert_refused(board.call("leaderboard"), "appears twice")
     path.write_text("\n".join([*lines, f'"test",0,0,"{"x" * 2**20}","p",1,0.5']) + "\n", encoding="utf-8")
     assert_refused(board.call("leaderboard"), path.name)
+
+
+def score_of_none(arrays):
+    arrays["scores"][5] = np.nan
+
+
+def score_beyond_one(arrays):
+    arrays["scores"][5] = 1.5
+
+
+def endless_key(arrays):
+    arrays["keys"] = np.array([b"x" * 2**20, *arrays["keys"][1:]])
+
+
+def key_with_bad_bytes(arrays):
+    arrays["keys"][0] = b"\xff"
+
+
+def duplicate_image(arrays):
+    arrays["part_images"][1] = arrays["part_images"][0]
+
+
+ARRAYS = {
+    "a score that is none": (score_of_none, "a score is not in 0..1"),
+    "a score beyond one": (score_beyond_one, "a score is not in 0..1"),
+    "a key of a megabyte": (endless_key, "keys has the type |S1048576"),
+    "a key that is not UTF-8": (key_with_bad_bytes, "can't decode byte 0xff"),
+    "an image twice": (duplicate_image, "an image appears twice"),
+    "an array without a name": (lambda arrays: arrays.pop("labels"), "expected the arrays keys"),
+    "an array with escapes for a name": (lambda arrays: arrays.update({ESCAPES: np.zeros(1)}), "expected the arrays keys"),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_predictions_are_refused_by_file(board, what):
+    path = board.path / "predictions" / "texture+none+none.npz"
+    change, words = ARRAYS[what]
+    with np.load(path, allow_pickle=False) as table:
+        arrays = dict(table)
+    change(arrays)
+    np.savez_compressed(path, **arrays)
+    assert_refused(board.call("leaderboard"), path.name, "is not a valid predictions table", words)
+    assert_refused(board.call("leaderboard", "--predictions", "texture+none+none"), path.name, words)
+
+
+def test_keys_with_escapes_are_printed_as_inert_text(board):
+    path = board.path / "predictions" / "texture+none+none.npz"
+    heads = read_predictions(path)
+    keys = [f"{ESCAPES}{BIDI}\n{number}" for number in range(len(heads[0].keys))]
+    write_predictions(
+        path, [replace(one, keys=np.array(keys), patients=np.array([f"=1+{key}" for key in keys])) for one in heads]
+    )
+    code, out, err = board.call("leaderboard", "--predictions", "texture+none+none")
+    assert (code, err) == (0, "")
+    assert_inert(out)
+    patients = [row["patient"] for row in csv.DictReader(io.StringIO(out))]
+    assert {patient[:4] for patient in patients} == {"'=1+"}
 
 
 def test_an_invalid_test_set_lock_is_refused(board):
@@ -364,7 +442,7 @@ def test_an_entry_that_names_code_is_not_run_without_consent(board, named):
     stem = stem_of(recipe)
 
     def into(stored):
-        stored.update(backbone=recipe.partition("+")[0], recipe=recipe, data="phantom", predictions=f"predictions/{stem}.csv")
+        stored.update(backbone=recipe.partition("+")[0], recipe=recipe, data="phantom", predictions=f"predictions/{stem}.npz")
 
     board.change(into)
     assert_refused(board.call("reproduce", board.entry), f"names code to run: {named}", "--trust-code")

@@ -109,6 +109,25 @@ def a_negative_count(entry):
     confusion.update(tp=confusion["tp"] + confusion["fn"] + 1, fn=-1)
 
 
+def of_trials(**columns):
+    def change(entry):
+        entry["folds"][1]["history"].update(columns)
+
+    return change
+
+
+def other_params(entry):
+    entry["folds"][1]["params"]["dropout"] = 0.25
+
+
+def another_trial_selected(entry):
+    entry["folds"][1]["selected_trial"] = 2
+
+
+def a_trial_more_counted(entry):
+    entry["folds"][1]["trials"]["pruned"] = 2
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -133,6 +152,18 @@ def a_negative_count(entry):
         (other_images, r"or is not that of its protocol"),
         (beyond_one, r"ppv 12 is not in 0\.\.1"),
         (beyond_one_on_validation, r"auc 7 is not in 0\.\.1"),
+        (of_trials(values=[0.875]), r"fold 1: its trials do not have one value in each column"),
+        (of_trials(params={"dropout": [0.5]}), r"fold 1: its trials do not have one value in each column"),
+        (of_trials(states=[]), r"fold 1: its trials do not have one value in each column"),
+        (of_trials(states=["complete"] * 3), r"fold 1: its trials are {'complete': 3}, but it counts {'complete': 1, 'pruned'"),
+        (a_trial_more_counted, r"fold 1: its trials are {.*'pruned': 1.*}, but it counts {.*'pruned': 2"),
+        (of_trials(values=[0.875, 0.5, None]), r"fold 1: trial 1 is pruned and has the value 0\.5"),
+        (of_trials(values=[None, None, None]), r"fold 1: trial 0 is complete and has the value None"),
+        (of_trials(values=[1.5, None, None]), r"fold 1: trial 0 is complete and has the value 1\.5"),
+        (of_trials(remarks=[{"number": 3}]), r"fold 1: it has remarks of trials that it does not have"),
+        (of_trials(remarks=[{"number": 1}] * 2), r"fold 1: it has remarks of trials .* or two of one trial"),
+        (another_trial_selected, r"fold 1: its selected trial, 2, is not one of its complete trials"),
+        (other_params, r"fold 1: its parameters are not those of its selected trial, 0"),
         (a_negative_count, r"fold 1, seed 1: its confusion matrix has a negative count"),
     ],
 )

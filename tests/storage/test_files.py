@@ -93,6 +93,15 @@ def test_json_round_trips(folder, content):
     assert json.loads((folder / "a.json").read_text(encoding="utf-8")) == content
 
 
+def test_lists_of_numbers_and_words_are_on_one_line(tmp_path):
+    content = {"values": [0.25, None, -1e-05, True], "states": ["complete", "failed"], "texts": ["a [1]", "x"], "none": []}
+    write_json(tmp_path / "a.json", content)
+    values, states, *texts, none = (tmp_path / "a.json").read_text().splitlines()[1:-1]
+    assert (values, states) == ('  "values": [0.25,null,-1e-05,true],', '  "states": ["complete","failed"],')
+    assert texts == ['  "texts": [', '    "a [1]",', '    "x"', "  ],"]
+    assert none == '  "none": []'
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinity_are_refused(tmp_path, number):
     path = tmp_path / "a.json"

@@ -11,7 +11,7 @@ from cxrbench.benchmark.entries import EntryFacts, EntrySubject, Result, build_e
 from cxrbench.benchmark.external import summarise_external
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import read_predictions, write_predictions
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
 from cxrbench.leaderboard.store.entry import FoldResult
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _add_external(store: ProtocolFolder, frozen: FrozenEnsemble, like: ExternalR
     ensemble = frozen.ensemble
     stems = {entry.recipe: Path(entry.predictions).stem for entry in ensemble.candidates}
     tables = {
-        recipe: read_predictions(store.external_predictions(like.name, stem), within=store.path)
+        recipe: read_predictions(store.stored_external_predictions(like.name, stem), within=store.path)
         for recipe, stem in stems.items()
     }
     scored = list(frozen.predictions(stack_scores(tables, "external")).values())

@@ -13,7 +13,7 @@ from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind, check_options
 from cxrbench.config.seeds import backbone_seed
 from cxrbench.errors import ConfigError
-from cxrbench.evaluation.predictions import read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.execution.keras_process import keras_of_results
 from cxrbench.leaderboard.describe import SHOWN_DIGITS
 from cxrbench.leaderboard.store.attempts import attempt_of

@@ -10,11 +10,11 @@ from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, Recip
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
+from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
 from cxrbench.plugin.contracts import Failure
 
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
-ParameterValue = bool | int | float | Name
 ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
 Metrics = dict[Name, float]
 Intervals = dict[Name, tuple[float, float]]
@@ -126,6 +126,7 @@ class FoldResult(Stored):
         selected_trial, params: what validation selected, without the threshold, which each head has its own.
         validation: metrics of the selected trial on the validation images.
         trials: finished trials by state.
+        history: each of them.
         mean: of the logits of the heads of all seeds; None with one seed and in entries of earlier versions.
     """
 
@@ -135,6 +136,7 @@ class FoldResult(Stored):
     params: dict[Name, ParameterValue] = {}
     validation: Metrics = {}
     trials: dict[Name, Count] = {}
+    history: TrialHistory = TrialHistory()
     heads: tuple[HeadResult, ...]
     mean: MeanResult | None = None
 
@@ -199,10 +201,10 @@ class Entry(Stored):
         seed_spread: standard deviation over the seeds; empty if there is one seed.
         selected_by: the metric that the search maximised on validation.
         seconds: by stage; recipes that share features each count the time they waited for them.
-        predictions: path of the stored table, relative to the protocol's folder.
+        predictions: path of the stored table, relative to the protocol's folder; earlier versions wrote CSV.
     """
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     kind: EntryKind = "recipe"
     protocol: Protocol
     data: ComponentText = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cxrbench.config.recipe import stem_of
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+
+
+def predictions_path(recipe: str) -> str:
+    """Return where the table of a recipe, named by its file stem, is in the protocol's folder."""
+    return f"predictions/{recipe}.npz"
 
 
 def write_entry(path: Path, entry: Entry) -> None:
@@ -62,7 +68,8 @@ def _misnamed(entry: Entry) -> str:
     parts = "+".join((entry.backbone, entry.augmentation, entry.imbalance))
     if entry.recipe not in {parts, entry.backbone}:  # the latter for the baseline and for ensembles
         return f"its name is {entry.recipe}, but its parts make {parts}"
-    expected = f"predictions/{stem_of(entry.recipe)}.csv"
-    if entry.predictions != expected and (entry.predictions or entry.status == "complete"):
+    expected = predictions_path(stem_of(entry.recipe))
+    known = {expected, str(PurePosixPath(expected).with_suffix(".csv"))}  # earlier versions wrote CSV
+    if entry.predictions not in known and (entry.predictions or entry.status == "complete"):
         return f"it says that its predictions are in {entry.predictions or 'no file'}; they belong in {expected}"
     return ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.store.attempts import folder_name, suffix
-from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, write_entry
+from cxrbench.leaderboard.store.entry_files import predictions_path, read_external, read_placed_entry, write_entry
 from cxrbench.leaderboard.store.shift_result import read_shift_result
 from cxrbench.leaderboard.store.test_lock import TestSetLock
 from cxrbench.storage.files import write_json
@@ -63,8 +63,8 @@ class ProtocolFolder:
         return TestSetLock(folder=self.path)
 
     def predictions(self, recipe: str) -> Path:
-        """Return the path of a recipe's predictions."""
-        return self.path / "predictions" / f"{recipe}.csv"
+        """Return the path of a recipe's predictions, as they are written."""
+        return self.path / predictions_path(recipe)
 
     def model(self, recipe: str, stage: str, fold: int, seed: int) -> Path:
         """Return the path of the weights of a head."""
@@ -80,8 +80,13 @@ class ProtocolFolder:
         return self.path / "external" / name / f"{recipe}.json"
 
     def external_predictions(self, name: str, recipe: str) -> Path:
-        """Return the path of the scores behind that result."""
-        return self.external(name, recipe).with_suffix(".csv")
+        """Return the path of the scores behind that result, as they are written."""
+        return self.external(name, recipe).with_suffix(".npz")
+
+    def stored_external_predictions(self, name: str, recipe: str) -> Path:
+        """Return the path of the scores behind that result, as they are stored: earlier versions wrote CSV."""
+        path = self.external_predictions(name, recipe)
+        return path if path.is_file() else path.with_suffix(".csv")
 
     def shifts(self, recipe: str) -> Path:
         """Return the path of a recipe's result on shifted test images."""
@@ -89,7 +94,7 @@ class ProtocolFolder:
 
     def shift_predictions(self, recipe: str, shift: str) -> Path:
         """Return the path of the scores of shifted test images."""
-        return self.path / "shifts" / recipe / f"{stem_of(shift)}.csv"
+        return self.path / "shifts" / recipe / f"{stem_of(shift)}.npz"
 
     def skipped(self, external: str = "") -> Path:
         """Return the path of the list of unreadable files, of the dataset or of an external test set."""
@@ -113,7 +118,7 @@ class ProtocolFolder:
             shifts: identity of each shift; likewise.
         """
         entry = self.complete_entry(recipe)
-        if not entry or entry.study != identity or not self.predictions(recipe).is_file():
+        if not entry or entry.study != identity or not (self.path / entry.predictions).is_file():
             return False
         if shifts and not self._covers(recipe, entry.selections, shifts):
             return False
@@ -150,7 +155,8 @@ class ProtocolFolder:
             CxrbenchError: an entry cannot be read, or its predictions are missing.
         """
         for path in sorted((self.path / "entries").glob("*.json")):
-            entry, table = read_placed_entry(path), self.predictions(path.stem)
+            entry = read_placed_entry(path)
+            table = self.path / entry.predictions
             if entry.status == "complete" and path.stem not in running and not table.is_file():
                 raise CxrbenchError(f"{path}: its predictions are missing ({table}). Restore them, or remove the entry")
 
@@ -168,11 +174,14 @@ class ProtocolFolder:
         if entry.status != "complete" and self.complete_entry(recipe):
             return False
         write_entry(self.entry(recipe), entry)
+        if (earlier := self.predictions(recipe).with_suffix(".csv")) != self.path / entry.predictions:
+            earlier.unlink(missing_ok=True)  # the table of an earlier version
         return True
 
     def add_external(self, recipe: str, result: ExternalResult) -> None:
         """Write a result on an external test set."""
         write_json(self.external(result.name, recipe), result.model_dump(mode="json"))
+        self.external_predictions(result.name, recipe).with_suffix(".csv").unlink(missing_ok=True)  # of an earlier version
 
     def entry(self, recipe: str) -> Path:
         """Return the path of a recipe's entry."""

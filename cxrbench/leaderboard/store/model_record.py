@@ -15,10 +15,10 @@ from cxrbench.leaderboard.store.entry import (
     DatasetFacts,
     Intervals,
     Metrics,
-    ParameterValue,
     Stored,
 )
 from cxrbench.leaderboard.store.image_record import LevelCounts, Part
+from cxrbench.leaderboard.store.trial_history import ParameterValue
 
 
 class InputFormat(Stored):

@@ -18,6 +18,11 @@ def entry_from_2(content: Content) -> Content:
     return {**content, "kind": kind, "dataset": _dataset_from_2(content.get("dataset"))}
 
 
+def entry_from_3(content: Content) -> Content:
+    """Change nothing: what is new has a default, and the table of predictions stays where it is."""
+    return content
+
+
 def external_from_1(content: Content) -> Content:
     """Name the classes negative and positive."""
     return dict(renamed(content, CLASS_KEYS))
@@ -29,6 +34,6 @@ def _dataset_from_2(facts: Any) -> Any:
     return {**renamed(facts, CLASS_KEYS), "folds": [renamed(counts, PART_KEYS) for counts in facts["folds"]]}
 
 
-ENTRY = Schema(what="entry", model=Entry, version=3, migrations={2: entry_from_2})
+ENTRY = Schema(what="entry", model=Entry, version=4, migrations={2: entry_from_2, 3: entry_from_3})
 EXTERNAL_RESULT = Schema(what="external result", model=ExternalResult, version=2, migrations={1: external_from_1})
 PROTOCOL = Schema(what="protocol", model=Protocol, version=2)

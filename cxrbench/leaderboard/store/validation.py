@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.store.plausibility import contradicts_confusion
@@ -33,6 +34,8 @@ def _contradictions(entry: Entry) -> Iterator[str]:
         yield problem
         return
     for fold in entry.folds:
+        if problem := _of_history(fold):
+            yield f"fold {fold.fold}: {problem}"
         for head in fold.heads:
             if problem := _of_head(entry, fold, head):
                 yield f"fold {fold.fold}, seed {head.seed}: {problem}"
@@ -64,6 +67,35 @@ def _incomplete(entry: Entry) -> str:
     for fold in entry.folds:
         if (found := [head.seed for head in fold.heads]) != seeds:
             return f"fold {fold.fold} has the seeds {found}, expected {seeds}"
+    return ""
+
+
+def _of_history(fold: FoldResult) -> str:
+    """Return what is wrong with the trials of a fold; entries of earlier versions hold none."""
+    history, count = fold.history, len(fold.history.states)
+    columns = (history.values, history.seconds, *history.params.values())
+    if any(len(column) != count for column in columns):
+        return "its trials do not have one value in each column"
+    if not count:
+        return ""
+    if Counter(history.states) != fold.trials:
+        return f"its trials are {dict(Counter(history.states))}, but it counts {fold.trials}"
+    numbers = [remark.number for remark in history.remarks]
+    if len(set(numbers)) < len(numbers) or max(numbers, default=0) >= count:
+        return "it has remarks of trials that it does not have, or two of one trial"
+    for number, (state, value) in enumerate(zip(history.states, history.values, strict=True)):
+        if (value is not None) != (state == "complete") or not 0 <= (value or 0) <= 1:
+            return f"trial {number} is {state} and has the value {value}"
+    return _of_selected_trial(fold)
+
+
+def _of_selected_trial(fold: FoldResult) -> str:
+    number, states = fold.selected_trial, fold.history.states
+    if number is None or not 0 <= number < len(states) or states[number] != "complete":
+        return f"its selected trial, {number}, is not one of its complete trials"
+    params = fold.history.params_of(number)
+    if {name: params.get(name) for name in fold.params} != fold.params:
+        return f"its parameters are not those of its selected trial, {number}"
     return ""
 
 

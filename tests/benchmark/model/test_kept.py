@@ -13,7 +13,8 @@ from cxrbench.data.decoding.image_bytes import digest_of
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.metrics import metrics
-from cxrbench.evaluation.predictions import means_of_seeds, of_subset, read_predictions
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.evaluation.threshold import choose_threshold
 
 CONVNET, THUMBNAIL = "random-convnet+none+none", "control-thumbnail+none+none"
