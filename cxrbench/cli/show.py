@@ -13,6 +13,7 @@ from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.shift_result import ShiftResult
     from cxrbench.plugin.contracts import Trial
 
 
@@ -26,6 +27,7 @@ def show(
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.describe import describe
     from cxrbench.leaderboard.lookup import find_entry
+    from cxrbench.leaderboard.shift_table import SHIFT_HEADINGS, shift_rows
     from cxrbench.leaderboard.store.entry_files import read_entry
 
     path = find_entry(entry, read_settings(context.obj).out)
@@ -35,6 +37,18 @@ def show(
         return
     for title, facts in describe(stored, path, _trials_of(stored, path)).items():
         console.print_section(title, facts)
+    if result := _result_under_shifts(stored, path):
+        console.print_section("test images under shifts", ())
+        console.print_table(SHIFT_HEADINGS, shift_rows(stored, result))
+
+
+def _result_under_shifts(entry: Entry, path: Path) -> ShiftResult | None:
+    """Return the result of the entry's present heads on shifted test images, if there is one beside it."""
+    from cxrbench.leaderboard.store.shift_result import read_shift_result
+
+    beside = path.parent.parent / "shifts" / path.name
+    result = read_shift_result(beside) if beside.is_file() else None
+    return result if result and result.selections == entry.selections else None
 
 
 def _trials_of(entry: Entry, path: Path) -> list[Trial]:
