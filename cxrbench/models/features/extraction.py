@@ -16,7 +16,7 @@ from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite
 from cxrbench.storage.files import digest, home
 from cxrbench.storage.sharded_array import ShardedArray
-from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
+from cxrbench.storage.versions import NUMERICAL_PACKAGES, name_of, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +73,7 @@ class Extraction:
                 BATCH,
                 self.pixels.shard_rows,
                 self.precision,
-                _numerical_versions(),
+                _versions(self.backbone.spec.requires),
                 os.environ.get("KERAS_BACKEND", ""),
             ]
         )
@@ -190,8 +190,9 @@ def _checked_features(extraction: Extraction, backbone: ImageBatches, images: ND
 
 
 @cache
-def _numerical_versions() -> str:
-    return repr(versions_of(*NUMERICAL_PACKAGES))
+def _versions(requirements: tuple[str, ...]) -> str:
+    """Return the versions of the packages that features depend on: numerical ones, and those that the backbone requires."""
+    return repr(versions_of(*NUMERICAL_PACKAGES, *map(name_of, requirements)))
 
 
 @lru_cache(maxsize=2)
