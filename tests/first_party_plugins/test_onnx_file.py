@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cxrbench.config.component import parse_component
 from cxrbench.plugin import ConfigError, Unavailable
 from cxrbench_backbones.onnx_file import model_file, onnx_file
 
@@ -233,3 +237,13 @@ def test_too_little_memory_is_said_to_be_that(write):
     path = write(NCHW, size, narrow, helper.make_node("Expand", ["column", "size"], ["expanded"]), dimensions=4)
     with pytest.raises(MemoryError, match="Failed to allocate memory"):
         build(path, output="expanded", pool="mean")
+
+
+def test_the_page_explains_every_option_and_its_commands_are_valid(write):
+    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
+    options = inspect.signature(onnx_file).parameters.keys() - {"input_shape", "weights"}
+    assert {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)} == options
+    commands = [parse_component(text) for text in re.findall(r"--backbone '(.+)'", page)]
+    assert len(commands) == 3
+    for component in commands:
+        assert name(write(NCHW), **dict(component.without("path").options))
