@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cxrbench.plugin import ConfigError, Download, Unavailable, Value
+from cxrbench.plugin import ConfigError, Download, ImageFunction, Unavailable, Value
 from cxrbench_backbones.local_file import NOT_GIVEN, local_file, local_path
 from cxrbench_backbones.onnx_network import Network, load_network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cxrbench_backbones.images import Floats
 
 NAME = "onnx"
@@ -58,7 +56,7 @@ def onnx_file(
     layout: Layout = "of-file",
     output: str = "",
     pool: Pool = "none",
-) -> Callable[[Floats], Floats]:
+) -> ImageFunction:
     """Load a network as a backbone: float32 ``[B, H, W, 3]`` in 0..255 to float32 ``[B, D]``.
 
     A file holds no code: ONNX Runtime computes with its own operators, on the CPU, in one thread.
