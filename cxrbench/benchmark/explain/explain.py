@@ -63,7 +63,7 @@ class Explanation:
         method: how they were made.
         meaning: what they show, and what they do not show.
         reason: why no exact map was made, if the choice was free.
-        images: in the order of the groups.
+        images: in the order in which they were read.
         trust: measured on the first images of the largest group.
     """
 
@@ -85,26 +85,33 @@ def explain(groups: Sequence[Group], wanted: MethodName | None, progress: Progre
     Raises:
         ConfigError: the backbone does not allow the wanted method.
     """
-    methods = [_method(group, wanted) for group in groups]
+    methods = _methods(groups, wanted)
     progress.begin("maps", sum(len(group.images) for group in groups))
-    images = tuple(
-        image for group, (method, _) in zip(groups, methods, strict=True) for image in _explained(group, method, progress)
-    )
-    largest = max(range(len(groups)), key=lambda index: len(groups[index].images))
-    (method, reason), group = methods[largest], groups[largest]
+    images = [image for group in groups for image in _explained(group, methods[_backbone(group)][0], progress)]
+    largest = max(groups, key=lambda group: len(group.images))
+    method, reason = methods[_backbone(largest)]
     progress.say("measuring how far the maps can be trusted")
     return Explanation(
         method=method.name,
         meaning=describe(method.name, images[0].values.shape),
         reason=reason,
-        images=images,
-        trust=measure_trust(method, single_heads(group.model), _stacked(group.images[:MOST_IMAGES])),
+        images=tuple(sorted(images, key=lambda image: image.image.number)),
+        trust=measure_trust(method, single_heads(largest.model), _stacked(largest.images[:MOST_IMAGES])),
     )
 
 
 def single_heads(model: Model) -> tuple[tuple[NDArray[np.float32], ...], ...]:
     """Return the heads that a model is the mean of."""
     return split_head(model.classifier.head, len(model.record.heads.models))
+
+
+def _methods(groups: Sequence[Group], wanted: MethodName | None) -> dict[int, tuple[Method, str]]:
+    """Return method and reason for each backbone: the folds of a row share one, which takes seconds to compile."""
+    return {backbone: _method(group, wanted) for backbone, group in {_backbone(group): group for group in groups}.items()}
+
+
+def _backbone(group: Group) -> int:
+    return id(group.model.classifier.backbone)
 
 
 def _method(group: Group, wanted: MethodName | None) -> tuple[Method, str]:

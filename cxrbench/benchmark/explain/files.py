@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.benchmark.explain.explain import ExplainedImage, Explanation
+    from cxrbench.benchmark.explain.unlearnt import GreyImage
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 SCHEMA_VERSION = 1
@@ -36,7 +37,7 @@ def require_new(folder: Path) -> None:
 def write_maps(folder: Path, explanation: Explanation, record: ModelRecord, unreadable: Mapping[Path, str]) -> dict[str, Any]:
     """Write the files of an explanation and return the content of ``maps.json``, which is written last."""
     limit = common_limit([image.values for image in explanation.images])
-    names = [f"{number:04d}-{_file_stem(image.image.path)}" for number, image in enumerate(explanation.images, 1)]
+    names = [_name(image.image) for image in explanation.images]
     for name, image in zip(names, explanation.images, strict=True):
         _write_map(folder / name, image, record, limit)
     content = {
@@ -85,9 +86,9 @@ def _call(image: ExplainedImage, record: ModelRecord) -> str:
     return record.class_names.positive if image.is_positive else record.class_names.negative
 
 
-def _file_stem(path: Path) -> str:
-    """Return the name of an image's file as part of another file name."""
-    return UNSAFE.sub("_", path.stem)[:LONGEST_STEM]
+def _name(image: GreyImage) -> str:
+    """Return the name of the files of an image, without an ending."""
+    return f"{image.number:04d}-{UNSAFE.sub('_', image.path.stem)[:LONGEST_STEM]}"
 
 
 def learnt_paths(images: Iterable[ExplainedImage]) -> list[str]:

@@ -25,11 +25,13 @@ class GreyImage:
     """An image that was read.
 
     Attributes:
+        number: its place among those that were read, from 1.
         path: of its file.
         pixels: uint8 ``[s, s]``.
         digests: of the file and of its pixels.
     """
 
+    number: int
     path: Path
     pixels: NDArray[np.uint8]
     digests: tuple[str, str]
@@ -61,7 +63,8 @@ def read_all(classifier: Classifier, paths: Iterable[Path]) -> tuple[list[GreyIm
         except DataError as error:
             unreadable[path] = str(error)
         else:
-            images.append(GreyImage(path=path, pixels=pixels, digests=(digest_file(path), facts.pixels)))
+            digests = (digest_file(path), facts.pixels)
+            images.append(GreyImage(number=len(images) + 1, path=path, pixels=pixels, digests=digests))
     return images, unreadable
 
 

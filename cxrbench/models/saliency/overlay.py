@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,12 +52,21 @@ def overlay(image: NDArray[np.uint8], values: NDArray[np.float64], legend: Legen
     canvas.paste(_coloured(image, values, legend.limit))
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=13)
-    scale = f"-{legend.limit:.2g} {legend.negative}", f"{legend.positive} +{legend.limit:.2g}"
-    top = SIDE + MARGIN
-    draw.text((MARGIN, top), scale[0], NEGATIVE, font)
-    draw.text((SIDE - MARGIN, top), scale[1], POSITIVE, font, anchor="ra")
-    draw.text((MARGIN, top + LINE), legend.caption, "black", font)
+    top, half = SIDE + MARGIN, (SIDE - 4 * MARGIN) // 2
+    negative = _fitting(f"-{legend.limit:.2g} {legend.negative}", font, half)
+    positive = _fitting(f"+{legend.limit:.2g} {legend.positive}", font, half)
+    draw.text((MARGIN, top), negative, NEGATIVE, font)
+    draw.text((SIDE - MARGIN - font.getlength(positive), top), positive, POSITIVE, font)
+    draw.text((MARGIN, top + LINE), _fitting(legend.caption, font, SIDE - 2 * MARGIN), "black", font)
     return canvas
+
+
+def _fitting(text: str, font: Any, width: int) -> str:
+    """Return text as one line that is at most so wide; what does not fit is cut off."""
+    line = as_line(text)[: width // 3]  # measuring takes time, and few letters are narrower than three pixels
+    while font.getlength(line) > width:
+        line = line[:-1]
+    return line
 
 
 def _coloured(image: NDArray[np.uint8], values: NDArray[np.float64], limit: float) -> Image.Image:
