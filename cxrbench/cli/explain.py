@@ -11,22 +11,26 @@ import typer
 
 from cxrbench.cli.model_options import AllFolds, Files, Fold, ModelName, ModelOptions, Seed, TrustCode, open_named
 from cxrbench.cli.options import AsJson
-from cxrbench.errors import NothingFinished
+from cxrbench.errors import Interrupted, NothingFinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cxrbench.benchmark.explain.explain import Explanation
     from cxrbench.benchmark.model.model import Model
     from cxrbench.cli.console import ConsoleProgress
+    from cxrbench.models.saliency.method import MethodName
 
+SOME_UNREAD = 1
 HEADINGS = ("image", "score", "call", "in the frame", "overlay")
 
 
 def explain(
     context: typer.Context,
     model: ModelName,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images: files or folders", show_default=False)],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Image files, folders, quoted patterns, or - for a list on standard input"),
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="New folder for the maps")],
     method: Annotated[
         Literal["exact", "grad-cam", "occlusion"] | None,
@@ -44,31 +48,50 @@ def explain(
     Writes for each image an overlay (PNG) and the map (.npy), and maps.json about all of them. Exits with 1 if an image cannot
     be read.
     """
-    from cxrbench.benchmark.explain.explain import explain as make_maps
-    from cxrbench.benchmark.explain.files import require_new, write_maps
-    from cxrbench.benchmark.explain.unlearnt import by_model, read_all
+    from cxrbench.benchmark.explain.files import require_new
     from cxrbench.cli import console
+    from cxrbench.cli.interrupts import interruptible
+    from cxrbench.execution.keras_process import silence_tensorflow
 
     require_new(to)
+    silence_tensorflow()
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
-    with console.ConsoleProgress() as progress:
-        opened = open_named(model, context.obj, options, progress)
-        for warning in opened.warnings:
-            progress.warn(warning)
-        images, unreadable = read_all(opened.classifier, image_files(paths))
-        for path, reason in unreadable.items():
-            progress.warn(f"{path}: {reason}")
-        if not images:
-            raise NothingFinished("no image can be read")
-        groups = by_model(opened, images, other_folds(model, context.obj, options, opened, progress))
-        explanation = make_maps(groups, method, progress)
-        content = write_maps(to, explanation, opened.record, unreadable)
-        say_what_it_means(explanation, progress)
+    try:
+        with interruptible(), console.ConsoleProgress() as progress:
+            opened = open_named(model, context.obj, options, progress)
+            others = other_folds(model, context.obj, options, opened, progress)
+            content = make_maps(opened, others, paths, to, method, progress)
+            say_what_it_means(content, progress)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted. {to} is not complete") from None
     if as_json:
         console.print_json(content)
     else:
         console.print_table(HEADINGS, rows(content, to))
-    raise typer.Exit(1 if unreadable else 0)
+    raise typer.Exit(SOME_UNREAD if content["unreadable"] else 0)
+
+
+def make_maps(
+    model: Model,
+    others: Iterator[Callable[[], Model]],
+    paths: Sequence[str],
+    folder: Path,
+    method: MethodName | None,
+    progress: ConsoleProgress,
+) -> dict[str, Any]:
+    """Read the images, explain them and write the files; return the content of ``maps.json``."""
+    from cxrbench.benchmark.explain.explain import explain as explain_groups
+    from cxrbench.benchmark.explain.files import write_maps
+    from cxrbench.benchmark.explain.unlearnt import by_model, read_all
+    from cxrbench.data.image_paths import find_images
+
+    images, unreadable = read_all(model, find_images(paths))
+    if not images:
+        for path, reason in unreadable.items():
+            progress.warn(f"{path}: {reason}")
+        raise NothingFinished(f"no image can be read in {', '.join(paths)}")
+    explanation = explain_groups(by_model(model, images, others), method, progress)
+    return write_maps(folder, explanation, model, unreadable)
 
 
 def other_folds(
@@ -80,27 +103,16 @@ def other_folds(
             yield partial(open_named, name, given, replace(options, fold=fold), progress)
 
 
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files among the paths, and all files below the folders among them."""
-    return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
-
-
-def say_what_it_means(explanation: Explanation, progress: ConsoleProgress) -> None:
-    """Print what the maps show, how far to trust them, and the images that the model learnt from."""
-    from cxrbench.benchmark.explain.files import learnt_paths
-    from cxrbench.models.saliency.trust import sentences
-
-    if explanation.reason:
-        progress.say(f"No exact map: {explanation.reason}.")
-    progress.say(explanation.meaning)
-    for sentence in sentences(explanation.trust):
+def say_what_it_means(content: dict[str, Any], progress: ConsoleProgress) -> None:
+    """Print what the maps show, how far to trust them, and every warning."""
+    if reason := content["method"]["no_exact_map"]:
+        progress.say(f"No exact map: {reason}.")
+    for sentence in (content["method"]["meaning"], *content["trust"]["sentences"]):
         progress.say(sentence)
-    for path in learnt_paths(explanation.images):
-        progress.warn(f"{path}: the model learnt from this image")
+    warnings = [f"{image['path']}: {warning}" for image in content["images"] for warning in image["warnings"]]
+    unreadable = [f"{one['path']}: {one['reason']}" for one in content["unreadable"]]
+    for warning in (*content["warnings"], *warnings, *unreadable):
+        progress.warn(warning)
 
 
 def rows(content: dict[str, Any], folder: Path) -> list[tuple[str, ...]]:

@@ -61,3 +61,11 @@ def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress
     )
     choice = HeadChoice(fold=None if options.all_folds else options.fold or 0, seed=options.seed)
     return open_model(name, settings.out, choice, surroundings)
+
+
+def set_up_scoring() -> None:
+    """Set this process up to score many images; call it before anything imports NumPy."""
+    from cxrbench.config.settings import usable_cores
+    from cxrbench.execution import keras_process
+
+    keras_process.set_up_scoring(usable_cores())

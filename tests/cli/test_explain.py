@@ -115,7 +115,8 @@ def test_new_images_are_explained_by_the_first_fold(explain, phantoms, tmp_path)
     Image.fromarray(noise).save(tmp_path / "a new one.png")
     _, _, maps = explain(MOBILENET, tmp_path / "a new one.png")
     (image,) = maps["images"]
-    assert (image["part"], image["fold"], image["warnings"]) == (None, 0, [])
+    assert (image["part"], image["fold"]) == (None, 0)
+    assert image["warnings"] == ["width / height is 1.20, that of the training images is 1.00 to 1.00"]
     assert image["map"] == "0001-a_new_one.npy"
 
 

@@ -15,14 +15,16 @@ from cxrbench.storage.files import atomic_write, check_writable, write_json
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cxrbench.benchmark.explain.explain import ExplainedImage, Explanation
     from cxrbench.benchmark.explain.unlearnt import GreyImage
+    from cxrbench.benchmark.model.model import Model
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 SCHEMA_VERSION = 1
+LEARNT = "the model learnt from this image"
 UNSAFE = re.compile(r"[^\w.-]+")
 LONGEST_STEM = 80
 
@@ -34,8 +36,9 @@ def require_new(folder: Path) -> None:
         raise ConfigError(f"--to {folder}: is not empty. Name a new folder")
 
 
-def write_maps(folder: Path, explanation: Explanation, record: ModelRecord, unreadable: Mapping[Path, str]) -> dict[str, Any]:
+def write_maps(folder: Path, explanation: Explanation, model: Model, unreadable: Mapping[Path, str]) -> dict[str, Any]:
     """Write the files of an explanation and return the content of ``maps.json``, which is written last."""
+    record = model.record
     limit = common_limit([image.values for image in explanation.images])
     names = [_name(image.image) for image in explanation.images]
     for name, image in zip(names, explanation.images, strict=True):
@@ -44,6 +47,7 @@ def write_maps(folder: Path, explanation: Explanation, record: ModelRecord, unre
         "schema_version": SCHEMA_VERSION,
         "model": {"recipe": record.recipe, "study": record.study, "heads": record.heads.model_dump(mode="json")},
         "threshold": record.threshold,
+        "warnings": list(model.warnings),
         "method": {"name": explanation.method, "meaning": explanation.meaning, "no_exact_map": explanation.reason or None},
         "scale": {"full_colour": limit, "unit": "logit", "rule": f"percentile {PERCENTILE} of the absolute values of all maps"},
         "trust": {**asdict(explanation.trust), "sentences": sentences(explanation.trust)},
@@ -78,7 +82,7 @@ def _facts(name: str, image: ExplainedImage, record: ModelRecord) -> dict[str, A
         "constant": image.constant,
         "near_zero": image.near_zero,
         "outer_frame": image.outer_frame,
-        "warnings": ["the model learnt from this image"] if image.is_learnt else [],
+        "warnings": [*([LEARNT] if image.is_learnt else []), *image.image.warnings],
     }
 
 
@@ -89,8 +93,3 @@ def _call(image: ExplainedImage, record: ModelRecord) -> str:
 def _name(image: GreyImage) -> str:
     """Return the name of the files of an image, without an ending."""
     return f"{image.number:04d}-{UNSAFE.sub('_', image.path.stem)[:LONGEST_STEM]}"
-
-
-def learnt_paths(images: Iterable[ExplainedImage]) -> list[str]:
-    """Return the paths of images that the model learnt from."""
-    return [as_line(str(image.image.path)) for image in images if image.is_learnt]

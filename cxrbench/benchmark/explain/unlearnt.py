@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.model.warnings import image_warnings
+from cxrbench.data.decoding.helper import dismiss_helpers
+from cxrbench.data.decoding.image_bytes import digest_of, read_file, reading_failure
 from cxrbench.errors import DataError
-from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.benchmark.model.model import Model
+    from cxrbench.data.image_paths import FoundPath
     from cxrbench.leaderboard.store.image_record import Part
-    from cxrbench.models.classifier import Classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,12 +31,14 @@ class GreyImage:
         path: of its file.
         pixels: uint8 ``[s, s]``.
         digests: of the file and of its pixels.
+        warnings: why its score may not hold.
     """
 
     number: int
     path: Path
     pixels: NDArray[np.uint8]
     digests: tuple[str, str]
+    warnings: tuple[str, ...]
 
     def part(self, model: Model) -> Part | None:
         """Return the part of the model's dataset that the image belongs to; None if it is a new one."""
@@ -53,19 +57,31 @@ class Group:
     images: tuple[GreyImage, ...]
 
 
-def read_all(classifier: Classifier, paths: Iterable[Path]) -> tuple[list[GreyImage], dict[Path, str]]:
-    """Return the images that can be read, and the reason for each that cannot."""
+def read_all(model: Model, found: Iterable[FoundPath]) -> tuple[list[GreyImage], dict[Path, str]]:
+    """Return the images that can be read, and the reason for each path that cannot."""
     images: list[GreyImage] = []
     unreadable: dict[Path, str] = {}
-    for path in paths:
+    for one in found:
         try:
-            pixels, facts = classifier.read(path)
-        except DataError as error:
-            unreadable[path] = str(error)
-        else:
-            digests = (digest_file(path), facts.pixels)
-            images.append(GreyImage(number=len(images) + 1, path=path, pixels=pixels, digests=digests))
+            images.append(_read(model, one, len(images) + 1))
+        except (DataError, OSError) as error:
+            unreadable[one.path] = reading_failure(error)
+    dismiss_helpers()
     return images, unreadable
+
+
+def _read(model: Model, found: FoundPath, number: int) -> GreyImage:
+    if found.problem:
+        raise DataError(found.problem)
+    data = read_file(found.path)
+    pixels, facts = model.classifier.read(data)
+    return GreyImage(
+        number=number,
+        path=found.path,
+        pixels=pixels,
+        digests=(digest_of(data), facts.pixels),
+        warnings=image_warnings(model.record, None, data, pixels, facts),
+    )
 
 
 def by_model(model: Model, images: Sequence[GreyImage], others: Iterable[Callable[[], Model]]) -> list[Group]:

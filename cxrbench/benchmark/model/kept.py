@@ -19,7 +19,7 @@ from cxrbench.leaderboard.describe import SHOWN_DIGITS
 from cxrbench.leaderboard.store.attempts import attempt_of
 from cxrbench.leaderboard.store.entry_files import read_entry
 from cxrbench.leaderboard.store.folder import ProtocolFolder
-from cxrbench.leaderboard.store.image_record import PARTS, PartRecord, read_images
+from cxrbench.leaderboard.store.image_record import PARTS, FileRanges, PartRecord, read_images
 from cxrbench.models.classifier import make_classifier
 from cxrbench.models.features.feature_source import discover_space
 from cxrbench.models.features.frozen_backbone import CHANNELS, FrozenBackbone
@@ -29,7 +29,7 @@ from cxrbench.models.weights import get_weights
 from cxrbench.plugin.specs import Backbone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cxrbench.benchmark.model.choice import Chosen
@@ -133,9 +133,15 @@ def _joined(parts: Iterable[PartRecord]) -> PartRecord:
         positive=sum(part.positive for part in found),
         patients=sum(part.patients for part in found),
         levels=levels,
+        files=_ranges_over(found),
         digests=tuple(digest for part in found for digest in part.digests),
         pixels=tuple(pixels for part in found for pixels in part.pixels),
     )
+
+
+def _ranges_over(parts: Sequence[PartRecord]) -> FileRanges | None:
+    ranges = [part.files for part in parts if part.files is not None]
+    return FileRanges.over(ranges) if len(ranges) == len(parts) else None
 
 
 def _backbone(entry: Entry, chosen: Chosen, surroundings: Surroundings) -> FrozenBackbone:

@@ -18,7 +18,7 @@ from cxrbench.leaderboard.store.entry import (
     ParameterValue,
     Stored,
 )
-from cxrbench.leaderboard.store.image_record import LevelCounts, Part
+from cxrbench.leaderboard.store.image_record import FileRanges, LevelCounts, Part
 
 
 class InputFormat(Stored):
@@ -83,6 +83,7 @@ class PartDescription(Stored):
     positive: Count
     patients: Count
     levels: LevelCounts
+    files: FileRanges | None = None
 
 
 class ModelRecord(Stored):
