@@ -33,7 +33,7 @@ class ExplainedImage:
     """The map of one image, and what is known beside it.
 
     Attributes:
-        fold: of the heads; None for the heads of several folds.
+        fold: of the heads, which also decides the threshold; None for the heads of several folds.
         part: of the dataset that these heads learnt from; None for a new image.
         is_learnt: whether the heads or their threshold depend on the image.
         values: the map, float64 ``[h, w]`` in logits.
@@ -48,11 +48,16 @@ class ExplainedImage:
     is_learnt: bool
     logit: float
     score: float
-    is_positive: bool
+    threshold: float
     values: NDArray[np.float64]
     constant: float | None
     near_zero: float | None
     outer_frame: float
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the call is positive."""
+        return self.score >= self.threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,7 +156,7 @@ def _explained_batch(model: Model, method: Method, images: Sequence[GreyImage]) 
             is_learnt=image.is_learnt_by(model),
             logit=float(logits[row]),
             score=float(scores[row]),
-            is_positive=bool(scores[row] >= classifier.threshold),
+            threshold=classifier.threshold,
             values=maps[row],
             constant=None if rest is None else float(rest[row]),
             near_zero=None if unsure is None else float(unsure[row]),

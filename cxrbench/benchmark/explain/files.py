@@ -45,8 +45,7 @@ def write_maps(folder: Path, explanation: Explanation, model: Model, unreadable:
         _write_map(folder / name, image, record, limit)
     content = {
         "schema_version": SCHEMA_VERSION,
-        "model": {"recipe": record.recipe, "study": record.study, "heads": record.heads.model_dump(mode="json")},
-        "threshold": record.threshold,
+        "model": {"recipe": record.recipe, "study": record.study, "seeds": list(record.heads.seeds)},
         "warnings": list(model.warnings),
         "method": {"name": explanation.method, "meaning": explanation.meaning, "no_exact_map": explanation.reason or None},
         "scale": {"full_colour": limit, "unit": "logit", "rule": f"percentile {PERCENTILE} of the absolute values of all maps"},
@@ -77,6 +76,7 @@ def _facts(name: str, image: ExplainedImage, record: ModelRecord) -> dict[str, A
         "part": image.part,
         "score": image.score,
         "logit": image.logit,
+        "threshold": image.threshold,
         "call": _call(image, record),
         "sum": float(image.values.sum()),
         "constant": image.constant,
