@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,7 @@ def export(
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.lookup import find_entry
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     settings = read_settings(context.obj)
     request = ExportRequest(

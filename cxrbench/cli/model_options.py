@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,6 +50,7 @@ def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress
     from cxrbench.benchmark.model.open import open_model
     from cxrbench.config.settings import read_settings
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings = read_settings(given)
     return open_model(name, settings.out, head_choice(options), surroundings_of(settings, options, progress))
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.model.backbone import Surroundings
     from cxrbench.models.classifier import Classifier
 
-LARGEST_DIFFERENCE = 1e-5
-"""Of a score in float32. Measured for MobileNet: 3e-6."""
+LARGEST_DIFFERENCE = 1e-4
+"""Of a score in float32. Measured for MobileNet: 9e-6, because TensorFlow folds batch normalisation when a run extracts."""
 
 
 def require_equal_results(folder: Path, classifier: Classifier, surroundings: Surroundings) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.model_record import ModelRecord
     from cxrbench.models.classifier import Classifier
 
-SAME_SCORE = 1e-5
+SAME_SCORE = 1e-4
 """Scores of one network in two formats differ by less."""
 
 

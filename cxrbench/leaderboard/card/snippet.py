@@ -72,8 +72,8 @@ def start_section(record: ModelRecord) -> list[str]:
     if record.format == "plugin":
         return _with_plugin(record)
     text = (
-        "With Keras and Pillow alone: save this as score.py in this folder, and run it with the paths of images: PNG or JPEG, in "
-        "grey or RGB, of 8 bits. It reads and resizes them as cxrbench does; another way of resizing gives other scores."
+        "With Keras and Pillow alone: save this as score.py in this folder, and run it with the paths of images: PNG or JPEG, "
+        "in grey or RGB, of 8 bits. It reads and resizes them as cxrbench does; another way of resizing gives other scores."
     )
     return [
         *paragraph(text),

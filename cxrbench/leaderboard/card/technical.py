@@ -46,8 +46,8 @@ def files_section(record: ModelRecord) -> list[str]:
     text = (
         "model.json has the record that this card was made from. cxrbench compares all digests when it loads the folder, and "
         "scores the ten images of the self-test. Both detect accidents: a damaged file, or another version of a library that "
-        "computes otherwise. They do not detect an attacker, who can change digests and expected scores as well. Use the folder "
-        "only if you trust the people whom it is from."
+        "computes otherwise. They do not detect an attacker, who can change digests and expected scores as well. Use the "
+        "folder only if you trust the people whom it is from."
     )
     return [*table(("file", "content", "SHA-256"), rows), *paragraph(text)]
 
