@@ -49,6 +49,7 @@ def model_file(
 def onnx_file(
     *,
     input_shape: tuple[int, int, int],
+    weights: str,
     path: str,
     scale: float | str = 1.0,
     mean: float | str = 0.0,
@@ -64,6 +65,7 @@ def onnx_file(
 
     Args:
         input_shape: of the images; a network of another fixed size is refused.
+        weights: as in `model_file`.
         path: of the file, which has all weights inside.
         scale: the network gets ``(pixels * scale - mean) / std``. Any of these numbers can be a fraction, such as ``1/255``.
         mean: one number, or one for each channel with spaces between them.

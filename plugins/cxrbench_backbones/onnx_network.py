@@ -45,9 +45,13 @@ class Network:
         return f"[{', '.join('?' if side is None else str(side) for side in self.shape)}]"
 
     def run(self, pixels: Floats) -> Floats:
-        """Return the output for pixels in the layout of the network, in batches of the size that the file fixes."""
+        """Return the output for pixels in the layout of the network.
+
+        Images are computed one at a time, unless the file fixes another size of batches: in one thread that is the fastest,
+        takes the least memory, and makes no image depend on its neighbours.
+        """
         fixed = self.shape[0]
-        size = fixed if isinstance(fixed, int) else len(pixels)
+        size = fixed if isinstance(fixed, int) else 1
         parts = [self._run_batch(pixels[first : first + size], size) for first in range(0, len(pixels), size)]
         return np.concatenate(parts)
 
