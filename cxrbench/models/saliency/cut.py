@@ -33,12 +33,12 @@ def cut_backbone(backbone: Any) -> Cut:
     """
     if not is_model_of_keras(backbone):
         raise ConfigError("the backbone is not a Keras model")
-    if len(getattr(backbone, "outputs", None) or ()) != 1:
-        raise ConfigError("the backbone is not a Keras model that is built as a graph with one output")
+    if not _is_graph(backbone):
+        raise ConfigError("the backbone is not a Keras model that is built as a graph with one input and one output")
     import keras
 
     maps, tail = _walk_back(backbone.outputs[0])
-    return Cut(front=keras.Model(backbone.inputs, maps), tail=tail)
+    return Cut(front=keras.Model(backbone.inputs[0], maps), tail=tail)
 
 
 def _walk_back(tensor: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -50,11 +50,11 @@ def _walk_back(tensor: Any) -> tuple[Any, tuple[Any, ...]]:
     tail: list[Any] = []
     while not _has_places(tensor):
         operation, inputs = _origin(tensor)
-        if _is_network(operation):
+        if _is_graph(operation):
             import keras
 
             maps, inner = _walk_back(operation.outputs[0])
-            return keras.Model(operation.inputs, maps)(inputs[0]), (*inner, *reversed(tail))
+            return keras.Model(operation.inputs[0], maps)(inputs[0]), (*inner, *reversed(tail))
         tail.append(operation)
         tensor = inputs[0]
     if not _origin_inputs(tensor):
@@ -79,7 +79,6 @@ def _origin_inputs(tensor: Any) -> list[Any]:
     return list(operation._inbound_nodes[node].input_tensors)
 
 
-def _is_network(operation: Any) -> bool:
-    import keras
-
-    return isinstance(operation, keras.Model) and len(getattr(operation, "outputs", None) or ()) == 1
+def _is_graph(operation: Any) -> bool:
+    """Return whether a layer is a network of layers with one input and one output."""
+    return all(len(getattr(operation, name, None) or ()) == 1 for name in ("inputs", "outputs"))
