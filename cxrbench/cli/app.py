@@ -14,8 +14,8 @@ from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
 from cxrbench.cli.doctor.command import doctor
 from cxrbench.cli.ensemble import ensemble
-from cxrbench.cli.export import export
 from cxrbench.cli.explain import explain
+from cxrbench.cli.export import export
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.plugins_check import check_plugin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.board import read_board
+from cxrbench.leaderboard.standings import is_shortcut
 from cxrbench.leaderboard.store.model_record import Estimates
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def with_comparison(record: ModelRecord, entry: Path) -> ModelRecord:
     rows = read_board(entry.resolve().parent.parent).rows()
     own = next(row for row in rows if row.recipe == record.recipe)
     controls = [row for row in rows if row.entry.control and row.is_complete and row is not own]
-    shortcuts = (f"{row.recipe}: {remark}" for row in controls for remark in row.standing.remarks)
+    shortcuts = (f"{row.recipe}: {remark}" for row in controls if is_shortcut(row.entry) for remark in row.standing.remarks)
     return record.model_copy(
         update={
             "controls": {row.recipe: Estimates(metrics=row.entry.metrics, intervals=row.entry.intervals) for row in controls},

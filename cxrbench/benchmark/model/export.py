@@ -101,7 +101,10 @@ def _format(model: Model, wanted: Format | None, say: Callable[[str], None]) -> 
 
 def _plugin_of(record: ModelRecord) -> str:
     facts = record.components.get("backbone")
-    return f"cxrbench and {facts.package} {facts.version}".strip() if facts else "cxrbench and the plugin"
+    if facts is None:
+        return "cxrbench and the plugin that declares it"
+    package = f"{facts.package} {facts.version}".strip()
+    return package if facts.package == "cxrbench" else f"cxrbench and {package}"
 
 
 def _record(model: Model, entry: Path, chosen: Format) -> ModelRecord:

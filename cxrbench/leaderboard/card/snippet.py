@@ -32,9 +32,9 @@ def read(path):
 
 
 model = keras.saving.load_model("model.keras", compile=False, safe_mode=True)
-for path in sys.argv[1:]:
-    pixels = np.asarray(read(path), dtype="float32")[None, :, :, None]  # 0..255: the model scales them itself
-    score = float(model.predict(pixels, verbose=0)[0, 0])
+paths = sys.argv[1:]
+pixels = np.stack([np.asarray(read(path), dtype="float32") for path in paths])  # 0..255: the model scales them itself
+for path, score in zip(paths, model.predict(pixels[..., None], verbose=0)[:, 0].tolist()):
     print(f"{path}\\t{score:.8f}\\t{POSITIVE if score >= THRESHOLD else NEGATIVE}")
 '''
 SQUARED: dict[Literal["stretch", "pad"], str] = {
@@ -94,8 +94,9 @@ def _with_plugin(record: ModelRecord) -> list[str]:
         needed = f"the package {facts.package} {facts.version} (pip install {shlex.quote(f'{facts.package}=={facts.version}')})"
     else:
         needed = f"the one-file plugin {facts.package} (give its path with --plugin)"
+    also = "" if facts and facts.package == "cxrbench" else "cxrbench and "
     files = ", and the files that its options name (give their paths with --file)" if facts and facts.files else ""
-    text = f"The backbone is not a Keras model, so this folder needs cxrbench and {needed}{files}:"
+    text = f"This folder has the head alone. The backbone needs {also}{needed}{files}:"
     return [*paragraph(text), *_command()]
 
 
