@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING
 
 import machine
 
-from cxrbench.benchmark.model.choice import HeadChoice
-from cxrbench.benchmark.model.kept import Surroundings
+from cxrbench.benchmark.model.backbone import Surroundings
 from cxrbench.benchmark.model.open import open_model
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
@@ -111,7 +110,7 @@ def _make_model(arguments: argparse.Namespace, out: Path) -> None:
 def _save_network(out: Path, path: Path) -> bool:
     """Write the model as one Keras file; return False if its backbone is no Keras model."""
     surroundings = Surroundings(host=load_host(), downloader=Downloader(offline=True, say=print))
-    classifier = open_model("1", out, HeadChoice(), surroundings).classifier
+    classifier = open_model("1", out, None, surroundings).classifier
     import keras
 
     if not isinstance(classifier.backbone, keras.Layer):
