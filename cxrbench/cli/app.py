@@ -16,6 +16,7 @@ from cxrbench.cli.doctor.command import doctor
 from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.evaluate import evaluate
 from cxrbench.cli.explain import explain
+from cxrbench.cli.export import export
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.plugins_check import check_plugin
@@ -62,6 +63,7 @@ app.command(cls=settings_command("out"))(compare)
 app.command(cls=settings_command("out"))(ensemble)
 app.command(cls=settings_command("out", "plugin", "offline"))(predict)
 app.command(cls=settings_command("out", "plugin", "offline"))(evaluate)
+app.command(cls=settings_command("out", "plugin", "offline"))(export)
 app.command(cls=settings_command("workers", "plugin", "offline"))(reproduce)
 app.command(cls=settings_command("out", "plugin", "offline"))(explain)
 app.command(cls=settings_command("out"))(clean)

@@ -51,10 +51,8 @@ def explain(
     from cxrbench.benchmark.explain.files import require_new
     from cxrbench.cli import console
     from cxrbench.cli.interrupts import interruptible
-    from cxrbench.execution.keras_process import silence_tensorflow
 
     require_new(to)
-    silence_tensorflow()
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     try:
         with interruptible(), console.ConsoleProgress() as progress:

@@ -67,17 +67,10 @@ def import_keras() -> Any:
 def set_up_scoring(cores: int) -> None:
     """Set this process up, before it imports anything that computes, for one scoring thread per core; the user's settings stay.
 
-    Each call computes in one thread, and several run at once. TensorFlow prints errors alone.
+    Each call computes in one thread, and several run at once.
     """
     threads = dict.fromkeys(THREAD_VARIABLES, "1") | {"TF_NUM_INTEROP_THREADS": str(cores)}
-    for name, value in threads.items():
-        os.environ.setdefault(name, value)
-    silence_tensorflow()
-
-
-def silence_tensorflow() -> None:
-    """Let TensorFlow print errors alone, and take no more GPU memory than it needs; call it before TensorFlow is imported."""
-    for name, value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}.items():
+    for name, value in {**threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}.items():
         os.environ.setdefault(name, value)
 
 
