@@ -96,7 +96,9 @@ def other_folds(
     name: str, given: dict[str, Any], options: ModelOptions, opened: Model, progress: ConsoleProgress
 ) -> Iterator[Callable[[], Model]]:
     """Yield a function for each other fold of a row, which opens its model, if the user left the choice of the fold free."""
-    if options.fold is None and not options.all_folds and not Path(name).is_dir():
+    from cxrbench.leaderboard.store.model_folder import is_model_folder
+
+    if options.fold is None and not options.all_folds and not is_model_folder(Path(name)):
         for fold in range(1, opened.record.protocol.folds):
             yield partial(open_named, name, given, replace(options, fold=fold), progress)
 
