@@ -38,6 +38,13 @@ class HeadChoice:
             return "the heads of all folds and seeds"
         return f"fold {self.fold}, " + ("the heads of all seeds" if self.seed is None else f"the head of seed {self.seed}")
 
+    @property
+    def flags(self) -> str:
+        """The choice as options of the command line."""
+        if self.fold is None:
+            return "--all-folds"
+        return "--fold" if self.seed is None else "--fold and --seed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:

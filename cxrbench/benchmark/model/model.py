@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cxrbench.leaderboard.store.image_record import Part
+    from cxrbench.leaderboard.store.image_record import Part, PartRecord
     from cxrbench.leaderboard.store.model_record import ModelRecord
     from cxrbench.models.classifier import Classifier
 
@@ -20,12 +20,13 @@ class Model:
     Attributes:
         classifier: scores images.
         record: what it is.
-        learnt: the part of each image that it learnt from, by the digest of its file and by that of its pixels; the test
-            images are among them.
+        images: that it learnt from, by part; the test images are among them.
+        learnt: the part of each of these images, by the digest of its file and by that of its pixels.
         warnings: that concern its use on this machine.
     """
 
     classifier: Classifier
     record: ModelRecord
+    images: Mapping[Part, PartRecord]
     learnt: Mapping[str, Part]
     warnings: tuple[str, ...] = ()
