@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrbench.errors import ConfigError
-
 if TYPE_CHECKING:
     from cxrbench.benchmark.model.backbone import Surroundings
     from cxrbench.benchmark.model.choice import HeadChoice
@@ -57,27 +55,16 @@ def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress
 
 def head_choice(options: ModelOptions) -> HeadChoice | None:
     """Return the choice of heads, or None if none was made."""
-    from cxrbench.benchmark.model.choice import HeadChoice
+    from cxrbench.benchmark.model import choice
 
-    if options.all_folds and not options.fold == options.seed is None:
-        raise ConfigError("--all-folds takes the heads of all folds and seeds: leave --fold and --seed out")
-    if options.all_folds:
-        return HeadChoice(fold=None)
-    return None if options.fold == options.seed is None else HeadChoice(fold=options.fold or 0, seed=options.seed)
+    return choice.head_choice(options.fold, options.seed, options.all_folds)
 
 
 def surroundings_of(settings: Settings, options: ModelOptions, progress: Progress) -> Surroundings:
     """Return what this machine has, with plugins and files that were given."""
-    from cxrbench.benchmark.model.backbone import Surroundings
-    from cxrbench.data.download import Downloader
-    from cxrbench.plugin.host import load_host
+    from cxrbench.benchmark.model.open import surroundings
 
-    return Surroundings(
-        host=load_host(settings.plugin, settings.blocked),
-        downloader=Downloader(offline=settings.offline, say=progress.say),
-        files=options.file,
-        trust_code=options.trust_code,
-    )
+    return surroundings(settings, progress, files=options.file, trust_code=options.trust_code)
 
 
 def set_up_scoring() -> None:

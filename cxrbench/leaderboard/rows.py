@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cxrbench.evaluation.ranking import Standing
+    from cxrbench.leaderboard.row_model import RowModel
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
 
 Cell = str | int | float | bool | None | list[str]
@@ -27,6 +30,7 @@ class Row:
         standing: its rank and how certain that is.
         external: its result on each external test set, by name; None where it has none.
         values: of all columns, by key, as CSV and JSON hold them.
+        load: loads the model of the row; None for a board whose models cannot be loaded.
     """
 
     board: str
@@ -34,6 +38,7 @@ class Row:
     standing: Standing
     external: Mapping[str, ExternalResult | None]
     values: Mapping[str, Cell] = field(default_factory=dict)
+    load: Callable[..., RowModel] | None = field(default=None, compare=False)
 
     def __getitem__(self, key: str) -> Cell:
         return self.values[key]
@@ -63,6 +68,19 @@ class Row:
     def warnings(self) -> tuple[str, ...]:
         """What must be read with the numbers."""
         return (*self.entry.warnings, *self.standing.remarks)
+
+    def model(self, **options: Any) -> RowModel:
+        """Load the model of this row, to score images with it.
+
+        Args:
+            options: as of `cxrbench.load_model`: `fold`, `seed`, `all_folds`, `files`, `trust_code`.
+
+        Raises:
+            CxrbenchError: the row has no model, or something that it needs is missing; the message says what to do.
+        """
+        if self.load is None:
+            raise ConfigError(f"{self.recipe}: a board that was made in memory has no models. Use cxrbench.load_board")
+        return self.load(**options)
 
     def estimate(self, name: str, test_set: str = "") -> Estimate:
         """Return a metric of the test images, or of an external test set."""

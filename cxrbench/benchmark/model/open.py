@@ -5,16 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.model.backbone import Surroundings
 from cxrbench.benchmark.model.choice import HeadChoice
 from cxrbench.benchmark.model.exported import load_exported
 from cxrbench.benchmark.model.kept import load_kept
+from cxrbench.data.download import Downloader
 from cxrbench.errors import ConfigError
 from cxrbench.leaderboard.lookup import find_entry
 from cxrbench.leaderboard.store.model_folder import RECORD, is_model_folder
+from cxrbench.plugin.host import load_host
 
 if TYPE_CHECKING:
-    from cxrbench.benchmark.model.backbone import Surroundings
+    from collections.abc import Iterable
+
     from cxrbench.benchmark.model.model import Model
+    from cxrbench.config.settings import Settings
+    from cxrbench.execution.progress import Progress
+
+
+def surroundings(
+    settings: Settings, progress: Progress, *, files: Iterable[str | Path] = (), trust_code: bool = False
+) -> Surroundings:
+    """Return what this machine has, by the settings: plugins, downloads, and the files that options name."""
+    return Surroundings(
+        host=load_host(settings.plugin, settings.blocked),
+        downloader=Downloader(offline=settings.offline, say=progress.say),
+        files=tuple(map(Path, files)),
+        trust_code=trust_code,
+    )
 
 
 def open_model(text: str, out: Path, choice: HeadChoice | None, surroundings: Surroundings) -> Model:
