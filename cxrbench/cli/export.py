@@ -47,7 +47,7 @@ def export(
         entry=find_entry(row, settings.out), choice=head_choice(options) or HeadChoice(), folder=to, format=format
     )
     with console.ConsoleProgress() as progress:
-        export_model(request, surroundings_of(settings, options, progress), progress.say)
+        export_model(request, surroundings_of(settings, options, progress), progress)
     console.print_text(f"{to}\n")
     for path in sorted(to.iterdir()):
         console.print_text(f"{to / path.name}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from cxrbench.benchmark.model.comparison import with_comparison
@@ -21,12 +21,12 @@ from cxrbench.storage.versions import all_versions
 from cxrbench.storage.whole_folder import require_free, whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cxrbench.benchmark.model.backbone import Surroundings
     from cxrbench.benchmark.model.choice import HeadChoice
     from cxrbench.benchmark.model.model import Model
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 Format = Literal["keras", "onnx", "plugin"]
@@ -50,7 +50,7 @@ class ExportRequest:
     format: Format | None = None
 
 
-def export_model(request: ExportRequest, surroundings: Surroundings, say: Callable[[str], None]) -> ModelRecord:
+def export_model(request: ExportRequest, surroundings: Surroundings, progress: Progress) -> ModelRecord:
     """Export the model of a row and return its record.
 
     The finished folder is loaded and must give the results of the model, before it gets its name.
@@ -58,7 +58,7 @@ def export_model(request: ExportRequest, surroundings: Surroundings, say: Callab
     Args:
         request: what to export, and where to.
         surroundings: what this machine has.
-        say: is told what the user did not ask for but gets.
+        progress: is told which heads are exported, and what the user did not ask for but gets.
 
     Raises:
         ConfigError: there is no such model, it cannot have this format, or the folder is not free.
@@ -66,25 +66,26 @@ def export_model(request: ExportRequest, surroundings: Surroundings, say: Callab
     """
     require_free(request.folder, "--to")
     model = load_kept(request.entry, request.choice, surroundings)
+    progress.say(f"{model.record.recipe}: {request.choice.text}")
     for warning in model.warnings:
-        say(warning)
+        progress.warn(warning)
     with keras_of_results():
-        chosen = _format(model, request.format, say)
-        record = _record(model, request.entry, chosen)
+        chosen = _format(model, request.format, progress)
+        model = replace(model, record=_record(model, request.entry, chosen))
         with whole_folder(request.folder, "--to") as folder:
-            _write(folder, model, record, chosen, say)
-            written = write_model_record(folder, record)
+            _write(folder, model, chosen, progress)
+            written = write_model_record(folder, model.record)
             write_text(folder / CARD, model_card(written))
             require_equal_results(folder, model.classifier, surroundings)
     return written
 
 
-def _format(model: Model, wanted: Format | None, say: Callable[[str], None]) -> Format:
+def _format(model: Model, wanted: Format | None, progress: Progress) -> Format:
     """Return the format; raise ConfigError with the reason if the backbone does not allow the wanted one."""
     record, problem = model.record, problem_of(model.classifier.backbone)
     if wanted == "plugin" or (problem and wanted is None):
         if problem:
-            say(f"{record.recipe}: {problem}. The exported folder needs {_plugin_of(record)}")
+            progress.say(f"{record.recipe}: {problem}. The exported folder needs {_plugin_of(record)}")
         return "plugin"
     if problem:
         raise ConfigError(
@@ -120,13 +121,13 @@ def _record(model: Model, entry: Path, chosen: Format) -> ModelRecord:
     )
 
 
-def _write(folder: Path, model: Model, record: ModelRecord, chosen: Format, say: Callable[[str], None]) -> None:
+def _write(folder: Path, model: Model, chosen: Format, progress: Progress) -> None:
     """Write all files except the record and the card, which tell about the others."""
-    write_images(folder / IMAGES, ImageRecord(fingerprint=record.dataset.fingerprint, folds=(dict(model.images),)))
+    write_images(folder / IMAGES, ImageRecord(fingerprint=model.record.dataset.fingerprint, folds=(dict(model.images),)))
     write_self_test(folder / SELF_TEST, make_self_test(model.classifier))
     if chosen == "plugin":
         write_head_alone(folder, model.classifier)
         return
-    network = write_network(folder, model.classifier)
+    write_network(folder, model.classifier)
     if chosen == "onnx":
-        write_network_as_onnx(folder, network, model.classifier, record, say)
+        write_network_as_onnx(folder, model.classifier, model.record, progress)

@@ -14,9 +14,9 @@ from cxrbench.models.training.head_file import write_head
 from cxrbench.storage.files import digest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.model_record import ModelRecord
     from cxrbench.models.classifier import Classifier
 
@@ -29,21 +29,18 @@ def write_head_alone(folder: Path, classifier: Classifier) -> None:
     write_head(folder / HEAD, classifier.head)
 
 
-def write_network(folder: Path, classifier: Classifier) -> Any:
-    """Write a classifier as ``model.keras``, and return its network."""
+def write_network(folder: Path, classifier: Classifier) -> None:
+    """Write a classifier as ``model.keras``."""
+    make_network(classifier).save(folder / NETWORK)
+
+
+def write_network_as_onnx(folder: Path, classifier: Classifier, record: ModelRecord, progress: Progress) -> None:
+    """Write a classifier as ``model.onnx`` with its saliency map, if there is an exact one, as a second output."""
     network = make_network(classifier)
-    network.save(folder / NETWORK)
-    return network
-
-
-def write_network_as_onnx(
-    folder: Path, network: Any, classifier: Classifier, record: ModelRecord, say: Callable[[str], None]
-) -> None:
-    """Write a network as ``model.onnx`` with its saliency map, if there is an exact one, as a second output."""
     try:
         network = _with_exact_map(network, classifier)
     except ConfigError as error:
-        say(f"model.onnx has no saliency map: {error}")
+        progress.say(f"model.onnx has no saliency map: {error}")
     write_onnx(network, folder / ONNX, _metadata(record, digest_file(folder / NETWORK)))
 
 
