@@ -24,11 +24,11 @@ SCORING = '''
 
 def read(path):
     """Return a PNG or JPEG of 8 bits as cxrbench reads it: its luma, upright, square."""
-    image = Image.open(path)
-    image.draft("L", (SIZE, SIZE))  # a JPEG is decoded at a smaller scale, but not below SIZE
-    if image.mode not in {"L", "RGB"} or "transparency" in image.info:
-        sys.exit(f"{path}: not grey or RGB of 8 bits. cxrbench predict reads it")
-    return squared(ImageOps.exif_transpose(image.convert("L")))
+    with Image.open(path) as image:
+        image.draft("L", (SIZE, SIZE))  # a JPEG is decoded at a smaller scale, but not below SIZE
+        if image.mode not in {"L", "RGB"} or "transparency" in image.info:
+            sys.exit(f"{path}: not grey or RGB of 8 bits. cxrbench predict reads it")
+        return squared(ImageOps.exif_transpose(image.convert("L")))
 
 
 model = keras.saving.load_model("model.keras", compile=False, safe_mode=True)
