@@ -1,30 +1,31 @@
 """How fast is `cxrbench predict`: images per second, seconds to the first line, and growth of its memory.
 
-    KERAS_HOME=../shared/keras_home python benchmarks/predict.py --data .../chest_xray
+    cxrbench export 1 --to model
+    python benchmarks/predict.py model --data .../chest_xray
 
-A short run makes a model first. Then each round measures, one after the other: decoding and extraction of all files as
+The model must be one Keras network. Each round measures, one after the other: decoding and extraction of all files as
 `cxrbench run` does them together, with workers that are already started; `cxrbench predict` on the same files after its first
-line; and a bare script that imports Keras, loads the same model from one file, decodes one image with Pillow and scores it.
+line; and a bare script that imports Keras, loads the same network, decodes one image with Pillow and scores it. Processor time
+is given besides, because other programs on the machine change it less.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine
 
-from cxrbench.benchmark.model.backbone import Surroundings
-from cxrbench.benchmark.model.open import open_model
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.config.settings import usable_cores
@@ -35,6 +36,7 @@ from cxrbench.data.image_paths import find_images
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Progress
+from cxrbench.leaderboard.store.model_folder import read_model_record
 from cxrbench.models.features.extraction import Extraction
 from cxrbench.models.features.frozen_backbone import CHANNELS
 from cxrbench.models.features.schedule import extract_missing
@@ -43,6 +45,8 @@ from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import load_host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cxrbench.data.dataset import Catalogue
     from cxrbench.execution.executor import Executor
 
@@ -58,90 +62,89 @@ from PIL import Image
 
 model = keras.models.load_model(sys.argv[1])
 image = Image.open(sys.argv[2]).convert("L").resize(({SIZE}, {SIZE}))
-print(float(model.predict(np.asarray(image, dtype="float32")[None, ..., None], verbose=0)[0, 0]), flush=True)
+grey = np.asarray(image, dtype="float32")[None, ..., None]
+print(float(np.ravel(model.predict(grey, verbose=0))[0]), flush=True)
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predicted:
-    """One run of `cxrbench predict`: images per second after the first line, seconds to it, and resident MB at `MEMORY_AT`."""
+class Rate:
+    """Images per second, and milliseconds of processor time per image."""
 
-    rate: float
+    images: float
+    processor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """One run of `cxrbench predict`: its rate after the first line, the seconds to it, and its resident MB at `MEMORY_AT`."""
+
+    rate: Rate
     first: float
     memory: tuple[float, ...]
 
 
 def main() -> None:
-    """Print a Markdown table of each round and of the medians."""
+    """Print a Markdown table of the rounds, and the medians of the ratios."""
     arguments = _arguments()
-    print(f"{machine.describe()}\n\n{arguments.backbone}\n")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CXRBENCH_HOME"] = f"{folder}/home"
-        out, network = Path(folder, "out"), Path(folder, "model.keras")
-        _make_model(arguments, out)
-        has_network = _save_network(out, network)
-        _print_row(
-            "round", "decoded and extracted, images/s", "predicted, images/s", "ratio", "first line, s", "bare script, s", "MB"
-        )
-        _print_row(*["---"] * 7)
-        ratios, starts = [], []
-        with open_executor(usable_cores()) as executor:
-            for number in range(arguments.rounds + 1):  # the first one reads the files and warms the workers up
-                together = _decode_and_extract(arguments, executor, Path(folder, f"home-{number}"))
-                predicted = _predict(arguments, out)
-                bare = _bare_seconds(network, arguments.data) if has_network else float("nan")
-                if number:
-                    ratios.append(predicted.rate / together)
-                    starts.append(predicted.first / bare)
-                memory = " to ".join(f"{value:.0f}" for value in predicted.memory)
-                rates = f"{together:.0f}", f"{predicted.rate:.0f}", f"{predicted.rate / together:.2f}"
-                _print_row(str(number or "warm-up"), *rates, f"{predicted.first:.1f}", f"{bare:.1f}", memory)
+    record = read_model_record(arguments.model)
+    print(f"{machine.describe()}\n\n{record.backbone}\n")
+    _print_row(
+        "round", "decoding + extraction, images/s", "ms of processor an image", "predict, images/s", "ms of processor", "ratio"
+    )
+    _print_row(*["---"] * 6)
+    rounds = list[tuple[Rate, Predicted, float]]()
+    with tempfile.TemporaryDirectory() as folder, _home(folder), open_executor(usable_cores()) as executor:
+        for number in range(arguments.rounds + 1):  # the first one reads the files and warms the workers up
+            for cache in Path(folder).iterdir():
+                shutil.rmtree(cache, ignore_errors=True)
+            together, predicted = _decode_and_extract(arguments.data, record.backbone, executor), _predict(arguments)
+            rounds.append((together, predicted, _bare_seconds(arguments)))
+            cells = (
+                f"{value:.{digits}f}"
+                for rate in (together, predicted.rate)
+                for value, digits in ((rate.images, 0), (rate.processor, 2))
+            )
+            _print_row(str(number or "warm-up"), *cells, f"{predicted.rate.images / together.images:.2f}")
+    counted = rounds[1:]
+    by_wall = statistics.median(predicted.rate.images / together.images for together, predicted, _ in counted)
+    by_processor = statistics.median(together.processor / predicted.rate.processor for together, predicted, _ in counted)
+    firsts, bares = ([pair[index] for pair in ((one.first, bare) for _, one, bare in counted)] for index in (0, 1))
+    print(f"\nmedian ratio of images/s: {by_wall:.2f}; of images per second of processor: {by_processor:.2f}")
+    print(f"first line after {_seconds(firsts)} s, bare script {_seconds(bares)} s")
     print(
-        f"\nmedians: {statistics.median(ratios):.2f} of the rate, first line after {statistics.median(starts):.2f} bare scripts"
+        "resident MB at 500 and 5,000 images:",
+        "; ".join(" to ".join(f"{mb:.0f}" for mb in one.memory) for _, one, _ in counted),
     )
 
 
-def _make_model(arguments: argparse.Namespace, out: Path) -> None:
-    components = ("--backbone", arguments.backbone, "--augmentation", "none", "--imbalance", "none")
-    command = [CXRBENCH, "run", "--data", arguments.data, "--split", "grouped", *components, "--no-controls", "--out", out]
-    subprocess.run([*command, "--trials", "10", "--seeds", "3"], check=True, capture_output=True)
+@contextmanager
+def _home(folder: str) -> Iterator[None]:
+    """Set the cache before workers start: they keep it."""
+    os.environ["CXRBENCH_HOME"] = folder
+    yield
 
 
-def _save_network(out: Path, path: Path) -> bool:
-    """Write the model as one Keras file; return False if its backbone is no Keras model."""
-    surroundings = Surroundings(host=load_host(), downloader=Downloader(offline=True, say=print))
-    classifier = open_model("1", out, None, surroundings).classifier
-    import keras
-
-    if not isinstance(classifier.backbone, keras.Layer):
-        return False
-    hidden_kernel, hidden_bias, output_kernel, output_bias = classifier.head
-    images = keras.Input((SIZE, SIZE, 1))
-    hidden = keras.layers.Dense(len(hidden_bias), activation="relu")
-    output = keras.layers.Dense(1, activation="sigmoid")
-    features = classifier.backbone(keras.layers.Concatenate()([images] * CHANNELS))
-    network = keras.Model(images, output(hidden(features)))
-    hidden.set_weights([hidden_kernel, hidden_bias])
-    output.set_weights([output_kernel, output_bias])
-    network.save(path)
-    return True
+def _seconds(values: list[float]) -> str:
+    return ", ".join(f"{value:.1f}" for value in values)
 
 
-def _decode_and_extract(arguments: argparse.Namespace, executor: Executor, home: Path) -> float:
-    """Return the images per second of decoding and extraction together, with nothing on disk but the files."""
-    os.environ["CXRBENCH_HOME"] = str(home)
-    catalogue = _catalogue(arguments.data)
-    component = parse_component(arguments.backbone)
+def _decode_and_extract(data: Path, backbone_text: str, executor: Executor) -> Rate:
+    """Measure decoding and extraction together, with nothing on disk but the files."""
+    catalogue = _catalogue(data)
+    component = parse_component(backbone_text)
     backbone = bind(component, load_host().find(Backbone, component.name))
     weights = get_weights(backbone, (SIZE, SIZE, CHANNELS), Downloader(offline=True, say=print))
     extraction = Extraction(
         pixels=catalogue.pixels, backbone=backbone, weights=weights, augmentation=None, view=0, seed=0, precision="float32"
     )
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), machine.processor_seconds(os.getpid())
     pending = extract_missing([extraction], catalogue.decode(), executor, Progress())
     if problem := pending.wait(extraction).problem:
         raise RuntimeError(problem)
-    return len(catalogue.images.records) / (time.perf_counter() - start)
+    count = len(catalogue.images.records)
+    used = machine.processor_seconds(os.getpid()) - processor
+    return Rate(images=count / (time.perf_counter() - start), processor=1000 * used / count)
 
 
 def _catalogue(data: Path) -> Catalogue:
@@ -149,25 +152,27 @@ def _catalogue(data: Path) -> Catalogue:
     return catalogue_images(images, Decoding(size=SIZE, resize="stretch", threads=usable_cores()))
 
 
-def _predict(arguments: argparse.Namespace, out: Path) -> Predicted:
-    command = [CXRBENCH, "predict", "1", arguments.data, "--out", out]
+def _predict(arguments: argparse.Namespace) -> Predicted:
+    command = [CXRBENCH, "predict", arguments.model, arguments.data]
     start, memory, number = time.perf_counter(), list[float](), 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         next(process.stdout)  # the names of the columns
         for number, _ in enumerate(process.stdout, 1):
             if number == 1:
-                first = time.perf_counter()
+                first, processor = time.perf_counter(), machine.processor_seconds(process.pid)
             if number in MEMORY_AT:
                 memory.append(_resident(process.pid))
+                used = (machine.processor_seconds(process.pid) - processor) / number
         end = time.perf_counter()
-    return Predicted(rate=(number - 1) / (end - first), first=first - start, memory=tuple(memory))
+    rate = Rate(images=(number - 1) / (end - first), processor=1000 * used)
+    return Predicted(rate=rate, first=first - start, memory=tuple(memory))
 
 
-def _bare_seconds(network: Path, data: Path) -> float:
-    image = next(find_images([str(data)])).path
+def _bare_seconds(arguments: argparse.Namespace) -> float:
+    image = next(find_images([str(arguments.data)])).path
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", BARE_SCRIPT, network, image], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", BARE_SCRIPT, arguments.model / "model.keras", image], check=True, capture_output=True)
     return time.perf_counter() - start
 
 
@@ -185,8 +190,8 @@ def _print_row(*cells: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--backbone", default="mobilenet:alpha=0.25")
+    parser.add_argument("model", type=Path, help="folder of an exported model")
+    parser.add_argument("--data", type=Path, required=True, help="folder of more than 5,000 images")
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.model.warnings import image_warnings
+from cxrbench.benchmark.model.warnings import ReadImage, warnings_of
 from cxrbench.config.settings import usable_cores
+from cxrbench.data.decoding.dicom_view import view_of
 from cxrbench.data.decoding.helper import dismiss_helpers
 from cxrbench.data.decoding.image_bytes import digest_of, read_file, reading_failure
 from cxrbench.errors import DataError
@@ -20,8 +21,6 @@ from cxrbench.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
-
-    from numpy.typing import NDArray
 
     from cxrbench.benchmark.model.model import Model
     from cxrbench.data.decoding.image_bytes import ImageData
@@ -75,15 +74,6 @@ class Prediction:
         return self.score is not None and self.score >= self.threshold
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Readable:
-    """An image that could be read: all of its prediction but the score."""
-
-    pixels: NDArray[np.uint8]
-    part: Part | None
-    warnings: tuple[str, ...]
-
-
 def predict_files(model: Model, found: Iterable[FoundPath]) -> Iterator[Prediction]:
     """Score image files in their order; see `predict`."""
     return predict(model, (NamedImage(name=str(one.path), read=partial(_read_found, one)) for one in found))
@@ -124,15 +114,15 @@ def _read_found(found: FoundPath) -> bytes:
 
 def _score_batch(model: Model, images: Sequence[NamedImage]) -> list[Prediction]:
     read = [_read(model, image) for image in images]
-    readable = [one.pixels for one in read if isinstance(one, _Readable)]
-    scores = iter(model.classifier.scores(np.stack(readable)).tolist() if readable else ())
+    readable = [one for one in read if isinstance(one, ReadImage)]
+    scored = iter(_scores_and_warnings(model, readable) if readable else ())
     return [
-        _scored(model, image.name, one, next(scores)) if isinstance(one, _Readable) else _unread(model, image.name, one)
+        _unread(model, image.name, one) if isinstance(one, str) else _scored(model, image.name, one.part, *next(scored))
         for image, one in zip(images, read, strict=True)
     ]
 
 
-def _read(model: Model, image: NamedImage) -> _Readable | str:
+def _read(model: Model, image: NamedImage) -> ReadImage | str:
     """Read and decode an image; return why it cannot be read if so."""
     try:
         data = image.read()
@@ -144,13 +134,18 @@ def _read(model: Model, image: NamedImage) -> _Readable | str:
     except DataError as error:
         return str(error)
     part = model.learnt.get(digest) or model.learnt.get(facts.pixels)
-    return _Readable(pixels=pixels, part=part, warnings=image_warnings(model.record, part, data, pixels, facts))
+    return ReadImage(part=part, view=view_of(data) if isinstance(data, bytes) else "", pixels=pixels, facts=facts)
 
 
-def _scored(model: Model, name: str, image: _Readable, score: float) -> Prediction:
+def _scores_and_warnings(model: Model, images: Sequence[ReadImage]) -> Iterator[tuple[float, tuple[str, ...]]]:
+    scores = model.classifier.scores(np.stack([image.pixels for image in images])).tolist()
+    return zip(scores, warnings_of(model.record, images), strict=True)
+
+
+def _scored(model: Model, name: str, part: Part | None, score: float, warnings: tuple[str, ...]) -> Prediction:
     names, threshold = model.record.class_names, model.classifier.threshold
     call = names.positive if score >= threshold else names.negative
-    return Prediction(name=name, score=score, call=call, threshold=threshold, part=image.part, warnings=image.warnings)
+    return Prediction(name=name, score=score, call=call, threshold=threshold, part=part, warnings=warnings)
 
 
 def _unread(model: Model, name: str, reason: str) -> Prediction:

@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from cxrbench.data.audit.oddities import ENLARGEMENT, EXTREME_ASPECT
 from cxrbench.data.blank import SIDE, blank_images
-from cxrbench.data.decoding.dicom_view import is_frontal, view_of
+from cxrbench.data.decoding.dicom_view import is_frontal
 from cxrbench.data.decoding.raster import box_within_padding
 from cxrbench.data.thumbnails import thumbnail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.data.decoding.facts import FileFacts
-    from cxrbench.data.decoding.image_bytes import ImageData
     from cxrbench.leaderboard.store.image_record import FileRanges, Part
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
+BLANK = "shows nothing: it is empty, of one grey level or of a few flat areas"
 SAME_ASPECT = 1.02
 """Factor by which width / height may lie outside: an image that is saved smaller is rounded to whole pixels."""
 
 
-def image_warnings(
-    record: ModelRecord, part: Part | None, data: ImageData, pixels: NDArray[np.uint8], facts: FileFacts
-) -> tuple[str, ...]:
-    """Return what must be known about the score of an image.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReadImage:
+    """An image that could be read and decoded.
 
-    Args:
-        record: of the model.
+    Attributes:
         part: of the images that the model learnt from, if the image is one of them.
-        data: bytes or pixels, as they were read.
-        pixels: decoded, uint8 ``[size, size]``.
-        facts: properties of the file.
+        view: the view position in its header, or empty.
+        pixels: uint8 ``[size, size]``.
+        facts: properties of its file.
     """
-    learnt = [f"is one of this model's {PART_NAMES[part]} images"] if part else []
-    view = view_of(data) if isinstance(data, bytes) else ""
+
+    part: Part | None
+    view: str
+    pixels: NDArray[np.uint8]
+    facts: FileFacts
+
+
+def warnings_of(record: ModelRecord, images: Sequence[ReadImage]) -> list[tuple[str, ...]]:
+    """Return what must be known about the score of each image."""
     training = record.images["train"]
-    levels = {level.upper() for level in training.levels.get("view", {})}
-    return (
-        *learnt,
-        *_view_warnings(view, levels),
-        *_pixel_warnings(pixels, facts, record.protocol.resize),
-        *_file_warnings(facts, training.files, len(pixels)),
-    )
+    views = {level.upper() for level in training.levels.get("view", {})}
+    blank = blank_images(np.stack([_thumbnail(image, record.protocol.resize) for image in images]))
+    return [
+        (
+            *([f"is one of this model's {PART_NAMES[image.part]} images"] if image.part else ()),
+            *_view_warnings(image.view, views),
+            *([BLANK] if is_blank else ()),
+            *_file_warnings(image.facts, training.files, len(image.pixels)),
+        )
+        for image, is_blank in zip(images, blank, strict=True)
+    ]
+
+
+def _thumbnail(image: ReadImage, resize: Literal["stretch", "pad"]) -> NDArray[np.uint8]:
+    facts, size = image.facts, len(image.pixels)
+    return thumbnail(image.pixels, SIDE, box_within_padding(facts.width, facts.height, size) if resize == "pad" else None)
 
 
 def _view_warnings(view: str, learnt: set[str]) -> Iterator[str]:
@@ -57,12 +73,6 @@ def _view_warnings(view: str, learnt: set[str]) -> Iterator[str]:
         yield f"view {view}: not frontal"
     elif known := sorted(level for level in learnt if is_frontal(level)):
         yield f"view {view}: the training images are {', '.join(known)}"
-
-
-def _pixel_warnings(pixels: NDArray[np.uint8], facts: FileFacts, resize: Literal["stretch", "pad"]) -> Iterator[str]:
-    box = box_within_padding(facts.width, facts.height, len(pixels)) if resize == "pad" else None
-    if blank_images(thumbnail(pixels, SIDE, box)[None])[0]:
-        yield "shows nothing: it is empty, of one grey level or of a few flat areas"
 
 
 def _file_warnings(facts: FileFacts, training: FileRanges | None, size: int) -> Iterator[str]:
