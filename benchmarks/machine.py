@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: a description of the machine, its matrix-product peak, and the memory of processes."""
+"""Shared by the benchmarks: a description of the machine, its matrix-product peak, memory and processor time of processes."""
 
 from __future__ import annotations
 
@@ -78,6 +78,18 @@ def watched_memory() -> Iterator[Memory]:
     finally:
         over.set()
         thread.join()
+
+
+def processor_seconds(process: int) -> float:
+    """Return the processor time of a process and its living descendants."""
+    return sum(_processor(one) for one in _tree(process))
+
+
+def _processor(process: int) -> float:
+    """Return user and system time (fields 14 and 15 of proc(5)); the name before them may hold blanks."""
+    for line in _lines(f"/proc/{process}/stat"):
+        return sum(map(int, line.rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _tree(process: int) -> list[int]:

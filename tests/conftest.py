@@ -208,6 +208,18 @@ def host():
 
 
 @pytest.fixture(scope="session")
+def encode():
+    """Encode an array, or any Pillow image, as the bytes of a file."""
+
+    def encode_image(image, kind="PNG", **options) -> bytes:
+        buffer = io.BytesIO()
+        (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return encode_image
+
+
+@pytest.fixture(scope="session")
 def dicom(recoded):
     """Return a function that makes a DICOM file of pixels, in any transfer syntax, with elements changed or (None) removed."""
     from pydicom import uid

@@ -10,7 +10,7 @@ SCRIPT = Path(sys.executable).parent / "cxrbench"
 HEAVY = {"tensorflow", "keras", "optuna", "numpy", "sklearn", "scipy", "skimage", "imblearn", "pandas", "torch", "PIL"}
 COMMANDS = (
     *("--help", "run --help", "plugins list", "plugins list --json", "leaderboard --help", "compare --help"),
-    *("reproduce --help", "show --help", "doctor --help"),
+    *("reproduce --help", "show --help", "doctor --help", "predict --help", "evaluate --help"),
 )
 IN_ONE_PROCESS = f"""
 import contextlib, io, json, sys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.data.audit.label_rates import label_rates
-from cxrbench.leaderboard.store.image_record import PARTS, ImageRecord, PartRecord
+from cxrbench.leaderboard.store.image_record import PARTS, FileRanges, ImageRecord, PartRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.data.dataset import LoadedDataset
+    from cxrbench.data.decoding.facts import FileFacts
     from cxrbench.data.split import Split
     from cxrbench.leaderboard.store.image_record import LevelCounts
     from cxrbench.plugin.contracts import Record
@@ -35,8 +36,19 @@ def _part(dataset: LoadedDataset, rows: NDArray[np.int64]) -> PartRecord:
         positive=positive,
         patients=len({record.patient for record in records}),
         levels=_levels(records),
+        files=_ranges([dataset.files[row] for row in rows]),
         digests=tuple(dataset.digests[row] for row in rows),
         pixels=tuple(dataset.files[row].pixels for row in rows),
+    )
+
+
+def _ranges(files: Sequence[FileFacts]) -> FileRanges:
+    shapes = [file.width / file.height for file in files]
+    return FileRanges(
+        aspect=(min(shapes), max(shapes)),
+        shortest_side=min(file.shortest_side for file in files),
+        colour=any(file.colour for file in files),
+        deep=any(file.is_deep for file in files),
     )
 
 

@@ -1,4 +1,4 @@
-"""What an entry needs on this machine to run again: plugins, files, and permission to run the code that it names."""
+"""What an entry needs on this machine to run again, or a model to score: plugins, files, and permission to run code."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cxrbench.config.component import parse_component
 from cxrbench.config.local_files import LABEL, existing_file, find_labelled
 from cxrbench.errors import ConfigError, UnknownName
+from cxrbench.leaderboard.store.model_record import ModelRecord
 from cxrbench.plugin.specs import Augmentation, Backbone, Engine, Imbalance
 from cxrbench.storage.versions import name_of
 
@@ -28,7 +29,7 @@ KINDS: Mapping[ComponentKind, type[Spec]] = {
 }
 
 
-def require_no_code(entry: Entry, host: Host) -> None:
+def require_no_code(entry: Entry | ModelRecord, host: Host) -> None:
     """Refuse an entry that names code to run, unless the code is part of a package that the plugin requires.
 
     Raises:
@@ -45,7 +46,7 @@ def require_no_code(entry: Entry, host: Host) -> None:
                     raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
 
 
-def require_plugins(entry: Entry, host: Host) -> None:
+def require_plugins(entry: Entry | ModelRecord, host: Host) -> None:
     """Refuse an entry of a component that no plugin declares here.
 
     Raises:
@@ -62,7 +63,7 @@ def require_plugins(entry: Entry, host: Host) -> None:
             raise ConfigError(f"{entry.recipe} needs {kind} {name!r}: {remedy}{also}") from None
 
 
-def with_files(entry: Entry, files: Sequence[Path]) -> dict[ComponentKind, str]:
+def with_files(entry: Entry | ModelRecord, files: Sequence[Path]) -> dict[ComponentKind, str]:
     """Return the components of an entry, with the paths of the files that their options name.
 
     Args:
@@ -75,8 +76,10 @@ def with_files(entry: Entry, files: Sequence[Path]) -> dict[ComponentKind, str]:
     return {kind: _with_files(entry, text, files) for kind, text in components_of(entry).items()}
 
 
-def components_of(entry: Entry) -> dict[ComponentKind, str]:
-    """Return the components of an entry by their kind."""
+def components_of(entry: Entry | ModelRecord) -> dict[ComponentKind, str]:
+    """Return the components of an entry by their kind; of a model, the backbone, which is all that it needs."""
+    if isinstance(entry, ModelRecord):
+        return {"backbone": entry.backbone}
     return {
         "backbone": entry.backbone,
         "augmentation": entry.augmentation,
@@ -85,14 +88,14 @@ def components_of(entry: Entry) -> dict[ComponentKind, str]:
     }
 
 
-def _with_files(entry: Entry, text: str, files: Sequence[Path]) -> str:
+def _with_files(entry: Entry | ModelRecord | ModelRecord, text: str, files: Sequence[Path]) -> str:
     component = parse_component(text)
     labels = {name: label for name, value in component.options if (label := LABEL.fullmatch(str(value)))}
     found = {name: _find(entry, label[1], label[2], files) for name, label in labels.items()}
     return str(component.with_options(found))
 
 
-def _find(entry: Entry, name: str, digits: str, files: Sequence[Path]) -> str:
+def _find(entry: Entry | ModelRecord, name: str, digits: str, files: Sequence[Path]) -> str:
     """Return the path of the file whose SHA-256 begins with these digits, or a bare word as the entry has it."""
     if missing := [file for file in files if not file.exists()]:
         raise ConfigError(f"--file {missing[0]}: no such file or folder")

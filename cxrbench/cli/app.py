@@ -14,11 +14,15 @@ from cxrbench.cli.compare import compare
 from cxrbench.cli.data import data
 from cxrbench.cli.doctor.command import doctor
 from cxrbench.cli.ensemble import ensemble
+from cxrbench.cli.evaluate import evaluate
+from cxrbench.cli.explain import explain
+from cxrbench.cli.export import export
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.plugins_check import check_plugin
 from cxrbench.cli.plugins_new import new_plugin
 from cxrbench.cli.plugins_show import show_plugin
+from cxrbench.cli.predict import predict
 from cxrbench.cli.reproduce import reproduce
 from cxrbench.cli.run import run
 from cxrbench.cli.settings_command import settings_command
@@ -57,7 +61,11 @@ app.command(cls=settings_command("out"))(leaderboard)
 app.command(cls=settings_command("out"))(show)
 app.command(cls=settings_command("out"))(compare)
 app.command(cls=settings_command("out"))(ensemble)
+app.command(cls=settings_command("out", "plugin", "offline"))(predict)
+app.command(cls=settings_command("out", "plugin", "offline"))(evaluate)
+app.command(cls=settings_command("out", "plugin", "offline"))(export)
 app.command(cls=settings_command("workers", "plugin", "offline"))(reproduce)
+app.command(cls=settings_command("out", "plugin", "offline"))(explain)
 app.command(cls=settings_command("out"))(clean)
 app.command(cls=settings_command("out", "plugin"))(doctor)
 plugins.command("check")(check_plugin)

@@ -20,7 +20,7 @@ from cxrbench.execution.progress import Progress
 from cxrbench.storage.safe_text import as_json, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -76,10 +76,9 @@ class ConsoleProgress(Progress):
             self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
-        """Advance a stage's bar; without a terminal, print one line when the stage is done."""
-        task = self._tasks[stage]
-        self._bars.advance(task, steps)
-        if steps:
+        """Advance a stage's bar, if it has one; without a terminal, print one line when the stage is done."""
+        if steps and stage in self._tasks:
+            self._bars.advance(self._tasks[stage], steps)
             self._report_if_done(stage)
 
     def skip(self, stage: str, steps: int) -> None:
@@ -202,6 +201,22 @@ def print_text(text: str) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON: no text is shortened, and terminal control characters are escaped."""
     print_text(as_json(value) + "\n")
+
+
+def open_stdout() -> Callable[[str], None]:
+    """Return a function that writes lines to stdout at once, also while progress bars are shown; call it before they are.
+
+    Bars on a terminal replace ``sys.stdout`` by one that prints above them, on stderr: right only if both are one terminal.
+    """
+    stdout = sys.stdout
+    is_terminal = stdout.isatty()
+
+    def write(lines: str) -> None:
+        stream = sys.stdout if is_terminal else stdout
+        stream.write(lines)
+        stream.flush()
+
+    return write
 
 
 def print_message(line: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxrbench.errors import ConfigError
-
 if TYPE_CHECKING:
+    from cxrbench.benchmark.model.backbone import Surroundings
+    from cxrbench.benchmark.model.choice import HeadChoice
     from cxrbench.benchmark.model.model import Model
+    from cxrbench.config.settings import Settings
     from cxrbench.execution.progress import Progress
 
 ModelName = Annotated[
@@ -43,21 +45,31 @@ class ModelOptions:
 
 def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress: Progress) -> Model:
     """Return the model of a name on the command line, with the settings that were given."""
-    from cxrbench.benchmark.model.choice import HeadChoice
-    from cxrbench.benchmark.model.kept import Surroundings
     from cxrbench.benchmark.model.open import open_model
     from cxrbench.config.settings import read_settings
-    from cxrbench.data.download import Downloader
-    from cxrbench.plugin.host import load_host
 
-    if options.all_folds and not options.fold == options.seed is None:
-        raise ConfigError("--all-folds takes the heads of all folds and seeds: leave --fold and --seed out")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings = read_settings(given)
-    surroundings = Surroundings(
-        host=load_host(settings.plugin, settings.blocked),
-        downloader=Downloader(offline=settings.offline, say=progress.say),
-        files=options.file,
-        trust_code=options.trust_code,
-    )
-    choice = HeadChoice(fold=None if options.all_folds else options.fold or 0, seed=options.seed)
-    return open_model(name, settings.out, choice, surroundings)
+    return open_model(name, settings.out, head_choice(options), surroundings_of(settings, options, progress))
+
+
+def head_choice(options: ModelOptions) -> HeadChoice | None:
+    """Return the choice of heads, or None if none was made."""
+    from cxrbench.benchmark.model import choice
+
+    return choice.head_choice(options.fold, options.seed, options.all_folds)
+
+
+def surroundings_of(settings: Settings, options: ModelOptions, progress: Progress) -> Surroundings:
+    """Return what this machine has, with plugins and files that were given."""
+    from cxrbench.benchmark.model.open import surroundings
+
+    return surroundings(settings, progress, files=options.file, trust_code=options.trust_code)
+
+
+def set_up_scoring() -> None:
+    """Set this process up to score many images; call it before anything imports NumPy."""
+    from cxrbench.config.settings import usable_cores
+    from cxrbench.execution import keras_process
+
+    keras_process.set_up_scoring(usable_cores())

@@ -113,7 +113,7 @@ class LoadedDataset:
 
 def catalogue_images(images: Images, decoding: Decoding) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1."""
-    _check_records(images.records)
+    check_records(images.records)
     digests, readings = image_digests(images, decoding.threads)
     fingerprinted = ([record_values(record), digest] for record, digest in zip(images.records, digests, strict=True))
     return Catalogue(
@@ -185,7 +185,8 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
     )
 
 
-def _check_records(records: Sequence[Record]) -> None:
+def check_records(records: Sequence[Record]) -> None:
+    """Raise DataError if there are no records, a key is not unique or no text, or a label is neither 0 nor 1."""
     if not records:
         raise DataError("the dataset has no images")
     seen: set[str] = set()

@@ -37,5 +37,10 @@ def thumbnails_of(pixels: Pixels, rows: NDArray[np.int64], files: Sequence[FileF
     for start in range(0, len(small), READ_ROWS):
         for row, image in enumerate(pixels.array.gather(rows[start : start + READ_ROWS]), start):
             box = box_within_padding(files[row].width, files[row].height, pixels.size) if padded else None
-            small[row] = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))
+            small[row] = thumbnail(image, side, box)
     return small
+
+
+def thumbnail(image: NDArray[np.uint8], side: int, box: tuple[float, float, float, float] | None = None) -> NDArray[np.uint8]:
+    """Return an image, or the part of it in a box, as uint8 ``[side, side]``."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX, box=box))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import WorkersUnavailable
+from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ def import_keras() -> Any:
     _check_backend(keras.config.backend())
     _set(keras, {**NEEDED, "dtype_policy": NEEDED["floatx"]})
     return keras
+
+
+def set_up_scoring(cores: int) -> None:
+    """Set this process up, before it imports anything that computes, for one scoring thread per core; the user's settings stay.
+
+    Each call computes in one thread, and several run at once.
+    """
+    threads = dict.fromkeys(THREAD_VARIABLES, "1") | {"TF_NUM_INTEROP_THREADS": str(cores)}
+    for name, value in {**threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

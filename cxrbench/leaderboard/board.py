@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.recipe import stem_of
-from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.errors import ConfigError, CxrbenchError, MissingRequirement
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset
@@ -20,12 +21,15 @@ from cxrbench.leaderboard.store.shift_result import ShiftResult, read_shift_resu
 from cxrbench.leaderboard.store.validation import EQUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from pandas import DataFrame
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.columns import Column
+    from cxrbench.leaderboard.row_model import LoadsModel, RowModel
     from cxrbench.leaderboard.rows import Cell
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult, MeanResult
 
@@ -41,6 +45,9 @@ class Board:
         shifted: by recipe, the test predictions under the standard shifts, as if each shift were a further seed.
         folder: where its files are; None for a board that was made in memory.
         attempt: from 1.
+        load_model: loads the model of an entry's file.
+
+    ``board[0]`` is the first row, and `to_frame` gives all of them to pandas.
     """
 
     protocol: Protocol
@@ -51,7 +58,20 @@ class Board:
     shifted: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
     attempt: int = 1
+    load_model: LoadsModel | None = field(default=None, repr=False, compare=False)
     _ranked: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Iterate over the ranked rows."""
+        return iter(self.rows())
+
+    def __getitem__(self, place: int) -> Row:
+        """Return a row by its place in the ranking, from 0."""
+        return self.rows()[place]
 
     @property
     def name(self) -> str:
@@ -79,6 +99,18 @@ class Board:
         """Return the ranked rows as dictionaries of all columns, as CSV and JSON hold them."""
         return [dict(row.values) for row in self.rows(sort)]
 
+    def to_frame(self, sort: str = "") -> DataFrame:
+        """Return the ranked rows as a pandas DataFrame, one column per key of `records`.
+
+        Raises:
+            MissingRequirement: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise MissingRequirement("to_frame needs pandas: pip install pandas") from None
+        return DataFrame.from_records(self.records(sort))
+
     def _rank(self, metric: str) -> tuple[Row, ...]:
         by_shifts = rank_under_shifts(self.shifted, self.protocol)
         standings = rank_entries(self.entries, self.predictions, "auc" if metric == AUC_SHIFTED else metric, self.protocol)
@@ -91,6 +123,7 @@ class Board:
                 board=self.name,
                 entry=entry,
                 standing=standings[entry.recipe],
+                load=self._loader(entry),
                 external={name: results.get(entry.recipe) for name, results in self.external.items()},
                 shifts=self.shifts.get(entry.recipe),
                 shifted_standing=by_shifts.get(entry.recipe),
@@ -98,6 +131,11 @@ class Board:
             for entry in ordered
         )
         return tuple(replace(row, values={key: column.value(row) for key, column in columns.items()}) for row in rows)
+
+    def _loader(self, entry: Entry) -> Callable[..., RowModel] | None:
+        if self.folder is None or self.load_model is None:
+            return None
+        return partial(self.load_model, self.folder / "entries" / f"{stem_of(entry.recipe)}.json")
 
 
 def read_board(folder: Path) -> Board:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import name_in_table, stem_of
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
 from cxrbench.evaluation.prediction_table import read_predictions
-from cxrbench.leaderboard.board import read_boards
+from cxrbench.leaderboard.board import read_board, read_boards
 from cxrbench.leaderboard.store.entry_files import read_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.leaderboard.board import Board
 
 
 def find_entry(text: str, out: Path) -> Path:
@@ -49,6 +50,21 @@ def find_predictions(text: str, out: Path) -> list[Predictions]:
     if not entry.predictions:
         raise ConfigError(f"{entry.recipe} is {entry.status}: it has no predictions. For the reason: cxrbench show {path}")
     return read_predictions(folder / entry.predictions, within=folder)
+
+
+def find_board(folder: str | Path) -> Board:
+    """Return the board of a protocol's folder, or the only one below a folder of leaderboards.
+
+    Raises:
+        ConfigError: there is none, or there are several.
+    """
+    if (Path(folder) / "protocol.json").is_file():
+        return read_board(Path(folder))
+    boards = read_boards(Path(folder))
+    if len(boards) > 1:
+        listed = "".join(f"\n  {board.folder}" for board in boards)
+        raise ConfigError(f"{folder} has {len(boards)} protocols. Give the folder of one:{listed}")
+    return boards[0]
 
 
 def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cxrbench.evaluation.ranking import Standing
+    from cxrbench.leaderboard.row_model import RowModel
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
 
@@ -30,6 +33,7 @@ class Row:
         shifts: its result on shifted test images; None where it has none.
         shifted_standing: its rank by the mean AUC over the standard shifts, and how certain that is.
         values: of all columns, by key, as CSV and JSON hold them.
+        load: loads the model of the row; None for a board whose models cannot be loaded.
     """
 
     board: str
@@ -39,6 +43,7 @@ class Row:
     shifts: ShiftResult | None = None
     shifted_standing: Standing | None = None
     values: Mapping[str, Cell] = field(default_factory=dict)
+    load: Callable[..., RowModel] | None = field(default=None, compare=False)
 
     def __getitem__(self, key: str) -> Cell:
         return self.values[key]
@@ -76,6 +81,19 @@ class Row:
     def under_shift(self, shift: str, name: str) -> Estimate:
         """Return a metric under one shift."""
         return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
+
+    def model(self, **options: Any) -> RowModel:
+        """Load the model of this row, to score images with it.
+
+        Args:
+            options: as of `cxrbench.load_model`: `fold`, `seed`, `all_folds`, `files`, `trust_code`.
+
+        Raises:
+            CxrbenchError: the row has no model, or something that it needs is missing; the message says what to do.
+        """
+        if self.load is None:
+            raise ConfigError(f"{self.recipe}: a board that was made in memory has no models. Use cxrbench.load_board")
+        return self.load(**options)
 
     def estimate(self, name: str, test_set: str = "") -> Estimate:
         """Return a metric of the test images, or of an external test set."""

@@ -53,6 +53,11 @@ def in_place_of(standing: Standing, by_shifts: Standing | None) -> Standing:
     return replace(by_shifts or Standing(), unbeaten=standing.unbeaten, remarks=standing.remarks)
 
 
+def is_shortcut(entry: Entry) -> bool:
+    """Return whether an entry is a control that does too well: its images can be told apart by a shortcut."""
+    return entry.control and entry.intervals.get("auc", (0.0, 1.0))[0] > SHORTCUT
+
+
 def _is_better(value: float, other: float, metric: str) -> bool:
     return value < other if metric in LOWER_IS_BETTER else value > other
 
@@ -76,8 +81,8 @@ def _composition(members: Mapping[str, float]) -> str:
 
 
 def _remarks(entry: Entry) -> Iterator[str]:
-    low = entry.intervals.get("auc", (0.0, 1.0))[0]
-    if entry.control and low > SHORTCUT:
+    if is_shortcut(entry):
+        low = entry.intervals["auc"][0]
         yield (
             f"SHORTCUT: this control sees no lung and still reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) on "
             "these images. A high AUC alone proves little here"

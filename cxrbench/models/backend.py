@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from cxrbench.errors import ConfigError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,6 +87,40 @@ def gradient_sizes(model: Any, images: Array, seed: int) -> list[tuple[str, floa
     finally:
         model.trainable = was_trainable
     return [(variable.path, size) for variable, size in zip(variables, sizes, strict=True)]
+
+
+def gradients_at_maps(tail: Sequence[Callable[[Any], Any]], head: Sequence[Array], maps: Array) -> Array:
+    """Return the gradient of each image's logit, feature maps ``[n, h, w, D]`` to the same shape.
+
+    Args:
+        tail: Keras operations that turn the maps into features, one after the other.
+        head: kernel and bias of the hidden layer, kernel and bias of the output.
+        maps: of each image.
+
+    Raises:
+        ConfigError: the Keras backend is not TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("Grad-CAM needs gradients by TensorFlow: unset KERAS_BACKEND, or use another --method")
+    import tensorflow
+
+    watched = tensorflow.constant(maps)
+    hidden_kernel, hidden_bias, output_kernel, output_bias = head
+    with tensorflow.GradientTape() as tape:
+        tape.watch(watched)
+        features = watched
+        for operation in tail:
+            features = operation(features)
+        logits = tensorflow.nn.relu(features @ hidden_kernel + hidden_bias) @ output_kernel + output_bias
+    return np.asarray(tape.gradient(logits, watched))
+
+
+def call_with_weights(model: Any, weights: Sequence[Array], images: Array) -> Array:
+    """Return the outputs of a model as if it had these weights, in the order of its `variables`; the model stays as it is."""
+    values = {id(variable): value for variable, value in zip(model.variables, weights, strict=True)}
+    parts = ([values[id(one)] for one in part] for part in (model.trainable_variables, model.non_trainable_variables))
+    outputs, _ = model.stateless_call(*parts, images, training=False)
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32")))
 
 
 def _compiled(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Callable[[Array], Array]:

@@ -1,4 +1,4 @@
-"""The plugin API: everything that a plugin imports (declarations, contracts, the hook marker and the errors)."""
+"""The plugin API: everything that a plugin imports (declarations, contracts, the hook marker, the errors, image files)."""
 
 from cxrbench.errors import (
     ConfigError,
@@ -25,6 +25,7 @@ from cxrbench.plugin.contracts import (
     Trial,
 )
 from cxrbench.plugin.hooks import hookimpl
+from cxrbench.plugin.image_files import is_named_like_image, looks_like_image
 from cxrbench.plugin.specs import (
     Augmentation,
     Backbone,
@@ -76,6 +77,8 @@ __all__ = [
     "UnknownName",
     "Value",
     "hookimpl",
+    "is_named_like_image",
     "is_searched",
+    "looks_like_image",
     "missing_requirement",
 ]

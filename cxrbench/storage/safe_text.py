@@ -57,6 +57,11 @@ def as_json(content: Any) -> str:
     return "".join(char if char == "\n" or _is_safe(char) else json.dumps(char)[1:-1] for char in text)
 
 
+def as_json_line(content: Any) -> str:
+    """Return content as JSON in one line, of ASCII characters alone. Parsing gives the content back."""
+    return json.dumps(content, allow_nan=False).replace("\x7f", "\\u007f")
+
+
 def escape_markdown(text: str) -> str:
     """Return text that Markdown shows literally inside a line or a cell: no HTML, link, image, new cell or new line."""
     line = INLINE_MARKUP.sub(lambda match: {"<": "&lt;", "&": "&amp;"}.get(match[0], f"\\{match[0]}"), as_line(text))

@@ -34,6 +34,13 @@ KERAS_FILE = Backbone(
     summary="path=MODEL.keras[,layer=NAME]: any model that Keras saved, up to a layer of it",
     weights="cxrbench_backbones.keras_file:model_file",
 )
+ONNX_FILE = Backbone(
+    name="onnx",
+    factory="cxrbench_backbones.onnx_file:onnx_file",
+    summary="path=MODEL.onnx[,scale=1/255,mean=NUMBERS,std=NUMBERS]: any network in an ONNX file, such as DINOv2 or RAD-DINO",
+    weights="cxrbench_backbones.onnx_file:model_file",
+    requires=("onnxruntime",),
+)
 HYPERMODEL = Backbone(
     name="hypermodel",
     factory="cxrbench_backbones.hypermodel:hypermodel",
@@ -66,7 +73,7 @@ CONTROLS = (
 @hookimpl
 def register_backbones() -> Iterable[Backbone]:
     """Declare every backbone of this package."""
-    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, CHEXNET, KERAS_FILE, HYPERMODEL, *CONTROLS)
+    return (*map(_declare, APPLICATIONS), TEXTURE, RANDOM_CONVNET, CHEXNET, KERAS_FILE, ONNX_FILE, HYPERMODEL, *CONTROLS)
 
 
 def _declare(row: Application) -> Backbone:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxrbench_datasets.image_files import NAMED, how_many, listed, looks_like_image
+from cxrbench.plugin import looks_like_image
+from cxrbench_datasets.image_files import NAMED, how_many, listed
 from cxrbench_datasets.subfolders import is_mask
 from cxrbench_datasets.tree import is_hidden, name_of
 

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from cxrbench.plugin import DataError
-from cxrbench_datasets.image_files import looks_like_image
+from cxrbench.plugin import DataError, looks_like_image
 from cxrbench_datasets.tree import PARTS, escaped
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cxrbench_datasets.image_files import how_many, is_named_like_image, listed, looks_like_image
+from cxrbench.plugin import is_named_like_image, looks_like_image
+from cxrbench_datasets.image_files import how_many, listed
 from cxrbench_datasets.tree import is_hidden
 
 if TYPE_CHECKING:

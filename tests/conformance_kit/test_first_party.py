@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxrbench.models.formats.onnx_file import write_onnx
 from cxrbench.plugin.host import KINDS, kind_name, load_host
 from cxrbench.plugin.specs import Backbone
 from cxrbench.testing import parametrize_with_checks, run_checks
@@ -95,15 +96,36 @@ def test_dataset_with_a_source(name, sources):
     assert [(result.check.name, result.message) for result in results if result.state not in {"passed"}] == []
 
 
-def test_a_saved_keras_model(tmp_path):
+@pytest.fixture
+def small_network():
     import keras
 
     layers = keras.layers
     convolution = layers.Conv2D(8, 5, strides=4, activation="relu", kernel_initializer=keras.initializers.HeNormal(3))
-    scaled = [keras.Input((64, 64, 3)), layers.Rescaling(1 / 127.5, offset=-1.0)]
-    keras.Sequential([*scaled, convolution, layers.AveragePooling2D(4), layers.Flatten()]).save(tmp_path / "mine.keras")
+    images = keras.Input((64, 64, 3), name="image")
+    maps = convolution(layers.Rescaling(1 / 127.5, offset=-1.0)(images))
+    return keras.Model(images, layers.Flatten()(layers.AveragePooling2D(4)(maps)))
+
+
+def test_a_saved_keras_model(small_network, tmp_path):
+    small_network.save(tmp_path / "mine.keras")
     results = run_checks(f"keras-file:path='{tmp_path / 'mine.keras'}'", kind="backbone")
     assert [result.check.name for result in results if result.state != "passed"] == ["own-space"]
+
+
+def test_a_network_in_an_onnx_file(small_network, tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs pip install 'cxrbench[onnx]'")
+    write_onnx(small_network, tmp_path / "mine.onnx", {})
+    results = run_checks(f"onnx:path='{tmp_path / 'mine.onnx'}'", kind="backbone")
+    skipped = {result.check.name: result.state for result in results if result.state != "passed"}
+    assert skipped == dict.fromkeys(("gradients", "saves", "own-space"), "skipped")
+
+
+def test_wrong_scaling_of_an_onnx_file_is_detected(small_network, tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs pip install 'cxrbench[onnx]'")
+    write_onnx(small_network, tmp_path / "mine.onnx", {})
+    component = f"onnx:path='{tmp_path / 'mine.onnx'}',scale=1/255"
+    assert [name for _, name in failed_on_features(component)] == ["pixel-range"]
 
 
 def test_every_plugin_of_this_package_is_checked_here():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
 from cxrbench.data.decoding.decode import decode
@@ -22,18 +20,6 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("CXRBENCH_HOME", str(folder))
     return folder
-
-
-@pytest.fixture(scope="session")
-def encode():
-    """Encode an array, or any Pillow image, as the bytes of a file."""
-
-    def encode_image(image, kind="PNG", **options) -> bytes:
-        buffer = io.BytesIO()
-        (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(buffer, kind, **options)
-        return buffer.getvalue()
-
-    return encode_image
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from cxrbench_backbones.table import APPLICATIONS, find
 from cxrbench_backbones.texture import texture
 
 NAMES = [row.name for row in APPLICATIONS]
-BROUGHT = ["chexnet", "keras-file"]
+BROUGHT = ["chexnet", "keras-file", "onnx"]
 A_KIND_EACH = {"vgg16", "mobilenet", "mobilenetv3-small"}
 """The fastest network of each kind of preprocessing; that of DenseNet-121, alone of its kind, is tested with CheXNet."""
 

@@ -38,6 +38,22 @@ class HeadChoice:
             return "the heads of all folds and seeds"
         return f"fold {self.fold}, " + ("the heads of all seeds" if self.seed is None else f"the head of seed {self.seed}")
 
+    @property
+    def flags(self) -> str:
+        """The choice as options of the command line."""
+        if self.fold is None:
+            return "--all-folds"
+        return "--fold" if self.seed is None else "--fold and --seed"
+
+
+def head_choice(fold: int | None, seed: int | None, all_folds: bool) -> HeadChoice | None:
+    """Return the choice of heads that was given, or None if none was; raise ConfigError if it contradicts itself."""
+    if all_folds and not fold == seed is None:
+        raise ConfigError("--all-folds takes the heads of all folds and seeds: leave --fold and --seed out")
+    if all_folds:
+        return HeadChoice(fold=None)
+    return None if fold == seed is None else HeadChoice(fold=fold or 0, seed=seed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:

@@ -37,11 +37,15 @@ def model_record(
     """
     assert entry.dataset is not None  # reading an entry has checked it
     protocol = entry.protocol
-    fields = ("recipe", "stage", "study", "protocol", "data", "backbone", "augmentation", "imbalance")
+    fields = ("recipe", "stage", "study", "protocol", "data", "control", "backbone", "augmentation", "imbalance")
     return ModelRecord(
         **{name: getattr(entry, name) for name in (*fields, "components", "dataset", "audit", "warnings", "versions")},
         format=format,
+        controls={},
+        external={},
+        exported_with={},
         files={},
+        digest="",
         class_names=entry.dataset.class_names,
         threshold=chosen.threshold,
         threshold_rule=chosen.rule,

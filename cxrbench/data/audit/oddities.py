@@ -40,10 +40,10 @@ def odd_files(dataset: LoadedDataset, small: NDArray[np.uint8]) -> Iterator[Find
         small: their thumbnails.
     """
     files = dataset.files
-    shortest = np.array([min(file.width, file.height) for file in files])
+    shortest = np.array([file.shortest_side for file in files])
     size = dataset.pixels.size
     for odd, text in (
-        (np.array([file.bits > 8 for file in files]), "have more than 8 bits per pixel and are scaled to 8"),
+        (np.array([file.is_deep for file in files]), "have more than 8 bits per pixel and are scaled to 8"),
         (inverted_images(dataset, small), "look inverted (bone black, air white)"),
         (np.array([file.colour for file in files]), "are in colour and are converted to grey"),
         (

@@ -23,6 +23,16 @@ class FileFacts:
     pixels: str
 
     @property
+    def shortest_side(self) -> int:
+        """The shorter side in pixels."""
+        return min(self.width, self.height)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it has more than 8 bits per channel and pixel."""
+        return self.bits > 8
+
+    @property
     def aspect(self) -> float:
         """Longer side / shorter side."""
         return max(self.width, self.height) / min(self.width, self.height)

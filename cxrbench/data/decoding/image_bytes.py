@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from cxrbench.data.decoding.reasons import reason
 from cxrbench.errors import DataError
+from cxrbench.execution.failures import failure_reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +42,11 @@ def read_image(images: Images, key: str) -> ImageData:
     if not isinstance(data, bytes | np.ndarray):
         raise DataError(f"was read as {type(data).__name__}, which is no path, bytes or pixels")  # hashed, see below
     return data
+
+
+def reading_failure(error: Exception) -> str:
+    """Return why the plugin's reader or the operating system did not deliver an image."""
+    return reason(error) if isinstance(error, OSError | DataError) else failure_reason(error)
 
 
 def read_file(path: Path) -> bytes:

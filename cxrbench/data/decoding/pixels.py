@@ -15,10 +15,8 @@ import numpy as np
 from cxrbench.data.decoding.decode import Reading, decoder_versions, examine, readings_of
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.helper import dismiss_helpers
-from cxrbench.data.decoding.image_bytes import digest_of, digest_of_unreadable, read_image
-from cxrbench.data.decoding.reasons import reason
+from cxrbench.data.decoding.image_bytes import digest_of, digest_of_unreadable, read_image, reading_failure
 from cxrbench.errors import DataError
-from cxrbench.execution.failures import failure_reason
 from cxrbench.storage.files import digest_each, home
 from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.sharded_array import SHARD_ROWS, ShardedArray
@@ -185,7 +183,7 @@ def _decode_row(images: Images, digests: Sequence[str], decoding: Decoding, row:
         data = read_image(images, key)
         digest = digest_of(data)
     except Exception as error:  # a plugin's reader may raise anything
-        digest, failure = digest_of_unreadable(error), DataError(_reading_failure(error))
+        digest, failure = digest_of_unreadable(error), DataError(reading_failure(error))
     if digest != digests[row]:
         now = f" (now: {failure})" if failure else ""
         raise DataError(f"{as_line(key)} changed while the run was reading it{now}: run again when no program writes to it")
@@ -195,8 +193,3 @@ def _decode_row(images: Images, digests: Sequence[str], decoding: Decoding, row:
         return examine(data, size=decoding.size, resize=decoding.resize)
     except DataError as error:
         return error
-
-
-def _reading_failure(error: Exception) -> str:
-    """Return why the plugin's reader or the operating system did not deliver an image."""
-    return reason(error) if isinstance(error, OSError | DataError) else failure_reason(error)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName
 from cxrbench.config.protocol import Protocol
+from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
 from cxrbench.leaderboard.store.entry import (
     ClassLabels,
@@ -13,11 +14,12 @@ from cxrbench.leaderboard.store.entry import (
     ComponentKind,
     Confusion,
     DatasetFacts,
+    ExternalResult,
     Intervals,
     Metrics,
     Stored,
 )
-from cxrbench.leaderboard.store.image_record import LevelCounts, Part
+from cxrbench.leaderboard.store.image_record import FileRanges, LevelCounts, Part
 from cxrbench.leaderboard.store.trial_history import ParameterValue
 
 
@@ -83,12 +85,21 @@ class PartDescription(Stored):
     positive: Count
     patients: Count
     levels: LevelCounts
+    files: FileRanges | None = None
+
+
+class Estimates(Stored):
+    """The metrics of another row of the same leaderboard, with their intervals."""
+
+    metrics: Metrics
+    intervals: Intervals
 
 
 class ModelRecord(Stored):
     """A model of one entry.
 
     Attributes:
+        control: whether its backbone is a control, which must not do well.
         format: ``keras`` for one whole network, ``plugin`` for a head whose backbone cxrbench builds with the plugin's code.
         threshold: a score at or above it is a positive call.
         threshold_rule: the policy, and the scores that it was applied to.
@@ -98,13 +109,19 @@ class ModelRecord(Stored):
             no image is left that none of them learnt from.
         validation: likewise on the validation images, which decided the threshold.
         entry_metrics, entry_intervals: of the row: the mean over single heads, each at its own threshold.
+        controls: the controls of the same leaderboard, by recipe.
+        external: results of the row on external test sets: the mean over single heads, each at its own threshold.
         images: counts of the images of each part; for heads of all folds, of the training part alone.
-        files: SHA-256 of the other files of an exported folder, by name.
+        versions: of the packages that the run used.
+        exported_with: of the packages that the export used; empty for a model that is not exported.
+        files: SHA-256 of the other files of an exported folder, by name; without its README.md, which people edit.
+        digest: SHA-256 of everything else here in its canonical form; empty for a model that is not exported.
     """
 
     schema_version: Literal[1] = 1
     recipe: RecipeName
     stage: Literal["head"]
+    control: bool
     format: Literal["keras", "plugin"]
     class_names: ClassLabels
     threshold: float
@@ -118,6 +135,8 @@ class ModelRecord(Stored):
     validation: Metrics
     entry_metrics: Metrics
     entry_intervals: Intervals
+    controls: dict[RecipeName, Estimates]
+    external: dict[ExternalName, ExternalResult]
     study: Hash
     protocol: Protocol
     data: ComponentText
@@ -130,7 +149,9 @@ class ModelRecord(Stored):
     images: dict[Part, PartDescription]
     warnings: tuple[Line, ...]
     versions: dict[Name, Name]
+    exported_with: dict[Name, Name]
     files: dict[Name, Hash]
+    digest: Hash
 
     @property
     def input_format(self) -> InputFormat:

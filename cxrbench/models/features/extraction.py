@@ -15,7 +15,7 @@ from cxrbench.execution.failures import NotFinite
 from cxrbench.models.features.frozen_backbone import FrozenBackbone, is_model_of_keras
 from cxrbench.storage.files import digest, home
 from cxrbench.storage.sharded_array import ShardedArray
-from cxrbench.storage.versions import NUMERICAL_PACKAGES, versions_of
+from cxrbench.storage.versions import NUMERICAL_PACKAGES, name_of, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,7 +90,7 @@ class Extraction:
                 BATCH,
                 self.pixels.shard_rows,
                 self.precision,
-                _numerical_versions(),
+                _versions(self.backbone.spec.requires),
                 os.environ.get("KERAS_BACKEND", ""),
             ]
         )
@@ -188,8 +188,9 @@ def _padded_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 @cache
-def _numerical_versions() -> str:
-    return repr(versions_of(*NUMERICAL_PACKAGES))
+def _versions(requirements: tuple[str, ...]) -> str:
+    """Return the versions of the packages that features depend on: numerical ones, and those that the backbone requires."""
+    return repr(versions_of(*NUMERICAL_PACKAGES, *map(name_of, requirements)))
 
 
 def _shard_change(extraction: Extraction, shard: int) -> ImageBatches:

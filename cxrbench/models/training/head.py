@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from cxrbench.models.backend import compile_call, compile_steps
+from cxrbench.models.training.head_weights import initial_weights
 from cxrbench.models.training.losses import loss_function
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Head:
         self._dropout.rate.assign(dropout)
         self._generator = np.random.default_rng(seed)
         shapes = [variable.shape for variable in self._model.trainable_variables]
-        self.set_weights([_initial_weights(shape, self._generator) for shape in shapes])
+        self.set_weights([initial_weights(shape, self._generator) for shape in shapes])
 
     def train(self, features: NDArray[np.float32], labels: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
         """Take one step per batch, in row order."""
@@ -83,14 +84,6 @@ class Head:
 def head_for(width: int, loss: Loss, batch_size: int) -> Head:
     """Return this process's head of that shape, in the state that the last trial left."""
     return Head(width, loss, batch_size)
-
-
-def _initial_weights(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Return a Glorot-uniform kernel (Glorot and Bengio, AISTATS 2010, equation 16) or zero biases."""
-    if len(shape) == 1:
-        return np.zeros(shape, dtype=np.float32)
-    limit = np.float32(np.sqrt(6 / sum(shape)))
-    return limit * (2 * generator.random(shape, dtype=np.float32) - 1)
 
 
 def _noise(rows: int, generator: np.random.Generator) -> NDArray[np.uint16]:

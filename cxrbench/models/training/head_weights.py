@@ -1,4 +1,4 @@
-"""The weights of heads as plain arrays: their logits in NumPy, and the mean of several heads as one head."""
+"""The weights of heads as plain arrays: drawn, their logits in NumPy, and the mean of several heads as one head."""
 
 from __future__ import annotations
 
@@ -33,3 +33,27 @@ def mean_head(heads: Sequence[HeadWeights]) -> HeadWeights:
         np.asarray(np.concatenate(output_kernels) / len(heads), dtype=np.float32),
         np.asarray(np.mean(output_biases, axis=0), dtype=np.float32),
     )
+
+
+def split_head(head: HeadWeights, count: int) -> tuple[HeadWeights, ...]:
+    """Return `count` heads whose mean is this head: those that `mean_head` joined, but each with the mean output bias."""
+    hidden_kernel, hidden_bias, output_kernel, output_bias = head
+    parts = (
+        np.split(hidden_kernel, count, axis=1),
+        np.split(hidden_bias, count),
+        np.split(output_kernel * np.float32(count), count),
+    )
+    return tuple((*part, output_bias) for part in zip(*parts, strict=True))
+
+
+def random_head(width: int, units: int, generator: np.random.Generator) -> HeadWeights:
+    """Return an untrained head of `units` hidden units for `width` features."""
+    return tuple(initial_weights(shape, generator) for shape in ((width, units), (units,), (units, 1), (1,)))
+
+
+def initial_weights(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float32]:
+    """Return a Glorot-uniform kernel (Glorot and Bengio, AISTATS 2010, equation 16) or zero biases."""
+    if len(shape) == 1:
+        return np.zeros(shape, dtype=np.float32)
+    limit = np.float32(np.sqrt(6 / sum(shape)))
+    return limit * (2 * generator.random(shape, dtype=np.float32) - 1)

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from cxrbench.benchmark.model.kept import Surroundings
+from cxrbench.benchmark.model.backbone import Surroundings
 from cxrbench.data.download import Downloader
 
 

@@ -223,3 +223,16 @@ def test_smaller_batches_give_the_same_features_of_keras(extraction_of, extract,
     assert failure_reason(caught.value).startswith("MemoryError: ")
     np.testing.assert_allclose(extract(small, batch=batch), whole, atol=1e-5)
     assert np.ptp(whole, axis=0).max() > 1e-3
+
+
+def test_versions_of_required_packages_are_part_of_the_key(extraction_of):
+    def key_with(*requires):
+        extraction = extraction_of()
+        return key(
+            replace(
+                extraction, backbone=replace(extraction.backbone, spec=replace(extraction.backbone.spec, requires=requires))
+            )
+        )
+
+    assert key_with("pytest>=8") != key_with()
+    assert key_with("numpy>=1", "no-such-distribution") == key_with()  # that of NumPy counts anyway

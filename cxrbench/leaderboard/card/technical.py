@@ -1,0 +1,86 @@
+"""How the model was made, its files, and its licence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.leaderboard.card.markdown import bullets, paragraph, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cxrbench.leaderboard.store.model_record import ModelRecord
+
+MEANINGS = {
+    "model.keras": "the whole network: image to score",
+    "model.onnx": "the same for ONNX Runtime, with threshold, classes and image size in its metadata",
+    "head.safetensors": "the weights of the head; cxrbench builds the backbone with the plugin",
+    "images.json": "digests of the images that it learnt from",
+    "self_test.npz": "ten drawn images with the logits and scores that the model gave at its export",
+}
+
+
+def training_section(record: ModelRecord) -> list[str]:
+    """Return the recipe, the search and the training."""
+    return table(("", ""), _training_rows(record))
+
+
+def _training_rows(record: ModelRecord) -> Iterator[tuple[str, str]]:
+    protocol, weights = record.protocol, record.components.get("backbone")
+    yield "backbone", f"{record.backbone}, all weights frozen"
+    yield "pretrained weights", (weights.weights_origin if weights else "") or "of no file"
+    yield "head", "Dense 512 ReLU, dropout, Dense 1 sigmoid; Adam; cross-entropy, or the loss of the imbalance strategy"
+    yield "augmentation", record.augmentation
+    yield "against class imbalance", record.imbalance
+    yield "search", f"{protocol.engine}, {protocol.trials:,} trials in each study, {protocol.metric} on validation images"
+    yield "epochs", f"at most {protocol.epochs:,}, patience {protocol.patience:,}, batches of {protocol.batch_size:,}"
+    yield "precision", protocol.precision
+    yield "seed", str(protocol.seed)
+    for fold, params in zip(record.heads.folds, record.params, strict=True):
+        yield f"selected, fold {fold}", ", ".join(f"{name} {value}" for name, value in params.items())
+
+
+def files_section(record: ModelRecord) -> list[str]:
+    """Return the files with their digests, and what the self-test can tell."""
+    rows = ((name, MEANINGS.get(name, ""), sha256) for name, sha256 in record.files.items())
+    text = (
+        "model.json has the record that this card was made from. cxrbench compares all digests when it loads the folder, and "
+        "scores the ten images of the self-test. Both detect accidents: a damaged file, or another version of a library that "
+        "computes otherwise. They do not detect an attacker, who can change digests and expected scores as well. Use the "
+        "folder only if you trust the people whom it is from."
+    )
+    return [*table(("file", "content", "SHA-256"), rows), *paragraph(text)]
+
+
+def technical_section(record: ModelRecord) -> list[str]:
+    """Return identities and versions."""
+    return table(("", ""), _technical_rows(record))
+
+
+def _technical_rows(record: ModelRecord) -> Iterator[tuple[str, str]]:
+    yield "recipe", record.recipe
+    yield "protocol", record.protocol.name
+    yield "identity of the result", record.study
+    for kind, facts in record.components.items():
+        yield f"plugin of the {kind}", f"{facts.package} {facts.version}".strip()
+    yield "versions of the run", _listed(record.versions)
+    yield "versions of the export", _listed(record.exported_with)
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def licence_section(record: ModelRecord) -> list[str]:
+    """Return what is known of licences."""
+    weights = record.components.get("backbone")
+    origin = (weights.weights_origin if weights else "") or "none"
+    known = [
+        f"images: {record.protocol.notice or 'the dataset states no notice: see where it is from'}",
+        f"pretrained weights: {origin}",
+        "cxrbench: Apache-2.0",
+    ]
+    text = (
+        "The licence of this model is not known to cxrbench. It depends on those of the images and of the pretrained weights:"
+    )
+    return [*paragraph(text), *bullets(known)]
