@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cxrbench.benchmark.model.warnings import image_warnings
+from cxrbench.benchmark.model.warnings import ReadImage, warnings_of
+from cxrbench.data.decoding.dicom_view import view_of
 from cxrbench.data.decoding.helper import dismiss_helpers
 from cxrbench.data.decoding.image_bytes import digest_of, read_file, reading_failure
 from cxrbench.errors import DataError
@@ -75,12 +76,13 @@ def _read(model: Model, found: FoundPath, number: int) -> GreyImage:
         raise DataError(found.problem)
     data = read_file(found.path)
     pixels, facts = model.classifier.read(data)
+    seen = ReadImage(part=None, view=view_of(data), pixels=pixels, facts=facts)
     return GreyImage(
         number=number,
         path=found.path,
         pixels=pixels,
         digests=(digest_of(data), facts.pixels),
-        warnings=image_warnings(model.record, None, data, pixels, facts),
+        warnings=warnings_of(model.record, [seen])[0],
     )
 
 
