@@ -37,7 +37,7 @@ def predict(
     model: ModelName,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Image files, folders, quoted patterns, or - for a list on standard input"),
+        typer.Argument(metavar="PATH", help="Image files, folders, quoted patterns, or - for a list on standard input"),
     ],
     prevalence: Annotated[
         float | None,
@@ -73,7 +73,9 @@ def predict(
     except KeyboardInterrupt:
         raise Interrupted("interrupted. Every line that was printed is complete") from None
     if unread:
-        console.print_message(f"{unread:,} files could not be read: each has a line with the reason")
+        console.print_message(
+            f"{unread:,} file{'s' if unread > 1 else ''} could not be read. The reason is in the line of the file"
+        )
         raise typer.Exit(SOME_UNREAD)
 
 

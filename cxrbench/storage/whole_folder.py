@@ -32,8 +32,8 @@ def whole_folder(folder: Path, setting: str) -> Iterator[Path]:
         ConfigError: the folder is not empty, cannot be written, or another process is writing it.
         DiskFull: there is no room.
     """
-    folder = folder.absolute()
     require_free(folder, setting)
+    folder = folder.resolve()
     check_writable(folder.parent, setting)
     with reporting_full_disk(folder.parent), try_lock(folder.parent / f".{folder.name}.lock") as is_mine:
         if not is_mine:
