@@ -59,13 +59,14 @@ def explain(
             opened = open_named(model, context.obj, options, progress)
             others = other_folds(model, context.obj, options, opened, progress)
             content = make_maps(opened, others, paths, to, method, progress)
+            progress.say(f"wrote {len(content['images']):,} maps to {to}")
             say_what_it_means(content, progress)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted. {to} is not complete") from None
     if as_json:
         console.print_json(content)
     else:
-        console.print_table(HEADINGS, rows(content, to))
+        console.print_table(HEADINGS, rows(content))
     raise typer.Exit(SOME_UNREAD if content["unreadable"] else 0)
 
 
@@ -115,9 +116,9 @@ def say_what_it_means(content: dict[str, Any], progress: ConsoleProgress) -> Non
         progress.warn(warning)
 
 
-def rows(content: dict[str, Any], folder: Path) -> list[tuple[str, ...]]:
+def rows(content: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return one row of the table per image."""
     return [
-        (image["path"], f"{image['score']:.3f}", image["call"], f"{image['outer_frame']:.0%}", str(folder / image["overlay"]))
+        (image["path"], f"{image['score']:.3f}", image["call"], f"{image['outer_frame']:.0%}", image["overlay"])
         for image in content["images"]
     ]

@@ -178,6 +178,20 @@ def test_images_of_the_same_name_get_files_of_their_own(explain, phantoms, tmp_p
     assert [image["overlay"] for image in maps["images"]] == ["0001-image.png", "0002-image.png"]
 
 
+def test_exported_model_is_explained_like_its_row(explain, explained, folded_run, phantoms, tmp_path):
+    exported = folded_run.call_here("export", MOBILENET, "--to", tmp_path / "model")
+    assert exported.returncode == 0, exported.stderr
+    result, _, maps = explain(tmp_path / "model", phantoms)
+    assert result.returncode == 0, result.stderr
+    of_row = [image for image in explained[2]["images"] if image["fold"] == 0]
+    alike = {image["path"]: image for image in maps["images"] if image["part"] == "test"}
+    assert [image["path"] for image in of_row] == list(alike)
+    for image in of_row:
+        assert alike[image["path"]]["sum"] == pytest.approx(image["sum"], abs=1e-4)
+    assert sum(image["warnings"] == ["the model learnt from this image"] for image in maps["images"]) == 12 - len(alike)
+    assert maps["trust"]["heads"] == 2
+
+
 def test_json_on_stdout_is_that_of_the_file(explain, phantoms):
     result, _, maps = explain(MOBILENET, phantoms / "00.png", "--json", "--seed", 1)
     assert json.loads(result.stdout) == maps

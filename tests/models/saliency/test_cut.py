@@ -109,3 +109,23 @@ def test_pixels_are_not_feature_maps():
     start = images_in()
     with pytest.raises(ConfigError, match="no feature maps"):
         cut_backbone(keras.Model(start, layers.Flatten()(start)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "builder", ["DenseNet121", "EfficientNetB0", "InceptionV3", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16", "Xception"]
+)
+def test_keras_applications_have_exact_maps(classify, noise, builder):
+    network = getattr(keras.applications, builder)(include_top=False, weights=None, input_shape=(160, 160, 3), pooling="avg")
+    start = keras.Input((160, 160, 3))
+    backbone = keras.Model(start, layers.Activation("linear")(network(layers.Rescaling(1 / 255)(start))))
+    method, reason = best_method(classify(backbone, network.output.shape[-1], size=160), noise(1, 160)[0])
+    assert (method.name, reason) == ("exact", "")
+
+
+@pytest.mark.long
+def test_convnext_normalises_after_pooling(classify, noise):
+    network = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(160, 160, 3), pooling="avg")
+    method, reason = best_method(classify(network, 768, size=160), noise(1, 160)[0])
+    assert method.name == "occlusion"
+    assert "not the mean of its last feature maps" in reason
