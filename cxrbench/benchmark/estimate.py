@@ -17,7 +17,7 @@ from cxrbench.data.split import expected_parts
 from cxrbench.execution.executor import open_executor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.samples import Samples
@@ -111,9 +111,10 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     recipes = tuple(_recipe_estimate(plan, recipe, views, samples) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
     features = sum(views[view] * one.width for view, one in samples.views.items())
+    copied = _test_images(plan) if any(view.shift for view in views) else 0
     return Estimate(
         seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
-        cache_bytes=images * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
+        cache_bytes=(images + copied) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,
         recipes=recipes,
@@ -124,7 +125,20 @@ def _missing_views(plan: Plan) -> dict[Extraction, int]:
     """Return the images to extract for each view that an unfinished recipe needs and that is not complete in the cache."""
     needed = [recipe.features for recipe in plan.unfinished if isinstance(recipe.features, RecipeFeatures)]
     views = (view for one in needed if not one.is_searched for view in (*one.views, *one.external.values()))
-    return {view: rows for view in views if (rows := _missing_rows(view.features))}
+    missing = {view: rows for view in views if (rows := _missing_rows(view.features))}
+    return missing | _shifted_views(plan, needed)
+
+
+def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extraction, int]:
+    """Return the images of each shifted view. Which images are test images is known only when all are decoded."""
+    clean = dict.fromkeys(one.views[0] for one in needed if not one.is_searched)
+    return {replace(view, shift=shift): _test_images(plan) for view in clean for shift in plan.request.shifts}
+
+
+def _test_images(plan: Plan) -> int:
+    protocol = plan.protocol
+    _, _, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    return sum(test) * protocol.folds
 
 
 def _missing_rows(array: ShardedArray) -> int:
@@ -147,7 +161,7 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
 
 def _extracting(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> float:
     """Return the seconds of extraction: the workers share the images, and each of them builds every backbone."""
-    setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
+    setup = {view.backbone: one.setup for view, one in samples.views.items() if not (view.augmentation or view.shift)}
     return sum(setup.values()) + sum(views[view] * one.per_image for view, one in samples.views.items()) / _workers(plan)
 
 
@@ -171,6 +185,7 @@ def _model_bytes(plan: Plan, samples: Samples) -> int:
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
     protocol = plan.protocol
     _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
-    predictions = (sum(validation) + sum(test)) * protocol.folds * protocol.seeds
+    times_tested = 1 + len(plan.request.shifts)
+    predictions = (sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
     entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)
     return entries + sum(trials.values()) * BYTES_PER_TRIAL

@@ -92,7 +92,7 @@ def load(host):
 
 
 def mean_predictions(run, recipe, subset="test"):
-    (path,) = run.protocol_folder().glob(f"predictions/{recipe.partition('+')[0].replace(':', '-')}*.csv")
+    (path,) = run.protocol_folder().glob(f"predictions/{recipe.partition('+')[0].replace(':', '-')}*.npz")
     return means_of_seeds(read_predictions(path), subset)[0]
 
 
