@@ -63,6 +63,7 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
         "controls": False,
         "external": (),
         "strict_data": False,
+        "robustness": "none",
         "allow_leak": bool(entry.audit.leaks),
         "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """Recipes that a note names; of more, the number is given. Each row of CSV and JSON has its own warnings."""
+SHIFTED = (
+    "auc shifted: the mean AUC of the same frozen heads over four changes of how the test images were made. The rank tells "
+    "which row is best on more images like these; the rank by auc shifted (--sort auc_shifted) tells which depends least on "
+    "how images are made. They differ where a row has learnt something about the machine."
+)
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
 
@@ -82,6 +87,7 @@ def footer(board: Board) -> list[str]:
         f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
         f"Each value has its 95 % interval {interval}, and each rank its own from resampled patients. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
+        *([SHIFTED] if board.shifts else []),
         *([_images_line(facts)] if facts else []),
     ]
 

@@ -138,6 +138,7 @@ def test_impossible_method_is_refused(explain, phantoms, small_run, method):
     assert f"--method {method}: the backbone is not a Keras model. Use --method occlusion" in result.stderr
 
 
+@pytest.mark.long
 def test_grad_cam_is_the_exact_map_without_negative_values(explain, explained, phantoms):
     images = sorted(phantoms.iterdir())[:4]
     _, folder, maps = explained
@@ -170,6 +171,7 @@ def test_folder_in_use_is_refused(explain, phantoms, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.long
 def test_images_of_the_same_name_get_files_of_their_own(explain, phantoms, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -178,6 +180,7 @@ def test_images_of_the_same_name_get_files_of_their_own(explain, phantoms, tmp_p
     assert [image["overlay"] for image in maps["images"]] == ["0001-image.png", "0002-image.png"]
 
 
+@pytest.mark.long
 def test_exported_model_is_explained_like_its_row(explain, explained, folded_run, phantoms, tmp_path):
     exported = folded_run.call_here("export", MOBILENET, "--to", tmp_path / "model")
     assert exported.returncode == 0, exported.stderr
@@ -192,6 +195,7 @@ def test_exported_model_is_explained_like_its_row(explain, explained, folded_run
     assert maps["trust"]["heads"] == 2
 
 
+@pytest.mark.long
 def test_json_on_stdout_is_that_of_the_file(explain, phantoms):
     result, _, maps = explain(MOBILENET, phantoms / "00.png", "--json", "--seed", 1)
     assert json.loads(result.stdout) == maps

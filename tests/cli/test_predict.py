@@ -48,7 +48,7 @@ def stored_scores(workspace, recipe, subset):
     return one
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, NETWORK])
+@pytest.mark.parametrize("recipe", [pytest.param(RECIPE, marks=pytest.mark.long), NETWORK])
 def test_files_get_the_scores_of_the_run(small_run, phantoms, predict, recipe):
     stored = stored_scores(small_run[0], recipe, "test")
     files = [phantoms / f"{key}.png" for key in stored.keys]

@@ -18,7 +18,7 @@ CONVNET, BORDER = "random-convnet+none+none", "control-border+none+none"
 RUN = (
     *("run", "--data", "phantom:images=600,size=32", "--image-size", 32, "--epochs", 2, "--trials", 2, "--workers", 0),
     *("--offline", "--backbone", "random-convnet", "--backbone", "control-border", "--no-controls"),
-    *("--augmentation", "none", "--imbalance", "none", "--folds", 2, "--seeds", 2, "--robustness", "standard"),
+    *("--augmentation", "none", "--imbalance", "none", "--seeds", 2, "--robustness", "standard"),
 )
 VEIL = """
 from cxrbench.plugin import Shift, hookimpl
@@ -93,7 +93,7 @@ def test_accuracy_under_shift_is_at_the_frozen_threshold(standard, rows_of):
     for path in (standard.protocol_folder() / "shifts" / CONVNET).glob("*.npz"):
         heads = read_predictions(path)
         found += [accuracy_score(one.labels, one.scores >= thresholds[one.fold, one.seed]) for one in heads]
-    assert len(found) == 4 * 4
+    assert len(found) == 4 * 2
     assert float(rows_of(standard)[CONVNET]["accuracy_shifted"]) == pytest.approx(np.mean(found))
     scores = result_of(standard, CONVNET)["scores"]
     assert all(one["loss"]["best_accuracy"] >= one["loss"]["accuracy"] for one in scores)
