@@ -103,6 +103,7 @@ def test_what_is_said_about_the_maps(explained):
     assert list(maps["trust"]["random_backbone"]) == ["25%", "50%", "75%", "100%"]
 
 
+@pytest.mark.long
 def test_chosen_fold_says_which_images_it_learnt_from(explain, phantoms):
     result, _, maps = explain(MOBILENET, phantoms, "--fold", 1)
     learnt = [image for image in maps["images"] if image["part"] != "test"]
@@ -148,6 +149,7 @@ def test_grad_cam_is_the_exact_map_without_negative_values(explain, explained, p
         assert np.allclose(np.load(other_folder / other["map"]), expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_unreadable_files_are_named_and_others_explained(explain, phantoms, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")

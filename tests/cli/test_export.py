@@ -326,6 +326,7 @@ def test_a_folder_that_is_not_empty_is_refused_at_once(run):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed")
+@pytest.mark.long
 def test_a_killed_export_leaves_nothing_half_and_can_be_repeated(run):
     def parts():
         return list(run.folder.glob(".killed.*.part"))

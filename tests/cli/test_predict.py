@@ -193,6 +193,7 @@ def test_a_json_line_has_null_for_what_is_not_known(tmp_path, predict):
     }
 
 
+@pytest.mark.long
 def test_a_list_may_be_piped_in_and_the_lines_cut_off(small_run, phantoms):
     """In a process of its own: nothing but lines is printed, and a reader that stops early is no error."""
     files = sorted(phantoms.rglob("*.png"))
