@@ -12,7 +12,6 @@ from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
 from cxrbench.data.decoding.selected import selected_pixels
-from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
@@ -163,11 +162,8 @@ def _loss(heads: Sequence[Predictions]) -> Loss:
     calibrations = [recalibration(head.labels, head.scores) for head in heads]
     known = [one for one in calibrations if one]
     slope, intercept = np.mean(known, axis=0).tolist() if len(known) == len(heads) else (None, None)
-    measured = [metrics(head.labels, head.scores, head.chosen_threshold) for head in heads]
     return Loss(
-        accuracy=float(np.mean([one["accuracy"] for one in measured])),
         best_accuracy=float(np.mean([best_accuracy(head.labels, head.scores) for head in heads])),
-        brier=float(np.mean([one["brier"] for one in measured])),
         slope=slope,
         intercept=intercept,
     )
@@ -175,9 +171,8 @@ def _loss(heads: Sequence[Predictions]) -> Loss:
 
 def _standard(protocol: Protocol, outcomes: Mapping[Shifted, tuple[Predictions, ...] | str]) -> dict[str, Any]:
     """Return the means over the standard kinds: shifts are treated as repeats of the same heads on the same patients."""
-    found = {str(shift): heads for shift, heads in outcomes.items() if is_standard(shift) and not isinstance(heads, str)}
+    found = [heads for shift, heads in outcomes.items() if is_standard(shift) and not isinstance(heads, str)]
     if len(found) < len(STANDARD):
-        return {"metrics": {}, "intervals": {}, "worst": ""}
-    summary = summarise_under(protocol, as_repeats(found.values()))
-    by_kind = {name: summarise_under(protocol, heads).metrics["auc"] for name, heads in found.items()}
-    return {"metrics": summary.metrics, "intervals": summary.intervals, "worst": min(by_kind, key=lambda name: by_kind[name])}
+        return {"metrics": {}, "intervals": {}}
+    summary = summarise_under(protocol, as_repeats(found))
+    return {"metrics": summary.metrics, "intervals": summary.intervals}

@@ -94,7 +94,7 @@ def resample(
         return Resampled(points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
     return Resampled(
-        points={name: _headlines(predictions, prevalence) for name, predictions in entries.items()},
+        points={name: headlines(predictions, prevalence) for name, predictions in entries.items()},
         values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
     )
 
@@ -146,7 +146,8 @@ def _resampled_values(
         raise DataError(f"{name}: {error}; it cannot be ranked with the others") from None
 
 
-def _headlines(predictions: Sequence[Predictions], prevalence: float) -> dict[str, float]:
+def headlines(predictions: Sequence[Predictions], prevalence: float) -> dict[str, float]:
+    """Return each metric: the mean over folds of the mean over seeds."""
     by_head = (
         [metrics(one.labels, one.scores, one.chosen_threshold, prevalence=prevalence) for one in heads]
         for heads in by_fold(predictions).values()

@@ -11,6 +11,7 @@ from cxrbench.errors import ConfigError, CxrbenchError, MissingRequirement
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset
+from cxrbench.evaluation.ranking import headlines
 from cxrbench.evaluation.shifted import as_repeats
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
@@ -241,7 +242,10 @@ def read_shifted_predictions(folder: Path, entry: Entry, result: ShiftResult) ->
         if missing := thresholds.keys() - heads.keys():
             fold, seed = min(missing)
             raise CxrbenchError(f"{path} lacks the scores of fold {fold}, seed {seed}")
-        tables.append([heads[where].at(threshold) for where, threshold in thresholds.items()])
+        found = [heads[where].at(threshold) for where, threshold in thresholds.items()]
+        if abs(headlines(found, entry.protocol.prevalence)["auc"] - score.metrics["auc"]) > EQUAL:
+            raise CxrbenchError(f"{entry.recipe} is refused: its auc under {score.name} is not that of the scores in {path}")
+        tables.append(found)
     return tuple(as_repeats(tables))
 
 

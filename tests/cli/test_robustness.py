@@ -96,7 +96,7 @@ def test_accuracy_under_shift_is_at_the_frozen_threshold(standard, rows_of):
     assert len(found) == 4 * 2
     assert float(rows_of(standard)[CONVNET]["accuracy_shifted"]) == pytest.approx(np.mean(found))
     scores = result_of(standard, CONVNET)["scores"]
-    assert all(one["loss"]["best_accuracy"] >= one["loss"]["accuracy"] for one in scores)
+    assert all(one["loss"]["best_accuracy"] >= one["metrics"]["accuracy"] for one in scores)
 
 
 def test_shifted_images_are_the_test_images_of_the_fold(standard):
@@ -143,3 +143,13 @@ def test_a_changed_table_of_shifted_scores_is_refused(copy):
     done = copy.call_here("leaderboard")
     assert done.returncode != 0
     assert path.name in done.stderr
+
+
+def test_a_value_that_the_scores_do_not_give_is_refused(copy):
+    path = copy.protocol_folder() / "shifts" / f"{CONVNET}.json"
+    stored = json.loads(path.read_text())
+    stored["scores"][0]["metrics"]["auc"] = 0.999
+    path.write_text(json.dumps(stored))
+    done = copy.call_here("leaderboard")
+    assert done.returncode != 0
+    assert f"its auc under {stored['scores'][0]['name']} is not that of the scores in" in done.stderr

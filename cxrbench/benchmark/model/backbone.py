@@ -77,8 +77,9 @@ def other_code(record: ModelRecord, backbone: FrozenBackbone) -> tuple[str, ...]
     facts, origin = record.components.get("backbone"), backbone.part.origin
     if facts is None or facts.source == origin.source:
         return ()
-    versions = f"{facts.version or 'unknown'}, here {origin.version or 'unknown'}"
-    return (f"the code of {origin.package} is not that of the run (version {versions}), so scores may differ",)
+    versions = f" (version {facts.version or 'unknown'}, here {origin.version or 'unknown'})"
+    shown = versions if facts.version != origin.version else ""
+    return (f"the code of {origin.package} is not that of the run{shown}, so scores may differ",)
 
 
 def _as_selected(record: ModelRecord, backbone: FrozenBackbone) -> FrozenBackbone:

@@ -20,15 +20,13 @@ class Loss(Stored):
     """What a shift costs and why; none of it is ever ranked.
 
     Attributes:
-        accuracy: at the frozen thresholds.
-        best_accuracy: at the thresholds that would be best on the shifted images; the difference is the threshold's part.
-        brier, slope, intercept: Brier score, and the logistic recalibration of the logits (Cox, Biometrika 1958); 1 and 0 if
-            the scores are calibrated. None where one class is separated from the other.
+        best_accuracy: at the thresholds that would be best on the shifted images; the difference to the accuracy is the
+            threshold's part.
+        slope, intercept: the logistic recalibration of the logits (Cox, Biometrika 1958); 1 and 0 if the scores are calibrated.
+            None where one class is separated from the other.
     """
 
-    accuracy: float
     best_accuracy: float
-    brier: float
     slope: float | None
     intercept: float | None
 
@@ -66,7 +64,6 @@ class ShiftResult(Stored):
         selections: hashes of the heads' selections; other hashes mean other heads.
         scores: by name of the shift and its strength.
         metrics, intervals: means over the four standard kinds; empty if one of them is missing.
-        worst: the standard kind with the lowest AUC.
     """
 
     schema_version: Literal[1] = 1
@@ -75,12 +72,16 @@ class ShiftResult(Stored):
     scores: tuple[ShiftScore, ...]
     metrics: Metrics
     intervals: Intervals
-    worst: Name
 
     @property
     def standard(self) -> tuple[ShiftScore, ...]:
         """The scores of the standard kinds."""
         return tuple(score for score in self.scores if score.standard)
+
+    @property
+    def worst(self) -> str:
+        """The standard kind with the lowest AUC; empty if there are no means."""
+        return min(self.standard, key=lambda score: score.metrics["auc"]).name if self.metrics else ""
 
     @property
     def by_name(self) -> dict[str, ShiftScore]:
