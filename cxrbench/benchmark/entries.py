@@ -25,7 +25,7 @@ from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -170,9 +170,9 @@ def _measured(protocol: Protocol, tested: Predictions) -> dict[str, Any]:
     }
 
 
-def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summary:
-    """Return metrics, intervals and seed spread of the heads of one entry."""
-    return summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
+def summarise_under(protocol: Protocol, tested: Sequence[Predictions], names: Collection[str] | None = None) -> Summary:
+    """Return metrics (all if `names` is None), intervals and seed spread of the heads of one entry."""
+    return summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names)
 
 
 def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:

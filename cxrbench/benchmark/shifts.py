@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 STAGE = "shifted features"
+METRICS = ("auc", "accuracy", "recall", "specificity", "brier")
+"""What is said of shifted images; further metrics would take most of the time of the bootstrap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ def _shift_score(
 ) -> ShiftScore:
     spec, augmentation = shift.part.spec, recipe.recipe.augmentation.spec.name
     problem = outcome if isinstance(outcome, str) else ""
-    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome)
+    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome, METRICS)
     return ShiftScore(
         name=str(shift),
         shift=str(shift.part.component),
@@ -174,5 +176,5 @@ def _standard(protocol: Protocol, outcomes: Mapping[Shifted, tuple[Predictions, 
     found = [heads for shift, heads in outcomes.items() if is_standard(shift) and not isinstance(heads, str)]
     if len(found) < len(STANDARD):
         return {"metrics": {}, "intervals": {}}
-    summary = summarise_under(protocol, as_repeats(found))
+    summary = summarise_under(protocol, as_repeats(found), METRICS)
     return {"metrics": summary.metrics, "intervals": summary.intervals}

@@ -14,7 +14,7 @@ from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.rates import npv, ppv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import TypeAlias
 
     from cxrbench.evaluation.predictions import Predictions
@@ -39,7 +39,14 @@ class Summary:
     seed_spread: dict[str, float]
 
 
-def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: float, also_at: Sequence[float] = ()) -> Summary:
+def summarise(
+    predictions: Sequence[Predictions],
+    *,
+    seed: int,
+    prevalence: float,
+    also_at: Sequence[float] = (),
+    names: Collection[str] | None = None,
+) -> Summary:
     """Compute the metrics, intervals and seed spread of an entry.
 
     With one fold the intervals come from resampled patients. With several they come from the differences between folds
@@ -50,6 +57,7 @@ def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: floa
         seed: of the resampling.
         prevalence: of the positive class, for ppv and npv.
         also_at: further thresholds.
+        names: of the metrics; None for all. Those of curves take most of the time.
     """
     folds = {
         fold: {
@@ -60,6 +68,7 @@ def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: floa
     }
     fold_means = {fold: metric_means(list(seeds.values())) for fold, seeds in folds.items()}
     headline = metric_means(list(fold_means.values()))
+    headline = {name: headline[name] for name in headline if names is None or name in names}
     if len(folds) == 1:
         intervals = _intervals_from_patients(predictions, headline, seed, prevalence, also_at)
     else:
@@ -72,7 +81,7 @@ def _intervals_from_patients(
     predictions: Sequence[Predictions], headline: Mapping[str, float], seed: int, prevalence: float, also_at: Sequence[float]
 ) -> dict[str, Interval]:
     draws = draw_patients(predictions, seed)
-    values = bootstrap_values(predictions, draws, prevalence=prevalence, also_at=also_at)
+    values = bootstrap_values(predictions, draws, prevalence=prevalence, also_at=also_at, names=tuple(headline))
     patients = effective_patients(predictions)
     return {name: interval(name, point, values[name], patients) for name, point in headline.items()}
 
@@ -93,11 +102,13 @@ def _predictive_intervals(
     headline: Mapping[str, float], intervals: Mapping[str, Interval], prevalence: float
 ) -> dict[str, Interval]:
     """Return the intervals of predictive values at 0 or 1, from those of sensitivity and specificity, with which they rise."""
-    recall, specificity = intervals["recall"], intervals["specificity"]
     return {
-        name: (float(value(recall[0], specificity[0], prevalence)), float(value(recall[1], specificity[1], prevalence)))
+        name: (
+            float(value(intervals["recall"][0], intervals["specificity"][0], prevalence)),
+            float(value(intervals["recall"][1], intervals["specificity"][1], prevalence)),
+        )
         for name, value in (("ppv", ppv), ("npv", npv))
-        if not 0 < headline[name] < 1
+        if name in headline and not 0 < headline[name] < 1
     }
 
 
