@@ -32,6 +32,8 @@ RUN = (
     *("--backbone", "mobilenet:alpha=0.25", "--backbone", "texture", "--augmentation", "none", "--imbalance", "none"),
     *("--folds", 2, "--seeds", 2, "--external", "ward=ward"),
 )
+SCORED = 64
+"""Images that a process of its own scores, one by one."""
 ALONE = """
 import runpy, sys
 class Absent:
@@ -123,7 +125,7 @@ def test_the_card_alone_gives_the_stored_scores(run, export):
     (snippet,) = re.findall(r"^```python\n(.*?)^```$", (folder / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     (run.folder / "score.py").write_text(snippet)
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, run.folder / "score.py", *(run.folder / key for key in stored.keys)],
+        [sys.executable, "-c", ALONE, run.folder / "score.py", *(run.folder / key for key in stored.keys[:SCORED])],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -131,9 +133,9 @@ def test_the_card_alone_gives_the_stored_scores(run, export):
     )
     assert done.returncode == 0, done.stderr
     scores, calls = zip(*(line.split("\t")[1:] for line in done.stdout.splitlines()), strict=True)
-    np.testing.assert_allclose([float(score) for score in scores], stored.scores, atol=1e-5)
+    np.testing.assert_allclose([float(score) for score in scores], stored.scores[:SCORED], atol=1e-5)
     threshold = record_of(folder)["threshold"]
-    assert [call == "PNEUMONIA" for call in calls] == (stored.scores >= threshold).tolist()
+    assert [call == "PNEUMONIA" for call in calls] == (stored.scores[:SCORED] >= threshold).tolist()
     assert len(set(calls)) == 2
 
 

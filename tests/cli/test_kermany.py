@@ -28,6 +28,7 @@ def test_kermany_has_its_patients_and_24_duplicated_images_only(audited):
     assert "verdict: 1 finding: 50 byte-identical (note)" in " ".join(printed.split())
 
 
+@pytest.mark.long
 def test_paper_may_share_patients_of_real_images(audited):
     found = json.loads(audited("--json", "--split", "paper", "--folds", 3))["findings"]
     assert {finding["check"] for finding in found} == {"shared-patients", "byte-identical"}

@@ -39,10 +39,10 @@ def test_both_presets_share_one_protocol_and_flags_override_it(run_here, write_i
         assert {"recall@0.7", "precision@0.7"} <= entry["metrics"].keys()
 
 
-def test_both_report_presets_share_one_board(workspace, write_images):
+def test_both_report_presets_share_one_board(run_here, write_images):
     write_images("images", 200, 220)
     backbones = ("mobilenet:alpha=0.25,preprocessing=rescale", "mobilenet:alpha=0.25")
-    result = workspace.call(  # in a new process: in this one Keras has read KERAS_HOME already
+    result = run_here(
         *("run", "--preset", "report", "--data", "images", "--image-size", 64, "--json", "--no-controls"),
         *(word for name in backbones for word in ("--backbone", name)),
         *("--augmentation", "none", "--imbalance", "none", "--epochs", 2, "--workers", 0, "--offline"),

@@ -15,11 +15,12 @@ from cxrbench.benchmark.wanted_shifts import STANDARD
 from cxrbench.evaluation.prediction_table import read_predictions
 
 CONVNET, BORDER = "random-convnet+none+none", "control-border+none+none"
-RUN = (
+ONE_RECIPE = (
     *("run", "--data", "phantom:images=600,size=32", "--image-size", 32, "--epochs", 2, "--trials", 2, "--workers", 0),
-    *("--offline", "--backbone", "random-convnet", "--backbone", "control-border", "--no-controls"),
-    *("--augmentation", "none", "--imbalance", "none", "--seeds", 2, "--robustness", "standard"),
+    *("--offline", "--backbone", "control-border", "--no-controls", "--augmentation", "none", "--imbalance", "none"),
+    *("--seeds", 2),
 )
+RUN = (*ONE_RECIPE, "--backbone", "random-convnet", "--robustness", "standard")
 VEIL = """
 from cxrbench.plugin import Shift, hookimpl
 
@@ -121,18 +122,18 @@ def test_entries_do_not_depend_on_shifts(standard, make_workspace, tmp_path, row
 def test_all_kinds_are_added_without_a_trial(copy, rows_of):
     before = {path: path.read_bytes() for path in (copy.folder / "leaderboard" / "studies").iterdir()}
     (copy.folder / "veil.py").write_text(VEIL, encoding="utf-8")
-    done = copy.call_here(*RUN[:-1], "full", "--plugin", "veil.py")
+    done = copy.call_here(*ONE_RECIPE, "--robustness", "full", "--plugin", "veil.py")
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in (copy.folder / "leaderboard" / "studies").iterdir()} == before
-    row = rows_of(copy)[CONVNET]
+    row = rows_of(copy)[BORDER]
     assert 0 <= float(row["shift_veil@8_auc"]) <= 1
     assert 0 <= float(row["shift_rotation@5_auc"]) <= 1
     assert row["shift_broken@4_auc"] == ""
     assert "shift broken@4 was not scored: " in done.stderr + row["warnings"]
-    scores = {one["name"]: one for one in result_of(copy, CONVNET)["scores"]}
+    scores = {one["name"]: one for one in result_of(copy, BORDER)["scores"]}
     assert "the shift broke" in scores["broken@16"]["problem"]
     assert len(scores) == (14 + 2) * 3
-    shown = copy.call_here("show", CONVNET).stdout
+    shown = copy.call_here("show", BORDER).stdout
     assert "test images under shifts" in shown
     assert "veil@16" in shown
 

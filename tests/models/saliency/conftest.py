@@ -43,9 +43,9 @@ def mobilenet_classifier(classify, tensorflow_ready):
 
 @pytest.fixture(scope="session")
 def real_images(mobilenet_classifier):
-    """Return 100 real images, uint8 ``[100, 224, 224]``."""
+    """Return 40 real images, uint8 ``[40, 224, 224]``."""
     sample = load_sample()
-    return np.stack([mobilenet_classifier.read(sample.read(record.key))[0] for record in sample.records[::10]])
+    return np.stack([mobilenet_classifier.read(sample.read(record.key))[0] for record in sample.records[::25]])
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def reference_grad_cam(network, layer, head, inputs):
     return tensorflow.einsum("nhwd,nd->nhw", maps, weights).numpy(), logits.numpy()[:, 0]
 
 
-def test_equals_tape_and_sums_to_logit_on_100_real_images(mobilenet_classifier, real_images):
+def test_equals_tape_and_sums_to_logit_on_real_images(mobilenet_classifier, real_images):
     classifier, head = mobilenet_classifier, mobilenet_classifier.head
     method = make_method(classifier, "exact", real_images[0])
     observed = method.observed(real_images)
@@ -41,7 +41,7 @@ def test_equals_tape_and_sums_to_logit_on_100_real_images(mobilenet_classifier, 
     network = classifier.backbone.layers[-2]
     inputs = np.repeat(real_images[..., None].astype(np.float32), 3, axis=-1) / 127.5 - 1
     expected, logits = reference_grad_cam(network, "conv_pw_13_relu", head, inputs)
-    assert maps.shape == (100, 7, 7)
+    assert maps.shape == (40, 7, 7)
     assert np.abs(maps - expected).max() < 1e-5 < np.abs(expected).max()
     sums = maps.sum(axis=(1, 2)) + constants(head, observed)
     assert np.abs(sums - logits).max() < 1e-4
