@@ -52,6 +52,8 @@ class Arguments(TypedDict, total=False):
     """Metric that the search maximises on validation images."""
     threshold: str
     """max-f1, max-accuracy, youden, recall>=R, fixed=T or search."""
+    select: Literal["validation", "robust"]
+    """Choose trial, recipe and threshold on validation images as they are, or under development shifts, too."""
     pruning: Literal["none", "median", "halving"]
     """How weak trials are stopped early."""
     epochs: int
