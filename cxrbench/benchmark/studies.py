@@ -88,7 +88,7 @@ def count_recorded(store: ProtocolFolder, recipe: PlannedRecipe) -> int:
 def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:
     protocol, job = run.protocol, _head_job(run, recipe, fold)
     if not source.space:
-        job = replace(job, shifted=_shifted(run, recipe, fold, {}))
+        job = replace(job, views=source.views({}), shifted=_shifted(run, recipe, fold, {}))
     space = search_space(protocol.threshold, job.strategy_space, source.space)
 
     def job_of(params: Mapping[str, Value]) -> HeadJob:

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from cxrbench.benchmark.wanted_shifts import DEVELOPMENT
+from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
@@ -21,7 +22,7 @@ from cxrbench.plugin import Backbone, Choice, hookimpl
 def register_backbones():
     return [Backbone(name="cells", factory=f"{__name__}:build", space=f"{__name__}:space")]
 
-def space(*, input_shape):
+def space(*, input_shape, cells=None):
     return {"cells": Choice(options=(4, 8))}
 
 def build(*, input_shape, weights, seed, cells=4):
@@ -35,10 +36,21 @@ def build(*, input_shape, weights, seed, cells=4):
 """
 RUN = (
     *("run", "--data", "images", "--image-size", 32, "--epochs", 2, "--trials", 2, "--seeds", 2, "--folds", 2),
-    *("--offline", "--backbone", "control-intensity", "--backbone", "cells", "--plugin", "cells.py", "--no-controls"),
+    *(
+        "--offline",
+        "--backbone",
+        "control-intensity",
+        "--backbone",
+        "cells",
+        "--backbone",
+        "cells:cells=8",
+        "--plugin",
+        "cells.py",
+        "--no-controls",
+    ),
     *("--augmentation", "none", "--imbalance", "none", "--workers", 0),
 )
-INTENSITY, SEARCHED = "control-intensity+none+none", "cells+none+none"
+INTENSITY, SEARCHED, SET = "control-intensity+none+none", "cells+none+none", "cells:cells=8+none+none"
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +76,10 @@ def robust(run):
 def versions(workspace, recipe):
     """Return the validation predictions by (fold, seed): of the images as they are, then under each shift."""
     folder = workspace.protocol_folder()
-    names = [path.name for path in (folder / "development" / recipe).iterdir()]
+    stem = stem_of(recipe)
+    names = [path.name for path in (folder / "development" / stem).iterdir()]
     assert sorted(name.partition("-")[0] for name in names) == sorted(DEVELOPMENT)
-    tables = [folder / "predictions" / f"{recipe}.npz", *(folder / "development" / recipe / name for name in names)]
+    tables = [folder / "predictions" / f"{stem}.npz", *(folder / "development" / stem / name for name in names)]
     found = {}
     for table in tables:
         for one in read_predictions(table):
@@ -75,7 +88,7 @@ def versions(workspace, recipe):
     return found
 
 
-@pytest.mark.parametrize("recipe", [INTENSITY, SEARCHED])
+@pytest.mark.parametrize("recipe", [INTENSITY, SEARCHED, SET])
 def test_value_and_threshold_are_those_of_all_versions(robust, recipe):
     entry, found = robust.entries()[recipe], versions(robust, recipe)
     assert [name.partition("@")[0] for name in entry["development"]] == list(DEVELOPMENT)
