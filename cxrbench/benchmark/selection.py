@@ -147,7 +147,7 @@ def freeze_mean(run: RunContext, selections: Sequence[Selection], job: HeadJob) 
     calls = [submit_scoring(mean, view, rows, run.executor) for view, rows in job.validation_versions]
     scores = np.stack([call.result().value for call in calls])
     searched = run.protocol.threshold == SEARCHED_THRESHOLD
-    threshold = first.threshold if searched else choose_pooled_threshold(run.protocol.threshold, job.validation[1], scores)
+    threshold = first.threshold if searched else _best_threshold(run.protocol, job, scores)
     validated = tuple(
         replace(one, seed=MEAN_OF_SEEDS, scores=of_version, threshold=threshold)
         for one, of_version in zip(first.validated, scores, strict=True)
@@ -160,7 +160,11 @@ def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: Fr
     """Return the threshold of the trial for its own head (None), else the best one for the head of another seed."""
     if other_head is None or protocol.threshold == SEARCHED_THRESHOLD:
         return float(selected.params[THRESHOLD])
-    return choose_pooled_threshold(protocol.threshold, job.validation[1], other_head.scores)
+    return _best_threshold(protocol, job, other_head.scores)
+
+
+def _best_threshold(protocol: Protocol, job: HeadJob, scores: NDArray[np.float64]) -> float:
+    return choose_pooled_threshold(protocol.threshold, job.validation[1], scores, job.patients)
 
 
 def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
@@ -20,7 +22,6 @@ from cxrbench.storage.files import digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.benchmark.context import RunContext
@@ -122,6 +123,7 @@ def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
         imbalance=recipe.recipe.imbalance,
         train=(rows[images.train], labels[images.train]),
         validation=(rows[images.validation], labels[images.validation]),
+        patients=np.unique(run.dataset.patients[images.validation], return_inverse=True)[1],
         configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
         seed=study_seed(protocol.seed, recipe.recipe.canonical, fold),
     )

@@ -23,7 +23,8 @@ class ProtocolSettings(BaseModel):
     trials: Annotated[Repeats, Option("Search", "Finished trials of each study, in total")] = 50
     metric: Annotated[Metric, Option("Search", "Metric that the search maximises on validation images")] = "auc"
     threshold: Annotated[
-        ThresholdPolicy, Option("Search", "max-f1, max-accuracy, youden, recall>=R, fixed=T or search", "POLICY")
+        ThresholdPolicy,
+        Option("Search", "max-f1, max-accuracy, youden, median-(f1|accuracy|youden), recall>=R, fixed=T or search", "POLICY"),
     ] = "max-f1"
     select: Annotated[
         SelectOn,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions
 
 
-def choose_pooled_threshold(policy: str, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
+def choose_pooled_threshold(
+    policy: str, labels: NDArray[np.int64], scores: NDArray[np.float64], patients: NDArray[Any] | None
+) -> float:
     """Return the best threshold under a policy for the scores ``[versions, n]`` of all versions together."""
-    return choose_threshold(policy, np.tile(labels, len(scores)), scores.ravel())
+    versions = len(scores)
+    return choose_threshold(
+        policy, np.tile(labels, versions), scores.ravel(), None if patients is None else np.tile(patients, versions)
+    )
 
 
 def mean_search_metric(name: str, labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> float:

@@ -210,6 +210,6 @@ def _finished_trial(study: Study, proposal: Proposal, call: Future[BatchResult[T
     labels = study.job.validation[1]
     threshold = params.get(THRESHOLD)
     if threshold is None:
-        threshold = choose_pooled_threshold(study.policy, labels, result.scores)
+        threshold = choose_pooled_threshold(study.policy, labels, result.scores, study.job.patients)
     value = mean_search_metric(study.metric, labels, result.scores, float(threshold))
     return replace(trained, state="complete", params={**params, THRESHOLD: threshold}, value=value)

@@ -311,6 +311,7 @@ def test_another_selection_of_one_name_meets_the_test_set_lock(folder):
     ("metric", "threshold", "policy"),
     [
         ("f1", "max-f1", "max-f1"),
+        ("f1", "median-f1", "median-f1"),
         ("accuracy", "fixed=0.5", "fixed=0.5"),
         ("recall", "recall>=0.9", "recall>=0.9"),
         ("f1", "search", "max-f1"),

@@ -127,6 +127,16 @@ def test_a_trial_is_judged_by_its_mean_over_the_versions(make_study, search):
     assert trial.value == pytest.approx(np.mean(each), abs=1e-12)
 
 
+def test_a_median_threshold_draws_the_patients_of_the_images(make_study, search):
+    study = make_study(policy="median-youden")
+    labels = study.job.validation[1]
+    job = replace(study.job, patients=np.arange(len(labels)) // 5)
+    (trial,), _ = search(replace(study, job=job, job_of=lambda params: job), 1)
+    scores = train_trial(job, 0, trial.params).scores[0]
+    expected = choose_threshold("median-youden", labels, scores, job.patients)
+    assert trial.params["threshold"] == expected != choose_threshold("median-youden", labels, scores)
+
+
 def test_recorded_trials_are_not_repeated_for_the_same_or_less(make_study, search):
     study, executor = make_study(), Counting()
     found, _ = search(study, 6)

@@ -132,7 +132,7 @@ def choose_members(ensemble: Ensemble, validation: ScoreStack, *shifted: ScoreSt
     everything = np.concatenate([validation.scores, *(stack.scores for stack in shifted)], axis=1)
 
     def threshold_of(versions: Floats) -> float:
-        return choose_pooled_threshold(policy_of(protocol), labels, versions)
+        return choose_pooled_threshold(policy_of(protocol), labels, versions, validation.images.patients)
 
     def objective(scores: Floats) -> float:
         versions = scores.reshape(-1, len(labels))

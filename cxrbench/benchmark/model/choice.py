@@ -133,9 +133,9 @@ def _threshold_of_all_folds(entry: Entry, tables: Sequence[Sequence[Predictions]
     means = [(of_subset(table, "validation") if one_seed else means_of_seeds(table, "validation")).values() for table in tables]
     if any(len(pooled) != len(entry.folds) for pooled in means):
         raise ConfigError(f"{entry.recipe}: the means of its heads were not scored. Run with --fresh")
-    labels = np.concatenate([one.labels for one in means[0]])
+    labels, patients = (np.concatenate([getattr(one, name) for one in means[0]]) for name in ("labels", "patients"))
     scores = np.stack([np.concatenate([one.scores for one in pooled]) for pooled in means])
     policy = policy_of(entry.protocol)
     whose = "each from the heads of its own fold"
     rule = f"{policy} on the {len(labels):,} validation scores of all folds{_under(entry)}, {whose}"
-    return choose_pooled_threshold(policy, labels, scores), rule
+    return choose_pooled_threshold(policy, labels, scores, patients), rule

@@ -39,6 +39,7 @@ class HeadJob:
         views: the clean view and then the augmented ones.
         imbalance: the imbalance strategy.
         train, validation: rows of the images, and their labels.
+        patients: int ``[n]``, whose validation image it is; None if each is of another patient.
         shifted: the validation images under each development shift: a view of them, and their rows in it.
         seed: the seeds of the strategy and of each trial derive from it.
     """
@@ -50,6 +51,7 @@ class HeadJob:
     validation: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
     configuration: TrainingConfiguration = field(compare=False)
     seed: int = field(compare=False)
+    patients: NDArray[np.int64] | None = field(default=None, compare=False)
     shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
 
     @property
