@@ -11,7 +11,7 @@ import numpy as np
 from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
 from cxrbench.benchmark.image_record import record_images
-from cxrbench.benchmark.shifts import start_shifts
+from cxrbench.benchmark.shifted_images import start_shifted
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
 from cxrbench.data.split import split_dataset
@@ -22,7 +22,7 @@ from cxrbench.leaderboard.store.test_lock import LockedTestSet
 from cxrbench.storage.safe_text import all_without_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.extraction import StartedExtraction
     from cxrbench.benchmark.plan import Plan
     from cxrbench.benchmark.resources import Resources
-    from cxrbench.benchmark.shifts import StartedShifts
+    from cxrbench.benchmark.shifted_images import ShiftedImages
     from cxrbench.config.protocol import Protocol
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.store.folder import ProtocolFolder
+    from cxrbench.models.features.extraction import Shifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,8 @@ class RunContext:
         test: the test images of each fold, behind the test-set lock.
         externals: further test sets.
         extraction: the features that are being extracted.
-        shifts: the shifted test images whose features are being extracted; None if no shift is wanted.
+        development: the validation images of all folds under the shifts that the search selects under; None without any.
+        shifts: the test images of all folds under shifts; None if no shift is wanted.
         facts: what all entries of the run share.
         callbacks: notified of what happens.
     """
@@ -82,7 +84,8 @@ class RunContext:
     test: LockedTestSet
     externals: tuple[ExternalTestSet, ...]
     extraction: StartedExtraction
-    shifts: StartedShifts | None
+    development: ShiftedImages | None
+    shifts: ShiftedImages | None
     facts: EntryFacts
     callbacks: Callbacks
 
@@ -110,6 +113,10 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
     )
     splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
     require_same_parts(plan.store, dataset, splits)
+
+    def shifted(wanted: tuple[Shifted, ...], parts: Sequence[NDArray[np.int64]], stage: str) -> ShiftedImages | None:
+        return start_shifted(plan, extraction, wanted, np.unique(dataset.rows[np.concatenate(parts)]), stage)
+
     run = RunContext(
         plan=plan,
         executor=resources.executor,
@@ -118,7 +125,8 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
         test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(split.test for split in splits)),
         externals=externals,
         extraction=extraction,
-        shifts=start_shifts(plan, resources, np.unique(dataset.rows[np.concatenate([split.test for split in splits])])),
+        development=shifted(plan.request.development, [split.validation for split in splits], "shifted validation features"),
+        shifts=shifted(plan.request.shifts, [split.test for split in splits], "shifted features"),
         facts=_entry_facts(plan, dataset, splits, externals),
         callbacks=resources.callbacks,
     )

@@ -82,6 +82,7 @@ class Result:
         folds: details of each fold.
         selected_by: the metric that the search maximised; empty without a search.
         seconds: by stage.
+        development: the development shifts that it was selected under, too.
         warnings: that concern this entry alone.
     """
 
@@ -90,6 +91,7 @@ class Result:
     folds: tuple[FoldResult, ...]
     selected_by: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    development: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -215,6 +217,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "intervals": summary.intervals,
         "seed_spread": summary.seed_spread,
         "selected_by": result.selected_by,
+        "development": result.development,
         "folds": result.folds,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "predictions": predictions_path(stem_of(subject.recipe)),

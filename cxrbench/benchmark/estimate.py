@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cxrbench.config.settings import Settings
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.extraction import Extraction, Shifted
     from cxrbench.plugin.host import Host
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -111,7 +112,7 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     recipes = tuple(_recipe_estimate(plan, recipe, views, samples) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
     features = sum(views[view] * one.width for view, one in samples.views.items())
-    copied = _test_images(plan) if any(view.shift for view in views) else 0
+    copied = sum(images for _, images in _shifted_images(plan)) if any(view.shift for view in views) else 0
     return Estimate(
         seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
         cache_bytes=(images + copied) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
@@ -130,15 +131,21 @@ def _missing_views(plan: Plan) -> dict[Extraction, int]:
 
 
 def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extraction, int]:
-    """Return the images of each shifted view. Which images are test images is known only when all are decoded."""
-    clean = dict.fromkeys(one.views[0] for one in needed if not one.is_searched)
-    return {replace(view, shift=shift): _test_images(plan) for view in clean for shift in plan.request.shifts}
+    """Return the images of each shifted view. Which images are in which part is known only when all are decoded."""
+    views: Counter[Extraction] = Counter()
+    for view in dict.fromkeys(one.views[0] for one in needed if not one.is_searched):
+        for shifts, images in _shifted_images(plan):
+            views.update({replace(view, shift=shift): images for shift in shifts})
+    return views
 
 
-def _test_images(plan: Plan) -> int:
-    protocol = plan.protocol
-    _, _, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
-    return sum(test) * protocol.folds
+def _shifted_images(plan: Plan) -> list[tuple[tuple[Shifted, ...], int]]:
+    """Return the shifts, and how many images are shifted: test images of any fold, and validation images likewise."""
+    protocol, records = plan.protocol, plan.catalogues.main.images.records
+    _, validation, test = (sum(part) for part in expected_parts(records, protocol.split, protocol.folds))
+    of_any_fold = len(records) * (1 - (1 - validation / len(records)) ** protocol.folds)  # each fold draws its own
+    wanted = [(plan.request.shifts, test * protocol.folds), (plan.request.development, round(of_any_fold))]
+    return [(shifts, images) for shifts, images in wanted if shifts]
 
 
 def _missing_rows(array: ShardedArray) -> int:
@@ -185,7 +192,7 @@ def _model_bytes(plan: Plan, samples: Samples) -> int:
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
     protocol = plan.protocol
     _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
-    times_tested = 1 + len(plan.request.shifts)
-    predictions = (sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
+    times_validated, times_tested = 1 + len(plan.request.development), 1 + len(plan.request.shifts)
+    predictions = (times_validated * sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
     entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)
     return entries + sum(trials.values()) * BYTES_PER_TRIAL

@@ -11,14 +11,14 @@ from cxrbench.benchmark.extraction import FeaturesUnavailable
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, smaller_training_warnings
 from cxrbench.benchmark.studies import count_finished
 from cxrbench.errors import StudyDamaged
-from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.versions import mean_metrics
 from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.leaderboard.store.entry import FoldResult
 from cxrbench.leaderboard.store.test_lock import TestSetLocked
 from cxrbench.leaderboard.store.trial_history import history_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.selection import ScoredTest, Selection
@@ -69,8 +69,13 @@ class FoldOutcome:
     @property
     def predictions(self) -> tuple[Predictions, ...]:
         """The validation and then the test predictions of each head, then those of their mean."""
-        mean = (self.mean.selection.validated, self.mean.predictions) if self.mean else ()
-        return (*(selection.validated for selection in self.selections), *self.tested, *mean)
+        mean = (self.mean.selection.validated[0], self.mean.predictions) if self.mean else ()
+        return (*(selection.validated[0] for selection in self.selections), *self.tested, *mean)
+
+    def under_development(self, number: int) -> Iterator[Predictions]:
+        """Return the validation predictions of each head, and then of their mean, under a development shift by its number."""
+        scored = (*self.scored, *((self.mean,) if self.mean else ()))
+        return (one.selection.validated[1 + number] for one in scored)
 
 
 def fold_outcome(
@@ -85,8 +90,7 @@ def fold_outcome(
     The head of the trial's own seed is the first.
     """
     selections, selected = [one.selection for one in scored], search.selected
-    first = selections[0].validated
-    validation = metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence)
+    validation = mean_metrics(selections[0].validated, protocol.prevalence)
     return FoldOutcome(
         result=FoldResult(
             fold=fold_study.fold,

@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cxrbench.benchmark.request import Request
-    from cxrbench.config.part import Part
     from cxrbench.config.recipe import Recipe
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.dataset import Catalogue
     from cxrbench.leaderboard.store.folder import Stamp
     from cxrbench.models.weights import Weights
-    from cxrbench.plugin.specs import Engine
     from cxrbench.search.database import Database
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -175,15 +173,16 @@ def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:
 def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -> tuple[PlannedRecipe, ...]:
     """Return every recipe of the grid with its features and its identity; weights that are missing are fetched."""
     needed = needed_features(request.grid.recipes, catalogues, protocol, request.downloader)
-    return tuple(_planned(recipe, features, protocol, request.engine) for recipe, features in needed.items())
+    return tuple(_planned(recipe, features, protocol, request) for recipe, features in needed.items())
 
 
-def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, engine: Part[Engine]) -> PlannedRecipe:
+def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, request: Request) -> PlannedRecipe:
     if isinstance(features, NoResult):
         return PlannedRecipe(recipe=recipe, features=features, studies=(), identity=digest(recipe.file_stem))
-    views, proposals = [view.folder.name for view in features.folders], engine_identity(engine, protocol.trials)
+    views, proposals = [view.folder.name for view in features.folders], engine_identity(request.engine, protocol.trials)
+    shifts = [shift.identity for shift in request.development]
     studies = tuple(
-        digest([protocol.study_identity, fold, proposals, recipe.canonical, recipe.imbalance.identity, *views])
+        digest([protocol.study_identity, fold, proposals, recipe.canonical, recipe.imbalance.identity, *views, *shifts])
         for fold in range(protocol.folds)
     )
     return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.grid import Grid, make_grid
-from cxrbench.benchmark.wanted_shifts import wanted_shifts
+from cxrbench.benchmark.wanted_shifts import development_shifts, wanted_shifts
 from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset
@@ -35,6 +35,7 @@ class Request:
         engine: proposes trials.
         grid: the recipes.
         shifts: of the test images, with their strengths.
+        development: shifts of the validation images that the search selects under, likewise.
         downloader: fetches weights and datasets.
     """
 
@@ -44,6 +45,7 @@ class Request:
     engine: Part[Engine]
     grid: Grid
     shifts: tuple[Shifted, ...]
+    development: tuple[Shifted, ...]
     downloader: Downloader
 
 
@@ -62,5 +64,6 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
             engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
             grid=make_grid(host, settings, downloader),
             shifts=wanted_shifts(settings, host),
+            development=development_shifts(settings, host),
             downloader=downloader,
         )

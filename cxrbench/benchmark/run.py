@@ -29,6 +29,8 @@ from cxrbench.search.study import run_study, select_trial
 from cxrbench.storage.files import check_writable, home
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.protocol import Protocol
@@ -110,12 +112,12 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         refuse_other_selection(run, recipe)
         studies = open_studies(run, recipe, features)
         folds = [run_fold(run, recipe, study) for study in studies]
-        write_predictions(run.store.predictions(recipe.stem), (one for fold in folds for one in fold.predictions))
+        development = _write_predictions(run, recipe, folds)
         selections = [selection for fold in folds for selection in fold.selections]
         warnings = score_externals(run, recipe, features, selections) + score_shifts(run, recipe, features, selections)
         seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
-        outcome = replace(result, warnings=(*result.warnings, *warnings))
+        outcome = replace(result, development=development, warnings=(*result.warnings, *warnings))
     except (DiskFull, StorageLost, WorkersUnavailable):
         raise
     except Exception as error:
@@ -135,3 +137,13 @@ def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> F
     scored_mean = score_test(run, recipe, mean) if mean else None
     search = FinishedSearch(trials=trials, selected=selected, views=job.views)
     return fold_outcome(run.protocol, fold_study, search, scored, scored_mean)
+
+
+def _write_predictions(run: RunContext, recipe: PlannedRecipe, folds: Sequence[FoldOutcome]) -> tuple[str, ...]:
+    """Store the scores of all folds; return the names of the development shifts, whose scores have tables of their own."""
+    write_predictions(run.store.predictions(recipe.stem), (one for fold in folds for one in fold.predictions))
+    names = tuple(map(str, run.plan.request.development))
+    for number, name in enumerate(names):
+        path = run.store.development(recipe.stem, name)
+        write_predictions(path, (one for fold in folds for one in fold.under_development(number)))
+    return names

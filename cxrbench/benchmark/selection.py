@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.benchmark.scores import image_predictions
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
-from cxrbench.evaluation.threshold import choose_threshold
+from cxrbench.evaluation.versions import choose_pooled_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.leaderboard.store.entry import LearningCurves
 from cxrbench.leaderboard.store.test_lock import locked
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.benchmark.context import RunContext
@@ -56,7 +57,7 @@ class Selection:
         batch_size: rows per optimizer step of its training.
         heads: the trained head, or several whose logits are averaged.
         view: the features that it was trained on.
-        validated: its validation predictions.
+        validated: its predictions for the validation images as they are, and then under each development shift.
     """
 
     fold: int
@@ -67,7 +68,7 @@ class Selection:
     batch_size: int
     heads: tuple[FrozenHead, ...]
     view: ShardedArray
-    validated: Predictions
+    validated: tuple[Predictions, ...]
 
     @property
     def head(self) -> FrozenHead:
@@ -128,7 +129,10 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 batch_size=trained.batch,
                 heads=(trained.value,),
                 view=job.views[0],
-                validated=image_predictions(run.dataset, rows, trained.value.scores, ("validation", fold, seed), threshold),
+                validated=tuple(
+                    image_predictions(run.dataset, rows, scores, ("validation", fold, seed), threshold)
+                    for scores in trained.value.scores
+                ),
             )
         )
     return tuple(found)
@@ -139,12 +143,15 @@ def freeze_mean(run: RunContext, selections: Sequence[Selection], job: HeadJob) 
     if len(selections) == 1:
         return None
     first, heads = selections[0], tuple(selection.head for selection in selections)
-    rows, labels = job.validation
     mean = replace(first, seed=MEAN_OF_SEEDS, heads=heads)
-    scores = submit_scoring(mean, first.view, rows, run.executor).result().value
+    calls = [submit_scoring(mean, view, rows, run.executor) for view, rows in job.validation_versions]
+    scores = np.stack([call.result().value for call in calls])
     searched = run.protocol.threshold == SEARCHED_THRESHOLD
-    threshold = first.threshold if searched else choose_threshold(run.protocol.threshold, labels, scores)
-    validated = replace(first.validated, seed=MEAN_OF_SEEDS, scores=scores, threshold=threshold)
+    threshold = first.threshold if searched else _best_threshold(run.protocol, job, scores)
+    validated = tuple(
+        replace(one, seed=MEAN_OF_SEEDS, scores=of_version, threshold=threshold)
+        for one, of_version in zip(first.validated, scores, strict=True)
+    )
     identity = digest([*(selection.identity for selection in selections), threshold])
     return replace(mean, threshold=threshold, identity=identity, validated=validated)
 
@@ -153,7 +160,11 @@ def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: Fr
     """Return the threshold of the trial for its own head (None), else the best one for the head of another seed."""
     if other_head is None or protocol.threshold == SEARCHED_THRESHOLD:
         return float(selected.params[THRESHOLD])
-    return choose_threshold(protocol.threshold, job.validation[1], other_head.scores)
+    return _best_threshold(protocol, job, other_head.scores)
+
+
+def _best_threshold(protocol: Protocol, job: HeadJob, scores: NDArray[np.float64]) -> float:
+    return choose_pooled_threshold(protocol.threshold, job.validation[1], scores, job.patients)
 
 
 def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,72 +11,26 @@ from cxrbench.benchmark.entries import summarise_under
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
-from cxrbench.data.decoding.selected import selected_pixels
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
 from cxrbench.models.features.feature_source import ExtractionFailed
-from cxrbench.models.features.schedule import extract_missing
 from cxrbench.storage.safe_text import without_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from cxrbench.benchmark.context import RunContext
-    from cxrbench.benchmark.plan import Plan, PlannedRecipe
-    from cxrbench.benchmark.resources import Resources
+    from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.selection import Selection
     from cxrbench.config.protocol import Protocol
-    from cxrbench.data.decoding.pixels import Pixels
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.models.features.extraction import Shifted
     from cxrbench.models.features.feature_source import FeatureSource
-    from cxrbench.models.features.schedule import PendingExtractions
     from cxrbench.storage.sharded_array import ShardedArray
 
-STAGE = "shifted features"
 METRICS = ("auc", "accuracy", "recall", "specificity", "brier")
 """What is said of shifted images; further metrics would take most of the time of the bootstrap."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartedShifts:
-    """The shifted test images whose features are being extracted.
-
-    Attributes:
-        wanted: shifts with their strengths.
-        pixels: the test images of all folds.
-        rows: ascending rows of the pixels that they are.
-        pending: of the recipes whose backbones are not searched.
-    """
-
-    wanted: tuple[Shifted, ...]
-    pixels: Pixels
-    rows: NDArray[np.int64]
-    pending: PendingExtractions
-
-
-def start_shifts(plan: Plan, resources: Resources, test: NDArray[np.int64]) -> StartedShifts | None:
-    """Have the features of shifted test images extracted, for every recipe without a result; None if no shift is wanted.
-
-    Args:
-        plan: of the run.
-        resources: where they are extracted.
-        test: ascending rows of the pixels: the test images of all folds.
-    """
-    wanted = plan.request.shifts
-    if not wanted or not plan.unfinished:
-        return None
-    pixels = selected_pixels(plan.catalogues.main.pixels, test)
-    features = [recipe.features for recipe in plan.unfinished if isinstance(recipe.features, RecipeFeatures)]
-    clean = dict.fromkeys(one.views[0] for one in features if not one.is_searched)
-    extractions = [replace(view, pixels=pixels, shift=shift) for view in clean for shift in wanted]
-    resources.claim([pixels.array.folder, *(one.features.folder for one in extractions)])
-    shards = range(pixels.array.shards)
-    pending = extract_missing(extractions, shards, resources.executor, resources.callbacks.progress, STAGE)
-    return StartedShifts(wanted=wanted, pixels=pixels, rows=test, pending=pending)
 
 
 def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, selections: Sequence[Selection]) -> list[str]:
@@ -106,12 +60,7 @@ def _views(
 
     def view(selection: Selection) -> ShardedArray:
         setting = {name: selection.params[name] for name in source.space if name in selection.params}
-        wanted = replace(clean, backbone=clean.backbone.at(setting), pixels=started.pixels, shift=shift)
-        pending = run.extraction.extract([wanted]) if source.space else started.pending
-        extracted = pending.wait(wanted)
-        if extracted.problem:
-            raise ExtractionFailed(extracted.problem) from extracted.error
-        return wanted.features
+        return started.features(replace(clean, backbone=clean.backbone.at(setting)), shift)
 
     return view
 
@@ -132,7 +81,7 @@ def _score(
 def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, view: ShardedArray) -> Predictions:
     assert run.shifts is not None
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
-    places = np.searchsorted(run.shifts.rows, run.dataset.rows[test])
+    places = run.shifts.places(run.dataset.rows[test])
     scored = submit_scoring(selection, view, places, run.executor).result()
     return selection.predictions(run.dataset, test, "test", scored.value)
 

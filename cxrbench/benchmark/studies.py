@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
 from cxrbench.models.training.configuration import TrainingConfiguration
@@ -19,11 +22,14 @@ from cxrbench.storage.files import digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from numpy.typing import NDArray
+
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.plugin.specs import Value
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +88,17 @@ def count_recorded(store: ProtocolFolder, recipe: PlannedRecipe) -> int:
 
 def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:
     protocol, job = run.protocol, _head_job(run, recipe, fold)
+    if not source.space:
+        job = replace(job, views=source.views({}), shifted=_shifted(run, recipe, fold, {}))
     space = search_space(protocol.threshold, job.strategy_space, source.space)
 
     def job_of(params: Mapping[str, Value]) -> HeadJob:
         if not source.space:
             return job
         views = source.views(params)
-        return replace(job, study=digest([job.study, *(view.folder.name for view in views)]), views=views)
+        study = digest([job.study, *(view.folder.name for view in views)])
+        setting = {name: params[name] for name in source.space if name in params}
+        return replace(job, study=study, views=views, shifted=_shifted(run, recipe, fold, setting))
 
     return Study(
         job=job,
@@ -113,9 +123,23 @@ def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
         imbalance=recipe.recipe.imbalance,
         train=(rows[images.train], labels[images.train]),
         validation=(rows[images.validation], labels[images.validation]),
+        patients=np.unique(run.dataset.patients[images.validation], return_inverse=True)[1],
         configuration=TrainingConfiguration(epochs=protocol.epochs, batch_size=protocol.batch_size, patience=protocol.patience),
         seed=study_seed(protocol.seed, recipe.recipe.canonical, fold),
     )
+
+
+def _shifted(
+    run: RunContext, recipe: PlannedRecipe, fold: int, setting: Mapping[str, Value]
+) -> tuple[tuple[ShardedArray, NDArray[np.int64]], ...]:
+    """Return the validation images of a fold under each development shift, with this setting of the backbone."""
+    if run.development is None:
+        return ()
+    assert isinstance(recipe.features, RecipeFeatures)
+    clean = recipe.features.views[0]
+    clean = replace(clean, backbone=clean.backbone.at(setting))
+    places = run.development.places(run.dataset.rows[run.splits[fold].validation])
+    return tuple((run.development.features(clean, shift), places) for shift in run.development.wanted)
 
 
 def _open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:

@@ -51,7 +51,9 @@ class Arguments(TypedDict, total=False):
     metric: Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
     """Metric that the search maximises on validation images."""
     threshold: str
-    """max-f1, max-accuracy, youden, recall>=R, fixed=T or search."""
+    """max-f1, max-accuracy, youden, median-(f1|accuracy|youden), recall>=R, fixed=T or search."""
+    select: Literal["validation", "robust"]
+    """Choose trial, recipe and threshold on validation images as they are, or under development shifts, too."""
     pruning: Literal["none", "median", "halving"]
     """How weak trials are stopped early."""
     epochs: int

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from cxrbench.config.option import Option
-from cxrbench.config.values import Metric, OpenShare, Precision, Pruning, Resize, ThresholdPolicy, Thresholds
+from cxrbench.config.values import Metric, OpenShare, Precision, Pruning, Resize, SelectOn, ThresholdPolicy, Thresholds
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Repeats = Annotated[int, Field(ge=1, le=10**12)]
@@ -23,8 +23,15 @@ class ProtocolSettings(BaseModel):
     trials: Annotated[Repeats, Option("Search", "Finished trials of each study, in total")] = 50
     metric: Annotated[Metric, Option("Search", "Metric that the search maximises on validation images")] = "auc"
     threshold: Annotated[
-        ThresholdPolicy, Option("Search", "max-f1, max-accuracy, youden, recall>=R, fixed=T or search", "POLICY")
+        ThresholdPolicy,
+        Option("Search", "max-f1, max-accuracy, youden, median-(f1|accuracy|youden), recall>=R, fixed=T or search", "POLICY"),
     ] = "max-f1"
+    select: Annotated[
+        SelectOn,
+        Option(
+            "Search", "Choose trial, recipe and threshold on validation images as they are, or under development shifts, too"
+        ),
+    ] = "validation"
     pruning: Annotated[Pruning, Option("Search", "How weak trials are stopped early")] = "none"
     epochs: Annotated[Repeats, Option("Training", "Most epochs of a trial")] = 10
     batch_size: Annotated[Repeats, Option("Training", "Rows per optimizer step")] = 64

@@ -96,13 +96,14 @@ def _fold_draws(predictions: Predictions, seed: int, draws: int) -> FoldDraws:
     if not 0 < positives.sum() < images.sum():
         raise DataError(f"fold {predictions.fold} has test images of one class only: metrics need both classes")
     generator = np.random.default_rng([seed, predictions.fold])
-    weights = _draw_weights(generator, draws, len(patients))
+    weights = draw_weights(generator, draws, len(patients))
     while (lacking := (weights @ positives == 0) | (weights @ (images - positives) == 0)).any():
-        weights[lacking] = _draw_weights(generator, int(lacking.sum()), len(patients))
+        weights[lacking] = draw_weights(generator, int(lacking.sum()), len(patients))
     return FoldDraws(patients=patients, images=images, positives=positives, weights=weights)
 
 
-def _draw_weights(generator: np.random.Generator, draws: int, patients: int) -> Floats:
+def draw_weights(generator: np.random.Generator, draws: int, patients: int) -> Floats:
+    """Draw patients with replacement, as many as there are; return how often each was drawn, float ``[draws, patients]``."""
     drawn = generator.integers(patients, size=(draws, patients)) + patients * np.arange(draws)[:, None]
     return np.bincount(drawn.ravel(), minlength=draws * patients).reshape(draws, patients).astype(np.float64)
 

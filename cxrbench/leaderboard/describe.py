@@ -105,6 +105,8 @@ def _metric_facts(entry: Entry) -> Iterator[Fact]:
 
 
 def _selection_facts(entry: Entry) -> Iterator[Fact]:
+    if entry.development:
+        yield "validation images", f"as they are, and under {', '.join(entry.development)}"
     for fold in entry.folds:
         if fold.selected_trial is not None:
             yield f"fold {fold.fold}", f"trial {fold.selected_trial}: {_params_text(fold.params)}{_validation(entry, fold)}"

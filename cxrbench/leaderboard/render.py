@@ -48,10 +48,11 @@ def title(board: Board) -> str:
     protocol = board.protocol
     split = f"{protocol.split} ({PATIENTS_SHARED})" if protocol.split == "paper" else protocol.split
     repeats = [f"{protocol.folds} folds"] * (protocol.folds > 1) + [f"{protocol.seeds} seeds"] * (protocol.seeds > 1)
+    shifted = " and its development shifts" if protocol.select == "robust" else ""
     attempt = f" (attempt {board.attempt})" if board.attempt > 1 else ""
     return (
         f"{board.name}{attempt}: split {', '.join([split, *repeats])}, {protocol.trials} trials per study, {protocol.metric} "
-        f"maximised on validation, threshold {protocol.threshold}, seed {protocol.seed}"
+        f"maximised on validation{shifted}, threshold {protocol.threshold}, seed {protocol.seed}"
     )
 
 

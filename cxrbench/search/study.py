@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull, PluginError, WorkersUnavailable
-from cxrbench.evaluation.metrics import search_metric
-from cxrbench.evaluation.threshold import choose_threshold
+from cxrbench.evaluation.versions import choose_pooled_threshold, mean_search_metric
 from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.execution.retry import BatchResult, submit_with_retry
 from cxrbench.models.training.jobs import HeadJob, TrialResult, train_trial
@@ -50,7 +49,7 @@ class Study:
         trials: how many trials finish in total.
         generation: trials proposed together, each from exactly the finished earlier generations.
         policy: how the threshold is chosen.
-        metric: the metric that the search maximises on the validation fold.
+        metric: the metric that the search maximises, its mean over the versions of the validation images.
         pruning: how trials are stopped early.
         max_failures: failed trials in a row after which the study stops.
     """
@@ -211,6 +210,6 @@ def _finished_trial(study: Study, proposal: Proposal, call: Future[BatchResult[T
     labels = study.job.validation[1]
     threshold = params.get(THRESHOLD)
     if threshold is None:
-        threshold = choose_threshold(study.policy, labels, result.scores)
-    value = search_metric(study.metric, labels, result.scores, float(threshold))
+        threshold = choose_pooled_threshold(study.policy, labels, result.scores, study.job.patients)
+    value = mean_search_metric(study.metric, labels, result.scores, float(threshold))
     return replace(trained, state="complete", params={**params, THRESHOLD: threshold}, value=value)

@@ -15,6 +15,7 @@ from cxrbench.errors import ConfigError, CxrbenchError, UnknownName
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
 from cxrbench.evaluation.predictions import Predictions, of_subset
+from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.leaderboard.board import read_test_predictions
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.store.entry import (
@@ -213,6 +214,26 @@ def test_test_scores_play_no_part_in_the_choice(folder):
     assert add_ensemble(folder, plan, {}).members == chosen
 
 
+def test_members_are_chosen_under_development_shifts_too(folder):
+    for name, quality in {"bad": 3.0, "good": -3.0, "better": -3.0}.items():
+        entry, random = write_member(folder, name, 1.0, development=("crop@4",)), np.random.default_rng(0)
+        table = read_predictions(folder.predictions(name))
+        shifted = [scored("validation", *key, quality, random) for key in of_subset(table, "validation")]
+        write_predictions(folder.development(entry.recipe, "crop@4"), shifted)
+    plan = ensemble(folder, method="soft-vote", size=1)
+    chosen = add_ensemble(folder, plan, {})
+    assert chosen.members == {"bad": 1}
+    both = (read_predictions(path) for path in (folder.predictions("bad"), folder.development("bad", "crop@4")))
+    versions = [of_subset(table, "validation")[0, 0] for table in both]
+    labels, scores = (np.concatenate([getattr(one, name) for one in versions]) for name in ("labels", "scores"))
+    assert chosen.folds[0].heads[0].threshold == choose_threshold("max-f1", labels, scores)
+    means = [metrics(one.labels, one.scores, chosen.folds[0].heads[0].threshold)["auc"] for one in versions]
+    assert chosen.folds[0].validation["auc"] == pytest.approx(np.mean(means))
+    write_member(folder, "good", 1.0)
+    with pytest.raises(CxrbenchError, match="bad and good were selected under different shifts: crop@4; none"):
+        add_ensemble(folder, ensemble(folder), {})
+
+
 def test_it_stands_on_the_board_among_the_others(folder):
     entry = add_ensemble(folder, ensemble(folder), {})
     board = publish(folder)
@@ -290,6 +311,7 @@ def test_another_selection_of_one_name_meets_the_test_set_lock(folder):
     ("metric", "threshold", "policy"),
     [
         ("f1", "max-f1", "max-f1"),
+        ("f1", "median-f1", "median-f1"),
         ("accuracy", "fixed=0.5", "fixed=0.5"),
         ("recall", "recall>=0.9", "recall>=0.9"),
         ("f1", "search", "max-f1"),

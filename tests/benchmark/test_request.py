@@ -8,6 +8,7 @@ import pytest
 
 from cxrbench.benchmark.request import read_request
 from cxrbench.config.settings import Settings
+from cxrbench.errors import ConfigError
 from cxrbench.execution.progress import Progress
 from cxrbench.plugin.host import load_host
 from cxrbench.testing.subject import find_subjects
@@ -41,6 +42,13 @@ def host(tmp_path, monkeypatch):
 def test_modules_of_a_run_see_the_backend_of_results(host):
     read_request(Settings(backbone=("noting",), data="phantom", offline=True), host, Progress())
     assert sys.modules["noting"].SEEN == "tensorflow"
+
+
+def test_selecting_under_shifts_needs_the_plugin_that_has_them():
+    blocked = load_host((), ("cxrbench-shifts",))
+    with pytest.raises(ConfigError, match=r"--select robust needs the shifts crop, .*; see --without|no plugin declares crop"):
+        read_request(Settings(select="robust", data="phantom", offline=True), blocked, Progress())
+    assert read_request(Settings(data="phantom", offline=True), blocked, Progress()).development == ()
 
 
 def test_modules_that_are_checked_see_the_backend_of_results(host):

@@ -132,8 +132,12 @@ def test_an_unknown_argument_in_python_is_named():
         ("seeds", 0, "greater than or equal to 1"),
         ("prevalence", 0, "greater than 0"),
         ("prevalence", 1, "less than 1"),
-        ("threshold", "recall>=1.5", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
-        ("threshold", "best", "max-f1, max-accuracy, youden, recall>=R, fixed=T"),
+        (
+            "threshold",
+            "recall>=1.5",
+            "max-f1, max-accuracy, youden, median-f1, median-accuracy, median-youden, recall>=R, fixed=T",
+        ),
+        ("threshold", "best", "max-f1, max-accuracy, youden, median-f1, median-accuracy, median-youden, recall>=R, fixed=T"),
     ],
 )
 def test_a_bad_value_is_named_with_flag_and_what_is_expected(name, value, expected, monkeypatch):
@@ -195,7 +199,20 @@ def test_all_bad_values_are_named_at_once():
     assert "--image-size 5" in str(caught.value)
 
 
-POLICIES = ["max-f1", "max-accuracy", "youden", "search", "recall>=0.95", "recall>=1", "recall>=.9", "fixed=0.5", "fixed=0"]
+POLICIES = [
+    "max-f1",
+    "max-accuracy",
+    "youden",
+    "median-f1",
+    "median-accuracy",
+    "median-youden",
+    "search",
+    "recall>=0.95",
+    "recall>=1",
+    "recall>=.9",
+    "fixed=0.5",
+    "fixed=0",
+]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

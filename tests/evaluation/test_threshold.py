@@ -4,9 +4,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cxrbench.evaluation.bootstrap import draw_weights
 from cxrbench.evaluation.threshold import choose_threshold
 
 FEW_SCORES = st.sampled_from([0.0, 1e-300, 0.1, 0.2, 0.30000000000000004, 0.5, 0.7, 1 - 2**-53, 1.0])
@@ -81,8 +82,40 @@ def test_youden_values_are_equal_although_their_floats_differ():
     assert choose_threshold("youden", labels, scores) == 0.125
 
 
+@pytest.mark.parametrize("policy", ["f1", "accuracy", "youden"])
+@settings(max_examples=30)
+@given(fold=folds(), seed=st.integers(0, 2**32 - 1))
+def test_the_median_is_that_of_the_optima_of_drawn_patients(policy, fold, seed):
+    labels, scores = fold
+    patients = np.random.default_rng(seed).integers(0, 9, len(labels)).astype(str)
+    names = np.unique(patients)
+    optima = []
+    for counts in draw_weights(np.random.default_rng(len(names)), 200, len(names)).astype(int):
+        times = counts[np.searchsorted(names, patients)]
+        if 0 < times @ labels < times.sum():
+            best = choose_threshold(
+                policy if policy == "youden" else f"max-{policy}", labels.repeat(times), scores.repeat(times)
+            )
+            optima.append(best)
+    expected = np.percentile(optima, 50, method="lower")
+    assert choose_threshold(f"median-{policy}", labels, scores, patients) == expected
+
+
+def test_the_median_does_not_hang_on_one_patient():
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    scores = generator.normal(0.4 + 0.2 * labels, 0.1)
+    stable, optimum = (
+        {choose_threshold(policy, labels[rest], scores[rest]) for rest in LEFT_OUT} for policy in ("median-f1", "max-f1")
+    )
+    assert np.ptp(list(stable)) < np.ptp(list(optimum))
+
+
+LEFT_OUT = [np.delete(np.arange(200), one) for one in range(0, 200, 5)]
+
+
 def test_a_single_distinct_score_is_the_threshold():
-    for policy in ("max-f1", "max-accuracy", "youden", "recall>=0.5"):
+    for policy in ("max-f1", "max-accuracy", "youden", "median-f1", "recall>=0.5"):
         assert choose_threshold(policy, np.array([0, 1, 1]), np.full(3, 0.25)) == 0.25
 
 

@@ -106,12 +106,35 @@ def test_exactly_the_requested_trials_are_finished(make_study, search, tmp_path,
 def test_a_trial_is_judged_on_validation_at_its_own_threshold(make_study, search):
     study = make_study(metric="f1")
     for trial in search(study, 2)[0]:
-        scores = train_trial(study.job, trial.number, trial.params).scores
+        scores = train_trial(study.job, trial.number, trial.params).scores[0]
         labels = study.job.validation[1]
         assert trial.params["threshold"] == choose_threshold("max-f1", labels, scores)
         assert trial.value == metrics(labels, scores, trial.params["threshold"])["f1"]
         assert len(trial.losses) == 2
         assert trial.seconds > 0
+
+
+def test_a_trial_is_judged_by_its_mean_over_the_versions(make_study, search):
+    study = make_study()
+    rows, labels = study.job.validation
+    job = replace(study.job, shifted=((study.job.views[0], rows[::-1]),))  # other images under the same labels
+    (trial,), _ = search(replace(study, job=job, job_of=lambda params: job), 1)
+    versions = train_trial(job, 0, trial.params).scores
+    threshold = choose_threshold("max-f1", np.tile(labels, 2), versions.ravel())
+    each = [metrics(labels, scores, threshold)["auc"] for scores in versions]
+    assert each[0] > each[1]
+    assert trial.params["threshold"] == threshold
+    assert trial.value == pytest.approx(np.mean(each), abs=1e-12)
+
+
+def test_a_median_threshold_draws_the_patients_of_the_images(make_study, search):
+    study = make_study(policy="median-youden")
+    labels = study.job.validation[1]
+    job = replace(study.job, patients=np.arange(len(labels)) // 5)
+    (trial,), _ = search(replace(study, job=job, job_of=lambda params: job), 1)
+    scores = train_trial(job, 0, trial.params).scores[0]
+    expected = choose_threshold("median-youden", labels, scores, job.patients)
+    assert trial.params["threshold"] == expected != choose_threshold("median-youden", labels, scores)
 
 
 def test_recorded_trials_are_not_repeated_for_the_same_or_less(make_study, search):
@@ -232,7 +255,7 @@ def test_a_searched_threshold_comes_from_the_engine(make_study, search):
     study = make_study(policy="search", engine=Fixed({**GOOD, "threshold": 0.625}), metric="accuracy")
     (trial,), _ = search(study, 1)
     assert trial.params == {**GOOD, "threshold": 0.625}
-    scores = train_trial(study.job, 0, GOOD).scores
+    scores = train_trial(study.job, 0, GOOD).scores[0]
     assert trial.value == np.mean((scores >= 0.625) == study.job.validation[1])
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, CxrbenchError, unknown_name
-from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import of_subset
-from cxrbench.evaluation.threshold import choose_threshold
+from cxrbench.evaluation.versions import choose_pooled_threshold, mean_search_metric
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.storage.files import digest
 
@@ -127,17 +126,22 @@ def stack_scores(tables: Mapping[str, Sequence[Predictions]], subset: Subset) ->
     }
 
 
-def choose_members(ensemble: Ensemble, validation: ScoreStack) -> MemberSelection:
-    """Choose members and threshold on the validation images of one fold and seed."""
+def choose_members(ensemble: Ensemble, validation: ScoreStack, *shifted: ScoreStack) -> MemberSelection:
+    """Choose members and threshold on the validation images of one fold and seed, as they are and under development shifts."""
     labels, protocol = validation.images.labels, ensemble.protocol
+    everything = np.concatenate([validation.scores, *(stack.scores for stack in shifted)], axis=1)
+
+    def threshold_of(versions: Floats) -> float:
+        return choose_pooled_threshold(policy_of(protocol), labels, versions, validation.images.patients)
 
     def objective(scores: Floats) -> float:
-        threshold = 0.5 if protocol.metric == "auc" else choose_threshold(policy_of(protocol), labels, scores)
-        return search_metric(protocol.metric, labels, scores, threshold)
+        versions = scores.reshape(-1, len(labels))
+        threshold = 0.5 if protocol.metric == "auc" else threshold_of(versions)
+        return mean_search_metric(protocol.metric, labels, versions, threshold)
 
-    size = ensemble.size or (ROUNDS if ensemble.method == "greedy" else len(validation.scores))
-    counts = (greedy if ensemble.method == "greedy" else best_of)(validation.scores, objective, size)
-    threshold = choose_threshold(policy_of(protocol), labels, mean_of(validation.scores, counts))
+    size = ensemble.size or (ROUNDS if ensemble.method == "greedy" else len(everything))
+    counts = (greedy if ensemble.method == "greedy" else best_of)(everything, objective, size)
+    threshold = threshold_of(mean_of(everything, counts).reshape(-1, len(labels)))
     fold, seed = validation.images.fold, validation.images.seed
     return MemberSelection(
         fold=fold,

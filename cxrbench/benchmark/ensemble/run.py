@@ -10,8 +10,8 @@ from cxrbench.benchmark.ensemble.members import choose_members, mean_of, policy_
 from cxrbench.benchmark.entries import EntryFacts, EntrySubject, Result, build_entry, head_result
 from cxrbench.benchmark.external import summarise_external
 from cxrbench.errors import CxrbenchError
-from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
+from cxrbench.evaluation.versions import mean_metrics
 from cxrbench.leaderboard.store.entry import FoldResult
 
 if TYPE_CHECKING:
@@ -57,13 +57,16 @@ def add_ensemble(store: ProtocolFolder, ensemble: Ensemble, externals: Externals
         entry.recipe: read_predictions(store.path / entry.predictions, within=store.path) for entry in ensemble.candidates
     }
     validation, test = stack_scores(tables, "validation"), stack_scores(tables, "test")
-    _require_all_heads(ensemble, validation, test)
-    selections = {key: choose_members(ensemble, stack) for key, stack in sorted(validation.items())}
+    shifted = [stack_scores(table, "validation") for table in _development_tables(store, ensemble)]
+    _require_all_heads(ensemble, validation, test, *shifted)
+    selections = {
+        key: choose_members(ensemble, stack, *(one[key] for one in shifted)) for key, stack in sorted(validation.items())
+    }
     for (fold, seed), selection in selections.items():
         store.test_lock.record(ensemble.name, fold, seed, selection.identity)
     frozen = FrozenEnsemble(ensemble=ensemble, selections=selections)
     validated, tested = frozen.predictions(validation), frozen.predictions(test)
-    entry = _ensemble_entry(frozen, validated, tested)
+    entry = _ensemble_entry(frozen, [validated, *map(frozen.predictions, shifted)], tested)
     write_predictions(store.predictions(ensemble.name), [*validated.values(), *tested.values()])
     store.add(ensemble.name, entry)
     for results in externals.values():
@@ -71,6 +74,24 @@ def add_ensemble(store: ProtocolFolder, ensemble: Ensemble, externals: Externals
         if len(of_members) == len(ensemble.candidates) and len({one.fingerprint for one in of_members}) == 1:
             _add_external(store, frozen, of_members[0])
     return entry
+
+
+def _development_tables(store: ProtocolFolder, ensemble: Ensemble) -> list[dict[str, Sequence[Predictions]]]:
+    """Return the validation scores of all candidates under each development shift that they were selected under."""
+    first, *others = ensemble.candidates
+    for other in others:
+        if other.development != first.development:
+            raise CxrbenchError(
+                f"{first.recipe} and {other.recipe} were selected under different shifts: "
+                f"{', '.join(first.development) or 'none'}; {', '.join(other.development) or 'none'}"
+            )
+    return [
+        {
+            entry.recipe: read_predictions(store.development(Path(entry.predictions).stem, shift), within=store.path)
+            for entry in ensemble.candidates
+        }
+        for shift in first.development
+    ]
 
 
 def _require_all_heads(ensemble: Ensemble, *stacks: Mapping[Key, ScoreStack]) -> None:
@@ -102,7 +123,9 @@ def _add_external(store: ProtocolFolder, frozen: FrozenEnsemble, like: ExternalR
     store.add_external(ensemble.name, like.model_copy(update=own))
 
 
-def _ensemble_entry(frozen: FrozenEnsemble, validated: Mapping[Key, Predictions], tested: Mapping[Key, Predictions]) -> Entry:
+def _ensemble_entry(
+    frozen: FrozenEnsemble, validated: Sequence[Mapping[Key, Predictions]], tested: Mapping[Key, Predictions]
+) -> Entry:
     ensemble, first = frozen.ensemble, frozen.ensemble.candidates[0]
     facts = EntryFacts(
         protocol=ensemble.protocol,
@@ -129,14 +152,13 @@ def _ensemble_entry(frozen: FrozenEnsemble, validated: Mapping[Key, Predictions]
 
 
 def _fold_result(
-    frozen: FrozenEnsemble, fold: int, validated: Mapping[Key, Predictions], tested: Mapping[Key, Predictions]
+    frozen: FrozenEnsemble, fold: int, validated: Sequence[Mapping[Key, Predictions]], tested: Mapping[Key, Predictions]
 ) -> FoldResult:
-    ensemble, first = frozen.ensemble, validated[fold, 0]
-    protocol = ensemble.protocol
+    ensemble, protocol = frozen.ensemble, frozen.ensemble.protocol
     return FoldResult(
         fold=fold,
         params={"method": ensemble.method, **({"size": ensemble.size} if ensemble.size else {})},
-        validation=metrics(first.labels, first.scores, first.chosen_threshold, prevalence=protocol.prevalence),
+        validation=mean_metrics([version[fold, 0] for version in validated], protocol.prevalence),
         heads=tuple(_head_result(frozen, tested[fold, seed]) for seed in range(protocol.seeds)),
     )
 

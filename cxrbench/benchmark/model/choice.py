@@ -10,7 +10,7 @@ import numpy as np
 from cxrbench.benchmark.ensemble.members import policy_of
 from cxrbench.errors import ConfigError
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset
-from cxrbench.evaluation.threshold import choose_threshold
+from cxrbench.evaluation.versions import choose_pooled_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +74,12 @@ class Chosen:
     test: Predictions | None
 
 
-def choose_heads(entry: Entry, table: Sequence[Predictions], choice: HeadChoice) -> Chosen:
+def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: HeadChoice) -> Chosen:
     """Return the chosen heads of a complete entry with their threshold and their stored scores.
 
     Args:
         entry: whose heads.
-        table: its stored predictions.
+        tables: its stored predictions, and those of the validation images under each development shift.
         choice: what the user asks for.
 
     Raises:
@@ -87,15 +87,15 @@ def choose_heads(entry: Entry, table: Sequence[Predictions], choice: HeadChoice)
     """
     heads = _heads(entry, choice)
     if choice.fold is None:
-        threshold, rule = _threshold_of_all_folds(entry, table)
+        threshold, rule = _threshold_of_all_folds(entry, tables)
         return Chosen(choice=choice, heads=heads, threshold=threshold, rule=rule, validation=None, test=None)
     fold, first = heads[0]
     result = first if len(heads) == 1 else fold.mean
     if result is None:
         raise ConfigError(f"{entry.recipe}: the mean of its heads was not scored. Use --seed for one head, or run with --fresh")
-    validation, test = (_scores(table, subset, heads).at(result.threshold) for subset in ("validation", "test"))
+    validation, test = (_scores(tables[0], subset, heads).at(result.threshold) for subset in ("validation", "test"))
     of_whom = "its own" if len(heads) == 1 else "the mean's own"
-    rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images"
+    rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images{_under(entry)}"
     return Chosen(choice=choice, heads=heads, threshold=result.threshold, rule=rule, validation=validation, test=test)
 
 
@@ -123,14 +123,19 @@ def _scores(table: Sequence[Predictions], subset: Subset, heads: Sequence[tuple[
     return of_subset(table, subset)[fold.fold, head.seed]
 
 
-def _threshold_of_all_folds(entry: Entry, table: Sequence[Predictions]) -> tuple[float, str]:
+def _under(entry: Entry) -> str:
+    return f", as they are and under {', '.join(entry.development)}" if entry.development else ""
+
+
+def _threshold_of_all_folds(entry: Entry, tables: Sequence[Sequence[Predictions]]) -> tuple[float, str]:
     """Apply the policy to the validation scores of every fold together, each from the heads that did not train on the image."""
     one_seed = entry.protocol.seeds == 1
-    means = of_subset(table, "validation").values() if one_seed else means_of_seeds(table, "validation").values()
-    pooled = list(means)
-    if len(pooled) != len(entry.folds):
+    means = [(of_subset(table, "validation") if one_seed else means_of_seeds(table, "validation")).values() for table in tables]
+    if any(len(pooled) != len(entry.folds) for pooled in means):
         raise ConfigError(f"{entry.recipe}: the means of its heads were not scored. Run with --fresh")
-    labels, scores = (np.concatenate([getattr(one, name) for one in pooled]) for name in ("labels", "scores"))
+    labels, patients = (np.concatenate([getattr(one, name) for one in means[0]]) for name in ("labels", "patients"))
+    scores = np.stack([np.concatenate([one.scores for one in pooled]) for pooled in means])
     policy = policy_of(entry.protocol)
-    rule = f"{policy} on the {len(labels):,} validation scores of all folds, each from the heads of its own fold"
-    return choose_threshold(policy, labels, scores), rule
+    whose = "each from the heads of its own fold"
+    rule = f"{policy} on the {len(labels):,} validation scores of all folds{_under(entry)}, {whose}"
+    return choose_pooled_threshold(policy, labels, scores, patients), rule

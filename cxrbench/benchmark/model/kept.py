@@ -38,7 +38,8 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
     entry, folder = read_entry(path), path.resolve().parent.parent
     _require_recipe(entry)
     store = ProtocolFolder(out=folder.parent, protocol=entry.protocol, attempt=attempt_of(folder.name, entry.protocol) or 1)
-    chosen = choose_heads(entry, read_predictions(folder / entry.predictions, within=folder), choice)
+    stored = (folder / entry.predictions, *(store.development(path.stem, shift) for shift in entry.development))
+    chosen = choose_heads(entry, [read_predictions(table, within=folder) for table in stored], choice)
     images = images_of(read_images(_kept(store.images, entry), within=folder), choice)
     heads = [
         read_head(_kept(store.model(path.stem, entry.stage, fold.fold, head.seed), entry), head.model, within=folder)

@@ -32,7 +32,11 @@ def _training_rows(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "head", "Dense 512 ReLU, dropout, Dense 1 sigmoid; Adam; cross-entropy, or the loss of the imbalance strategy"
     yield "augmentation", record.augmentation
     yield "against class imbalance", record.imbalance
-    yield "search", f"{protocol.engine}, {protocol.trials:,} trials in each study, {protocol.metric} on validation images"
+    shifted = " and their development shifts" if protocol.select == "robust" else ""
+    yield (
+        "search",
+        f"{protocol.engine}, {protocol.trials:,} trials in each study, {protocol.metric} on validation images{shifted}",
+    )
     yield "epochs", f"at most {protocol.epochs:,}, patience {protocol.patience:,}, batches of {protocol.batch_size:,}"
     yield "precision", protocol.precision
     yield "seed", str(protocol.seed)

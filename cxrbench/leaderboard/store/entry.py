@@ -124,7 +124,7 @@ class FoldResult(Stored):
     Attributes:
         study: identity of its study, which does not depend on the number of trials.
         selected_trial, params: what validation selected, without the threshold, which each head has its own.
-        validation: metrics of the selected trial on the validation images.
+        validation: metrics of the selected trial on the validation images, the mean over the versions that it was selected on.
         trials: finished trials by state.
         history: each of them.
         mean: of the logits of the heads of all seeds; None with one seed and in entries of earlier versions.
@@ -200,6 +200,7 @@ class Entry(Stored):
         intervals: 95 % intervals of the metrics.
         seed_spread: standard deviation over the seeds; empty if there is one seed.
         selected_by: the metric that the search maximised on validation.
+        development: the shifts under which the validation images were scored, too, to select on all of them together.
         seconds: by stage; recipes that share features each count the time they waited for them.
         predictions: path of the stored table, relative to the protocol's folder; earlier versions wrote CSV.
     """
@@ -226,6 +227,7 @@ class Entry(Stored):
     intervals: Intervals = {}
     seed_spread: Metrics = {}
     selected_by: Name = ""
+    development: tuple[Name, ...] = ()
     folds: tuple[FoldResult, ...] = ()
     seconds: Metrics = {}
     versions: dict[Name, Name] = {}

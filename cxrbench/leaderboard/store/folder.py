@@ -96,6 +96,10 @@ class ProtocolFolder:
         """Return the path of the scores of shifted test images."""
         return self.path / "shifts" / recipe / f"{stem_of(shift)}.npz"
 
+    def development(self, recipe: str, shift: str) -> Path:
+        """Return the path of the scores of validation images under a development shift."""
+        return self.path / "development" / recipe / f"{stem_of(shift)}.npz"
+
     def skipped(self, external: str = "") -> Path:
         """Return the path of the list of unreadable files, of the dataset or of an external test set."""
         return (self.path / "external" / external if external else self.path) / "skipped.csv"
@@ -118,7 +122,10 @@ class ProtocolFolder:
             shifts: identity of each shift; likewise.
         """
         entry = self.complete_entry(recipe)
-        if not entry or entry.study != identity or not (self.path / entry.predictions).is_file():
+        if not entry or entry.study != identity:
+            return False
+        tables = (self.path / entry.predictions, *(self.development(recipe, shift) for shift in entry.development))
+        if not all(table.is_file() for table in tables):
             return False
         if shifts and not self._covers(recipe, entry.selections, shifts):
             return False

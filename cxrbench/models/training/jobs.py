@@ -39,6 +39,8 @@ class HeadJob:
         views: the clean view and then the augmented ones.
         imbalance: the imbalance strategy.
         train, validation: rows of the images, and their labels.
+        patients: int ``[n]``, whose validation image it is; None if each is of another patient.
+        shifted: the validation images under each development shift: a view of them, and their rows in it.
         seed: the seeds of the strategy and of each trial derive from it.
     """
 
@@ -49,6 +51,13 @@ class HeadJob:
     validation: tuple[NDArray[np.int64], NDArray[np.int64]] = field(compare=False)
     configuration: TrainingConfiguration = field(compare=False)
     seed: int = field(compare=False)
+    patients: NDArray[np.int64] | None = field(default=None, compare=False)
+    shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
+
+    @property
+    def validation_versions(self) -> tuple[tuple[ShardedArray, NDArray[np.int64]], ...]:
+        """The validation images as they are and under each development shift: a view of them, and their rows in it."""
+        return ((self.views[0], self.validation[0]), *self.shifted)
 
     @property
     def strategy_space(self) -> Space:
@@ -69,7 +78,7 @@ class TrialResult:
 
     Attributes:
         losses: validation cross-entropy of each epoch.
-        scores: validation scores of the best epoch.
+        scores: float64 ``[versions, n]``, scores of the best epoch for each of the `validation_versions`.
         pruned: whether training stopped at a cut-off.
     """
 
@@ -85,7 +94,7 @@ class FrozenHead:
 
     Attributes:
         weights: float32, as `Head.weights` returns them.
-        scores: float64 ``[n]``, scores of the validation images.
+        scores: float64 ``[versions, n]``, for each of the `validation_versions`.
         note: the warning of the imbalance strategy, or an empty string.
         curves: of its training.
     """
@@ -100,7 +109,8 @@ def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs
     """Train trial `number` of a study. Prune it after an epoch if its best validation loss so far exceeds the cut-off."""
     start = time.perf_counter()
     fit = _fit(job, params, training_seed(job.seed, number), cut_offs)
-    return TrialResult(losses=fit.losses, scores=fit.scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
+    scores = _version_scores(job, fit)
+    return TrialResult(losses=fit.losses, scores=scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
 
 
 def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
@@ -108,7 +118,7 @@ def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: 
     recorder = CurveRecorder(job=job)
     fit = _fit(job, params, training_seed(job.seed, number, repeat), after_epoch=recorder.after_epoch)
     note = _training_rows(job, _strategy_options(job, params)).note
-    return FrozenHead(weights=tuple(fit.head.weights()), scores=fit.scores, note=note, curves=recorder.curves)
+    return FrozenHead(weights=tuple(fit.head.weights()), scores=_version_scores(job, fit), note=note, curves=recorder.curves)
 
 
 def score_images(
@@ -133,7 +143,19 @@ def score_images(
     for weights in heads:
         scorer.set_weights(list(weights))
         logits += head_logits(scorer, view, images, at_once) / len(heads)
-    scores = sigmoid(logits)
+    return _finite(sigmoid(logits))
+
+
+def _version_scores(job: HeadJob, fit: Fit) -> NDArray[np.float64]:
+    """Return the scores of the kept epoch for each of the `validation_versions`; epochs are compared on the first alone."""
+    from cxrbench.models.training.trainer import head_logits, sigmoid
+
+    at_once = job.configuration.scored_at_once
+    shifted = (_finite(sigmoid(head_logits(fit.head, view, rows, at_once))) for view, rows in job.shifted)
+    return np.stack([fit.scores, *shifted])
+
+
+def _finite(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isfinite(scores).all():
         raise NotFinite(f"the head's scores of {np.sum(~np.isfinite(scores))} of {len(scores)} images are not finite")
     return scores

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,9 +153,9 @@ def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     train_trial(job, 5, {"learning_rate": 1e-2, "dropout": 0.6})
     head = freeze_head(job, 4, {**PARAMS, "threshold": 0.3})
     assert head.scores.tobytes() == first.scores.tobytes()
-    assert (first.scores.shape, first.scores.dtype) == ((30,), np.float64)
+    assert (first.scores.shape, first.scores.dtype) == ((1, 30), np.float64)
     scores = score_images([head.weights], 16, job.views[0], np.array([79, 50, 51]))
-    np.testing.assert_allclose(scores, first.scores[[29, 0, 1]], atol=1e-6)
+    np.testing.assert_allclose(scores, first.scores[0, [29, 0, 1]], atol=1e-6)
 
 
 def test_a_frozen_head_scores_equally_after_other_trainings(make_job):
@@ -180,6 +181,19 @@ def test_repeats_differ_in_the_head_and_each_repeats_itself(make_job):
     repeats = [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
     assert len(set(repeats)) == 3
     assert repeats == [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
+
+
+def test_the_kept_epoch_scores_each_version_of_validation(make_job, store):
+    job = make_job()
+    plain, rows = train_trial(job, 0, PARAMS), np.array([*range(29, -1, -1)])
+    shifted = store(job.views[0].gather(job.validation[0][::-1]) + np.float32(0.5))  # a view of these images alone
+    job = replace(job, shifted=((shifted, rows), (job.views[0], job.validation[0])))
+    found, head = train_trial(job, 0, PARAMS), freeze_head(job, 0, PARAMS)
+    assert (found.losses, found.scores.shape) == (plain.losses, (3, 30))
+    assert found.scores[0].tobytes() == found.scores[2].tobytes() == plain.scores[0].tobytes()
+    assert found.scores[1].tobytes() == score_images([head.weights], 16, shifted, rows).tobytes()
+    assert head.scores.tobytes() == found.scores.tobytes()
+    assert not np.allclose(found.scores[1], found.scores[0])
 
 
 def test_trials_of_one_study_differ_by_their_number(make_job):
