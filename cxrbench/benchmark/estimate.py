@@ -137,7 +137,7 @@ def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extract
 
 def _test_images(plan: Plan) -> int:
     protocol = plan.protocol
-    _, _, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    _, _, test = expected_parts(plan.catalogues.main.images.records, protocol)
     return sum(test) * protocol.folds
 
 
@@ -184,7 +184,7 @@ def _model_bytes(plan: Plan, samples: Samples) -> int:
 
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
     protocol = plan.protocol
-    _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol)
     times_tested = 1 + len(plan.request.shifts)
     predictions = (sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
     entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)

@@ -13,7 +13,6 @@ Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accur
 Precision = Literal["float32", "bfloat16"]
 Pruning = Literal["none", "median", "halving"]
 Resize = Literal["stretch", "pad"]
-SplitName = Literal["official", "grouped", "paper"]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 """A number between 0 and 1, both excluded."""
 THRESHOLD_POLICY = re.compile(r"max-f1|max-accuracy|youden|search|(?:recall>=|fixed=)(?:0?\.\d+|[01](?:\.0*)?)")

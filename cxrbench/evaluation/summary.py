@@ -29,7 +29,7 @@ class Summary:
 
     Attributes:
         metrics: the mean over folds of the mean over seeds.
-        intervals: (low, high) of each metric's 95 % interval.
+        intervals: (low, high) of each metric's 95 % interval; empty for a mean over groups.
         seed_spread: the standard deviation over seeds of the mean over folds; empty with one seed. It measures the variation of
             training only, while the intervals measure the variation between patients.
     """
@@ -39,17 +39,26 @@ class Summary:
     seed_spread: dict[str, float]
 
 
-def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: float, also_at: Sequence[float] = ()) -> Summary:
+def summarise(
+    predictions: Sequence[Predictions],
+    *,
+    seed: int,
+    prevalence: float,
+    also_at: Sequence[float] = (),
+    over_groups: bool = False,
+) -> Summary:
     """Compute the metrics, intervals and seed spread of an entry.
 
     With one fold the intervals come from resampled patients. With several they come from the differences between folds
-    (`nadeau_bengio`), which also include the effect of other training images.
+    (`nadeau_bengio`), which also include the effect of other training images. Folds that each leave out another group are no
+    repeats of each other, and a handful of groups is no sample of groups: their mean has no interval.
 
     Args:
         predictions: of all folds and seeds.
         seed: of the resampling.
         prevalence: of the positive class, for ppv and npv.
         also_at: further thresholds.
+        over_groups: whether each fold leaves out another group.
     """
     folds = {
         fold: {
@@ -62,6 +71,8 @@ def summarise(predictions: Sequence[Predictions], *, seed: int, prevalence: floa
     headline = metric_means(list(fold_means.values()))
     if len(folds) == 1:
         intervals = _intervals_from_patients(predictions, headline, seed, prevalence, also_at)
+    elif over_groups:
+        return Summary(metrics=headline, intervals={}, seed_spread=_seed_spread(folds))
     else:
         intervals = _intervals_from_folds(predictions, headline, list(fold_means.values()))
     intervals |= _predictive_intervals(headline, intervals, prevalence)
