@@ -181,6 +181,14 @@ def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summar
     )
 
 
+def with_group(protocol: Protocol, fold: FoldResult, tested: Sequence[Predictions]) -> FoldResult:
+    """Return the result of a fold with the group that it leaves out, if it does, and the intervals for this group."""
+    if not protocol.left_out:
+        return fold
+    summary = summarise_under(protocol, [one for one in tested if one.fold == fold.fold])
+    return fold.model_copy(update={"group": protocol.left_out[fold.fold], "intervals": summary.intervals})
+
+
 def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:
     """Count the images of each class, in all and in each part of each fold."""
     labels = dataset.labels
@@ -221,18 +229,10 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "intervals": summary.intervals,
         "seed_spread": summary.seed_spread,
         "selected_by": result.selected_by,
-        "folds": tuple(_with_group(protocol, fold, result.tested) for fold in result.folds),
+        "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "predictions": predictions_path(stem_of(subject.recipe)),
     }
-
-
-def _with_group(protocol: Protocol, fold: FoldResult, tested: Sequence[Predictions]) -> FoldResult:
-    """Return the result of a fold with the group that it leaves out, if it does, and the intervals for this group."""
-    if not protocol.left_out:
-        return fold
-    summary = summarise_under(protocol, [one for one in tested if one.fold == fold.fold])
-    return fold.model_copy(update={"group": protocol.left_out[fold.fold], "intervals": summary.intervals})
 
 
 def _part_counts(labels: NDArray[np.int64], split: Split) -> PartCounts:

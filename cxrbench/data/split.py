@@ -176,9 +176,9 @@ def _left_out_warnings(found: LeftOut, column: str) -> Iterator[str]:
     for name, why in found.untested.items():
         yield f"{column} {name} is not tested: {why}. Its images only train and validate"
     if found.unknown:
-        yield f"{found.unknown:,} images have no known {column}: they are never tested, and only train and validate"
+        yield f"images without a known {column}, which are never tested and only train and validate: {found.unknown:,}"
     for name, count in found.divided.items():
-        yield f"{count:,} images are not used where {column} {name} is tested: their patients also have images in it"
+        yield f"images not used where {column} {name} is tested, because their patients also have images in it: {count:,}"
 
 
 def _parts(split: Split) -> tuple[NDArray[np.int64], ...]:

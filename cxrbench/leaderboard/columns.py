@@ -75,7 +75,7 @@ def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[st
             column
             for group in protocol.left_out
             for name in SEARCHABLE
-            for column in _estimate(group_key(group, name), group, partial(_in_group, name, group))
+            for column in _group_columns(group, name)
         ),
         *(_shifted_columns() if shifts else ()),
         *(column for name in shifts for column in _estimate(f"shift_{name}_auc", name, partial(_under_shift, name))),
@@ -117,6 +117,11 @@ def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> It
 
 def _metric(name: str, test_set: str, row: Row) -> Estimate:
     return row.estimate(name, test_set)
+
+
+def _group_columns(group: str, name: str) -> Iterator[Column]:
+    value, *ends = _estimate(group_key(group, name), group, partial(_in_group, name, group))
+    yield from (replace(value, dropped=1), *ends)
 
 
 def _in_group(name: str, group: str, row: Row) -> Estimate:

@@ -47,7 +47,7 @@ def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
         keys[caption] = ("recipe", *(f"external_{name}_{one}" for one in METRICS))
     if groups := board.protocol.left_out:
         metric = sort if sort in SEARCHABLE else board.protocol.metric
-        caption = f"Each group of {board.protocol.left_out_by}, left out and tested by itself: {metric}"
+        caption = f"{metric} of each group of {board.protocol.left_out_by}, left out and tested by itself"
         keys[caption] = ("recipe", *(group_key(group, metric) for group in groups))
     main = main_columns(columns.values(), sort or board.protocol.metric)
     return {"": main, **{caption: tuple(columns[key] for key in shown) for caption, shown in keys.items()}}

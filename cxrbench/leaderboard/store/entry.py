@@ -281,8 +281,8 @@ class Entry(Stored):
 
     @property
     def by_group(self) -> dict[str, FoldResult]:
-        """The result of each group that was left out, by group; empty for a split that leaves out no groups."""
-        return {fold.group: fold for fold in self.folds if fold.group}
+        """The result of each group that was left out, by group; empty without a result and for other splits."""
+        return {fold.group: fold for fold in self.folds if fold.group and self.status == "complete"}
 
     def validation(self, metric: str) -> float | None:
         """Return the mean over folds of a metric of the validation images."""
