@@ -71,12 +71,7 @@ def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[st
         *RECIPE,
         *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
-        *(
-            column
-            for group in protocol.left_out
-            for name in SEARCHABLE
-            for column in _group_columns(group, name)
-        ),
+        *(column for group in protocol.left_out for name in SEARCHABLE for column in _group_columns(group, name)),
         *(_shifted_columns() if shifts else ()),
         *(column for name in shifts for column in _estimate(f"shift_{name}_auc", name, partial(_under_shift, name))),
         *(

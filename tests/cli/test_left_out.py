@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-SITES = {"Basel": 352, "Bern": 348, "Chur": 18, "": 12}
+SITES = {"Basel": 276, "Bern": 274, "Chur": 18, "": 12}
 FIRST_OF_TWO = ("Basel", "Bern")
 RUN = (
     *("run", "--data", "images.csv", "--image-size", 32, "--split", "left-out:by=Hospital", "--trials", 1, "--epochs", 1),
@@ -29,7 +29,7 @@ def hospitals(make_workspace, tmp_path_factory):
         grey = generator.normal(100 + 20 * label, 15)
         pixels = generator.normal(grey, 25, (36, 36)).clip(0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-        patient = "travels" if number in {3, 400, 401} else f"p{number}"
+        patient = "travels" if number in {3, 300, 301} else f"p{number}"
         rows.append({"path": f"{number}.png", "label": label, "patient": patient, "hospital": site})
     with (folder / "images.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -39,12 +39,9 @@ def hospitals(make_workspace, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def result(hospitals, tensorflow_ready):
-    """Run one recipe once, also on shifted images."""
-    import time
-    t=time.time()
-    result = hospitals.call_here(*RUN, "--json", CXRBENCH_ROBUSTNESS="standard")
-    print("RUN", time.time()-t)
+def result(hospitals, long, tensorflow_ready):
+    """Run one recipe once; in the long form also on shifted images."""
+    result = hospitals.call_here(*RUN, "--json", CXRBENCH_ROBUSTNESS="standard" if long else "none")
     assert result.returncode == 0, result.stderr
     return result
 
@@ -82,7 +79,7 @@ def test_each_hospital_is_tested_by_heads_that_saw_none_of_it(hospitals, entry):
         assert sum(count for name, count in counts.items() if not name.startswith("test")) == others
 
 
-def test_the_row_has_each_group_and_a_mean_without_interval(hospitals, entry, row):
+def test_the_row_has_each_group_and_a_mean_without_interval(hospitals, entry, row, long):
     stored = [one for one in hospitals.rows(entry["predictions"]) if one["set"] == "test"]
     values = []
     for fold, site in enumerate(FIRST_OF_TWO):
@@ -91,8 +88,10 @@ def test_the_row_has_each_group_and_a_mean_without_interval(hospitals, entry, ro
         np.testing.assert_allclose(row[f"group_{site}_auc"], values[-1])
         assert 0 <= row[f"group_{site}_auc_low"] <= values[-1] <= row[f"group_{site}_auc_high"] <= 1
     np.testing.assert_allclose(row["auc"], np.mean(values))
-    assert (row["auc_low"], row["f1_high"], row["auc_shifted_low"]) == (None, None, None)
-    assert 0 < row["auc_shifted"] <= 1
+    assert (row["auc_low"], row["f1_high"]) == (None, None)
+    if long:
+        assert row["auc_shifted_low"] is None
+        assert 0 < row["auc_shifted"] <= 1
     assert row["folds"] == 2
 
 
@@ -116,6 +115,7 @@ def test_the_same_command_finds_the_result_again(hospitals, result, entry):
     assert hospitals.entries()["control-intensity+none+none"] == entry
 
 
+@pytest.mark.long
 def test_reproduce_repeats_the_entry(hospitals, result):
     path = hospitals.protocol_folder() / "entries" / "control-intensity+none+none.json"
     again = hospitals.call_here("reproduce", path, "--data", "images.csv", "--workers", 0)
