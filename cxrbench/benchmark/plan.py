@@ -166,7 +166,7 @@ def make_protocol(
 ) -> Protocol:
     """Return what must be equal for two recipes to be comparable.
 
-    Which groups can be left out is known when the images are decoded; without `decode`, the listed images tell.
+    Which groups can be left out is known when the images are decoded; where they are not and may not be, the list tells.
     """
     settings = request.settings
     split = settings.split or default_split(catalogue.images.records)
@@ -174,7 +174,8 @@ def make_protocol(
     if column := column_of(split):
         if decode:
             decode(None, catalogue)
-        found = leave_out(load_dataset(catalogue) if decode else listed_dataset(catalogue), column, settings.seed)
+        dataset = listed_dataset(catalogue) if catalogue.pixels.array.missing() else load_dataset(catalogue)
+        found = leave_out(dataset, column, settings.seed)
         values |= {"left_out": tuple(one.group for one in found.splits), "folds": len(found.splits)}
     return Protocol(
         **values,
