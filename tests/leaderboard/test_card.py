@@ -214,5 +214,6 @@ def test_the_card_says_which_group_the_model_has_never_seen():
     text = model_card(record_with(protocol=protocol, heads=heads, entry_intervals={}))
     assert "It has seen no image of site &lt;b>Bern, and none of a patient who has an image there." in text
     assert "A mean over groups has no interval." in text
-    of_all = model_card(record_with(protocol=protocol, heads=heads.model_copy(update={"folds": (0, 1)}), metrics={}))
+    both = {"heads": heads.model_copy(update={"folds": (0, 1)}), "params": ({}, {}), "metrics": {}}
+    of_all = model_card(record_with(protocol=protocol, **both))
     assert "Each of its heads has left out another group of site: Basel, &lt;b>Bern." in of_all
