@@ -14,7 +14,7 @@ from cxrbench.benchmark.image_record import record_images
 from cxrbench.benchmark.shifted_images import start_shifted
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
-from cxrbench.data.split import split_dataset
+from cxrbench.data.split import split_dataset, split_warnings
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.store.image_record import write_images
@@ -169,10 +169,11 @@ def _entry_facts(
         allow_leak=settings.allow_leak,
         strict=settings.strict_data,
     )
+    of_split = split_warnings(dataset, protocol.split, protocol.seed)
     return EntryFacts(
         protocol=protocol,
         data=plan.data,
         dataset=dataset_facts(dataset, splits),
         audit=found,
-        warnings=all_without_paths((*dataset.warnings, *protocol.warnings, *found.warnings)),
+        warnings=all_without_paths((*dataset.warnings, *of_split, *protocol.warnings, *found.warnings)),
     )

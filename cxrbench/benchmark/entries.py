@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
+from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.store.entry import (
     ClassLabels,
@@ -173,8 +174,20 @@ def _measured(protocol: Protocol, tested: Predictions) -> dict[str, Any]:
 
 
 def summarise_under(protocol: Protocol, tested: Sequence[Predictions], names: Collection[str] | None = None) -> Summary:
-    """Return metrics (all if `names` is None), intervals and seed spread of the heads of one entry."""
-    return summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names)
+    """Return metrics (all if `names` is None), intervals and seed spread of the heads of one entry.
+
+    A mean over groups that were left out has no interval: a handful of groups says nothing of others.
+    """
+    summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names)
+    return replace(summary, intervals={}) if len(by_fold(tested)) > 1 and protocol.left_out else summary
+
+
+def with_group(protocol: Protocol, fold: FoldResult, tested: Sequence[Predictions]) -> FoldResult:
+    """Return the result of a fold with the group that it leaves out, if it does, and the intervals for this group."""
+    if not protocol.left_out:
+        return fold
+    summary = summarise_under(protocol, [one for one in tested if one.fold == fold.fold])
+    return fold.model_copy(update={"group": protocol.left_out[fold.fold], "intervals": summary.intervals})
 
 
 def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFacts:
@@ -218,7 +231,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "seed_spread": summary.seed_spread,
         "selected_by": result.selected_by,
         "development": result.development,
-        "folds": result.folds,
+        "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "predictions": predictions_path(stem_of(subject.recipe)),
     }

@@ -142,7 +142,7 @@ def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extract
 def _shifted_images(plan: Plan) -> list[tuple[tuple[Shifted, ...], int]]:
     """Return the shifts, and how many images are shifted: test images of any fold, and validation images likewise."""
     protocol, records = plan.protocol, plan.catalogues.main.images.records
-    _, validation, test = (sum(part) for part in expected_parts(records, protocol.split, protocol.folds))
+    _, validation, test = (sum(part) for part in expected_parts(records, protocol))
     of_any_fold = len(records) * (1 - (1 - validation / len(records)) ** protocol.folds)  # each fold draws its own
     wanted = [(plan.request.shifts, test * protocol.folds), (plan.request.development, round(of_any_fold))]
     return [(shifts, images) for shifts, images in wanted if shifts]
@@ -191,7 +191,7 @@ def _model_bytes(plan: Plan, samples: Samples) -> int:
 
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
     protocol = plan.protocol
-    _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol)
     times_validated, times_tested = 1 + len(plan.request.development), 1 + len(plan.request.shifts)
     predictions = (times_validated * sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
     entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)

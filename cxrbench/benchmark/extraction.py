@@ -109,10 +109,10 @@ def start_extraction(plan: Plan, resources: Resources) -> StartedExtraction:
     return StartedExtraction(pending=pending, resources=resources)
 
 
-def decode_and_list(store: ProtocolFolder, catalogue: Catalogue, progress: Progress) -> None:
-    """Decode the images of the dataset, and list the files that could not be read."""
+def decode_and_list(folder: ProtocolFolder | None, catalogue: Catalogue, progress: Progress) -> None:
+    """Decode the images of the dataset, and list the files that could not be read in a folder, if there is one."""
     deque(decode_catalogue(catalogue, progress), maxlen=0)
-    if unread := _write_skipped(catalogue, store, ""):
+    if folder and (unread := _write_skipped(catalogue, folder, "")):
         progress.warn(unread)
 
 

@@ -11,8 +11,10 @@ from cxrbench.benchmark.features import RecipeFeatures, needed_features
 from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
+from cxrbench.config.split_name import column_of
 from cxrbench.data.catalogue import read_catalogues
-from cxrbench.data.split import default_split
+from cxrbench.data.dataset import listed_dataset, load_dataset
+from cxrbench.data.split import default_split, leave_out
 from cxrbench.errors import ConfigError
 from cxrbench.leaderboard.store.attempts import make_attempt, newest_attempt
 from cxrbench.leaderboard.store.folder import ProtocolFolder
@@ -118,7 +120,7 @@ def make_plan(
     request: Request,
     database: Database | None,
     expected: Protocol | None = None,
-    decode: Callable[[ProtocolFolder, Catalogue], None] | None = None,
+    decode: Callable[[ProtocolFolder | None, Catalogue], None] | None = None,
 ) -> Plan:
     """List all images, fetch missing weights and compute the protocol, the recipes and their identities.
 
@@ -128,7 +130,7 @@ def make_plan(
         request: the settings and the components that they name.
         database: of studies; None for one journal a study.
         expected: a protocol whose images these must be; any images if None.
-        decode: decodes the images of a catalogue and lists unreadable ones; None where nothing may be written.
+        decode: decodes the images of a catalogue and lists unreadable ones in a folder; None where nothing may be written.
 
     Raises:
         ConfigError: the images are not the expected ones, or cannot be split.
@@ -139,7 +141,7 @@ def make_plan(
     catalogues = read_catalogues(request.dataset, request.externals, settings, request.downloader)
     if expected:
         _check_images(expected, settings.data, catalogues.main)
-    protocol = make_protocol(request, catalogues.main)
+    protocol = make_protocol(request, catalogues.main, decode)
     attempt = newest_attempt(settings.out, protocol)
     store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=database)
     if not settings.fresh:  # before weights are fetched
@@ -157,15 +159,28 @@ def in_new_attempt(plan: Plan) -> Plan:
     return replace(plan, store=store, stamps=store.stamps(recipe.stem for recipe in plan.recipes))
 
 
-def make_protocol(request: Request, catalogue: Catalogue) -> Protocol:
-    """Return what must be equal for two recipes to be comparable."""
+def make_protocol(
+    request: Request, catalogue: Catalogue, decode: Callable[[ProtocolFolder | None, Catalogue], None] | None
+) -> Protocol:
+    """Return what must be equal for two recipes to be comparable.
+
+    Which groups can be left out is known when the images are decoded; where they are not and may not be, the list tells.
+    """
     settings = request.settings
+    split = settings.split or default_split(catalogue.images.records)
+    values = {name: getattr(settings, name) for name in ProtocolSettings.model_fields}
+    if column := column_of(split):
+        if decode:
+            decode(None, catalogue)
+        dataset = listed_dataset(catalogue) if catalogue.pixels.array.missing() else load_dataset(catalogue)
+        found = leave_out(dataset, column, settings.seed)
+        values |= {"left_out": tuple(one.group for one in found.splits), "folds": len(found.splits)}
     return Protocol(
-        **{name: getattr(settings, name) for name in ProtocolSettings.model_fields},
+        **values,
         dataset=catalogue.images.name,
         fingerprint=catalogue.fingerprint,
         notice=request.dataset.spec.notice,
-        split=settings.split or default_split(catalogue.images.records),
+        split=split,
         engine=str(request.engine.component),
     )
 

@@ -53,7 +53,8 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
     if entry.status != "complete":
         raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
     protocol = entry.protocol.model_dump()
-    equal = {name: protocol[name] for name in Settings.model_fields.keys() & protocol.keys()}
+    of_protocol = Settings.model_fields.keys() & protocol.keys()
+    equal = {name: protocol[name] for name in of_protocol if not (name == "folds" and entry.protocol.left_out)}
     found = with_files(entry, files)
     recipe = {
         "backbone": [found["backbone"]],
@@ -109,7 +110,7 @@ def _require_images(entry: Entry, settings: Settings, host: Host, progress: Prog
 def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
     before, now = entry.protocol.model_dump(exclude={"dataset"}), again.protocol.model_dump(exclude={"dataset"})
     for name, value in before.items():
-        yield from _differing(f"protocol: {name}", value, now[name])
+        yield from _differing(f"protocol: {name}", value, now.get(name))
     for name in sorted(entry.versions.keys() | again.versions.keys()):
         yield from _differing(f"version of {name}", entry.versions.get(name, "-"), again.versions.get(name, "-"))
     for kind, facts in entry.components.items():

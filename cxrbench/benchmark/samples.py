@@ -65,7 +65,7 @@ def _trial_sample(plan: Plan, recipe: PlannedRecipe, times: Mapping[Extraction, 
     if clean not in times and clean.features.missing():
         return None
     protocol = plan.protocol
-    train, validation, _ = expected_parts(plan.catalogues.main.images.records, protocol.split, protocol.folds)
+    train, validation, _ = expected_parts(plan.catalogues.main.images.records, protocol)
     return TrialSample(
         width=times[clean].width if clean in times else clean.features.row_shape()[0],
         views=len(recipe.features.views),

@@ -159,7 +159,7 @@ def _board_table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     for column in columns:
         is_text, is_recipe = column.key in {"recipe", "status"}, column.key == "recipe"
         width = MINIMUM_RECIPE_WIDTH if is_recipe else None
-        table.add_column(column.heading, justify="left" if is_text else "right", no_wrap=not is_recipe, min_width=width)
+        table.add_column(escape(column.heading), justify="left" if is_text else "right", no_wrap=not is_recipe, min_width=width)
     for row in rows:
         style = "dim" if row.entry.control or not row.is_complete else ""
         table.add_row(*(_two_lines(*column.cell(row)) for column in columns), style=style)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cxrbench.config.settings import Settings
-    from cxrbench.config.values import SplitName
+    from cxrbench.config.split_name import SplitName
     from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -85,6 +85,7 @@ class _Inspection:
     notice: str
     split_name: SplitName
     splits: tuple[Split, ...]
+    warnings: tuple[str, ...]
     audit: Audit | DataError
 
     def checked_audit(self) -> Audit:
@@ -117,11 +118,12 @@ class _Inspector:
     def inspect(self, others: Sequence[str] = ()) -> _Inspection:
         """Load, split and audit the dataset of the settings."""
         from cxrbench.data.audit.audit import audit
-        from cxrbench.data.split import default_split, split_dataset
+        from cxrbench.data.split import default_split, split_dataset, split_warnings
 
-        dataset, notice, records = self._load(self.settings.data)
+        dataset, notice, records = self._load(self.settings.data, self.settings.split)
         split_name = self.settings.split or default_split(records)
         splits = split_dataset(dataset, split_name, self.settings.seed, self.settings.folds)
+        warnings = (*dataset.warnings, *split_warnings(dataset, split_name, self.settings.seed))
         external = [self._load(text)[0] for text in others]
         for other in external:
             for warning in other.warnings:
@@ -131,9 +133,11 @@ class _Inspector:
             result = audit(dataset, splits, split_name=split_name, others=external, allow_leak=True)
         except DataError as error:
             result = error
-        return _Inspection(dataset=dataset, notice=notice, split_name=split_name, splits=splits, audit=result)
+        return _Inspection(
+            dataset=dataset, notice=notice, split_name=split_name, splits=splits, warnings=warnings, audit=result
+        )
 
-    def _load(self, text: str) -> tuple[LoadedDataset, str, Sequence[Record]]:
+    def _load(self, text: str, split: str | None = None) -> tuple[LoadedDataset, str, Sequence[Record]]:
         from cxrbench.data.catalogue import decode_catalogue, read_catalogue
         from cxrbench.data.dataset import load_dataset
         from cxrbench.data.download import Downloader
@@ -141,7 +145,7 @@ class _Inspector:
 
         part = find_dataset(text, self.host)
         downloader = Downloader(offline=self.settings.offline, say=self.progress.say)
-        catalogue = read_catalogue(part, self.settings, downloader)
+        catalogue = read_catalogue(part, self.settings, downloader, split)
         self.claim([catalogue.pixels.array.folder])
         deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():
@@ -174,7 +178,7 @@ def _print_split(inspection: _Inspection) -> None:
 def _split_rows(inspection: _Inspection) -> list[tuple[str, ...]]:
     dataset, table = inspection.dataset, []
     for number, split in enumerate(inspection.splits, 1):
-        fold = f"fold {number} " if len(inspection.splits) > 1 else ""
+        fold = f"{split.group}: " if split.group else f"fold {number} " if len(inspection.splits) > 1 else ""
         for part, rows in (("train", split.train), ("validation", split.validation), ("test", split.test)):
             positives = int(dataset.labels[rows].sum())
             counts = (len(rows), len(rows) - positives, positives, len(set(dataset.patients[rows])))
@@ -201,7 +205,7 @@ def _print_audit(inspection: _Inspection) -> None:
 def _print_warnings(inspection: _Inspection) -> None:
     from cxrbench.cli import console
 
-    for warning in inspection.dataset.warnings:
+    for warning in inspection.warnings:
         console.print_message(f"warning: {warning}")
 
 

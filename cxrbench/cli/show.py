@@ -26,6 +26,7 @@ def show(
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.describe import describe
+    from cxrbench.leaderboard.group_table import group_headings, group_rows
     from cxrbench.leaderboard.lookup import find_entry
     from cxrbench.leaderboard.shift_table import SHIFT_HEADINGS, shift_rows
     from cxrbench.leaderboard.store.entry_files import read_entry
@@ -37,6 +38,9 @@ def show(
         return
     for title, facts in describe(stored, path, _trials_of(stored, path)).items():
         console.print_section(title, facts)
+    if stored.by_group:
+        console.print_section(f"each group of {stored.protocol.left_out_by}, left out and tested by itself", ())
+        console.print_table(group_headings(stored), group_rows(stored))
     if result := _result_under_shifts(stored, path):
         console.print_section("test images under shifts", ())
         console.print_table(SHIFT_HEADINGS, shift_rows(stored, result))

@@ -14,8 +14,8 @@ class Arguments(TypedDict, total=False):
     """Name or path of the dataset."""
     external: Sequence[str]
     """External test set, scored once with the frozen heads; repeatable."""
-    split: Literal["official", "grouped", "paper"] | None
-    """How images are divided."""
+    split: str | None
+    """How images are divided: official, grouped, paper, or left-out:by=COLUMN to test on each group of a column in turn."""
     allow_leak: bool
     """Continue if the audit finds a leak, and mark all rows."""
     strict_data: bool

@@ -45,6 +45,10 @@ def _relative_path(text: str) -> str:
     return text
 
 
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _as_safe_line(value: Any) -> Any:
     return as_line(value) if isinstance(value, str) else value
 
@@ -62,3 +66,5 @@ Hash = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{0,128}$")]
 """A hexadecimal digest, or empty."""
 Line = Annotated[str, BeforeValidator(_as_safe_line)]
 """Free text of one line; control characters are escaped."""
+Lines = Annotated[tuple[Line, ...], BeforeValidator(_as_tuple)]
+"""Several of them, in a record whose lists no longer count as JSON."""

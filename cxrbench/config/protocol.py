@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from cxrbench.config.fields import ComponentText, Count, Hash, Line
+from cxrbench.config.fields import ComponentText, Count, Hash, Line, Lines
 from cxrbench.config.identity import CanonicalForm
 from cxrbench.config.protocol_settings import ProtocolSettings
-from cxrbench.config.values import SplitName
+from cxrbench.config.split_name import SplitName, column_of
 from cxrbench.storage.files import digest
 
 FORM = CanonicalForm(
@@ -30,7 +30,11 @@ NOT_OF_A_STUDY = frozenset({"trials", "dataset", "notice", "seeds", "also_at", "
 
 
 class Protocol(ProtocolSettings):
-    """Everything that must be equal for two recipes to be comparable: settings, dataset, resolved split and engine."""
+    """Everything that must be equal for two recipes to be comparable: settings, dataset, resolved split and engine.
+
+    Attributes:
+        left_out: the group that each fold leaves out; empty for a split that leaves out no groups.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -41,6 +45,7 @@ class Protocol(ProtocolSettings):
     split: SplitName
     engine: ComponentText
     generation: Count = 6
+    left_out: Lines = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -49,6 +54,24 @@ class Protocol(ProtocolSettings):
         if missing := [name for name in ALWAYS_RECORDED if isinstance(values, dict) and name not in values]:
             raise ValueError(f"{', '.join(missing)} missing")
         return values
+
+    @model_validator(mode="after")
+    def _names_its_groups(self) -> Self:
+        column = column_of(self.split)
+        if bool(column) != bool(self.left_out) or (column and len(set(self.left_out)) != self.folds):
+            raise ValueError(f"split {self.split} with {self.folds} folds names {len(set(self.left_out))} groups")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_groups(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `left_out` out where there are no groups: the digests of exported models stay the same."""
+        values: dict[str, Any] = handler(self)
+        return values if self.left_out else {name: value for name, value in values.items() if name != "left_out"}
+
+    @property
+    def left_out_by(self) -> str:
+        """The column whose groups the folds leave out; empty for another split."""
+        return column_of(self.split)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -63,7 +86,8 @@ class Protocol(ProtocolSettings):
     def name(self) -> str:
         """A readable name that no other protocol has."""
         dataset = re.sub(r"[^A-Za-z0-9_]+", "-", self.dataset).strip("-") or "data"
-        return f"{dataset[:60]}-{self.split}-{digest(FORM.of(self))[:8]}"
+        split = re.sub(r"[^A-Za-z0-9]+", "-", self.split)[:40].strip("-")
+        return f"{dataset[:60]}-{split}-{digest(FORM.of(self))[:8]}"
 
     @property
     def study_identity(self) -> str:

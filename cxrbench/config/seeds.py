@@ -8,7 +8,7 @@ from __future__ import annotations
 from cxrbench.storage.files import seed_from
 
 
-def split_seed(seed: int, part: str, *fold: int) -> int:
+def split_seed(seed: int, part: str, *fold: int | str) -> int:
     """Return the seed that holds out the ``test`` or ``validation`` part, or assigns the ``folds``."""
     return seed_from(seed, part, *fold)
 

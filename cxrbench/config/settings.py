@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 from cxrbench.config.option import Option
 from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.config.settings_files import as_lists, read_file, read_preset
-from cxrbench.config.values import Folder, MemorySize, Named, Names, Paths, SplitName
+from cxrbench.config.split_name import LEFT_OUT, SplitName
+from cxrbench.config.values import Folder, MemorySize, Named, Names, Paths
 from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ class Settings(ProtocolSettings, BaseSettings):
     ] = ()
     split: Annotated[
         SplitName | None,
-        Option("Data", "How images are divided", default="official if the dataset has a test part, else grouped"),
+        Option(
+            "Data",
+            "How images are divided: official, grouped, paper, or left-out:by=COLUMN to test on each group of a column in turn",
+            "SPLIT",
+            default="official if the dataset has a test part, else grouped",
+        ),
     ] = None
     allow_leak: Annotated[bool, Option("Data", "Continue if the audit finds a leak, and mark all rows")] = False
     strict_data: Annotated[bool, Option("Data", "Stop at a file that cannot be read")] = False
@@ -136,9 +142,12 @@ def read_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         arguments: dict[str, Any] = {**given, "file_": read_file(file)}
-        return Settings(**arguments)
+        settings = Settings(**arguments)
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(problem) for problem in error.errors())) from None
+    if settings.folds > 1 and (settings.split or "").startswith(LEFT_OUT):
+        raise ConfigError(f"--folds {settings.folds}: --split {settings.split} has one fold for each group: leave --folds out")
+    return settings
 
 
 def _explain(problem: Any) -> str:

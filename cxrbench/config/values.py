@@ -14,7 +14,6 @@ Precision = Literal["float32", "bfloat16"]
 Pruning = Literal["none", "median", "halving"]
 Resize = Literal["stretch", "pad"]
 SelectOn = Literal["validation", "robust"]
-SplitName = Literal["official", "grouped", "paper"]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 """A number between 0 and 1, both excluded."""
 THRESHOLD_POLICY = re.compile(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.audit.audit import check_classes
+from cxrbench.data.columns import with_columns_of
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
@@ -50,10 +51,10 @@ def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Datase
     return {name: find_dataset(path, host) for name, _, path in named}
 
 
-def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader) -> Catalogue:
-    """Get the records of a dataset and read every image."""
+def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader, split: str | None = None) -> Catalogue:
+    """Get the records of a dataset, with the column whose groups the split leaves out, and read every image."""
     decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
-    return catalogue_images(read_images(source, downloader.fetch), decoding)
+    return catalogue_images(with_columns_of(read_images(source, downloader.fetch), split), decoding)
 
 
 def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
@@ -91,7 +92,7 @@ def read_catalogues(
     source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
 ) -> Catalogues:
     """Read all images; raise DataError if an external test set has images of one class only."""
-    main = read_catalogue(source, settings, downloader)
+    main = read_catalogue(source, settings, downloader, settings.split)
     catalogues = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
     for name, catalogue in catalogues.items():  # checked again after decoding, without the unreadable images
         labels = np.array([record.label for record in catalogue.images.records])

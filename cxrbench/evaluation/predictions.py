@@ -25,7 +25,8 @@ class Predictions:
         subset: validation, test or external.
         fold: number of the fold that the head was trained and validated on.
         seed: number of the training repeat, from 0, or `MEAN_OF_SEEDS`.
-        keys, patients: text ``[n]``. A patient is in the test images of one fold only.
+        keys, patients: text ``[n]``. A patient is in the test images of one fold only, unless folds
+            leave out groups.
         labels: int ``[n]``, 1 for the positive class.
         scores: float64 ``[n]`` in 0..1.
         threshold: chosen on validation images; a score at or above it is a positive call. None until one is chosen.

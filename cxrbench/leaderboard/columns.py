@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.evaluation.metrics import METRICS, metric_names
+from cxrbench.evaluation.metrics import METRICS, SEARCHABLE, metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,7 +62,8 @@ def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[st
     """Return all columns of a board by key, in the order of CSV and JSON.
 
     Every metric is followed by the ends of its interval (``auc``, ``auc_low``, ``auc_high``). The columns of an external test
-    set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift.
+    set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift; those of a group that is left out begin
+    with ``group_NAME_``.
     """
     names = metric_names(protocol.also_at)
     columns = [
@@ -70,6 +71,7 @@ def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[st
         *RECIPE,
         *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
+        *(column for group in protocol.left_out for name in SEARCHABLE for column in _group_columns(group, name)),
         *(_shifted_columns() if shifts else ()),
         *(column for name in shifts for column in _estimate(f"shift_{name}_auc", name, partial(_under_shift, name))),
         *(
@@ -82,6 +84,11 @@ def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[st
         *NOTES,
     ]
     return {column.key: column for column in columns}
+
+
+def group_key(group: str, name: str) -> str:
+    """Return the key of the column of a metric of one group that is left out."""
+    return f"group_{group}_{name}"
 
 
 def main_columns(columns: Iterable[Column], ranked_by: str) -> tuple[Column, ...]:
@@ -105,6 +112,15 @@ def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> It
 
 def _metric(name: str, test_set: str, row: Row) -> Estimate:
     return row.estimate(name, test_set)
+
+
+def _group_columns(group: str, name: str) -> Iterator[Column]:
+    value, *ends = _estimate(group_key(group, name), group, partial(_in_group, name, group))
+    yield from (replace(value, dropped=1), *ends)
+
+
+def _in_group(name: str, group: str, row: Row) -> Estimate:
+    return row.in_group(group, name)
 
 
 def _under_shift(shift: str, row: Row) -> Estimate:

@@ -25,7 +25,7 @@ def conclusion(board: Board) -> list[str]:
         return []
     first = ranked[0]
     controls = [row for row in others if row.entry.control]
-    return [_winner(first, metric), *_about_controls(first, controls, metric), *_ties(first, ranked)]
+    return [_winner(first, metric), *_by_group(first, metric), *_about_controls(first, controls, metric), *_ties(first, ranked)]
 
 
 def _winner(first: Row, metric: str) -> str:
@@ -34,6 +34,13 @@ def _winner(first: Row, metric: str) -> str:
     where = f" on {images:,} test images" if images else ""
     chance = f", first in {standing.p_first:.0%} of the resamplings of patients" if standing.p_first is not None else ""
     return f"First{where}: {first.recipe}, {_with_interval(first, metric)}{chance}."
+
+
+def _by_group(first: Row, metric: str) -> Iterator[str]:
+    protocol = first.entry.protocol
+    if protocol.left_out:
+        groups = ", ".join(f"{group} {_shown(*text_of(*first.in_group(group, metric)))}" for group in protocol.left_out)
+        yield f"Its {metric} for each group of {protocol.left_out_by}, when it learnt from the other groups alone: {groups}."
 
 
 def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterator[str]:
@@ -62,5 +69,8 @@ def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
 
 
 def _with_interval(row: Row, metric: str) -> str:
-    value, interval = text_of(*row.estimate(metric))
-    return f"{metric} {value} ({interval})" if interval else f"{metric} {value}"
+    return f"{metric} {_shown(*text_of(*row.estimate(metric)))}"
+
+
+def _shown(value: str, interval: str) -> str:
+    return f"{value} ({interval})" if interval else value

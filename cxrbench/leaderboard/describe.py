@@ -64,7 +64,7 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, lis
         entry.recipe: _summary_facts(entry),
         "failure": _failure_facts(entry) if entry.failure else (),
         "last lines of the log": (("", line) for line in entry.log),
-        "test images, with 95 % intervals": _metric_facts(entry),
+        _metrics_title(entry): _metric_facts(entry),
         "selected on validation": _selection_facts(entry),
         "trials": _trial_facts(entry, trials),
         "members": ((name, f"{weight:.3g}") for name, weight in entry.members.items()),
@@ -96,6 +96,11 @@ def _failure_facts(entry: Entry) -> Iterator[Fact]:
         yield "parameters of the trial", _params_text(entry.failed_params)
 
 
+def _metrics_title(entry: Entry) -> str:
+    groups = len(entry.protocol.left_out)
+    return "test images, with 95 % intervals" if groups < 2 else f"test images, mean over {groups} groups"
+
+
 def _metric_facts(entry: Entry) -> Iterator[Fact]:
     for name, value in entry.metrics.items():
         low, high = entry.intervals.get(name, (None, None))
@@ -108,6 +113,8 @@ def _selection_facts(entry: Entry) -> Iterator[Fact]:
     if entry.development:
         yield "validation images", f"as they are, and under {', '.join(entry.development)}"
     for fold in entry.folds:
+        if fold.group:
+            yield f"fold {fold.fold}", f"leaves out {entry.protocol.left_out_by} {fold.group}"
         if fold.selected_trial is not None:
             yield f"fold {fold.fold}", f"trial {fold.selected_trial}: {_params_text(fold.params)}{_validation(entry, fold)}"
         for head in fold.heads:

@@ -6,13 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from cxrbench.evaluation.metrics import METRICS
-from cxrbench.leaderboard.columns import main_columns
+from cxrbench.evaluation.metrics import METRICS, SEARCHABLE
+from cxrbench.leaderboard.columns import group_key, main_columns
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.columns import Column
     from cxrbench.leaderboard.rows import Cell, Row
@@ -24,6 +25,11 @@ SHIFTED = (
     "auc shifted: the mean AUC of the same frozen heads over four changes of how the test images were made. The rank tells "
     "which row is best on more images like these; the rank by auc shifted (--sort auc_shifted) tells which depends least on "
     "how images are made. They differ where a row has learnt something about the machine."
+)
+OVER_GROUPS = (
+    "Each group is tested by heads that saw none of its images and none of its patients. Read the groups one by one: a handful "
+    "of groups does not tell how a recipe does on a further one, and the intervals and ranks are about other patients of these "
+    "groups alone."
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
@@ -39,6 +45,10 @@ def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
     for name in board.external:
         caption = f"External test set {name}, scored with the same heads and thresholds"
         keys[caption] = ("recipe", *(f"external_{name}_{one}" for one in METRICS))
+    if groups := board.protocol.left_out:
+        metric = sort if sort in SEARCHABLE else board.protocol.metric
+        caption = f"{metric} of each group of {board.protocol.left_out_by}, left out and tested by itself"
+        keys[caption] = ("recipe", *(group_key(group, metric) for group in groups))
     main = main_columns(columns.values(), sort or board.protocol.metric)
     return {"": main, **{caption: tuple(columns[key] for key in shown) for caption, shown in keys.items()}}
 
@@ -47,7 +57,8 @@ def title(board: Board) -> str:
     """Return one line that says how the results were made."""
     protocol = board.protocol
     split = f"{protocol.split} ({PATIENTS_SHARED})" if protocol.split == "paper" else protocol.split
-    repeats = [f"{protocol.folds} folds"] * (protocol.folds > 1) + [f"{protocol.seeds} seeds"] * (protocol.seeds > 1)
+    folds = "groups" if protocol.left_out else "folds"
+    repeats = [f"{protocol.folds} {folds}"] * (protocol.folds > 1) + [f"{protocol.seeds} seeds"] * (protocol.seeds > 1)
     shifted = " and its development shifts" if protocol.select == "robust" else ""
     attempt = f" (attempt {board.attempt})" if board.attempt > 1 else ""
     return (
@@ -79,18 +90,25 @@ def footer(board: Board) -> list[str]:
     """Return what the numbers mean and which images they were computed from."""
     facts = next((entry.dataset for entry in board.entries if entry.dataset), None)
     positive = facts.class_names.positive if facts else "1"
-    interval = (
-        f"over {board.protocol.folds} folds (Nadeau and Bengio)"
-        if board.protocol.folds > 1
-        else "from 2,000 resamplings of patients"
-    )
     return [
         f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
-        f"Each value has its 95 % interval {interval}, and each rank its own from resampled patients. = means not "
+        f"{_intervals_line(board.protocol)}, and each rank its own from resampled patients. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
+        *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
         *([_images_line(facts)] if facts else []),
     ]
+
+
+def _intervals_line(protocol: Protocol) -> str:
+    """Return what the values are, and where their intervals are from."""
+    if protocol.left_out and protocol.folds > 1:
+        return (
+            f"Each value is the plain mean over {protocol.folds} groups of {protocol.left_out_by} and has no interval. Each "
+            "value of a group has its 95 % interval from 2,000 resamplings of the group's patients"
+        )
+    over = f"over {protocol.folds} folds (Nadeau and Bengio)" if protocol.folds > 1 else "from 2,000 resamplings of patients"
+    return f"Each value has its 95 % interval {over}"
 
 
 def board_as_markdown(board: Board, sort: str = "") -> str:
@@ -103,7 +121,8 @@ def board_as_markdown(board: Board, sort: str = "") -> str:
     ]
     for caption, columns in tables(board, sort).items():
         lines += [f"{as_paragraph(caption)}:", ""] if caption else []
-        lines += ["| " + " | ".join(column.heading for column in columns) + " |", "|" + "---|" * len(columns)]
+        headings = (escape_markdown(column.heading) for column in columns)
+        lines += ["| " + " | ".join(headings) + " |", "|" + "---|" * len(columns)]
         for row in rows:
             lines.append("| " + " | ".join(escape_markdown(_in_one_line(row, column)) for column in columns) + " |")
         lines.append("")

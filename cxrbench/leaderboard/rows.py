@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.ranking import Standing
     from cxrbench.leaderboard.row_model import RowModel
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, FoldResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
 
 Cell = str | int | float | bool | None | list[str]
@@ -82,6 +82,10 @@ class Row:
         """Return a metric under one shift."""
         return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
 
+    def in_group(self, group: str, name: str) -> Estimate:
+        """Return a metric of one group that was left out."""
+        return _of(self.entry.by_group.get(group), name)
+
     def model(self, **options: Any) -> RowModel:
         """Load the model of this row, to score images with it.
 
@@ -100,7 +104,7 @@ class Row:
         return _of(self.external[test_set] if test_set else self.entry, name)
 
 
-def _of(result: Entry | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
+def _of(result: Entry | FoldResult | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
     if result is None:
         return None, None, None
     low, high = result.intervals.get(name, (None, None))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.ranking import Resampled
-    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult
 
 SHORTCUT = 0.75
 """Lower end of a control's AUC interval above which it is called a shortcut: a control sees no lung and should not diagnose."""
@@ -55,7 +55,14 @@ def in_place_of(standing: Standing, by_shifts: Standing | None) -> Standing:
 
 def is_shortcut(entry: Entry) -> bool:
     """Return whether an entry is a control that does too well: its images can be told apart by a shortcut."""
-    return entry.control and entry.intervals.get("auc", (0.0, 1.0))[0] > SHORTCUT
+    return entry.control and _surest_auc(entry)[1] > SHORTCUT
+
+
+def _surest_auc(entry: Entry) -> tuple[float, float, str]:
+    """Return the AUC whose interval has the highest low end, this end, and the group that it is of; groups count alone."""
+    results: Mapping[str, Entry | FoldResult] = entry.by_group or {"": entry}
+    found = [(one.metrics["auc"], one.intervals["auc"][0], group) for group, one in results.items() if "auc" in one.intervals]
+    return max(found, key=lambda one: one[1], default=(0.0, 0.0, ""))
 
 
 def _is_better(value: float, other: float, metric: str) -> bool:
@@ -82,10 +89,11 @@ def _composition(members: Mapping[str, float]) -> str:
 
 def _remarks(entry: Entry) -> Iterator[str]:
     if is_shortcut(entry):
-        low = entry.intervals["auc"][0]
+        auc, low, group = _surest_auc(entry)
+        where = f"the images of {entry.protocol.left_out_by} {group}" if group else "these images"
         yield (
-            f"SHORTCUT: this control sees no lung and still reaches AUC {entry.metrics['auc']:.3f} (at least {low:.3f}) on "
-            "these images. A high AUC alone proves little here"
+            f"SHORTCUT: this control sees no lung and still reaches AUC {auc:.3f} (at least {low:.3f}) on {where}. A high AUC "
+            "alone proves little here"
         )
     heads = [head.confusion for fold in entry.folds for head in fold.heads]
     if entry.members:

@@ -38,6 +38,8 @@ class Record:
         patient: the patient's ID, or `key` if it is unknown.
         split: the part of the source's own split, or None if it has none.
         view, age, sex, site, source: further metadata as text; `source` is the collection that the image comes from.
+        columns: name and value of all else that is known of the image, such as its machine. ``--split left-out:by=COLUMN``
+            can use it; nothing else does.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Record:
     sex: str | None = None
     site: str | None = None
     source: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

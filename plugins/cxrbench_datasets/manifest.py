@@ -20,7 +20,7 @@ _LABELS: Mapping[str, Literal[0, 1]] = {"0": 0, "normal": 0, "1": 1, "pneumonia"
 _SPLITS: Mapping[str, Literal["train", "val", "test"] | None] = {"": None, "train": "train", "val": "val", "test": "test"}
 _REQUIRED = ("path", "label")
 _COLUMNS = (*_REQUIRED, "patient", "split", "view", "age", "sex", "site", "source")
-_HEADER = "path,label[,patient,split,view,age,sex,site,source]"
+_HEADER = "path,label[,patient,split,view,age,sex,site,source,...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,8 @@ def load_manifest(source: str | None) -> Images:
         raise ConfigError(f"{source} is not a file: check the path of the manifest")
     header, rows = _parse(file, _read_text(file))
     keyed = list(zip(_keys(rows, file.parent), rows, strict=True))
-    records = [_record(row, key) for key, row in keyed]
+    further = _further_columns(header)
+    records = [_record(row, key, further) for key, row in keyed]
     elsewhere = {key: row.path for key, row in keyed if is_absolute(row.path)}
     reader = ManifestReader(folder=file.parent, elsewhere=elsewhere)
     warnings = (*_warnings(header, rows, records), *unlisted_images((key, reader(key)) for key, _ in keyed))
@@ -145,7 +146,12 @@ def _keys(rows: Sequence[_Row], folder: Path) -> list[str]:
     return name_places(places, texts)
 
 
-def _record(row: _Row, key: str) -> Record:
+def _further_columns(header: Sequence[str]) -> list[str]:
+    """Return the columns that have no meaning of their own, and a name that no other column has."""
+    return [column for column in header if column and column not in _COLUMNS and header.count(column) == 1]
+
+
+def _record(row: _Row, key: str, further: Sequence[str]) -> Record:
     label = _LABELS.get(row.get("label").casefold())
     if label is None:
         raise DataError(f"{row.where}: label {row.get('label')!r} is not valid: write 0 or normal, or 1 or pneumonia")
@@ -161,15 +167,20 @@ def _record(row: _Row, key: str) -> Record:
         sex=row.get("sex") or None,
         site=row.get("site") or None,
         source=row.get("source") or None,
+        columns=tuple((column, row.get(column)) for column in further),
     )
 
 
 def _warnings(header: Sequence[str], rows: Sequence[_Row], records: Sequence[Record]) -> Iterator[str]:
-    unknown = [column for column in header if column and column not in _COLUMNS]
+    further = _further_columns(header)
+    if further:
+        named = f"{', '.join(further)} (known: {', '.join(_COLUMNS)})"
+        yield f"unknown columns, which only --split left-out:by=COLUMN can use: {named}"
+    ignored = [column for column in dict.fromkeys(header) if column and column not in (*_COLUMNS, *further)]
     if "" in header and any(row.get("") for row in rows):
-        unknown.append("(without a name)")
-    if unknown:
-        yield f"ignored unknown columns: {', '.join(unknown)} (known: {', '.join(_COLUMNS)})"
+        ignored.append("(without a name)")
+    if ignored:
+        yield f"ignored columns without a name of their own: {', '.join(ignored)} (known: {', '.join(_COLUMNS)})"
     if alone := sum(record.patient == record.key for record in records):
         yield (
             f"{alone:,} of {len(records):,} images count as one patient each, because the column patient is empty or missing: "

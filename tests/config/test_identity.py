@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cxrbench.config import identity
@@ -14,6 +14,7 @@ from cxrbench.config.component import Component
 from cxrbench.config.identity import CanonicalForm, canonical_text
 from cxrbench.config.part import bind
 from cxrbench.config.protocol import ALWAYS_RECORDED, FORM, Protocol
+from cxrbench.config.split_name import column_of, left_out_by
 from cxrbench.plugin import specs
 from cxrbench.plugin.host import KINDS
 from cxrbench.storage.files import digest
@@ -86,8 +87,34 @@ def test_everything_that_the_protocol_holds_is_part_of_its_name(field, value):
 
 
 def test_every_field_is_changed_by_the_tests_of_the_name():
-    assert CHANGED.keys() == Protocol.model_fields.keys() - {"dataset", "schema_version", "notice"}
+    assert CHANGED.keys() == Protocol.model_fields.keys() - {"dataset", "schema_version", "notice", "left_out"}
     assert Protocol(**PROTOCOL, notice="other words").study_identity == Protocol(**PROTOCOL).study_identity
+
+
+LEFT_OUT = PROTOCOL | {"split": "left-out:by=site", "folds": 2, "left_out": ("A", "B")}
+
+
+def test_the_groups_that_are_left_out_are_part_of_the_name_and_of_the_study():
+    protocol, other = Protocol(**LEFT_OUT), Protocol(**LEFT_OUT | {"left_out": ("A", "C")})
+    assert protocol.name.startswith("phantom-left-out-by-site-")
+    assert protocol.name != other.name
+    assert protocol.study_identity != other.study_identity
+    assert Protocol.model_validate_json(protocol.model_dump_json(), strict=True) == protocol
+    assert "left_out" not in Protocol(**PROTOCOL).model_dump()
+
+
+@pytest.mark.parametrize("change", [{"folds": 3}, {"left_out": ()}, {"left_out": ("A", "A")}, {"split": "grouped"}])
+def test_a_protocol_names_one_group_for_each_fold(change):
+    with pytest.raises(ValueError, match=r"split \S+ with \d folds names \d groups"):
+        Protocol(**LEFT_OUT | change)
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_the_name_of_a_protocol_is_a_file_name_for_any_column(column):
+    assume(column.strip())
+    changed = {"split": left_out_by(column)}
+    assert column_of(changed["split"]) == " ".join(column.split()).casefold()
+    assert re.fullmatch(r"phantom-left-out-by[A-Za-z0-9-]{0,30}-[0-9a-f]{8}", Protocol(**LEFT_OUT | changed).name)
 
 
 @given(st.text(max_size=200))

@@ -124,7 +124,8 @@ def test_an_unknown_argument_in_python_is_named():
         ("seed", 2**31, "less than 2147483648"),
         ("workers", -1, "greater than or equal to 0"),
         ("metric", "f2", "'auc', 'f1', 'accuracy', 'recall', 'precision' or 'balanced-accuracy'"),
-        ("split", "random", "'official', 'grouped' or 'paper'"),
+        ("split", "random", "'official', 'grouped', 'paper' or 'left-out:by=COLUMN'"),
+        ("split", "left-out:of=site", "'official', 'grouped', 'paper' or 'left-out:by=COLUMN'"),
         ("resize", "crop", "'stretch' or 'pad'"),
         ("precision", "float16", "'float32' or 'bfloat16'"),
         ("folds", 0, "greater than or equal to 1"),
@@ -309,3 +310,23 @@ def test_a_setting_given_in_two_spellings_is_refused():
     toml("image-size = 64\nimage_size = 32\n")
     with pytest.raises(ConfigError, match=r"cxrbench\.toml: image-size and image_size are the same setting: keep one"):
         read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("given", "split"),
+    [
+        ("left-out:by=Scan Room", "left-out:by=scan room"),
+        ("left-out: by = 7", 'left-out:by="7"'),
+        ('left-out:by="a, B"', 'left-out:by="a, b"'),
+        ("left-out:by=", "left-out"),
+        ("paper", "paper"),
+    ],
+)
+def test_a_split_has_one_spelling(given, split):
+    assert read_settings({"split": given}).split == split
+
+
+def test_groups_that_are_left_out_are_the_folds():
+    with pytest.raises(ConfigError, match="--folds 5: --split left-out:by=site has one fold for each group: leave --folds out"):
+        read_settings({"split": "left-out:by=site", "folds": 5})
+    assert read_settings({"split": "left-out:by=site", "folds": 1}).folds == 1

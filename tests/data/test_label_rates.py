@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cxrbench.data.audit.label_rates import LabelRate, age_band, label_rates, predictive_attributes
+from cxrbench.data.audit.label_rates import LabelRate, label_rates, predictive_attributes
+from cxrbench.data.columns import age_band
 from cxrbench.plugin import ClassNames
 
 

@@ -188,7 +188,7 @@ def test_fingerprint_and_pixel_key_have_their_published_values(images_of, decodi
 @pytest.mark.parametrize("default", [{"default": None}, {"default_factory": list}])
 def test_an_added_record_field_counts_only_where_it_is_set(images_of, png_files, decoding, default):
     images = images_of(png_files(2))
-    names = [(each.name, each.type) for each in fields(Record)]
+    names = [(each.name, each.type, field(default=each.default)) for each in fields(Record)]
     later = make_dataclass("Record", [*names, ("laterality", object, field(**default))], frozen=True, slots=True, kw_only=True)
     unset = [later(**asdict(record)) for record in images.records]
     left = [later(**asdict(images.records[0]), laterality="left"), unset[1]]

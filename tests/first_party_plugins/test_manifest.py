@@ -78,7 +78,7 @@ def test_a_column_without_a_name_is_named_if_it_has_values(write):
 
     assert warnings(",path,label,patient", ",a.png,0,p", ",b.png,1,q") == ()
     (warning,) = warnings("path,label,patient,,", "a.png,0,p,,", "b.png,1,q,AP,")
-    assert warning.startswith("ignored unknown columns: (without a name) (known")
+    assert warning.startswith("ignored columns without a name of their own: (without a name) (known")
 
 
 def test_images_beside_listed_ones_are_counted_and_named(write, draw, tmp_path):

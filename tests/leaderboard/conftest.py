@@ -8,11 +8,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cxrbench.benchmark.entries import head_result
+from cxrbench.benchmark.entries import head_result, summarise_under, with_group
 from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.predictions import Predictions
-from cxrbench.evaluation.summary import summarise
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
 from cxrbench.leaderboard.store.folder import ProtocolFolder
@@ -176,21 +175,24 @@ def compete(make_protocol):
     def score(protocol, threshold, *drawn):
         scored = tuple(drawn_scores(protocol, *drawn))
         tested = [one.at(threshold) for one in scored]
-        summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at)
-        return scored, tested, summary
+        return scored, tested, summarise_under(protocol, tested)
 
     def make(backbone="texture", distance=2.0, *, threshold=0.5, images=180, images_each=1, protocol=None, **given):
         protocol = protocol or make_protocol()
         scored, tested, summary = score(protocol, threshold, backbone, distance, images, images_each)
         folds = [
-            FoldResult(
-                fold=fold,
-                selected_trial=0,
-                params={"learning_rate": 0.001, "dropout": 0.5},
-                validation={"auc": 0.875},
-                trials={"complete": 1, "pruned": 1, "failed": 1},
-                history=history_of(TRIALS),
-                heads=tuple(head_result(protocol, one, f"{one.fold}-{one.seed}") for one in tested if one.fold == fold),
+            with_group(
+                protocol,
+                FoldResult(
+                    fold=fold,
+                    selected_trial=0,
+                    params={"learning_rate": 0.001, "dropout": 0.5},
+                    validation={"auc": 0.875},
+                    trials={"complete": 1, "pruned": 1, "failed": 1},
+                    history=history_of(TRIALS),
+                    heads=tuple(head_result(protocol, one, f"{one.fold}-{one.seed}") for one in tested if one.fold == fold),
+                ),
+                tested,
             )
             for fold in range(protocol.folds)
         ]

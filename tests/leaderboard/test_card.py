@@ -205,3 +205,15 @@ def test_a_model_of_a_plugin_names_the_package_to_install():
     assert "The backbone needs cxrbench and the package small-package 1.2 (pip install small-package==1.2):" in card
     assert "keras.saving" not in card
     assert "library_name" not in front(card)
+
+
+def test_the_card_says_which_group_the_model_has_never_seen():
+    groups = {"split": "left-out:by=site", "folds": 2, "left_out": ("Basel", "<b>Bern")}
+    protocol = Protocol(**record_with().protocol.model_dump() | groups)
+    heads = ChosenHeads(folds=(1,), seeds=(0,), selections=("a",), models=("c",))
+    text = model_card(record_with(protocol=protocol, heads=heads, entry_intervals={}))
+    assert "It has seen no image of site &lt;b>Bern, and none of a patient who has an image there." in text
+    assert "A mean over groups has no interval." in text
+    both = {"heads": heads.model_copy(update={"folds": (0, 1)}), "params": ({}, {}), "metrics": {}}
+    of_all = model_card(record_with(protocol=protocol, **both))
+    assert "Each of its heads has left out another group of site: Basel, &lt;b>Bern." in of_all

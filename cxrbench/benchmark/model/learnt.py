@@ -17,7 +17,8 @@ def images_of(record: ImageRecord, choice: HeadChoice) -> dict[Part, PartRecord]
     """Return the images of a fold by part; for all folds, all of them as training images."""
     if choice.fold is not None:
         return record.folds[choice.fold]
-    return {"train": _joined(record.folds[0].values())}
+    first, *others = (_joined(parts.values()) for parts in record.folds)
+    return {"train": _with_images_of(first, others)}
 
 
 def learnt_from(images: Mapping[Part, PartRecord]) -> dict[str, Part]:
@@ -28,6 +29,13 @@ def learnt_from(images: Mapping[Part, PartRecord]) -> dict[str, Part]:
         if part in images
         for digest in (*images[part].digests, *images[part].pixels)
     }
+
+
+def _with_images_of(first: PartRecord, others: Sequence[PartRecord]) -> PartRecord:
+    """Return a record with the digests of all folds: where groups are left out, some images are in no part of a fold."""
+    known = set(first.digests)
+    further = dict(pair for one in others for pair in zip(one.digests, one.pixels, strict=True) if pair[0] not in known)
+    return first.model_copy(update={"digests": (*first.digests, *further), "pixels": (*first.pixels, *further.values())})
 
 
 def _joined(parts: Iterable[PartRecord]) -> PartRecord:

@@ -13,6 +13,7 @@ from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
 from cxrbench.data.audit.oddities import blank_findings, odd_files
 from cxrbench.data.blank import blank_images
+from cxrbench.data.split import MINIMUM_CLASS, MINIMUM_VALIDATION
 from cxrbench.errors import DataError
 from cxrbench.storage.safe_text import as_line
 
@@ -21,14 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.config.values import SplitName
+    from cxrbench.config.split_name import SplitName
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.plugin.contracts import ClassNames
 
-MINIMUM_VALIDATION = 50
-"""With fewer validation images, a threshold is noise (AutoGluon refuses below the same number)."""
-MINIMUM_CLASS = 10
 COMFORTABLE_CLASS = 50
 LISTED_FILES = 10
 """Skipped files that a message lists; it only counts the others."""

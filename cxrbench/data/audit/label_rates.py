@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cxrbench.data.audit.findings import Finding
+from cxrbench.data.columns import age_band
 from cxrbench.data.groups import numbered
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ ASSOCIATION = 0.2
 """Cramér's V; 0.1 is called small and 0.3 medium (Cohen, Statistical Power Analysis, 1988, chapter 7)."""
 DIFFERENCE = 0.3
 """Between the label rates of two levels; V misses it if one of them is rare."""
-AGE_BANDS = (0, 5, 18, 40, 65)
-"""First year of each age band."""
-_AGE = re.compile(r"0*(?P<number>\d+)(?:\.\d+)?\s*(?P<unit>[DWMY]?)[A-Z]*", re.IGNORECASE)
-_PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12, "Y": 1, "": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +61,6 @@ def predictive_attributes(dataset: LoadedDataset) -> Iterator[Finding]:
                 f"{ordered[0].level!r} and in {high:.0%} of {ordered[-1].images:,} images of {ordered[-1].level!r}"
             )
             yield Finding(check="label-rate", severity="warning", count=len(rates), message=message)
-
-
-def age_band(text: str) -> str:
-    """Return the age band of an age such as ``4``, ``045Y`` or ``006M``; return any other text unchanged."""
-    match = _AGE.fullmatch(text.strip())
-    if not match:
-        return text
-    years = int(match["number"]) / _PER_YEAR[match["unit"].upper()]
-    begin = max(band for band in AGE_BANDS if band <= years)
-    later = [band for band in AGE_BANDS if band > years]
-    return f"{begin}-{later[0] - 1}" if later else f"{begin}+"
 
 
 def _rates_of(records: Sequence[Record], attribute: str) -> list[LabelRate]:

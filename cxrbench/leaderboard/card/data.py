@@ -57,6 +57,8 @@ def _part_rows(record: ModelRecord) -> Iterator[tuple[str, ...]]:
 
 def _split(record: ModelRecord) -> str:
     protocol = record.protocol
+    if protocol.left_out:
+        return f"Split: {protocol.split}. {_left_out(record)}"
     rule = {
         "official": "The test images are those of the source's own split.",
         "grouped": "No patient, and no image that two patients share, is in two parts.",
@@ -64,6 +66,17 @@ def _split(record: ModelRecord) -> str:
     }[protocol.split]
     folds = f" There are {protocol.folds} folds; this model is of fold {', '.join(map(str, record.heads.folds))}."
     return f"Split: {protocol.split}. {rule}{folds if protocol.folds > 1 else ''}"
+
+
+def _left_out(record: ModelRecord) -> str:
+    """Return which groups the heads have seen no image of."""
+    protocol, folds = record.protocol, record.heads.folds
+    groups = ", ".join(protocol.left_out[fold] for fold in folds)
+    if len(folds) > 1:
+        each = f"Each of its heads has left out another group of {protocol.left_out_by}: {groups}."
+    else:
+        each = f"It has seen no image of {protocol.left_out_by} {groups}, and none of a patient who has an image there."
+    return f"{each} The test images are those of the group. No patient is in two parts."
 
 
 def _levels(record: ModelRecord) -> list[str]:

@@ -40,6 +40,8 @@ def evaluation_section(record: ModelRecord) -> list[str]:
 def _how_tested(record: ModelRecord) -> str:
     positive, repeats = record.class_names.positive, record.protocol.folds * record.protocol.seeds
     row = f"The row is {'one head' if repeats == 1 else f'the mean over {repeats} single heads, each at its own threshold'}."
+    if record.protocol.left_out:
+        row += " Each fold is tested on the group that it has left out. A mean over groups has no interval."
     own = "" if record.metrics else " This model itself has no test images left."
     return (
         f"Positive class: {positive}. Values are from the test images, scored once after the selection was frozen, with 95 % "

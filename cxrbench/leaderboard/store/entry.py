@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
+from cxrbench.evaluation.metrics import metric_means
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
 from cxrbench.plugin.contracts import Failure
 
@@ -18,6 +19,10 @@ EntryKind = Literal["recipe", "baseline", "ensemble"]
 ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
 Metrics = dict[Name, float]
 Intervals = dict[Name, tuple[float, float]]
+
+
+OF_A_GROUP = ("group", "intervals")
+"""The fields of a fold that only groups have."""
 
 
 class Stored(BaseModel):
@@ -128,6 +133,8 @@ class FoldResult(Stored):
         trials: finished trials by state.
         history: each of them.
         mean: of the logits of the heads of all seeds; None with one seed and in entries of earlier versions.
+        group: the group that the fold leaves out and tests on; empty for a split that leaves out no groups.
+        intervals: 95 % intervals of the mean over the heads, from resampled patients of the group; empty without a group.
     """
 
     fold: Count
@@ -139,6 +146,20 @@ class FoldResult(Stored):
     history: TrialHistory = TrialHistory()
     heads: tuple[HeadResult, ...]
     mean: MeanResult | None = None
+    group: Line = ""
+    intervals: Intervals = {}
+
+    @model_serializer(mode="wrap")
+    def _without_group(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the fields of a group out where there is none: earlier versions read the entry, too."""
+        values: dict[str, Any] = handler(self)
+        return values if self.group else {name: value for name, value in values.items() if name not in OF_A_GROUP}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The mean over its heads of each metric that all of them have."""
+        shared = [name for name in self.heads[0].metrics if all(name in head.metrics for head in self.heads)]
+        return metric_means([{name: head.metrics[name] for name in shared} for head in self.heads])
 
 
 class ExternalResult(Stored):
@@ -197,7 +218,7 @@ class Entry(Stored):
         begun: for an entry without a result, finished trials by state of each study that was begun, by its identity.
         log: the last lines printed by the call that failed.
         metrics: of the test images: the mean over folds of the mean over seeds.
-        intervals: 95 % intervals of the metrics.
+        intervals: 95 % intervals of the metrics; empty for a mean over groups, each of which has its own.
         seed_spread: standard deviation over the seeds; empty if there is one seed.
         selected_by: the metric that the search maximised on validation.
         development: the shifts under which the validation images were scored, too, to select on all of them together.
@@ -259,6 +280,11 @@ class Entry(Stored):
         heads = [head.members for fold in self.folds for head in fold.heads]
         weights = {name: sum(one.get(name, 0.0) for one in heads) / len(heads) for head in heads for name in sorted(head)}
         return dict(sorted(weights.items(), key=lambda member: (-member[1], member[0])))
+
+    @property
+    def by_group(self) -> dict[str, FoldResult]:
+        """The result of each group that was left out, by group; empty without a result and for other splits."""
+        return {fold.group: fold for fold in self.folds if fold.group and self.status == "complete"}
 
     def validation(self, metric: str) -> float | None:
         """Return the mean over folds of a metric of the validation images."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cxrbench.leaderboard.store.plausibility import contradicts_confusion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult, MeanResult
 
@@ -41,20 +41,24 @@ def _contradictions(entry: Entry) -> Iterator[str]:
                 yield f"fold {fold.fold}, seed {head.seed}: {problem}"
         if fold.mean and (problem := _of_head(entry, fold, fold.mean)):
             yield f"fold {fold.fold}, mean of the seeds: {problem}"
+        yield from (f"fold {fold.fold}: {problem}" for problem in _wrong_intervals(fold.metrics, fold.intervals))
     yield from _wrong_means(entry)
-    for metric, (low, high) in entry.intervals.items():
-        if not low - EQUAL <= entry.metrics.get(metric, low) <= high + EQUAL:
-            yield f"{metric} {entry.metrics[metric]:.6g} lies outside its interval {low:.6g} to {high:.6g}"
+    yield from _wrong_intervals(entry.metrics, entry.intervals)
+
+
+def _wrong_intervals(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+    for metric, (low, high) in intervals.items():
+        if not 0 <= low <= high <= 1:
+            yield f"the interval of {metric}, {low:g} to {high:g}, is not in 0..1"
+        elif not low - EQUAL <= metrics.get(metric, low) <= high + EQUAL:
+            yield f"{metric} {metrics[metric]:.6g} lies outside its interval {low:.6g} to {high:.6g}"
 
 
 def _outside(entry: Entry) -> Iterator[str]:
-    """Find metrics and interval ends outside 0..1."""
+    """Find metrics outside 0..1."""
     heads = [head.metrics for fold in entry.folds for head in (*fold.heads, *([fold.mean] if fold.mean else ()))]
     for metrics in (entry.metrics, *(fold.validation for fold in entry.folds), *heads):
         yield from (f"{name} {value:g} is not in 0..1" for name, value in metrics.items() if not 0 <= value <= 1)
-    for name, ends in entry.intervals.items():
-        if not 0 <= ends[0] <= ends[1] <= 1:
-            yield f"the interval of {name}, {ends[0]:g} to {ends[1]:g}, is not in 0..1"
 
 
 def _incomplete(entry: Entry) -> str:
@@ -63,6 +67,8 @@ def _incomplete(entry: Entry) -> str:
     folds = [fold.fold for fold in entry.folds]
     if folds != list(range(protocol.folds)) or len(parts) != protocol.folds:
         return f"it has results of the folds {folds} and image counts of {len(parts)}, not each of {protocol.folds} folds once"
+    if (groups := tuple(fold.group for fold in entry.folds if fold.group)) != protocol.left_out:
+        return f"its folds leave out the groups {list(groups)}, expected {list(protocol.left_out)}"
     seeds = list(range(1 if entry.kind == "baseline" else protocol.seeds))
     for fold in entry.folds:
         if (found := [head.seed for head in fold.heads]) != seeds:
