@@ -78,14 +78,10 @@ def footer(board: Board) -> list[str]:
     """Return what the numbers mean and which images they were computed from."""
     facts = next((entry.dataset for entry in board.entries if entry.dataset), None)
     positive = facts.class_names.positive if facts else "1"
-    interval = (
-        f"over {board.protocol.folds} folds (Nadeau and Bengio)"
-        if board.protocol.folds > 1
-        else "from 2,000 resamplings of patients"
-    )
+    folds = f"the patients of {board.protocol.folds} folds" if board.protocol.folds > 1 else "patients"
     return [
         f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
-        f"Each value has its 95 % interval {interval}, and each rank its own from resampled patients. = means not "
+        f"Each value has its 95 % interval from 2,000 resamplings of {folds}, and each rank its own. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([SHIFTED] if board.shifts else []),
         *([_images_line(facts)] if facts else []),
