@@ -131,7 +131,7 @@ def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
     values = [bootstrap_values(predictions, draws, prevalence=0.1, names=("auc",))["auc"] for predictions in (first, second)]
     points = [metrics(head.labels, head.scores, head.threshold)["auc"] for head in (simulated.head, simulated.rival)]
     return {
-        "auc": paired_bootstrap(values[0], values[1], points[0] - points[1]).p,
+        "auc": paired_bootstrap(values[0], values[1], points[:1], points[1:]).p,
         "accuracy": permutation_accuracy(first, second, seed, draws=1000),
     }
 

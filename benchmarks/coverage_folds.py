@@ -11,7 +11,7 @@ from simulated import AUCS, FEATURES, NAMES, Population, cross_validate, divide,
 
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval
-from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.metrics import search_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,10 +61,9 @@ def intervals(
     features = separated(normal(generator, patients.patient, FEATURES), patients, separation)
     predictions = list(cross_validate(generator, features, patients, divide(generator, patients, population.folds)))
     draws = bootstrap_values(predictions, draw_patients(predictions, seed), prevalence=0.1, names=NAMES)
-    by_fold = [metrics(one.labels, one.scores, one.chosen_threshold) for one in predictions]
     effective, found = effective_patients(predictions), {}
     for name in NAMES:
-        values = np.array([fold[name] for fold in by_fold])
+        values = np.array([search_metric(name, one.labels, one.scores, one.chosen_threshold) for one in predictions])
         found[NADEAU_BENGIO, name] = nadeau_bengio(values)
         found[AS_ONE_SPLIT, name] = interval(name, [float(values.mean())], draws[name], effective)
         found[CXRBENCH, name] = interval(name, values.tolist(), draws[name], effective)

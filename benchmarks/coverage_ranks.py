@@ -16,7 +16,7 @@ from scipy.special import ndtr, ndtri
 from simulated import AUCS, FEATURES, NAMES, Population, cross_validate, divide, draw_patients_and_labels, normal, separated
 
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.metrics import metrics
+from cxrbench.evaluation.metrics import search_metric
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.rank_intervals import difference_variances, rank_intervals
 
@@ -45,7 +45,6 @@ class Case:
     """A kind of data set and of rows."""
 
     folds: int
-    few: bool
     step: float
 
     @property
@@ -56,14 +55,14 @@ class Case:
     def data_sets(self, area: float, repeats: int) -> Iterator[Rows]:
         """Yield the predictions of every row, for each data set."""
         generator = np.random.default_rng(1)
-        separation = Population(FOLDED, self.few, FOLDS).separation(area) if self.folds > 1 else np.sqrt(2) * ndtri(area)
-        draw = partial(recipes if self.folds > 1 else heads, generator, self.few, separation * self.shares)
+        separation = Population(FOLDED, few=True, folds=FOLDS).separation(area) if self.folds > 1 else np.sqrt(2) * ndtri(area)
+        draw = partial(recipes if self.folds > 1 else heads, generator, separation * self.shares)
         return (draw() for _ in range(repeats))
 
 
-def heads(generator: np.random.Generator, few: bool, separations: Floats) -> Rows:
+def heads(generator: np.random.Generator, separations: Floats) -> Rows:
     """Return the predictions of one head a row, which share half of their errors."""
-    patients = draw_patients_and_labels(generator, SINGLE, few)
+    patients = draw_patients_and_labels(generator, SINGLE, few=True)
     shared, names, rows = normal(generator, patients.patient), patients.names, []
     for separation in separations:
         noise = np.sqrt(0.5) * (shared + normal(generator, patients.patient))
@@ -82,9 +81,9 @@ def heads(generator: np.random.Generator, few: bool, separations: Floats) -> Row
     return rows
 
 
-def recipes(generator: np.random.Generator, few: bool, separations: Floats) -> Rows:
+def recipes(generator: np.random.Generator, separations: Floats) -> Rows:
     """Return the predictions of one recipe a row, cross-validated on features that share half of their noise."""
-    patients = draw_patients_and_labels(generator, FOLDED, few)
+    patients = draw_patients_and_labels(generator, FOLDED, few=True)
     fold, shared, rows = divide(generator, patients, FOLDS), normal(generator, patients.patient, FEATURES), []
     for separation in separations:
         noise = np.sqrt(0.5) * (shared + normal(generator, patients.patient, FEATURES))
@@ -96,13 +95,11 @@ def recipes(generator: np.random.Generator, few: bool, separations: Floats) -> R
 def report(repeats: int) -> None:
     """Print one Markdown table for a single split and one for folds."""
     columns = [(area, name) for name in NAMES for area in AUCS]
-    for folds, few in ((1, True), (1, False), (FOLDS, True), (FOLDS, False)):
+    for folds in (1, FOLDS):
         start = time.perf_counter()
-        lines = [line for step in STEPS for line in lines_of(Case(folds, few, step), repeats)]
-        kind = f"{folds} folds" if folds > 1 else "one split"
-        images = f"{2.5 if few else 8:g} images per patient on average"
-        seconds = time.perf_counter() - start
-        print(f"\n{ROWS} rows, {kind}, {images}, {repeats} data sets ({seconds:.0f} s)\n")
+        lines = [line for step in STEPS for line in lines_of(Case(folds, step), repeats)]
+        kind, seconds = f"{folds} folds" if folds > 1 else "one split", time.perf_counter() - start
+        print(f"\n{ROWS} rows, {kind}, 2.5 images per patient on average, {repeats} data sets ({seconds:.0f} s)\n")
         print("| rows | rank interval | " + " | ".join(f"{name} (AUC {area:g})" for area, name in columns) + " |")
         print("|---" * (len(columns) + 2) + "|")
         print("\n".join(lines), flush=True)
@@ -133,11 +130,10 @@ def intervals(rows: Rows, seed: int) -> dict[tuple[str, str], Ends]:
     """Return every kind of rank interval by every metric."""
     patients = draw_patients(rows[0], seed, DRAWS)
     by_row = [bootstrap_values(row, patients, prevalence=0.1, names=NAMES) for row in rows]
-    by_fold = [[metrics(one.labels, one.scores, one.chosen_threshold) for one in row] for row in rows]
     found = {}
     for name in NAMES:
         draws = np.stack([values[name] for values in by_row])
-        folds = np.array([[fold[name] for fold in row] for row in by_fold])
+        folds = np.array([[search_metric(name, one.labels, one.scores, one.chosen_threshold) for one in row] for row in rows])
         means = np.round(folds.mean(axis=1), 12)
         found[QUANTILES, name] = quantiles(draws)
         found[PATIENTS_ALONE, name] = rank_intervals(means, difference_variances(draws, means[:, None]))

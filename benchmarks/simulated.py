@@ -69,9 +69,11 @@ class Head:
 def draw_patients_and_labels(generator: np.random.Generator, images: int, few: bool) -> Patients:
     """Draw patients with `few` images each (2.5 on average) or 1 to 15, evenly (8 on average); both classes occur."""
     counts: list[int] = []
-    while sum(counts) < images:
+    missing = images
+    while missing > 0:
         counts.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
-    counts[-1] -= sum(counts) - images
+        missing -= counts[-1]
+    counts[-1] += missing
     positive = (generator.random(len(counts)) < PREVALENCE).astype(np.int64)
     positive[:2] = (0, 1)
     patient = np.repeat(np.arange(len(counts)), counts)

@@ -10,8 +10,7 @@ The table shows how often a 95 % interval contains the true value, in %, over 1,
 | logit, normal quantile         | 93.9-94.8        | 93.7     | 92.2     | 90.4      |
 | logit, t, effective patients   | 94.4-95.3        | 96.4     | 94.9     | 94.1      |
 
-The last one is `interval`. Over K folds it contained the mean over training sets in 95.0 to 98.8 % of 400 data sets for the AUC
-XXX
+The last one is `interval`. Over 2 to 10 folds it contained the mean over training sets in 92.0 to 98.0 % of 400 data sets.
 """
 
 from __future__ import annotations

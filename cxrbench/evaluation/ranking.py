@@ -80,8 +80,12 @@ class Resampled:
 
     def difference(self, first: str, second: str, metric: str) -> Comparison:
         """Compare two entries by the paired bootstrap, first minus second."""
-        point = self.points[first][metric] - self.points[second][metric]
-        return paired_bootstrap(self.values[first][metric], self.values[second][metric], point)
+        one, other = (self.values[entry][metric] for entry in (first, second))
+        return paired_bootstrap(one, other, self.of_folds(first, metric), self.of_folds(second, metric))
+
+    def of_folds(self, entry: str, metric: str) -> list[float]:
+        """Return the value of each fold."""
+        return [fold[metric] for fold in self.folds[entry]]
 
 
 def resample(
@@ -116,7 +120,7 @@ def standings(
     names = list(entries)
     headline = _oriented(np.array([resampled.points[name][metric] for name in names]), metric)
     draws = np.stack([resampled.values[name][metric] for name in names])
-    folds = np.array([[fold[metric] for fold in resampled.folds[name]] for name in names])
+    folds = np.array([resampled.of_folds(name, metric) for name in names])
     leader = int(np.argmax(headline))
     p_values = {tested: _p_against(names, leader, tested, resampled) for tested in {metric, "auc"}}
     p_values["accuracy"] = _p_accuracy_against(entries, leader, seed)
