@@ -1,8 +1,11 @@
 """Measure the coverage of 95 % intervals, and how often a test finds a difference between two equal classifiers.
 
+    python benchmarks/coverage.py --repeats 400 [--only split|folds|ranks]
+
 The true values of the simulated test sets are known in closed form: 624 images of patients with 1-15 images each, 3 of 4
 patients in the positive class, scores normally distributed within a class, half of their variance shared within a patient.
 Prints for each kind of interval, in %: how often it contains the true value, and how often that value is below and above it.
+Intervals over folds (`coverage_folds.py`) and of ranks (`coverage_ranks.py`) follow, from recipes that really learn.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from coverage_folds import report as report_folds
+from coverage_ranks import report as report_ranks
 from machine import describe
 from scipy.special import expit, logit, ndtr, ndtri
+from simulated import AUCS, NAMES, draw_patients_and_labels, normal
 
 from cxrbench.evaluation.bootstrap import FoldDraws, bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval
@@ -28,10 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGES = 624
-PREVALENCE = 0.75
-PATIENT_SHARE = 0.5
-AUCS = (0.90, 0.98, 0.995)
-NAMES = ("accuracy", "auc")
 Z = 1.959964
 
 
@@ -46,38 +48,25 @@ class Simulated:
 
 def simulate(generator: np.random.Generator, area: float, few: bool) -> Simulated:
     """Draw a data set with `few` images per patient (2.5 on average) or 1 to 15, evenly (8 on average)."""
-    images: list[int] = []
-    while sum(images) < IMAGES:
-        images.append(min(int(generator.geometric(0.4)), 15) if few else int(generator.integers(1, 16)))
-    images[-1] -= sum(images) - IMAGES
-    patient = np.repeat(np.arange(len(images)), images)
-    positive = (generator.random(len(images)) < PREVALENCE).astype(np.int64)
-    positive[:2] = (0, 1)
+    patients = draw_patients_and_labels(generator, IMAGES, few)
     distance = np.sqrt(2) * ndtri(area)
-    shared = normal(generator, patient)
+    shared, names = normal(generator, patients.patient), patients.names
     predictions = []
     for seed in (0, 1):
-        scores = distance * (positive[patient] - 0.5) + np.sqrt(0.5) * (shared + normal(generator, patient))
-        patients = np.array([f"{number:04d}" for number in patient])
+        noise = np.sqrt(0.5) * (shared + normal(generator, patients.patient))
         predictions.append(
             Predictions(
                 subset="test",
-                keys=patients,
+                keys=names,
                 fold=0,
                 seed=seed,
-                labels=positive[patient],
-                scores=ndtr(scores),
-                patients=patients,
+                labels=patients.labels,
+                scores=ndtr(distance * (patients.labels - 0.5) + noise),
+                patients=names,
                 threshold=0.5,
             )
         )
     return Simulated(*predictions, {"auc": area, "accuracy": float(ndtr(distance / 2))})
-
-
-def normal(generator: np.random.Generator, patient: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return standard normal numbers that are correlated within a patient."""
-    shared = generator.normal(size=patient.max() + 1)[patient]
-    return np.sqrt(PATIENT_SHARE) * shared + np.sqrt(1 - PATIENT_SHARE) * generator.normal(size=len(patient))
 
 
 def percentile(point: float, values: NDArray[np.float64], left_out: NDArray[np.float64]) -> tuple[float, float]:
@@ -132,7 +121,7 @@ def intervals(simulated: Simulated, seed: int) -> dict[tuple[str, str], tuple[fl
     found = {
         (kind, name): make(points[name], values[name], left_out[name]) for kind, make in ALTERNATIVES.items() for name in NAMES
     }
-    return found | {(CXRBENCH, name): interval(name, points[name], values[name], patients) for name in NAMES}
+    return found | {(CXRBENCH, name): interval(name, [points[name]], values[name], patients) for name in NAMES}
 
 
 def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
@@ -142,7 +131,7 @@ def p_values(simulated: Simulated, seed: int) -> dict[str, float]:
     values = [bootstrap_values(predictions, draws, prevalence=0.1, names=("auc",))["auc"] for predictions in (first, second)]
     points = [metrics(head.labels, head.scores, head.threshold)["auc"] for head in (simulated.head, simulated.rival)]
     return {
-        "auc": paired_bootstrap(values[0], values[1], points[0] - points[1]).p,
+        "auc": paired_bootstrap(values[0], values[1], points[:1], points[1:]).p,
         "accuracy": permutation_accuracy(first, second, seed, draws=1000),
     }
 
@@ -164,7 +153,7 @@ def measure(area: float, few: bool, repeats: int) -> tuple[dict[tuple[str, str],
     }
 
 
-def report(few: bool, repeats: int) -> None:
+def report_table(few: bool, repeats: int) -> None:
     """Print one Markdown table."""
     start = time.perf_counter()
     measured = {area: measure(area, few, repeats) for area in AUCS}
@@ -184,14 +173,25 @@ def report(few: bool, repeats: int) -> None:
     )
 
 
-def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=400, help="data sets per column")
-    repeats = parser.parse_args().repeats
-    print(describe())
+def report_split(repeats: int) -> None:
+    """Print the tables of a single split."""
     for few in (False, True):
-        report(few, repeats)
+        report_table(few, repeats)
+
+
+REPORTS = {"split": report_split, "folds": report_folds, "ranks": report_ranks}
+
+
+def main() -> None:
+    """Print the tables asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=400, help="data sets per column")
+    parser.add_argument("--only", choices=REPORTS, help="tables of one kind")
+    options = parser.parse_args()
+    print(describe())
+    for name, report in REPORTS.items():
+        if options.only in {None, name}:
+            report(options.repeats)
 
 
 if __name__ == "__main__":

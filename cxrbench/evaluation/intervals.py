@@ -10,7 +10,7 @@ The table shows how often a 95 % interval contains the true value, in %, over 1,
 | logit, normal quantile         | 93.9-94.8        | 93.7     | 92.2     | 90.4      |
 | logit, t, effective patients   | 94.4-95.3        | 96.4     | 94.9     | 94.1      |
 
-The last one is `interval`.
+The last one is `interval`. Over 2 to 10 folds it contained the mean over training sets in 92.0 to 98.0 % of 400 data sets.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ from cxrbench.evaluation.predictions import by_fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
     from cxrbench.evaluation.predictions import Predictions
+
+    Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 METRICS_OF_POSITIVES = frozenset({"recall", "sensitivity", "sensitivity-at-90-specificity", "precision", "f1", "pr-auc"})
@@ -64,40 +67,52 @@ def effective_patients(predictions: Sequence[Predictions]) -> EffectivePatients:
     )
 
 
-def interval(name: str, point: float, values: NDArray[np.float64], patients: EffectivePatients) -> tuple[float, float]:
-    """Return the 95 % interval of a metric in 0..1 from its bootstrap values.
+def interval(name: str, fold_values: Sequence[float], draws: Floats, patients: EffectivePatients) -> tuple[float, float]:
+    """Return the 95 % interval of a metric in 0..1 that is the mean of K folds, or of one split (K = 1).
 
-    A t-interval on the logit scale (Pepe 2003, chapter 5; Qin and Hotilovac 2008): logit(point) +- t(k - 1) s / (point (1 -
-    point)). k is the effective number of patients for the metric. s is the standard deviation of the bootstrap values, times
-    sqrt(k / (k - 1)) because a bootstrap of k patients is too narrow by that factor (Hesterberg, American Statistician 2015,
-    "narrowness bias"). At exactly 0 or 1 the draws do not vary, so this returns Wilson's interval of k patients. With fewer
-    than two patients it returns 0..1.
-    """
-    k = patients.for_metric(name)
-    if not 0 < point < 1:
-        return wilson(k * point, k)
-    if k < 2:
-        return 0.0, 1.0
-    spread = float(values.std(ddof=1)) * np.sqrt(k / (k - 1)) / (point * (1 - point))
-    half = -stdtrit(k - 1, (1 - CONFIDENCE) / 2) * spread
-    return _including(point, expit(logit(point) - half), expit(logit(point) + half))
-
-
-def nadeau_bengio(fold_values: Sequence[float], test_to_learning: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over folds whose training images overlap, clipped to 0..1.
-
-    The corrected resampled t-interval: variance x (1/J + n_test / n_learning), J - 1 degrees of freedom (Nadeau and Bengio,
-    Machine Learning 2003, section 3). Without the second term it would be too narrow by a factor of 1.5 at five folds.
+    A t-interval on the logit scale (Pepe 2003, chapter 5; Qin and Hotilovac 2008): logit(mean) +- t(k - K) s / (mean (1 -
+    mean)). k is the effective number of patients for the metric, in all folds. s² is `variance_over_folds`, from the variance
+    of the draws times k / (k - K), because a bootstrap of n patients is too narrow by (n - 1) / n (Hesterberg, American
+    Statistician 2015, "narrowness bias") and each fold is resampled separately. At exactly 0 or 1 the draws do not vary, so
+    this returns Wilson's interval of k patients. Where k is less than K + 1 it returns 0..1.
 
     Args:
-        fold_values: one value per fold, at least two.
-        test_to_learning: test images of a fold divided by the images that its head learnt from.
+        name: of the metric.
+        fold_values: the metric in each fold.
+        draws: bootstrap values of their mean.
+        patients: summed over folds.
     """
-    folds = len(fold_values)
-    centre = float(np.mean(fold_values))
-    scale = float(np.var(fold_values, ddof=1)) * (1 / folds + test_to_learning)
-    half = -stdtrit(folds - 1, (1 - CONFIDENCE) / 2) * np.sqrt(scale)
-    return _including(centre, max(centre - half, 0.0), min(centre + half, 1.0))
+    k, folds = patients.for_metric(name), len(fold_values)
+    mean = sum(fold_values) / folds
+    if not 0 < mean < 1:
+        return wilson(k * mean, k)
+    if k < folds + 1:
+        return 0.0, 1.0
+    freedom = k - folds
+    resampled = np.asarray(draws.var(ddof=1) * k / freedom)
+    variance = float(variance_over_folds(resampled, np.asarray(fold_values)))
+    half = -stdtrit(freedom, (1 - CONFIDENCE) / 2) * np.sqrt(variance) / (mean * (1 - mean))
+    return _including(mean, expit(logit(mean) - half), expit(logit(mean) + half))
+
+
+def variance_over_folds(resampled: Floats, fold_values: Floats) -> Floats:
+    """Return the variance of a mean over K folds, with other patients and other training images; of one split, `resampled`.
+
+    Resampled patients leave the heads as they are. The differences between folds also show what other training images change,
+    but with K - 1 degrees of freedom. So the larger of the two variances counts, times 1 + r, because the folds share training
+    images. r is the number of test images per image that a head learns from, 1 / (K - 1) (Nadeau and Bengio, Machine Learning
+    2003). There is no unbiased estimator (Bengio and Grandvalet, JMLR 2004); `benchmarks/coverage.py` measures this one.
+
+    Args:
+        resampled: bootstrap variance of the mean, ``[...]``.
+        fold_values: value of each fold, ``[..., K]``.
+    """
+    folds = fold_values.shape[-1]
+    if folds == 1:
+        return resampled
+    between = np.var(fold_values, axis=-1, ddof=1) / folds
+    variance: Floats = np.maximum(resampled, between) * folds / (folds - 1)
+    return variance
 
 
 def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:

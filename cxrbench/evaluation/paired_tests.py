@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import bdtr, ndtr, ndtri
 
+from cxrbench.evaluation.intervals import variance_over_folds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
     from cxrbench.evaluation.predictions import Predictions
+
+    Floats: TypeAlias = NDArray[np.float64]
 
 PERMUTATIONS = 10_000
 PERMUTATION_BLOCK = 500
@@ -30,15 +35,18 @@ class Comparison:
     p: float
 
 
-def paired_bootstrap(values_a: NDArray[np.float64], values_b: NDArray[np.float64], difference: float) -> Comparison:
-    """Compare two entries by a metric's values ``[draws]`` on the same resampled patients.
+def paired_bootstrap(draws_a: Floats, draws_b: Floats, folds_a: Sequence[float], folds_b: Sequence[float]) -> Comparison:
+    """Compare two entries by a metric's values in each fold ``[folds]`` and on the same resampled patients ``[draws]``.
 
     A z-test with the bootstrap's standard error: DeLong's test with a variance that respects patients (Obuchowski, Biometrics
-    1997). A p-value that counts draws is at least 1 / (draws + 1), too large to stay significant after Holm's correction over a
-    hundred entries. It is used only where the difference is the same in all draws.
+    1997) and, over folds, other training images (`variance_over_folds`). A p-value that counts draws is at least 1 / (draws +
+    1), too large to stay significant after Holm's correction over a hundred entries. It is used only where the difference is
+    the same in all draws and folds.
     """
-    differences = values_a - values_b
-    error = float(differences.std(ddof=1))
+    differences = draws_a - draws_b
+    by_fold = np.subtract(folds_a, folds_b)
+    difference = sum(folds_a) / len(folds_a) - sum(folds_b) / len(folds_b)
+    error = float(np.sqrt(variance_over_folds(np.asarray(differences.var(ddof=1)), by_fold)))
     half = -float(ndtri(0.025)) * error
     if abs(difference) <= ROUNDING_ERROR:
         p = 1.0

@@ -19,6 +19,7 @@ from cxrbench.evaluation.paired_tests import (
     patient_accuracy,
 )
 from cxrbench.evaluation.predictions import by_fold
+from cxrbench.evaluation.rank_intervals import SIGNIFICANCE, difference_variances, rank_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float64]
 
-SIGNIFICANCE = 0.05
 PERMUTATIONS_PER_TEST = 200
 TIE_DECIMALS = 12
 """Values that agree to so many decimals are ties, because the order of additions changes later decimals."""
@@ -69,17 +69,23 @@ class Resampled:
     """The metrics of entries and their values in shared bootstrap draws of the patients.
 
     Attributes:
-        points: headline value by entry and metric.
+        folds: metrics of each fold, by entry.
+        points: headline value by entry and metric, the mean over folds.
         values: headline value in each draw by entry and metric, float ``[draws]``.
     """
 
+    folds: Mapping[str, Sequence[Mapping[str, float]]]
     points: Mapping[str, Mapping[str, float]]
     values: Mapping[str, Mapping[str, Floats]]
 
     def difference(self, first: str, second: str, metric: str) -> Comparison:
         """Compare two entries by the paired bootstrap, first minus second."""
-        point = self.points[first][metric] - self.points[second][metric]
-        return paired_bootstrap(self.values[first][metric], self.values[second][metric], point)
+        one, other = (self.values[entry][metric] for entry in (first, second))
+        return paired_bootstrap(one, other, self.of_folds(first, metric), self.of_folds(second, metric))
+
+    def of_folds(self, entry: str, metric: str) -> list[float]:
+        """Return the value of each fold."""
+        return [fold[metric] for fold in self.folds[entry]]
 
 
 def resample(
@@ -91,10 +97,12 @@ def resample(
         DataError: an entry was scored on different images from the first one.
     """
     if not entries:
-        return Resampled(points={}, values={})
+        return Resampled(folds={}, points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
+    folds = {name: _fold_metrics(predictions, prevalence) for name, predictions in entries.items()}
     return Resampled(
-        points={name: headlines(predictions, prevalence) for name, predictions in entries.items()},
+        folds=folds,
+        points={name: metric_means(values) for name, values in folds.items()},
         values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
     )
 
@@ -104,26 +112,26 @@ def standings(
 ) -> dict[str, Standing]:
     """Rank entries by a metric. `resampled` must contain this metric and the AUC.
 
-    The rank interval goes from the 2.5 % to the 97.5 % quantile of the rank within each draw (Hall and Miller, Annals of
-    Statistics 2009). Entries that tie within a draw count with the best of their ranks for the low end and with the worst for
-    the high end; for `p_first` they split the draw. If several entries have the best headline, the leader is the first of
-    them in the order given.
+    The rank interval is that of `rank_intervals`. Entries that tie within a draw split it for `p_first`. If several entries
+    have the best headline, the leader is the first of them in the order given.
     """
     if not entries:
         return {}
     names = list(entries)
     headline = _oriented(np.array([resampled.points[name][metric] for name in names]), metric)
-    draws = _oriented(np.stack([resampled.values[name][metric] for name in names]), metric)
+    draws = np.stack([resampled.values[name][metric] for name in names])
+    folds = np.array([resampled.of_folds(name, metric) for name in names])
     leader = int(np.argmax(headline))
     p_values = {tested: _p_against(names, leader, tested, resampled) for tested in {metric, "auc"}}
     p_values["accuracy"] = _p_accuracy_against(entries, leader, seed)
-    low, high, first = _rank_statistics(draws)
+    low, high = rank_intervals(headline, difference_variances(draws, folds))
+    first = _shares_of_first(_oriented(draws, metric))
     ranks = 1 + (headline > headline[:, None]).sum(axis=1)
     return {
         name: Standing(
             rank=int(ranks[row]),
-            rank_low=min(int(low[row]), int(ranks[row])),
-            rank_high=max(int(high[row]), int(ranks[row])),
+            rank_low=int(low[row]),
+            rank_high=int(high[row]),
             p_first=float(first[row]),
             tied=bool(p_values[metric][row] >= SIGNIFICANCE),
             p_auc=p_values["auc"][row],
@@ -148,11 +156,16 @@ def _resampled_values(
 
 def headlines(predictions: Sequence[Predictions], prevalence: float) -> dict[str, float]:
     """Return each metric: the mean over folds of the mean over seeds."""
+    return metric_means(_fold_metrics(predictions, prevalence))
+
+
+def _fold_metrics(predictions: Sequence[Predictions], prevalence: float) -> list[dict[str, float]]:
+    """Return each metric of each fold: the mean over seeds."""
     by_head = (
         [metrics(one.labels, one.scores, one.chosen_threshold, prevalence=prevalence) for one in heads]
         for heads in by_fold(predictions).values()
     )
-    return metric_means([metric_means(seeds) for seeds in by_head])
+    return [metric_means(seeds) for seeds in by_head]
 
 
 def _oriented(values: Floats, metric: str) -> Floats:
@@ -180,14 +193,8 @@ def _insert_leader(adjusted: list[float], leader: int) -> list[float]:
     return [*adjusted[:leader], 1.0, *adjusted[leader:]]
 
 
-def _rank_statistics(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Return low and high ranks and the probability of being first, each ``[entries]``, from values ``[entries, draws]``."""
-    ordered = np.sort(values, axis=0)
-    best, worst = np.empty(values.shape, dtype=np.int64), np.empty(values.shape, dtype=np.int64)
-    for draw in range(values.shape[1]):
-        best[:, draw] = 1 + len(values) - np.searchsorted(ordered[:, draw], values[:, draw], "right")
-        worst[:, draw] = len(values) - np.searchsorted(ordered[:, draw], values[:, draw], "left")
-    low = np.quantile(best, SIGNIFICANCE / 2, axis=1, method="inverted_cdf")
-    high = np.quantile(worst, 1 - SIGNIFICANCE / 2, axis=1, method="inverted_cdf")
-    first = best == 1
-    return low.astype(np.int64), high.astype(np.int64), (first / first.sum(axis=0)).mean(axis=1)
+def _shares_of_first(values: Floats) -> Floats:
+    """Return the share of the draws in which each entry is first, ``[entries]``, from values ``[entries, draws]``."""
+    first = values == values.max(axis=0)
+    shares: Floats = (first / first.sum(axis=0)).mean(axis=1)
+    return shares

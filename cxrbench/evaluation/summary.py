@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
-from cxrbench.evaluation.intervals import effective_patients, interval, nadeau_bengio, wilson
+from cxrbench.evaluation.intervals import effective_patients, interval
 from cxrbench.evaluation.metrics import metric_means, metrics
 from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.rates import npv, ppv
@@ -49,9 +49,6 @@ def summarise(
 ) -> Summary:
     """Compute the metrics, intervals and seed spread of an entry.
 
-    With one fold the intervals come from resampled patients. With several they come from the differences between folds
-    (`nadeau_bengio`), which also include the effect of other training images.
-
     Args:
         predictions: of all folds and seeds.
         seed: of the resampling.
@@ -69,33 +66,11 @@ def summarise(
     fold_means = {fold: metric_means(list(seeds.values())) for fold, seeds in folds.items()}
     headline = metric_means(list(fold_means.values()))
     headline = {name: headline[name] for name in headline if names is None or name in names}
-    if len(folds) == 1:
-        intervals = _intervals_from_patients(predictions, headline, seed, prevalence, also_at)
-    else:
-        intervals = _intervals_from_folds(predictions, headline, list(fold_means.values()))
+    patients, drawn = effective_patients(predictions), draw_patients(predictions, seed)
+    draws = bootstrap_values(predictions, drawn, prevalence=prevalence, also_at=also_at, names=tuple(headline))
+    intervals = {name: interval(name, [fold[name] for fold in fold_means.values()], draws[name], patients) for name in headline}
     intervals |= _predictive_intervals(headline, intervals, prevalence)
     return Summary(metrics=headline, intervals=intervals, seed_spread=_seed_spread(folds))
-
-
-def _intervals_from_patients(
-    predictions: Sequence[Predictions], headline: Mapping[str, float], seed: int, prevalence: float, also_at: Sequence[float]
-) -> dict[str, Interval]:
-    draws = draw_patients(predictions, seed)
-    values = bootstrap_values(predictions, draws, prevalence=prevalence, also_at=also_at, names=tuple(headline))
-    patients = effective_patients(predictions)
-    return {name: interval(name, point, values[name], patients) for name, point in headline.items()}
-
-
-def _intervals_from_folds(
-    predictions: Sequence[Predictions], headline: Mapping[str, float], fold_means: Sequence[Mapping[str, float]]
-) -> dict[str, Interval]:
-    patients = effective_patients(predictions)
-    intervals, test_to_learning = {}, 1 / (len(fold_means) - 1)  # each fold's head learns from all the other folds
-    for name, point in headline.items():
-        intervals[name] = nadeau_bengio([fold[name] for fold in fold_means], test_to_learning)
-        if not 0 < point < 1:  # the folds do not vary
-            intervals[name] = wilson(patients.for_metric(name) * point, patients.for_metric(name))
-    return intervals
 
 
 def _predictive_intervals(

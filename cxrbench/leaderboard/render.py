@@ -28,8 +28,7 @@ SHIFTED = (
 )
 OVER_GROUPS = (
     "Each group is tested by heads that saw none of its images and none of its patients. Read the groups one by one: a handful "
-    "of groups does not tell how a recipe does on a further one, and the intervals and ranks are about other patients of these "
-    "groups alone."
+    "of groups does not tell how a recipe does on a further one. The intervals are about other patients of the same group."
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
@@ -92,7 +91,7 @@ def footer(board: Board) -> list[str]:
     positive = facts.class_names.positive if facts else "1"
     return [
         f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
-        f"{_intervals_line(board.protocol)}, and each rank its own from resampled patients. = means not "
+        f"{_intervals_line(board.protocol)}, and each rank its own. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
@@ -107,8 +106,8 @@ def _intervals_line(protocol: Protocol) -> str:
             f"Each value is the plain mean over {protocol.folds} groups of {protocol.left_out_by} and has no interval. Each "
             "value of a group has its 95 % interval from 2,000 resamplings of the group's patients"
         )
-    over = f"over {protocol.folds} folds (Nadeau and Bengio)" if protocol.folds > 1 else "from 2,000 resamplings of patients"
-    return f"Each value has its 95 % interval {over}"
+    patients = f"the patients of {protocol.folds} folds" if protocol.folds > 1 else "patients"
+    return f"Each value has its 95 % interval from 2,000 resamplings of {patients}"
 
 
 def board_as_markdown(board: Board, sort: str = "") -> str:

@@ -105,15 +105,23 @@ def test_paired_bootstrap_agrees_with_delong(simulated):
     draws = draw_patients([first], 0, draws=4000)
     values = [bootstrap_values([one], draws, prevalence=0.1, names=["auc"])["auc"] for one in (first, second)]
     exact = delong(first.labels, first.scores, second.scores)
-    found = paired_bootstrap(*values, exact.difference)
+    found = paired_bootstrap(*values, *([metrics(one.labels, one.scores, 0.5)["auc"]] for one in (first, second)))
     assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=5e-4)
     assert found.p == pytest.approx(exact.p, abs=0.03)
 
 
 def test_paired_bootstrap_without_variation():
     same = np.full(99, 0.5)
-    assert paired_bootstrap(same, same, 0.0).p == 1
-    assert paired_bootstrap(same + 0.4, same, 0.4).p == 1 / 100
+    assert paired_bootstrap(same, same, [0.5], [0.5]).p == 1
+    assert paired_bootstrap(same + 0.4, same, [0.9], [0.5]).p == 1 / 100
+
+
+def test_folds_that_disagree_widen_the_difference():
+    """Differences 0.3 and 0.1: the variance of their mean is 0.01, and twice that for the overlap of two folds."""
+    same = np.full(99, 0.5)
+    found = paired_bootstrap(same + 0.2, same, [0.8, 0.6], [0.5, 0.5])
+    assert (found.difference, found.high) == pytest.approx((0.2, 0.2 + 1.959964 * np.sqrt(0.02)))
+    assert found.p == pytest.approx(0.1573, abs=1e-4)
 
 
 def test_accuracy_is_the_sum_of_the_patients_shares(any_predictions):

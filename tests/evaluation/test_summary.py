@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cxrbench.evaluation.intervals import nadeau_bengio, wilson
+from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
+from cxrbench.evaluation.intervals import effective_patients, interval, wilson
 from cxrbench.evaluation.metrics import metric_names, metrics
 from cxrbench.evaluation.summary import summarise
 
 
 def summary(predictions, **changes):
     return summarise(predictions, **{"seed": 0, "prevalence": 0.1, "also_at": (0.7,), **changes})
+
+
+def width(ends):
+    return ends[1] - ends[0]
 
 
 def by_hand(predictions, name):
@@ -42,15 +49,23 @@ def test_the_seed_spread_is_the_standard_deviation_over_seeds(simulated):
     assert summary(simulated(1, folds=2)).seed_spread == {}
 
 
-def test_several_folds_are_corrected_for_their_overlap(simulated):
-    predictions = simulated(1, folds=5, seeds=2)
+@pytest.mark.parametrize("folds", [1, 5])
+def test_an_interval_is_that_of_fold_values_and_draws(simulated, folds):
+    predictions = simulated(1, folds=folds, seeds=2)
     means = by_hand(predictions, "auc").mean(axis=1).tolist()
-    assert summary(predictions).intervals["auc"] == nadeau_bengio(means, 1 / 4)
+    draws = bootstrap_values(predictions, draw_patients(predictions, 0), prevalence=0.1, names=["auc"])["auc"]
+    assert summary(predictions).intervals["auc"] == interval("auc", means, draws, effective_patients(predictions))
+
+
+def test_folds_that_disagree_widen_the_interval(simulated):
+    alike = simulated(1, folds=2)
+    unlike = [*alike[:1], replace(alike[1], scores=1 - alike[1].scores)]
+    assert width(summary(unlike).intervals["auc"]) > 3 * width(summary(alike).intervals["auc"])
 
 
 def test_more_images_narrow_the_interval(simulated):
     few, many = (summary(simulated(1, images=images)).intervals["auc"] for images in (90, 900))
-    assert many[1] - many[0] < 0.6 * (few[1] - few[0])
+    assert width(many) < 0.6 * width(few)
 
 
 def test_the_interval_depends_on_the_seed(simulated):

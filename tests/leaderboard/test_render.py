@@ -124,7 +124,7 @@ def test_the_audits_verdict_and_a_random_cut_are_told(make_protocol, make_entry)
     text = markdown(Board(protocol=protocol, entries=(make_entry("a", 0.75, audit=found, protocol=protocol),)))
     assert "split paper (in-distribution, patients shared), 5 folds, 3 seeds, 5 trials per study" in text
     assert "> data audit: 1 finding: 1,200 shared-patients (warning)\n" in text
-    assert "over 5 folds (Nadeau and Bengio)" in text
+    assert "from 2,000 resamplings of the patients of 5 folds" in text
 
 
 def test_further_thresholds_and_external_sets_are_own_tables(board_of, compete, make_protocol):
