@@ -28,10 +28,10 @@ def leaderboard(
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.lookup import find_predictions
     from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
-    from cxrbench.leaderboard.standings import AUC_SHIFTED
+    from cxrbench.leaderboard.shifted_ranks import RANKED
 
-    if sort and sort not in (*SORTABLE, AUC_SHIFTED):
-        raise ConfigError(f"--sort {sort}: must be one of {', '.join((*SORTABLE, AUC_SHIFTED))}")
+    if sort and sort not in (*SORTABLE, *RANKED):
+        raise ConfigError(f"--sort {sort}: must be one of {', '.join((*SORTABLE, *RANKED))}")
     out = read_settings(context.obj).out
     if predictions:
         if sort or format not in {None, "csv"}:

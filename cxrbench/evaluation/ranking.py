@@ -65,6 +65,15 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """A rank, from 1, and the best and the worst rank of its 95 % interval."""
+
+    rank: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resampled:
     """The metrics of entries and their values in shared bootstrap draws of the patients.
 
@@ -118,20 +127,16 @@ def standings(
     if not entries:
         return {}
     names = list(entries)
-    headline = _oriented(np.array([resampled.points[name][metric] for name in names]), metric)
-    draws = np.stack([resampled.values[name][metric] for name in names])
-    folds = np.array([resampled.of_folds(name, metric) for name in names])
-    leader = int(np.argmax(headline))
+    leader = int(np.argmax(_headlines(resampled, metric)))
     p_values = {tested: _p_against(names, leader, tested, resampled) for tested in {metric, "auc"}}
     p_values["accuracy"] = _p_accuracy_against(entries, leader, seed)
-    low, high = rank_intervals(headline, difference_variances(draws, folds))
-    first = _shares_of_first(_oriented(draws, metric))
-    ranks = 1 + (headline > headline[:, None]).sum(axis=1)
+    found = ranks(resampled, metric)
+    first = _shares_of_first(_oriented(_draws(resampled, metric), metric))
     return {
         name: Standing(
-            rank=int(ranks[row]),
-            rank_low=int(low[row]),
-            rank_high=int(high[row]),
+            rank=found[name].rank,
+            rank_low=found[name].low,
+            rank_high=found[name].high,
             p_first=float(first[row]),
             tied=bool(p_values[metric][row] >= SIGNIFICANCE),
             p_auc=p_values["auc"][row],
@@ -139,6 +144,27 @@ def standings(
         )
         for row, name in enumerate(names)
     }
+
+
+def ranks(resampled: Resampled, metric: str) -> dict[str, Rank]:
+    """Rank entries by a metric; equal values share a rank. The interval is that of `rank_intervals`."""
+    if not resampled.points:
+        return {}
+    headline, draws = _headlines(resampled, metric), _draws(resampled, metric)
+    folds = np.array([resampled.of_folds(name, metric) for name in resampled.points])
+    low, high = rank_intervals(headline, difference_variances(draws, folds))
+    places = 1 + (headline > headline[:, None]).sum(axis=1)
+    rows = zip(resampled.points, places.tolist(), low.tolist(), high.tolist(), strict=True)
+    return {name: Rank(rank=place, low=best, high=worst) for name, place, best, worst in rows}
+
+
+def _headlines(resampled: Resampled, metric: str) -> Floats:
+    """Return the value of each entry, higher is better."""
+    return _oriented(np.array([point[metric] for point in resampled.points.values()]), metric)
+
+
+def _draws(resampled: Resampled, metric: str) -> Floats:
+    return np.stack([values[metric] for values in resampled.values.values()])
 
 
 def _resampled_values(

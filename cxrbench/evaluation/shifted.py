@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.evaluation.metrics import search_metric
+from cxrbench.evaluation.metrics import auc, search_metric
+from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.threshold import choose_threshold
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ def as_repeats(shifts: Iterable[Sequence[Predictions]]) -> list[Predictions]:
     return [replace(head, seed=SEEDS_PER_SHIFT * number + head.seed) for number, heads in numbered for head in heads]
 
 
+def worst_shift(repeats: Sequence[Predictions]) -> tuple[Predictions, ...]:
+    """Return the predictions of the shift with the lowest AUC, from those that `as_repeats` returned."""
+    shifts: dict[int, list[Predictions]] = {}
+    for head in repeats:
+        shifts.setdefault(head.seed // SEEDS_PER_SHIFT, []).append(head)
+    worst = min(shifts.values(), key=_mean_auc)
+    return tuple(worst)
+
+
 def best_accuracy(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
     """Return the accuracy at the threshold that is best on these very images: a diagnostic, never a result."""
     return search_metric("accuracy", labels, scores, choose_threshold("max-accuracy", labels, scores))
@@ -58,3 +68,9 @@ def recalibration(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> tup
         if np.abs(step).max() < CONVERGED:
             return float(coefficients[0]), float(coefficients[1])
     return None
+
+
+def _mean_auc(heads: list[Predictions]) -> float:
+    """Return the mean over folds of the mean over seeds."""
+    folds = [[auc(head.labels, head.scores) for head in found] for found in by_fold(heads).values()]
+    return float(np.mean([np.mean(found) for found in folds]))

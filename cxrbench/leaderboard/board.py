@@ -15,7 +15,8 @@ from cxrbench.evaluation.ranking import headlines
 from cxrbench.evaluation.shifted import as_repeats
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
-from cxrbench.leaderboard.standings import AUC_SHIFTED, in_place_of, rank_entries, rank_under_shifts
+from cxrbench.leaderboard.shifted_ranks import RANKED, ranks_under_shifts, standings_under_shifts
+from cxrbench.leaderboard.standings import in_place_of, rank_entries
 from cxrbench.leaderboard.store.attempts import attempt_of, folder_name
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
 from cxrbench.leaderboard.store.shift_result import ShiftResult, read_shift_result
@@ -88,7 +89,7 @@ class Board:
     def rows(self, sort: str = "") -> tuple[Row, ...]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
 
-        ``auc_shifted`` ranks by the mean AUC over the standard shifts.
+        ``auc_shifted`` and so on rank by what the standard shifts leave.
         Equal values share a rank. Entries that are not complete have no rank and come last.
         """
         metric = sort or self.protocol.metric
@@ -113,10 +114,11 @@ class Board:
         return DataFrame.from_records(self.records(sort))
 
     def _rank(self, metric: str) -> tuple[Row, ...]:
-        by_shifts = rank_under_shifts(self.shifted, self.protocol)
-        standings = rank_entries(self.entries, self.predictions, "auc" if metric == AUC_SHIFTED else metric, self.protocol)
-        if metric == AUC_SHIFTED:
-            standings = {recipe: in_place_of(standing, by_shifts.get(recipe)) for recipe, standing in standings.items()}
+        by_shifts = ranks_under_shifts(self.shifted, self.protocol)
+        standings = rank_entries(self.entries, self.predictions, RANKED.get(metric, metric), self.protocol)
+        if metric in RANKED:
+            shifted = standings_under_shifts(self.shifted, metric, self.protocol)
+            standings = {recipe: in_place_of(standing, shifted.get(recipe)) for recipe, standing in standings.items()}
         ordered = sorted(self.entries, key=lambda entry: (standings[entry.recipe].rank or len(standings) + 1, entry.recipe))
         columns = self.columns
         rows = (
@@ -127,7 +129,7 @@ class Board:
                 load=self._loader(entry),
                 external={name: results.get(entry.recipe) for name, results in self.external.items()},
                 shifts=self.shifts.get(entry.recipe),
-                shifted_standing=by_shifts.get(entry.recipe),
+                shifted_ranks={column: found[entry.recipe] for column, found in by_shifts.items() if entry.recipe in found},
             )
             for entry in ordered
         )

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.metrics import METRICS, SEARCHABLE, metric_names
+from cxrbench.leaderboard.shifted_ranks import RANKED, WORST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -135,8 +136,8 @@ def _worst(row: Row) -> Estimate:
     return row.under_shift(row.shifts.worst, "auc") if row.shifts else (None, None, None)
 
 
-def _shifted_rank(end: str, row: Row) -> Cell:
-    return getattr(row.shifted_standing, end) if row.shifted_standing else None
+def _shifted_rank(key: str, end: str, row: Row) -> Cell:
+    return getattr(row.shifted_ranks[key], end) if key in row.shifted_ranks else None
 
 
 def _spread_cell(name: str, row: Row) -> Cell:
@@ -189,15 +190,15 @@ RANKING = (
 
 
 def _shifted_columns() -> Iterator[Column]:
-    """Yield the columns of the standard shifts: the mean over them, the worst, and the ranks by the mean."""
-    headline, *ends = _estimate("auc_shifted", "auc shifted", partial(_shifted, "auc"))
-    yield from (replace(headline, place=18, dropped=7), *ends)
-    for end in ("rank", "rank_low", "rank_high"):
-        yield Column(key=f"{end}_shifted", value=partial(_shifted_rank, end))
-    yield from _estimate("auc_worst", "auc worst", _worst)
+    """Yield the columns of the standard shifts: the means over them, the worst, and the ranks by each."""
+    for key, metric in RANKED.items():
+        estimate = _worst if key == WORST else partial(_shifted, metric)
+        headline, *ends = _estimate(key, key.replace("_", " "), estimate)
+        yield from (replace(headline, place=18, dropped=7) if key == "auc_shifted" else headline, *ends)
+        yield Column(key=f"rank_{key}", value=partial(_shifted_rank, key, "rank"))
+        for end in ("low", "high"):
+            yield Column(key=f"rank_{key}_{end}", value=partial(_shifted_rank, key, end))
     yield Column(key="worst_shift", value=lambda row: row.shifts.worst if row.shifts else None)
-    for name in ("accuracy", "recall", "specificity"):
-        yield from _estimate(f"{name}_shifted", f"{name} shifted", partial(_shifted, name))
 
 
 RECIPE = (

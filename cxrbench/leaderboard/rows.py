@@ -10,7 +10,7 @@ from cxrbench.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cxrbench.evaluation.ranking import Standing
+    from cxrbench.evaluation.ranking import Rank, Standing
     from cxrbench.leaderboard.row_model import RowModel
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult, FoldResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
@@ -31,7 +31,7 @@ class Row:
         standing: its rank and how certain that is.
         external: its result on each external test set, by name; None where it has none.
         shifts: its result on shifted test images; None where it has none.
-        shifted_standing: its rank by the mean AUC over the standard shifts, and how certain that is.
+        shifted_ranks: its ranks by what shifts leave, by column.
         values: of all columns, by key, as CSV and JSON hold them.
         load: loads the model of the row; None for a board whose models cannot be loaded.
     """
@@ -41,7 +41,7 @@ class Row:
     standing: Standing
     external: Mapping[str, ExternalResult | None]
     shifts: ShiftResult | None = None
-    shifted_standing: Standing | None = None
+    shifted_ranks: Mapping[str, Rank] = field(default_factory=dict)
     values: Mapping[str, Cell] = field(default_factory=dict)
     load: Callable[..., RowModel] | None = field(default=None, compare=False)
 

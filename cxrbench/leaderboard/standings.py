@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 SHORTCUT = 0.75
 """Lower end of a control's AUC interval above which it is called a shortcut: a control sees no lung and should not diagnose."""
 NAMED_MEMBERS = 5
-AUC_SHIFTED = "auc_shifted"
-"""The column of the mean AUC over the standard shifts, which a board can be ranked by."""
 
 
 def rank_entries(
@@ -40,12 +38,6 @@ def rank_entries(
         remarks = (*_remarks(entry), *_unbeaten(unbeaten, metric))
         found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, unbeaten=unbeaten, remarks=remarks)
     return found
-
-
-def rank_under_shifts(shifted: Mapping[str, tuple[Predictions, ...]], protocol: Protocol) -> dict[str, Standing]:
-    """Return the standing of each entry by the mean AUC over the standard shifts, by recipe; controls count."""
-    resampled = resample(shifted, {"auc"}, seed=protocol.seed, prevalence=protocol.prevalence)
-    return standings(shifted, resampled, metric="auc", seed=protocol.seed)
 
 
 def in_place_of(standing: Standing, by_shifts: Standing | None) -> Standing:

@@ -79,7 +79,11 @@ def test_the_mean_over_four_kinds_is_a_column_with_ranks(standard, rows_of):
         assert rows[recipe]["worst_shift"].startswith(f"{STANDARD[int(np.argmin(means))]}@")
         assert float(rows[recipe]["auc_shifted_low"]) <= np.mean(means) <= float(rows[recipe]["auc_shifted_high"])
     better = max((CONVNET, BORDER), key=lambda recipe: float(rows[recipe]["auc_shifted"]))
-    assert rows[better]["rank_shifted"] == "1"
+    assert rows[better]["rank_auc_shifted"] == rows[better]["rank_auc_shifted_low"] == "1"
+    for column in ("auc_worst", "accuracy_shifted", "recall_shifted", "specificity_shifted"):
+        first, second = sorted((CONVNET, BORDER), key=lambda recipe: -float(rows[recipe][column]))
+        assert rows[first][f"rank_{column}"] == "1" <= rows[second][f"rank_{column}"] == rows[second][f"rank_{column}_high"]
+        assert next(iter(rows_of(standard, "--sort", column))) == first
     assert rows["majority-class"]["auc_shifted"] == ""
     assert next(iter(rows_of(standard, "--sort", "auc_shifted"))) == better
 
