@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.store.entry import Entry
 
-POLICIES = ("max-f1", "youden", "max-accuracy", "fixed=0.5")
+POLICIES = ("max-f1", "median-f1", "youden", "median-youden", "max-accuracy", "median-accuracy", "fixed=0.5")
 SELECTIONS = ("validation", "robust")
 PLAIN = "+none+none"
 
@@ -68,7 +68,7 @@ def read_row(board: Board, entry: Entry, select: str) -> Row:
     found = {part: of_subset(table, part)[0, 0].at(head.threshold) for part in ("validation", "test")}
     validated, tested = found["validation"], found["test"]
     if select == "robust":
-        criteria = {"--select robust": entry.folds[0].validation_value}
+        criteria = {"--select robust": entry.folds[0].validation["auc"]}
     else:
         criteria = {
             "validation AUC": search_metric("auc", validated.labels, validated.scores, 0.5),
@@ -122,7 +122,8 @@ def lost_accuracy(rows: Mapping[str, Row], policy: str) -> tuple[float, float, f
     """Return the mean over rows: accuracy on test images, on left-out ones, and what the best threshold there would add."""
     found = []
     for row in rows.values():
-        threshold = choose_threshold(policy, row.validated.labels, row.validated.scores)
+        validated = row.validated
+        threshold = choose_threshold(policy, validated.labels, validated.scores, validated.patients)
         tested, left_out = (accuracy(one, threshold) for one in (row.tested, row.left_out))
         found.append((tested, left_out, best_accuracy(row.left_out.labels, row.left_out.scores) - left_out))
     first, second, third = np.mean(found, axis=0).tolist()
@@ -138,7 +139,7 @@ def report(folder: Path, tasks: Sequence[str]) -> None:
     """Print every table as Markdown."""
     print(describe())
     found = {task: read_rows(folder, task) for task in tasks}
-    print("\n| task | criterion | it selects | AUC on the left-out pair | regret |\n|---|---|---|---|---|")
+    print("\n| task | criterion | it selects | AUC on the left-out pair | regret (95 %) |\n|---|---|---|---|---|")
     for task, rows in found.items():
         regrets(task, rows)
     print("\n| criterion | " + " | ".join(f"{task}: pairs, tau" for task in tasks) + " |")

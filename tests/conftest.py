@@ -13,6 +13,7 @@ import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from cxrbench.evaluation.prediction_csv import predictions_as_csv
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
+from cxrbench_datasets.phantom import drawing
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
 ASKED_FOR = os.environ.get("CXRBENCH_TESTS", "").split(",")
@@ -88,6 +90,14 @@ class Workspace:
         return {
             path.relative_to(self.folder): path.read_bytes() for path in (self.folder / out).glob(pattern) if path.is_file()
         }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def phantoms_are_drawn_once():
+    """Keep every phantom that this process draws: their drawing would take a third of the time of all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "draw_image", cache(drawing.draw_image))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def test_two_workers_give_the_same_predictions_as_none(run_here, write_images, w
     few = ("--backbone", "random-convnet", "--augmentation", "gentle:views=1", "--imbalance", "smote", "--no-controls")
     predicted = []
     for workers in (0, 2):
-        flags = (*few, "--trials", 3, "--epochs", 2, "--workers", workers, "--out", workers)
+        flags = (*few, "--trials", 2, "--epochs", 2, "--workers", workers, "--out", workers)
         assert run_here("run", "--data", "images", "--image-size", 64, *flags, "--offline").returncode == 0
         assert run_here("cache", "clear").returncode == 0
         predicted.append({path.name: path.read_bytes() for path in workspace.folder.glob(f"{workers}/*/predictions/*.npz")})

@@ -175,7 +175,7 @@ def test_an_opacity_lies_in_the_lungs_and_only_adds():
 def test_the_border_does_not_tell_the_label(long):
     """Size 64 has the border of size 224 but for the grain, and is drawn three times as fast."""
     aucs = []
-    for seed in GENERATOR_SEEDS if long else GENERATOR_SEEDS[:3]:
+    for seed in GENERATOR_SEEDS if long else GENERATOR_SEEDS[:2]:
         images = load(seed=seed, size=64)
         frames = np.array([frame_of(images.read(record.key)) for record in images.records])
         labels = np.array([record.label for record in images.records])
