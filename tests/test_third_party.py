@@ -16,6 +16,7 @@ RUN = shlex.split("""
 run --data images --image-size 64 --backbone control-border --backbone quadrants:cells=8 --backbone coarse-pixels
 --augmentation none --imbalance none --no-controls --trials 2 --epochs 2 --offline --workers 1 --json
 """)
+pytestmark = pytest.mark.slow
 METRICS = ("auc", "f1", "accuracy", "recall", "precision", "validation")
 
 

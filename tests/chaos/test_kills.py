@@ -43,6 +43,7 @@ def kill(workspace, command, after, pause, *, with_workers):
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")
 @pytest.mark.parametrize("seed", [46, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(9))])
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_gives_the_same_result(workspace, small, same_result, seed, long):
     chance = random.Random(seed)
     for after in chance.sample(RECORDS, len(RECORDS) if long else 2):

@@ -42,6 +42,7 @@ def problems(found):
     return {area for area, ones in found.items() if any(one["verdict"] == "problem" for one in ones)}
 
 
+@pytest.mark.slow
 def test_a_machine_without_problems(workspace):
     code, found = exit_code_and_diagnoses(workspace.call_here("doctor", "--json"))
     assert code == 0, found

@@ -119,6 +119,7 @@ def shown(value, interval):
     return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
+@pytest.mark.slow
 def test_the_card_alone_gives_the_stored_scores(run, export):
     folder, _ = export("keras", KERAS, "--format", "onnx")
     stored = mean_predictions(run, KERAS)

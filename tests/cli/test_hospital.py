@@ -103,6 +103,7 @@ def files_naming_the_patient(folder):
     ]
 
 
+@pytest.mark.slow
 def test_no_patient_is_named_in_an_entry_a_log_or_a_report(run_here, workspace, ward, dicom_image, capfd):
     for name, content in broken_files(dicom_image).items():
         (ward / "NORMAL" / name).write_bytes(content)

@@ -45,6 +45,7 @@ LAST_LINES = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to a limit")
+@pytest.mark.slow
 def test_hostile_plugins_cost_their_own_rows_only(run_here, workspace, write_images):
     write_images("images", 200, 220)
     assert run_here(*RUN, "--workers", 0, "--out", "alone").returncode == 0

@@ -21,6 +21,7 @@ def audited(shared_folder, tmp_path_factory, make_workspace):
     return call
 
 
+@pytest.mark.slow
 def test_kermany_has_its_patients_and_24_duplicated_images_only(audited):
     printed = audited()
     assert "images: 5216" in printed
@@ -28,7 +29,7 @@ def test_kermany_has_its_patients_and_24_duplicated_images_only(audited):
     assert "verdict: 1 finding: 50 byte-identical (note)" in " ".join(printed.split())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_paper_may_share_patients_of_real_images(audited):
     found = json.loads(audited("--json", "--split", "paper", "--folds", 3))["findings"]
     assert {finding["check"] for finding in found} == {"shared-patients", "byte-identical"}

@@ -18,7 +18,7 @@ QUICK = ("--trials", 2, "--epochs", 1, "--workers", 0, "--offline", "--backbone"
 UNUSUAL = ("--seeds", 2, "--also-at", 0.6, "--prevalence", 0.2, "--threshold", "youden", "--resize", "pad", "--metric", "f1")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_row_of_another_process_is_reproduced_exactly(small_run):
     workspace, _ = small_run
     entry = workspace.protocol_folder() / "entries" / "texture+none+smote.json"

@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import optuna
+import pytest
 from sklearn import metrics as sklearn_metrics
 
 METRICS = {
@@ -152,6 +153,7 @@ def test_sorting_by_another_metric_ranks_by_it(small_run):
     assert rows[0]["rank"] == 1
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_predictions_as_none(run_here, write_images, workspace):
     write_images("images", 200, 220)
     few = ("--backbone", "random-convnet", "--augmentation", "gentle:views=1", "--imbalance", "smote", "--no-controls")
@@ -202,6 +204,7 @@ def optuna_storage(path):
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_exits_with_130_and_can_be_resumed(workspace, run_here, write_images):
     write_images("images", 200, 220)
     few = ("--data", "images", "--image-size", 32, "--no-controls", "--augmentation", "none", "--epochs", 2, "--offline")

@@ -52,6 +52,7 @@ def test_every_new_package_is_listed(installed, workspace):
         assert [(spec["kind"], spec["name"]) for spec in plugin["declares"]] == declared
 
 
+@pytest.mark.slow
 def test_the_written_tests_pass_for_every_kind(installed, site, run_pytest):
     tests = sorted(installed[0].glob("cxrbench-*/test_*.py"))
     assert len(tests) == len(KINDS)

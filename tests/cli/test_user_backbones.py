@@ -94,6 +94,7 @@ def mobilenet_as_onnx(onnx_file, workspace):
     return f"onnx:path={onnx_file.name}"
 
 
+@pytest.mark.slow
 def test_a_converted_network_has_the_features_and_auc_of_keras(run_here, workspace, mobilenet_as_onnx):
     backbones = ("--backbone", "mobilenet:alpha=0.25", "--backbone", mobilenet_as_onnx)
     done = run_here("run", *SHORT, "--data", "sample", *backbones)

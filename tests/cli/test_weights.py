@@ -49,7 +49,7 @@ def test_backbones_run_without_weights_when_asked(run):
     assert recipes(result)[0]["backbone"] == "mobilenet:alpha=0.25,weights=none"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_real_images_with_real_weights(workspace):
     result = workspace.call(  # a process of its own: Keras reads KERAS_HOME when it is imported
         *("run", "--data", "sample", "--backbone", "mobilenet:alpha=0.25", *PLAIN, "--imbalance", "class-weights"),

@@ -214,6 +214,7 @@ def test_a_component_of_which_most_was_skipped_was_not_checked():
     assert hardly_checked([*results[:9], *skipped[1:]]) == {}
 
 
+@pytest.mark.slow
 def test_a_network_without_its_weights_is_said_to_be_untrained(check_here, tensorflow_ready):
     done = check_here("mobilenet:alpha=0.5")
     assert done.returncode == 0

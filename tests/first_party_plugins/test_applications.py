@@ -232,7 +232,7 @@ def test_the_seed_decides_untrained_weights():
     assert first == again != other
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_another_process_draws_the_same_weights_and_features():
     program = "from test_applications import seeded; print(seeded())"
     environment = _environment(Path(__file__).parent)

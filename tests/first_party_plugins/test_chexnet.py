@@ -13,7 +13,7 @@ from cxrbench.plugin import ConfigError, Unavailable
 from cxrbench_backbones.chexnet import chexnet, load_weights, weights_file
 from cxrbench_backbones.untrained import reinitialise
 
-pytestmark = pytest.mark.long  # DenseNet121 takes ten seconds to build and as long to load
+pytestmark = pytest.mark.slow  # DenseNet121 takes ten seconds to build and as long to load
 SHAPE = (32, 32, 3)
 LEGACY = "brucechou1983_CheXNet_Keras_0.3.0_weights.h5"
 """The name under which these weights circulate."""

@@ -143,6 +143,7 @@ def test_the_source_of_the_class_counts_as_the_backbones_own(host, tmp_path):
     assert before.split("|")[-1] != bind(parse_component("texture"), host.find(Backbone, "texture")).identity.split("|")[-1]
 
 
+@pytest.mark.slow
 def test_a_run_records_parameters_and_features_of_each_setting(workspace):
     flags = ("--data", "phantom:images=420,size=32", "--image-size", 32, "--no-controls", "--imbalance", "none")
     result = workspace.call_here(

@@ -16,7 +16,7 @@ import pytest
 
 from cxrbench.plugin.host import load_host
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:mlflow.*")]
 
 RUN = (
     *("run", "--data", "phantom:images=420,size=64", "--image-size", "64", "--backbone", "texture", "--no-controls"),

@@ -172,6 +172,7 @@ def test_an_opacity_lies_in_the_lungs_and_only_adds():
         assert not added[lungs.both == 0].any()
 
 
+@pytest.mark.slow
 def test_the_border_does_not_tell_the_label(long):
     """Size 64 has the border of size 224 but for the grain, and is drawn three times as fast."""
     aucs = []

@@ -70,6 +70,7 @@ def recorded(workspace, trials, engine):
 
 
 @pytest.mark.usefixtures("tensorflow_ready")
+@pytest.mark.slow
 def test_a_study_with_more_trials_is_a_whole_design(workspace):
     (two,) = recorded(workspace, 2, "latin-hypercube")
     assert sorted(int(dropout / 0.35) for dropout in two) == [0, 1]
