@@ -188,11 +188,11 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Skip tests that take long or need a server, unless CXRBENCH_TESTS names their marker: ``long,postgresql,slow``."""
+    """Skip tests that take long or need a program, unless CXRBENCH_TESTS names their marker, such as ``long,browser``."""
     for item in items:
         if "postgresql" in item.fixturenames:
             item.add_marker(pytest.mark.postgresql)
-        for marker in {"long", "postgresql", "slow"}.difference(ASKED_FOR):
+        for marker in {"long", "postgresql", "slow", "browser"}.difference(ASKED_FOR):
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"set CXRBENCH_TESTS={marker} to run it"))
 

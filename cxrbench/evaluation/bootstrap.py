@@ -146,7 +146,7 @@ def _head_values(
     if not set(FROM_CURVES).isdisjoint(names):
         rising = np.argsort(head.scores, kind="stable")
         labels, scores = head.labels[rising], head.scores[rising]
-        blocks = [from_curves(labels, scores, weights, names) for weights in _image_weights(fold, rows[rising])]
+        blocks = [from_curves(labels, scores, weights, names) for weights in image_weights(fold, rows[rising])]
         values |= {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return values
 
@@ -198,7 +198,7 @@ def _concordant(head: Predictions, rows: NDArray[np.int64]) -> Floats:
 def _auc_from_curve(head: Predictions, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:
     rising = np.argsort(head.scores, kind="stable")
     labels, scores = head.labels[rising], head.scores[rising]
-    return np.concatenate([area(*cumulative(labels, scores, weights)) for weights in _image_weights(fold, rows[rising])])
+    return np.concatenate([area(*cumulative(labels, scores, weights)) for weights in image_weights(fold, rows[rising])])
 
 
 def _elementwise_mean(values: Sequence[Floats]) -> Floats:
@@ -206,7 +206,7 @@ def _elementwise_mean(values: Sequence[Floats]) -> Floats:
     return total / len(values)
 
 
-def _image_weights(fold: FoldDraws, rows: NDArray[np.int64]) -> Iterator[Floats]:
+def image_weights(fold: FoldDraws, rows: NDArray[np.int64]) -> Iterator[Floats]:
     """Yield the weights of the images in blocks of draws, each float ``[draws of the block, n]``."""
     step = max(BLOCK_WEIGHTS // len(rows), 1)
     for first in range(0, len(fold.weights), step):

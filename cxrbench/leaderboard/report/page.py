@@ -1,0 +1,59 @@
+"""The page of a board, and the page that lists several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.leaderboard.render import footer, title
+from cxrbench.leaderboard.report.data_section import findings, image_table
+from cxrbench.leaderboard.report.environment import render
+from cxrbench.leaderboard.report.figures import cost_figure, curve_figures
+from cxrbench.leaderboard.report.heat_map import heat_map
+from cxrbench.leaderboard.report.row_details import row_details
+from cxrbench.leaderboard.report.summary import sentences, warnings
+from cxrbench.leaderboard.report.table import board_table
+
+if TYPE_CHECKING:
+    from cxrbench.leaderboard.board import Board
+    from cxrbench.leaderboard.report.figures import Scored
+
+PICKED = 4
+"""Rows whose curves are shown at first."""
+
+
+def board_as_html(board: Board, sort: str = "") -> str:
+    """Return a board as one HTML file, ranked by `sort` or by the metric that the search maximised.
+
+    Equal boards give equal pages. Parts that need what a board lacks (stored scores, shifts, curves, trials) are left out.
+    """
+    numbered = dict(enumerate(board.rows(sort), start=1))
+    scored = {number: (row, heads) for number, row in numbered.items() if (heads := board.predictions.get(row.recipe))}
+    details = [row_details(number, row, board.predictions.get(row.recipe, ())) for number, row in numbered.items()]
+    cost = cost_figure(numbered)
+    return render(
+        "page.html.j2",
+        name=board.name,
+        dataset=board.protocol.dataset,
+        protocol=board.protocol,
+        subtitle=title(board),
+        sentences=sentences(board),
+        warnings=warnings(board),
+        table=board_table(board, numbered, sort),
+        heat=heat_map(numbered),
+        curves=curve_figures(scored, board.protocol.seed),
+        picked={number: (row.recipe, number in _distinct(scored)) for number, (row, _) in scored.items()},
+        figures=(cost,) if cost else (),
+        details=details,
+        counts={str(one.number): one.thresholds.counts for one in details if one.thresholds},
+        images=image_table(board),
+        findings=findings(board),
+        footer=footer(board),
+    )
+
+
+def _distinct(scored: Scored) -> list[int]:
+    """Return the best row of each backbone, at most four: curves of rows that share one are hard to tell apart."""
+    firsts: dict[str, int] = {}
+    for number, (row, _) in scored.items():
+        firsts.setdefault(row.entry.backbone, number)
+    return list(firsts.values())[:PICKED]
