@@ -9,6 +9,7 @@ import pytest
 
 from cxrbench.leaderboard.board import read_boards
 from cxrbench.leaderboard.render import board_as_markdown
+from cxrbench.leaderboard.report.page import board_as_html
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,6 +27,12 @@ def table(text):
 def test_entries_match_their_predictions_and_the_page(board):
     page = (ROOT / "leaderboard" / board.protocol.name / "LEADERBOARD.md").read_text(encoding="utf-8")
     assert page == board_as_markdown(board)
+
+
+def test_the_page_for_people_is_that_of_the_entries(board):
+    page = (ROOT / "leaderboard" / board.protocol.name / "index.html").read_text(encoding="utf-8")
+    assert page == board_as_html(board)
+    assert f'data-key="auc" data-value="{board.rows()[0].entry.metrics["auc"]}"' in page
 
 
 def test_the_readme_shows_that_table(board):

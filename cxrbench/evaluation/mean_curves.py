@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST_VERTICES = 400
 STRAIGHT = 1e-12
-"""Twice the area of a triangle below which three vertices are on one line."""
+"""Distance of equal vertices, and twice the area of a triangle whose vertices are on one line, up to rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def _counts(head: Predictions) -> tuple[Floats, Floats]:
 def _without_straight(curve: Curve) -> Curve:
     """Return a curve without vertices that equal their predecessor or are on the line of their neighbours."""
     x, y = curve.x, curve.y
-    moved = np.append(True, (np.diff(x) != 0) | (np.diff(y) != 0))
+    moved = np.append(True, (np.abs(np.diff(x)) > STRAIGHT) | (np.abs(np.diff(y)) > STRAIGHT))
     x, y = x[moved], y[moved]
     turn = np.diff(x)[:-1] * np.diff(y)[1:] - np.diff(y)[:-1] * np.diff(x)[1:]
     bent = np.concatenate([[True], np.abs(turn) > STRAIGHT, [True]])

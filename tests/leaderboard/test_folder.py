@@ -115,7 +115,7 @@ def test_publishing_reads_the_entries_and_writes_the_tables(folder, finish, make
     assert board.protocol == make_protocol()
     assert [row["recipe"] for row in board.records()] == [OTHER, RECIPE]
     names = {file.relative_to(folder.path).parts[0] for file in folder.path.rglob("*")}
-    assert names == {"protocol.json", "LEADERBOARD.md", "leaderboard.csv", "entries", "predictions"}
+    assert names == {"protocol.json", "LEADERBOARD.md", "leaderboard.csv", "index.html", "entries", "predictions"}
     assert len(list((folder.path / "entries").iterdir())) == 2
 
 

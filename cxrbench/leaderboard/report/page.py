@@ -29,7 +29,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
     numbered = dict(enumerate(board.rows(sort), start=1))
     scored = {number: (row, heads) for number, row in numbered.items() if (heads := board.predictions.get(row.recipe))}
     details = [row_details(number, row, board.predictions.get(row.recipe, ())) for number, row in numbered.items()]
-    cost = cost_figure(numbered)
+    cost, images = cost_figure(numbered), image_table(board)
     return render(
         "page.html.j2",
         name=board.name,
@@ -45,9 +45,9 @@ def board_as_html(board: Board, sort: str = "") -> str:
         figures=(cost,) if cost else (),
         details=details,
         counts={str(one.number): one.thresholds.counts for one in details if one.thresholds},
-        images=image_table(board),
+        images=images,
         findings=findings(board),
-        footer=footer(board),
+        footer=footer(board)[:-1] if images else footer(board),  # the last line is that table
     )
 
 

@@ -46,11 +46,16 @@ class SortedCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whisker:
-    """An interval and its value, in units from 0 to `WHISKER`."""
+    """An interval and its value, in units from 0 to `WHISKER`.
+
+    Attributes:
+        beyond: whether the value is not on the axis, which is that of the recipes without the controls.
+    """
 
     low: int
     value: int
     high: int
+    beyond: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,8 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
     """Return the table of all rows, ranked by `sort` or by the metric that the search maximised; controls are apart."""
     metric = sort or board.protocol.metric
     shown = tables(board, sort)
-    columns = shown.pop("")
+    finished = all(row.is_complete for row in numbered.values())
+    columns = [column for column in shown.pop("") if column.key != "status" or not finished]
     axis = _axis(numbered.values(), metric)
     rows = [
         TableRow(number=number, row=row, cells=tuple(_cells(row, columns)), whisker=_whisker(row, metric, axis))
@@ -118,17 +124,17 @@ def _cells(row: Row, columns: Iterable[Column]) -> Iterator[SortedCell]:
 
 
 def _axis(rows: Iterable[Row], metric: str) -> Axis:
-    """Return the axis of the intervals of all rows except the baseline."""
-    ends = [end for row in rows if row.entry.kind != "baseline" for end in _ends(row, metric)]
+    """Return the axis of the intervals of all rows except controls, which would leave little room for the others."""
+    ends = [end for row in rows if not row.entry.control for end in _ends(row, metric)]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     return Axis(label=metric, low=low, high=high, length=WHISKER)
 
 
 def _whisker(row: Row, metric: str, axis: Axis) -> Whisker | None:
-    if len(ends := _ends(row, metric)) < 3 or row.entry.kind == "baseline":
+    if len(ends := _ends(row, metric)) < 3:
         return None
     value, low, high = axis.place(ends).tolist()
-    return Whisker(low=low, value=value, high=high)
+    return Whisker(low=low, value=value, high=high, beyond=not axis.low <= ends[0] <= axis.high)
 
 
 def _ends(row: Row, metric: str) -> list[float]:
