@@ -66,15 +66,15 @@ def _training_figure(number: int, name: str, curves: Sequence[LearningCurves]) -
     return Figure(
         key=f"{name}-{number}",
         title=f"{name.capitalize()} per epoch",
-        description="One line per head (fold and seed), without dropout, augmentation and balancing. Training is blue, "
-        "validation is orange.",
+        description="One line per head (fold and seed), without dropout, augmentation and balancing. Training is blue "
+        "and solid, validation is orange and dashed.",
         x=x,
         y=y,
         marks=tuple(
             Mark(
                 path=line_through(x.place(np.arange(1, len(one) + 1)), y.place(one)),
                 kind="line",
-                colour="c0" if part == "train" else "c1",
+                colour="c0" if part == "train" else "c1 dashed",
                 title=PARTS[part],
             )
             for part, lines in of.items()
