@@ -29,7 +29,7 @@ def image_table(board: Board) -> NumberTable | None:
     return NumberTable(
         caption=f"{facts.name}: {facts.negative:,} {names.negative} and {facts.positive:,} {names.positive} images of "
         f"{facts.patients:,} patients. Files that could not be read and were skipped: {facts.skipped:,}",
-        headings=("", *(f"{part}: {name}" for part in PARTS for name in (names.negative, names.positive))),
+        headings=("part of the split", *(f"{part}: {name}" for part in PARTS for name in (names.negative, names.positive))),
         rows=tuple(rows),
     )
 
