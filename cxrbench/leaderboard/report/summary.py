@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.data.audit.findings import STOPS
+from cxrbench.data.audit.findings import STOPS, Audit
 from cxrbench.leaderboard.render import notes, reasons
 from cxrbench.leaderboard.report.table import shown_estimate
 
@@ -20,6 +20,9 @@ NOT_SHIFTED = (
     "first on images of another hospital."
 )
 
+CLEAN = f"data audit: {Audit().verdict}"
+NEW = "Each image was scored by classifiers that had not learnt from it."
+LEAKED = "Some of these images or their patients were also used for training, so the numbers are too good: see the warnings."
 LEAST = 0.0005
 """Lead that is 0.001 when rounded."""
 
@@ -35,13 +38,14 @@ def sentences(board: Board) -> tuple[str, ...]:
 
 def warnings(board: Board) -> tuple[str, ...]:
     """Return what must be read before the numbers: notices, leaks, shortcuts, failures and small validation parts."""
-    leaks = dict.fromkeys(
-        f"{finding.severity.upper()}: {finding.message}"
-        for entry in board.entries
-        for finding in entry.audit.findings
-        if finding.severity in STOPS
-    )
-    return (*leaks, *notes(board, board.rows()), *reasons(board.rows()))
+    said = [note for note in notes(board, board.rows()) if note != CLEAN]
+    return (*_leaks(board), *said, *reasons(board.rows()))
+
+
+def _leaks(board: Board) -> list[str]:
+    """Return the findings of the audits that would have stopped the run, each once."""
+    found = (finding for entry in board.entries for finding in entry.audit.findings if finding.severity in STOPS)
+    return list(dict.fromkeys(f"{finding.severity.upper()}: {finding.message}" for finding in found))
 
 
 def _compared(board: Board, rows: Sequence[Row]) -> str:
@@ -50,10 +54,11 @@ def _compared(board: Board, rows: Sequence[Row]) -> str:
     beside = f", beside {_counted(controls, 'control')} that should do badly" if controls else ""
     facts = next((row.entry.dataset for row in rows if row.is_complete and row.entry.dataset), None)
     images = _images(facts) if facts else "test images"
+    leaked = any(finding.severity == "leak" for row in rows for finding in row.entry.audit.findings)
     compared = "was scored" if len(recipes) == 1 else "were compared"
     return (
         f"{_counted(len(recipes), 'way')} of building an image classifier (a recipe) {compared} on {images} of the dataset "
-        f"{board.protocol.dataset}{beside}. Each image was scored by classifiers that had not learnt from it."
+        f"{board.protocol.dataset}{beside}. {LEAKED if leaked else NEW}"
     )
 
 
@@ -92,7 +97,8 @@ def _lead(first: Row, others: Sequence[Row], metric: str) -> Iterator[str]:
     else:
         yield f"{by}, which is more than chance (at 5 %, corrected for the number of recipes)."
     if first.standing.unbeaten:
-        yield f"It does not beat {' and '.join(first.standing.unbeaten)}, which sees no lung: it may be using a shortcut."
+        controls = " and ".join(first.standing.unbeaten)
+        yield f"It does not beat {controls} beyond chance, a control that sees no lung: it may be using a shortcut."
 
 
 def _under_shifts(board: Board, complete: Sequence[Row]) -> str:

@@ -225,8 +225,11 @@ def test_the_first_sentences_say_who_wins_and_whether_it_lasts(page, compete, bo
     assert "texture+none+none is first, with AUC " in page.words
     assert "which may be chance: 1 of the 2 other recipes cannot be told apart" in page.words
     assert "it stays first; its AUC goes from" in page.words
+    assert "so the numbers are too good: see the warnings" in page.words
     clear = page_of(board_of(compete("texture", 6.0), compete("vgg16", 0.5)))
     assert "which is more than chance" in clear.words
+    assert "Each image was scored by classifiers that had not learnt from it" in clear.words
+    assert "data audit: clean" not in clear.words
     assert "nothing here tells whether it stays first on images of another hospital" in clear.words
 
 
