@@ -19,6 +19,7 @@ RUN = (
     *("--augmentation", "none", "--imbalance", "none", "--folds", 3, "--seeds", 2),
 )
 MOBILENET, TEXTURE = "mobilenet:alpha=0.25+none+none", "texture+none+none"
+pytestmark = pytest.mark.slow  # MobileNet is compiled for maps, and for the network of each trust measure
 
 
 @pytest.fixture(scope="session")

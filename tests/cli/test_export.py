@@ -140,6 +140,7 @@ def test_the_card_alone_gives_the_stored_scores(run, export):
     assert len(set(calls)) == 2
 
 
+@pytest.mark.slow
 def test_onnx_gives_the_stored_scores_threshold_and_map(run, export):
     import onnxruntime
 
@@ -157,6 +158,7 @@ def test_onnx_gives_the_stored_scores_threshold_and_map(run, export):
     assert facts["model_keras_sha256"] == digest_file(folder / "model.keras")
 
 
+@pytest.mark.slow
 def test_a_loaded_folder_scores_as_the_row(run, export, load):
     for name, recipe in (("keras", KERAS), ("texture", TEXTURE)):
         model, stored = (
@@ -170,6 +172,7 @@ def test_a_loaded_folder_scores_as_the_row(run, export, load):
         assert parts == {"test"}
 
 
+@pytest.mark.slow
 def test_every_number_of_a_card_is_the_rows_or_the_means(run, export):
     folder, _ = export("keras", KERAS, "--format", "onnx")
     card, entries = (folder / "README.md").read_text(), run.entries()
@@ -209,6 +212,7 @@ def test_every_number_of_a_card_is_the_rows_or_the_means(run, export):
     assert card.count(repr(threshold)) == 3  # model facts, snippet, threshold
 
 
+@pytest.mark.slow
 def test_a_card_counts_the_images_of_each_part_and_level(run, export):
     card = (export("keras", KERAS, "--format", "onnx")[0] / "README.md").read_text()
     counts = run.entries()[KERAS]["dataset"]["folds"][0]
@@ -301,6 +305,7 @@ def test_a_model_that_scores_otherwise_fails_its_self_test(copy, load):
         load(folder)
 
 
+@pytest.mark.slow
 def test_a_network_with_code_is_refused_by_any_digest(copy, load, tensorflow_ready, tmp_path):
     folder = copy("keras", KERAS, "--format", "onnx")
     network = tensorflow_ready.saving.load_model(folder / "model.keras", compile=False)
