@@ -30,10 +30,10 @@ LEAST = 0.0005
 def sentences(board: Board) -> tuple[str, ...]:
     """Return what was compared on which images, who wins and by how much, and whether the winner stays first under shifts."""
     rows = board.rows()
-    complete = [row for row in rows if row.is_complete and row.entry.kind != "baseline" and not row.entry.control]
-    if not complete:
+    ranked = [row for row in rows if row.rank and row.entry.kind != "baseline" and not row.entry.control]
+    if not ranked:
         return (_compared(board, rows), "No recipe has a result yet.")
-    return (_compared(board, rows), _winner(board, complete), _under_shifts(board, complete))
+    return (_compared(board, rows), _winner(board, ranked), _under_shifts(board, ranked))
 
 
 def warnings(board: Board) -> tuple[str, ...]:
@@ -68,9 +68,9 @@ def _images(facts: DatasetFacts) -> str:
     return f"{negative + positive:,} test images ({negative:,} {names.negative}, {positive:,} {names.positive})"
 
 
-def _winner(board: Board, complete: Sequence[Row]) -> str:
+def _winner(board: Board, ranked: Sequence[Row]) -> str:
     metric = board.protocol.metric
-    first, *others = complete
+    first, *others = ranked
     said = f"{first.recipe} is first, with {_name(metric)} {shown_estimate(first, metric)}{_meaning(first, metric)}."
     return f"{said} {' '.join(_lead(first, others, metric))}"
 
@@ -109,7 +109,8 @@ def _under_shifts(board: Board, complete: Sequence[Row]) -> str:
         return NOT_SHIFTED
     leader = min(ranked, key=lambda row: row.shifted_ranks["auc_shifted"].rank)
     kinds = ", ".join(score.name for score in first.shifts.standard)
-    fall = f"its AUC goes from {first.entry.metrics['auc']:.3f} to {shifted:.3f} on average"
+    clean = first.estimate("auc")[0]
+    fall = f"its AUC goes from {'-' if clean is None else f'{clean:.3f}'} to {shifted:.3f} on average"
     if leader is first:
         return f"When the test images are changed as other machines might ({kinds}), it stays first; {fall}."
     return (
