@@ -30,6 +30,10 @@ from cxrbench.plugin.host import load_host
 from cxrbench_datasets.phantom import drawing
 
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
+SLOW_FOLDERS = ("chaos", "cli")
+"""Tests of whole commands, most of which run a benchmark."""
+WHOLE_RUNS = ("test_bad_input", "test_console", "test_folds", "test_left_out", "test_robustness", "test_run", "test_show")
+"""Those that run in every case."""
 ASKED_FOR = os.environ.get("CXRBENCH_TESTS", "").split(",")
 
 
@@ -190,6 +194,8 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     """Skip tests that take long or need a program, unless CXRBENCH_TESTS names their marker, such as ``long,browser``."""
     for item in items:
+        if item.path.parent.name in SLOW_FOLDERS and item.path.stem not in WHOLE_RUNS:
+            item.add_marker(pytest.mark.slow)
         if "postgresql" in item.fixturenames:
             item.add_marker(pytest.mark.postgresql)
         for marker in {"long", "postgresql", "slow", "browser"}.difference(ASKED_FOR):
