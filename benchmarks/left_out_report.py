@@ -36,10 +36,12 @@ class Row:
     """A recipe of one task: what each criterion says of it, and its scores.
 
     Attributes:
+        control: whether it sees no lung; a threshold of it tells nothing.
         criteria: value by name of the criterion; the highest is selected.
         validated, tested, left_out: the scores of its head.
     """
 
+    control: bool
     criteria: Mapping[str, float]
     validated: Predictions
     tested: Predictions
@@ -77,7 +79,9 @@ def read_row(board: Board, entry: Entry, select: str) -> Row:
             "auc_worst": board.shifts[entry.recipe].by_name[board.shifts[entry.recipe].worst].metrics["auc"],
         }
     (left_out,) = of_subset(read_predictions(result), "external").values()
-    return Row(criteria=criteria, validated=validated, tested=tested, left_out=left_out.at(head.threshold))
+    return Row(
+        control=entry.control, criteria=criteria, validated=validated, tested=tested, left_out=left_out.at(head.threshold)
+    )
 
 
 def stem(entry: Entry) -> str:
@@ -121,7 +125,7 @@ def agreement(rows: Mapping[str, Row]) -> dict[str, tuple[int, int, float]]:
 def lost_accuracy(rows: Mapping[str, Row], policy: str) -> tuple[float, float, float]:
     """Return the mean over rows: accuracy on test images, on left-out ones, and what the best threshold there would add."""
     found = []
-    for row in rows.values():
+    for row in (row for row in rows.values() if not row.control):
         validated = row.validated
         threshold = choose_threshold(policy, validated.labels, validated.scores, validated.patients)
         tested, left_out = (accuracy(one, threshold) for one in (row.tested, row.left_out))

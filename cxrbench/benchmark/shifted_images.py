@@ -13,13 +13,16 @@ from cxrbench.models.features.feature_source import ExtractionFailed
 from cxrbench.models.features.schedule import extract_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from cxrbench.benchmark.extraction import StartedExtraction
-    from cxrbench.benchmark.plan import Plan
+    from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.data.decoding.pixels import Pixels
-    from cxrbench.models.features.extraction import Extraction, Shifted
+    from cxrbench.models.features.extraction import Shifted
     from cxrbench.models.features.schedule import PendingExtractions
+    from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray
 
 
@@ -45,17 +48,20 @@ class ShiftedImages:
         """Return which rows of the features are these rows of the dataset's pixels."""
         return np.searchsorted(self.rows, rows)
 
-    def features(self, clean: Extraction, shift: Shifted) -> ShardedArray:
+    def features(self, recipe: PlannedRecipe, setting: Mapping[str, Value], shift: Shifted) -> ShardedArray:
         """Return the features under a shift as soon as they are extracted.
 
         Args:
-            clean: the clean view of the dataset's images under the backbone, with the setting that the search chose.
+            recipe: whose backbone extracts them.
+            setting: of its backbone, if the search chooses one.
             shift: one of those wanted.
 
         Raises:
             ExtractionFailed: the backbone or the shift failed.
         """
-        shifted = replace(clean, pixels=self.pixels, shift=shift)
+        assert isinstance(recipe.features, RecipeFeatures)
+        clean = recipe.features.views[0]
+        shifted = replace(clean, backbone=clean.backbone.at(setting), pixels=self.pixels, shift=shift)
         pending = self.pending if shifted in self.pending.calls else self.extraction.extract([shifted])
         extracted = pending.wait(shifted)
         if extracted.problem:

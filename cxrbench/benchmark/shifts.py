@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.benchmark.entries import summarise_under
-from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
-from cxrbench.models.features.feature_source import ExtractionFailed
+from cxrbench.models.features.feature_source import ExtractionFailed, setting_of
 from cxrbench.storage.safe_text import without_paths
 
 if TYPE_CHECKING:
@@ -55,14 +53,8 @@ def _views(
 ) -> Callable[[Selection], ShardedArray]:
     """Return a function from a selection to the features of the shifted test images under its backbone."""
     assert run.shifts is not None
-    assert isinstance(recipe.features, RecipeFeatures)
-    started, clean = run.shifts, recipe.features.views[0]
-
-    def view(selection: Selection) -> ShardedArray:
-        setting = {name: selection.params[name] for name in source.space if name in selection.params}
-        return started.features(replace(clean, backbone=clean.backbone.at(setting)), shift)
-
-    return view
+    shifted = run.shifts
+    return lambda selection: shifted.features(recipe, setting_of(source.space, selection.params), shift)
 
 
 def _score(

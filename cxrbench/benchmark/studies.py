@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
+from cxrbench.models.features.feature_source import setting_of
 from cxrbench.models.training.configuration import TrainingConfiguration
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.search.engine import build_engine
@@ -97,8 +97,8 @@ def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, f
             return job
         views = source.views(params)
         study = digest([job.study, *(view.folder.name for view in views)])
-        setting = {name: params[name] for name in source.space if name in params}
-        return replace(job, study=study, views=views, shifted=_shifted(run, recipe, fold, setting))
+        shifted = _shifted(run, recipe, fold, setting_of(source.space, params))
+        return replace(job, study=study, views=views, shifted=shifted)
 
     return Study(
         job=job,
@@ -135,11 +135,8 @@ def _shifted(
     """Return the validation images of a fold under each development shift, with this setting of the backbone."""
     if run.development is None:
         return ()
-    assert isinstance(recipe.features, RecipeFeatures)
-    clean = recipe.features.views[0]
-    clean = replace(clean, backbone=clean.backbone.at(setting))
     places = run.development.places(run.dataset.rows[run.splits[fold].validation])
-    return tuple((run.development.features(clean, shift), places) for shift in run.development.wanted)
+    return tuple((run.development.features(recipe, setting, shift), places) for shift in run.development.wanted)
 
 
 def _open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:

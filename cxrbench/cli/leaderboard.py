@@ -35,25 +35,32 @@ def leaderboard(
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.lookup import find_predictions
     from cxrbench.leaderboard.publish import write_pages
-    from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
-    from cxrbench.leaderboard.report.boards_page import boards_as_html
-    from cxrbench.leaderboard.report.page import board_as_html
     from cxrbench.leaderboard.shifted_ranks import RANKED
 
     if sort and sort not in (*SORTABLE, *RANKED):
         raise ConfigError(f"--sort {sort}: must be one of {', '.join((*SORTABLE, *RANKED))}")
-    out = read_settings(context.obj).out
-    if predictions:
-        if sort or open_page or format not in {None, "csv"}:
-            raise ConfigError("--predictions prints the scores of one row as CSV: leave --sort, --format and --open out")
-        console.print_text(predictions_as_csv(find_predictions(predictions, out)))
-        return
+    if predictions and (sort or open_page or format not in {None, "csv"}):
+        raise ConfigError("--predictions prints the scores of one row as CSV: leave --sort, --format and --open out")
     if open_page and (sort or format not in {None, "html"}):
         raise ConfigError("--open opens the page as it was written: leave --sort out, and --format unless it is html")
+    out = read_settings(context.obj).out
+    if predictions:
+        console.print_text(predictions_as_csv(find_predictions(predictions, out)))
+    elif open_page:
+        _open(write_pages(out, read_boards(out)))
+    else:
+        _print(out, sort, format)
+
+
+def _print(out: Path, sort: str, format: str | None) -> None:
+    from cxrbench.cli import console
+    from cxrbench.leaderboard.board import read_boards
+    from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
+    from cxrbench.leaderboard.report.boards_page import boards_as_html
+    from cxrbench.leaderboard.report.page import board_as_html
+
     boards = read_boards(out)
-    if open_page:
-        _open(write_pages(out, boards))
-    elif format == "html":
+    if format == "html":
         console.print_text(board_as_html(boards[0], sort) if len(boards) == 1 else boards_as_html(out))
     elif format == "json":
         console.print_json([record for board in boards for record in board.records(sort)])

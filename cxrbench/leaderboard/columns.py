@@ -34,6 +34,12 @@ def text_of(value: Cell, low: Cell = None, high: Cell = None) -> Shown:
     return form.format(value), below
 
 
+def in_one_line(shown: Shown) -> str:
+    """Return a cell as one line: its text, and in brackets what is shown below it."""
+    text, below = shown
+    return f"{text} ({below})" if below else text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.leaderboard.columns import text_of
+from cxrbench.leaderboard.columns import in_one_line, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ def _winner(first: Row, metric: str) -> str:
 def _by_group(first: Row, metric: str) -> Iterator[str]:
     protocol = first.entry.protocol
     if protocol.left_out:
-        groups = ", ".join(f"{group} {_shown(*text_of(*first.in_group(group, metric)))}" for group in protocol.left_out)
+        groups = ", ".join(f"{group} {in_one_line(text_of(*first.in_group(group, metric)))}" for group in protocol.left_out)
         yield f"Its {metric} for each group of {protocol.left_out_by}, when it learnt from the other groups alone: {groups}."
 
 
@@ -69,8 +69,4 @@ def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
 
 
 def _with_interval(row: Row, metric: str) -> str:
-    return f"{metric} {_shown(*text_of(*row.estimate(metric)))}"
-
-
-def _shown(value: str, interval: str) -> str:
-    return f"{value} ({interval})" if interval else value
+    return f"{metric} {in_one_line(text_of(*row.estimate(metric)))}"

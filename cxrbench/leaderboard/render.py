@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.evaluation.metrics import METRICS, SEARCHABLE
-from cxrbench.leaderboard.columns import group_key, main_columns
+from cxrbench.leaderboard.columns import group_key, in_one_line, main_columns
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
@@ -152,10 +152,8 @@ def _named(recipes: Sequence[str]) -> str:
 
 
 def _in_one_line(row: Row, column: Column) -> str:
-    text, below = column.cell(row)
-    if column.key == "recipe":
-        return f"{text} + {below}"
-    return f"{text} ({below})" if below else text
+    shown = column.cell(row)
+    return " + ".join(shown) if column.key == "recipe" else in_one_line(shown)
 
 
 def _images_line(facts: DatasetFacts) -> str:

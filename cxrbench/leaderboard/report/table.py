@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.metrics import LOWER_IS_BETTER
-from cxrbench.leaderboard.columns import text_of
+from cxrbench.leaderboard.columns import in_one_line, text_of
 from cxrbench.leaderboard.render import tables
 from cxrbench.leaderboard.report.plot import Axis, NumberTable
 
@@ -148,15 +148,10 @@ def _further(caption: str, columns: Sequence[Column], numbered: Mapping[int, Row
         caption=caption,
         headings=tuple(column.heading for column in columns),
         rows=tuple(
-            (f"{number}. {row.recipe}", *(_in_one_line(column, row) for column in columns[1:]))
+            (f"{number}. {row.recipe}", *(in_one_line(column.cell(row)) for column in columns[1:]))
             for number, row in numbered.items()
         ),
     )
-
-
-def _in_one_line(column: Column, row: Row) -> str:
-    text, below = column.cell(row)
-    return f"{text} ({below})" if below else text
 
 
 def shown_estimate(row: Row, name: str) -> str:

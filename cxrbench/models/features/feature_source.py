@@ -77,7 +77,7 @@ class LazyFeatures:
         return self._extracted((self.of_external[name],), params)[0]
 
     def _extracted(self, base: tuple[Extraction, ...], params: Mapping[str, Value]) -> tuple[ShardedArray, ...]:
-        setting = {name: params[name] for name in self.space if name in params}
+        setting = setting_of(self.space, params)
         extractions = [replace(extraction, backbone=extraction.backbone.at(setting)) for extraction in base]
         pending = self.extract(extractions)
         for extraction in extractions:
@@ -89,6 +89,11 @@ class LazyFeatures:
 
 FeatureSource = CachedFeatures | LazyFeatures
 """Provides the features for the parameters of a trial."""
+
+
+def setting_of(space: Space, params: Mapping[str, Value]) -> dict[str, Value]:
+    """Return those parameters of a trial that set its backbone."""
+    return {name: params[name] for name in space if name in params}
 
 
 def discover_space(backbone: FrozenBackbone) -> Space:
