@@ -143,5 +143,6 @@ def _open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int
     store, identity = run.store, study.job.study
     about = {"recipe": str(recipe), "fold": fold, "protocol": store.name, "dataset": run.protocol.dataset}
     if store.database is None:
-        return StudyRecord(store.study(identity), str(recipe), study.space, about)
-    return StudyRecord(store.database, store.study_name(str(recipe), identity), study.space, {**about, "identity": identity})
+        return StudyRecord(store.study(identity), str(recipe), study.space, about, study.metric)
+    name = store.study_name(str(recipe), identity)
+    return StudyRecord(store.database, name, study.space, {**about, "identity": identity}, study.metric)

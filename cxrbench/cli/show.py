@@ -13,6 +13,7 @@ from cxrbench.errors import StudyDamaged
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.leaderboard.store.shift_result import ShiftResult
     from cxrbench.plugin.contracts import Trial
 
@@ -25,19 +26,23 @@ def show(
     """Explain the result or the failure of an entry."""
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
-    from cxrbench.leaderboard.describe import describe
+    from cxrbench.leaderboard.describe import describe, study_facts
     from cxrbench.leaderboard.group_table import group_headings, group_rows
     from cxrbench.leaderboard.lookup import find_entry
     from cxrbench.leaderboard.shift_table import SHIFT_HEADINGS, shift_rows
     from cxrbench.leaderboard.store.entry_files import read_entry
 
-    path = find_entry(entry, read_settings(context.obj).out)
+    settings = read_settings(context.obj)
+    path = find_entry(entry, settings.out)
     stored = read_entry(path)
     if as_json:
         console.print_json(stored.model_dump(mode="json"))
         return
-    for title, facts in describe(stored, path, _trials_of(stored, path)).items():
+    folder = _folder_of(stored, path)
+    for title, facts in describe(stored, path, _trials_of(stored, folder)).items():
         console.print_section(title, facts)
+    if facts := list(study_facts(stored, folder, in_database=bool(settings.storage))):
+        console.print_section("studies, for Optuna's own tools", facts)
     if stored.by_group:
         console.print_section(f"each group of {stored.protocol.left_out_by}, left out and tested by itself", ())
         console.print_table(group_headings(stored), group_rows(stored))
@@ -55,20 +60,24 @@ def _result_under_shifts(entry: Entry, path: Path) -> ShiftResult | None:
     return result if result and result.selections == entry.selections else None
 
 
-def _trials_of(entry: Entry, path: Path) -> list[Trial]:
-    """Return the trials that an entry holds, else those of its studies whose record is neither missing nor damaged."""
+def _folder_of(entry: Entry, path: Path) -> ProtocolFolder:
+    """Return the protocol's folder that holds an entry's file."""
     from cxrbench.leaderboard.store.attempts import attempt_of
     from cxrbench.leaderboard.store.folder import ProtocolFolder
+
+    protocol_folder = path.parent.parent
+    attempt = attempt_of(protocol_folder.name, entry.protocol) or 1
+    return ProtocolFolder(out=protocol_folder.parent, protocol=entry.protocol, attempt=attempt)
+
+
+def _trials_of(entry: Entry, folder: ProtocolFolder) -> list[Trial]:
+    """Return the trials that an entry holds, else those of its studies whose record is neither missing nor damaged."""
     from cxrbench.search.record import read_trials
 
     if held := [trial for fold in entry.folds for trial in fold.history.trials()]:
         return held
-    protocol_folder = path.parent.parent
-    attempt = attempt_of(protocol_folder.name, entry.protocol) or 1
-    folder = ProtocolFolder(out=protocol_folder.parent, protocol=entry.protocol, attempt=attempt)
-    studies = [*(fold.study for fold in entry.folds if fold.study), *entry.begun]
     trials: list[Trial] = []
-    for record in filter(Path.is_file, map(folder.study, studies)):
+    for record in filter(Path.is_file, map(folder.study, entry.studies.values())):
         with suppress(StudyDamaged):  # the entry gives this as its failure reason
             trials += read_trials(record, entry.recipe)
     return [trial for trial in trials if trial.number < entry.protocol.trials]

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.leaderboard.store.entry import ComponentFacts, Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.plugin.contracts import Failure, Trial
     from cxrbench.plugin.specs import Value
 
 SHOWN_DIGITS = 16
 """Digits of a SHA-256 that people are shown."""
 Fact = tuple[str, str]
+DASHBOARD = "pip install optuna-dashboard"
+"""What the command needs that shows a study."""
 
 MEANINGS: Mapping[Failure, Fact] = {
     "oom": (
@@ -75,6 +78,24 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, lis
         "files": _file_facts(entry, path),
     }
     return {title: listed for title, facts in sections.items() if (listed := list(facts))}
+
+
+def study_facts(entry: Entry, folder: ProtocolFolder, *, in_database: bool) -> Iterator[Fact]:
+    """Yield where each study is recorded, and the command that shows the first one in a browser.
+
+    Args:
+        entry: whose studies.
+        folder: of its protocol.
+        in_database: whether a database is set, which has the studies that have no journal.
+    """
+    journals = {of: folder.study(study) for of, study in entry.studies.items()}
+    found = {of: str(journal) for of, journal in journals.items() if journal.is_file()}
+    yield from found.items()
+    if found:
+        yield "show in a browser", f"optuna-dashboard {shlex.quote(next(iter(found.values())))}    # {DASHBOARD}"
+    elif in_database and entry.studies:
+        yield from ((of, f"in the database, {folder.study_name(entry.recipe, study)}") for of, study in entry.studies.items())
+        yield "show in a browser", f"optuna-dashboard DATABASE-URL    # {DASHBOARD}"
 
 
 def _summary_facts(entry: Entry) -> Iterator[Fact]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,12 +27,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THRESHOLD = "threshold"
+INTERMEDIATE = {"intermediate_values": "validation cross-entropy of each epoch, from 0"}
+"""User attribute of every study: Optuna has no name for what a trial reports on its way."""
 
 
 class StudyRecord:
     """One Optuna study, in its own journal file or in a shared database; only the parent process opens it."""
 
-    def __init__(self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, place: Path | Database, name: str, space: Space, about: Mapping[str, Any] | None = None, metric: str = ""
+    ) -> None:
         """Open the record at `place`, or create it.
 
         Args:
@@ -38,6 +44,7 @@ class StudyRecord:
             name: the name of the study.
             space: the searched parameters.
             about: user attributes of the Optuna study, shown by Optuna's tools.
+            metric: what the study maximises on validation images, likewise.
 
         Raises:
             DiskFull: the disk has no space for the journal.
@@ -49,14 +56,14 @@ class StudyRecord:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space
         self._guarded = partial(_reporting_journal_errors, place) if isinstance(place, Path) else place.retry
-        self._study = self._guarded(lambda: _open_study(place, name, about or {}))
+        self._study = self._guarded(lambda: _open_study(place, name, about or {}, metric))
 
     def finished(self) -> list[Trial]:
         """Return the recorded trials, sorted by number; if a number occurs twice, the first one recorded."""
         return self._guarded(lambda: _trials_of(self._study))
 
-    def add(self, trial: Trial) -> None:
-        """Record a finished trial."""
+    def add(self, trial: Trial, ended: datetime | None = None) -> None:
+        """Record a finished trial, which ended now if nothing else is said, and began as many seconds earlier as it took."""
         import optuna
 
         distributions = {name: _distribution(parameter) for name, parameter in self._space.items() if name in trial.params}
@@ -70,17 +77,17 @@ class StudyRecord:
             attributes["failure"] = trial.failure
         if trial.batch_size:
             attributes["batch_size"] = trial.batch_size
-        self._add(
-            trial.number,
-            optuna.trial.create_trial(
-                state=_states()[trial.state],
-                value=trial.value,
-                params=dict(trial.params),
-                distributions=distributions,
-                intermediate_values=dict(enumerate(trial.losses)),
-                user_attrs=attributes,
-            ),
+        frozen = optuna.trial.create_trial(
+            state=_states()[trial.state],
+            value=trial.value,
+            params=dict(trial.params),
+            distributions=distributions,
+            intermediate_values=dict(enumerate(trial.losses)),
+            user_attrs=attributes,
         )
+        frozen.datetime_complete = ended or datetime.now()  # in local time, as Optuna's own
+        frozen.datetime_start = frozen.datetime_complete - timedelta(seconds=trial.seconds)
+        self._add(trial.number, frozen)
 
     def _add(self, number: int, trial: FrozenTrial) -> None:
         """Add a trial once; after a lost connection, check first whether it was recorded."""
@@ -103,7 +110,7 @@ def _reporting_journal_errors(path: Path, call: Callable[[], T]) -> T:
         return call()
 
 
-def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> OptunaStudy:
+def _open_study(place: Path | Database, name: str, about: Mapping[str, Any], metric: str) -> OptunaStudy:
     """Open a study, or create it; existing trials stay as they are."""
     import optuna
 
@@ -118,11 +125,24 @@ def _open_study(place: Path | Database, name: str, about: Mapping[str, Any]) -> 
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
-    known = study.user_attrs if about else {}
-    for key, value in about.items():
+    told = {**about, **INTERMEDIATE} if about else {}
+    known = study.user_attrs if told else {}
+    for key, value in told.items():
         if known.get(key) != value:
             study.set_user_attr(key, value)
+    if metric:
+        _name_objective(study, f"validation_{metric}")
     return study
+
+
+def _name_objective(study: OptunaStudy, name: str) -> None:
+    """Name what the study maximises, unless it has this name; Optuna says that names of objectives are experimental."""
+    from optuna.exceptions import ExperimentalWarning
+
+    if study.metric_names != [name]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([name])
 
 
 def read_trials(place: Path | Database, name: str) -> list[Trial]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.errors import DiskFull, PluginError, WorkersUnavailable
@@ -113,19 +115,27 @@ def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: C
         numbers = range(first, min(first + study.generation, study.trials))
         limits = cut_offs(study.pruning, earlier, study.job.configuration.epochs)
         calls: dict[Future[BatchResult[TrialResult]], Proposal] = {}
+        ended: dict[int, datetime] = {}
         try:
             missing = [number for number in numbers if number not in finished]
             for number in missing:  # workers train a trial while the next one is proposed
                 proposal = Proposal(number=number, params=_propose(study, number, earlier), cut_offs=limits)
-                calls[_submit(study, proposal, executor)] = proposal
+                call = _submit(study, proposal, executor)
+                calls[call] = proposal
+                call.add_done_callback(partial(_note_end, ended, number))
         finally:
             for call in as_completed(calls):
                 trial = _finished_trial(study, calls[call], call)
-                record.add(trial)
+                record.add(trial, ended.get(trial.number))
                 finished[trial.number] = trial
                 on_trial(trial)
         _check_failures([finished[number] for number in range(numbers.stop)], study.max_failures)
     return [finished[number] for number in range(study.trials)]
+
+
+def _note_end(ended: dict[int, datetime], number: int, _: object) -> None:
+    """Note that a trial ended now; it may be recorded later, when all trials of its generation are proposed."""
+    ended[number] = datetime.now()
 
 
 def select_trial(trials: Sequence[Trial]) -> Trial:

@@ -7,7 +7,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from cxrbench.benchmark.reproduce import settings_of
 from cxrbench.leaderboard.store.entry_files import read_entry
@@ -106,6 +109,23 @@ def test_a_complete_entry_is_explained(workspace, run_here):
     assert any(line.endswith(str(predictions.relative_to(workspace.folder))) for line in shown["files"])
     assert any("cxrbench reproduce " in line and "--data" in line for line in shown["files"])
     assert any(line.startswith("keras: ") for line in shown["versions"])
+
+
+def test_the_studies_of_an_entry_and_how_to_open_them_are_named(workspace, run_here):
+    (shown,) = (line.split(": ") for line in studies_of(run_here, "coarse-pixels+none+none") if line.startswith("fold 0"))
+    journal = workspace.folder / shown[1]
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.load_study(study_name="coarse-pixels+none+none", storage=storage)
+    assert len(study.get_trials()) == 8
+    assert study.metric_names == ["validation_auc"]
+    assert f"optuna-dashboard {shown[1]}    #" in studies_of(run_here, "coarse-pixels+none+none")[-1]
+    assert studies_of(run_here, GIVEN_UP)[0].startswith("begun, 1: leaderboard/studies/")
+    journal.unlink()
+    assert studies_of(run_here, "coarse-pixels+none+none") is None
+
+
+def studies_of(run_here, entry):
+    return facts(run_here("show", entry).stdout).get("studies, for Optuna's own tools")
 
 
 def test_an_entry_is_found_by_rank_file_and_path(workspace, run_here):

@@ -15,7 +15,7 @@ from cxrbench.errors import ConfigError, StorageLost
 from cxrbench.plugin import Float, Trial
 from cxrbench.search import database
 from cxrbench.search.database import open_database
-from cxrbench.search.record import StudyRecord
+from cxrbench.search.record import INTERMEDIATE, StudyRecord
 
 SPACE = {"learning_rate": Float(low=1e-5, high=1e-2, log=True)}
 
@@ -92,7 +92,7 @@ def test_studies_share_a_database_and_optunas_tools_read_them(opened, url):
     assert opened.names() == {"texture 0123", "texture 0123-2"}
     with optunas_study(url, "texture 0123") as study:
         assert study.direction == optuna.study.StudyDirection.MAXIMIZE
-        assert study.user_attrs == about
+        assert study.user_attrs == {**about, **INTERMEDIATE}
         assert [(one.value, one.user_attrs["number"]) for one in study.trials] == [(2 / 3, 0)]
 
 

@@ -5,8 +5,11 @@ import math
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from cProfile import Profile
+from datetime import datetime
+from functools import partial
 
 import optuna
 import pytest
@@ -19,7 +22,7 @@ from optuna.trial import TrialState
 
 from cxrbench.errors import StudyDamaged
 from cxrbench.plugin import Choice, Float, Int, Trial
-from cxrbench.search.record import StudyRecord
+from cxrbench.search.record import INTERMEDIATE, StudyRecord
 
 SPACE = {
     "learning_rate": Float(low=1e-5, high=1e-2, log=True),
@@ -221,7 +224,7 @@ def test_a_lock_is_released_when_its_process_dies(path):
 def test_concurrent_processes_lose_no_trial(path):
     program = (
         "import sys; from pathlib import Path;"
-        "from cxrbench.plugin import Trial; from cxrbench.search.record import StudyRecord;"
+        "from cxrbench.plugin import Trial; from cxrbench.search.record import INTERMEDIATE, StudyRecord;"
         "opened = StudyRecord(Path(sys.argv[1]), 'mobilenet+none+smote:k_neighbors=3', {});"
         "[opened.add(Trial(number=int(sys.argv[2]) + n, params={}, state='failed', reason='x')) for n in range(40)]"
     )
@@ -259,9 +262,34 @@ def test_reopening_a_record_does_not_write_to_it(path):
     before = path.read_bytes()
     assert StudyRecord(path, about["recipe"], SPACE, about).finished() == [trial(0)]
     assert path.read_bytes() == before
-    assert by_optuna(path).user_attrs == about
+    assert by_optuna(path).user_attrs == {**about, **INTERMEDIATE}
     StudyRecord(path, about["recipe"], SPACE, {**about, "protocol": "p-100"})
-    assert by_optuna(path).user_attrs == {**about, "protocol": "p-100"}
+    assert by_optuna(path).user_attrs == {**about, **INTERMEDIATE, "protocol": "p-100"}
+
+
+def test_a_trial_has_the_times_that_were_measured(path):
+    ended = datetime(2026, 3, 1, 12, 0, 30)
+    record(path).add(COMPLETE, ended)
+    before = datetime.now()
+    record(path).add(trial(2, seconds=600.0))
+    told, now = by_optuna(path).get_trials()
+    assert told.datetime_complete.replace(tzinfo=None) == ended
+    assert told.duration.total_seconds() == pytest.approx(COMPLETE.seconds, abs=1e-6)
+    assert now.duration.total_seconds() == pytest.approx(600)
+    assert before <= now.datetime_complete.replace(tzinfo=None) <= datetime.now()
+
+
+def test_the_objective_has_a_name_that_is_written_once(path):
+    named = partial(StudyRecord, path, "mobilenet+none+smote:k_neighbors=3", SPACE, metric="auc")
+    record(path).add(COMPLETE)  # by an earlier version, which gave no name
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        named()
+    before = path.read_bytes()
+    assert named().finished() == [COMPLETE]
+    assert path.read_bytes() == before
+    assert by_optuna(path).metric_names == ["validation_auc"]
+    assert "value_validation_auc" in by_optuna(path).trials_dataframe().columns
 
 
 def test_adding_a_trial_takes_as_many_calls_as_the_first(path):

@@ -5,9 +5,13 @@ import time
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from cxrbench.config.component import Component
 from cxrbench.config.part import bind
@@ -91,6 +95,17 @@ class LastFirst(InProcessExecutor):
         for future, result in waiting:
             time.sleep(0.1)
             future.set_result(result)
+
+
+def test_trials_in_one_process_follow_one_another(make_study, search, tmp_path):
+    search(make_study(), 5)  # each is trained when it is proposed, and recorded when all of its generation are
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "studies" / "record.journal")))
+    recorded = optuna.load_study(study_name="tiny", storage=storage).get_trials()
+    trials = sorted(recorded, key=lambda trial: trial.user_attrs["number"])
+    for earlier, later in pairwise(trials):
+        assert earlier.duration.total_seconds() == pytest.approx(earlier.user_attrs["seconds"], abs=1e-5)
+        assert later.datetime_start >= earlier.datetime_complete
+    assert [trial.intermediate_values for trial in trials] == [dict(enumerate(trial.user_attrs["losses"])) for trial in trials]
 
 
 @pytest.mark.parametrize("trials", [1, 5, 7])

@@ -270,6 +270,12 @@ class Entry(Stored):
         return {state: sum(trials.get(state, 0) for trials in studies) for state in sorted(states)}
 
     @property
+    def studies(self) -> dict[str, Hash]:
+        """The identity of each study by what it is of: a fold, or one that was begun and has no result."""
+        finished = {f"fold {fold.fold}": fold.study for fold in self.folds if fold.study}
+        return finished | {f"begun, {number}": study for number, study in enumerate(self.begun, start=1)}
+
+    @property
     def selections(self) -> tuple[str, ...]:
         """The hash of every frozen selection."""
         return tuple(head.selection for fold in self.folds for head in fold.heads)
