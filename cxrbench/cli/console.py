@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape as escape_markup
-from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as ProgressBars
 from rich.table import Table
-from rich.text import Text
 
+from cxrbench.cli.progress_bars import progress_bars
 from cxrbench.execution.progress import Progress
 from cxrbench.storage.safe_text import as_json, as_text
 
@@ -27,13 +26,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.columns import Column
-    from cxrbench.leaderboard.rows import Row
 
 PIPE_WIDTH = 140
-MINIMUM_RECIPE_WIDTH = 22
-NOTE_LINES = 6
-"""Lines of notes below the table of a run; all of them are in its LEADERBOARD.md."""
 
 
 def escape(text: str) -> str:
@@ -42,16 +36,16 @@ def escape(text: str) -> str:
 
 
 class ConsoleProgress(Progress):
-    """Progress bars on a terminal, one plain line per step elsewhere."""
+    """Progress bars on a terminal, and one plain line when a stage is done."""
 
     def __init__(self) -> None:
         """Write to stderr."""
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = ProgressBars(*columns, console=self._console, disable=not self._console.is_terminal, transient=True)
+        self._console = Console(stderr=True, highlight=False, emoji=False)
+        self._bars = progress_bars(self._console)
         self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
         self._started: dict[str, float] = {}
+        self._reported: set[TaskID] = set()
         self._lock = Lock()
 
     def __enter__(self) -> ConsoleProgress:
@@ -63,11 +57,15 @@ class ConsoleProgress(Progress):
 
     def say(self, line: str) -> None:
         """Print a message."""
-        self._console.print(escape(line))
+        self._print(escape(line))
 
     def warn(self, line: str) -> None:
         """Print a warning."""
-        self._console.print(f"[yellow]warning:[/] {escape(line)}")
+        self._print(f"[yellow]warning:[/] {escape(line)}")
+
+    def _print(self, markup: str) -> None:
+        """Print a line; a terminal gets it in lines that end between words."""
+        self._console.print(markup, soft_wrap=not self._console.is_terminal)
 
     def begin(self, stage: str, total: int) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
@@ -76,7 +74,7 @@ class ConsoleProgress(Progress):
             self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
-        """Advance a stage's bar, if it has one; without a terminal, print one line when the stage is done."""
+        """Advance a stage's bar, if it has one; print one line when the stage is done."""
         if steps and stage in self._tasks:
             self._bars.advance(self._tasks[stage], steps)
             self._report_if_done(stage)
@@ -91,83 +89,74 @@ class ConsoleProgress(Progress):
 
     def _report_if_done(self, stage: str) -> None:
         task = self._bars.tasks[self._tasks[stage]]
-        if task.finished and task.completed and not self._console.is_terminal:
-            self.say(f"{stage}: {task.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
+        with self._lock:
+            is_news = task.finished and task.id not in self._reported
+            self._reported |= {task.id} if is_news else set()
+        if is_news:
+            self._bars.update(task.id, visible=False)  # the bars that are left are what is going on
+            if task.completed:
+                self.say(f"{stage}: {task.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
 
 
-def print_board(board: Board, sort: str = "") -> None:
-    """Print a board as tables, with what must be read with them."""
-    from cxrbench.leaderboard.render import footer, notes, reasons
+def print_board(board: Board, sort: str = "", *, with_notes: bool = False) -> None:
+    """Print a board as tables, with all notes; on a terminal with the first notes alone, if nothing else is said."""
+    from cxrbench.leaderboard.first_notes import all_notes, first_notes
 
     print_tables(board, sort)
-    for note in [*notes(board, board.rows(sort)), *reasons(board.rows()), *footer(board)]:
-        _stdout().print(f"* {escape(note)}", soft_wrap=False)
+    notes = all_notes(board, sort)
+    if with_notes or not sys.stdout.isatty():
+        _print_notes(notes)
+    else:
+        first = first_notes(board, sort)
+        _print_notes(first)
+        _print_more(board, sum(note not in first for note in notes))
 
 
-def print_result(board: Board, following: Sequence[str]) -> None:
+def print_result(board: Board, following: Iterable[str]) -> None:
     """Print the board of a run, what it says, the first notes, and what can be done next."""
     from cxrbench.leaderboard.conclusion import conclusion
-    from cxrbench.leaderboard.render import notes, reasons
+    from cxrbench.leaderboard.first_notes import all_notes, first_notes
+    from cxrbench.leaderboard.render import reasons
 
     print_tables(board)
-    console, lines = _stdout(), 0
-    for sentence in [*reasons(board.rows()), *conclusion(board)]:
-        console.print(escape(sentence))
-    for note in notes(board, board.rows()):
-        lines += len(Text(f"* {note}").wrap(console, console.width))
-        if lines > NOTE_LINES:
-            console.print("* More notes are in LEADERBOARD.md, beside the table.")
-            break
-        console.print(f"* {escape(note)}", soft_wrap=False)
-    for line in following:
-        console.print(escape(line), soft_wrap=True)
+    first = [*reasons(board.rows()), *first_notes(board, beside_conclusion=True)]
+    for sentence in conclusion(board):
+        _stdout().print(escape(sentence))
+    _print_notes(first)
+    _print_more(board, sum(note not in first for note in all_notes(board)))
+    for line in ("", *following):
+        _stdout().print(escape(line), soft_wrap=True)
 
 
 def print_tables(board: Board, sort: str = "") -> None:
-    """Print a board as tables."""
+    """Print a board as tables as wide as the terminal, below each what it does not show and what its signs mean."""
+    from cxrbench.cli.board_table import fit, laid_out, legend
     from cxrbench.leaderboard.render import tables, title
 
     console, rows = _stdout(), board.rows(sort)
     all_complete = all(row.is_complete for row in rows)
     console.print(f"[bold]{escape(title(board))}[/]")
     for caption, columns in tables(board, sort).items():
-        if caption:
-            console.print(f"[bold]{escape(caption)}[/]")
+        console.print(f"\n[bold]{escape(caption)}[/]" if caption else "")
         shown = [column for column in columns if column.key != "status" or not all_complete]
-        table, hidden = fitting_table(console, shown, rows, ranked_by=sort or board.protocol.metric)
-        console.print(table)
-        if hidden:
-            console.print(f"[dim]not enough space for {escape(', '.join(hidden))}. Widen the window, or use --format csv[/]")
+        layout = fit(shown, rows, console.width, ranked_by=sort or board.protocol.metric)
+        for part in laid_out(layout, rows):
+            console.print(part)
+        if line := legend(layout, rows):
+            console.print(f"[dim]{escape(line)}[/]")
 
 
-def fitting_table(console: Console, columns: Sequence[Column], rows: Sequence[Row], ranked_by: str) -> tuple[Table, list[str]]:
-    """Return a table of as many columns as fit, and the headings of those that do not: the least important first."""
-    shown, hidden = list(columns), list[str]()
-    table = _board_table(shown, rows)
-    unbounded = console.options.update(max_width=10_000)
-    for column in sorted(columns, key=lambda column: column.dropped):
-        too_wide = Measurement.get(console, unbounded, table).minimum > console.width
-        if too_wide and column.dropped and column.key != ranked_by:
-            shown.remove(column)
-            hidden.append(column.heading)
-            table = _board_table(shown, rows)
-    return table, hidden
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        _stdout().print(f"* {escape(note)}")
 
 
-def _board_table(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        is_text, is_recipe = column.key in {"recipe", "status"}, column.key == "recipe"
-        width = MINIMUM_RECIPE_WIDTH if is_recipe else None
-        table.add_column(escape(column.heading), justify="left" if is_text else "right", no_wrap=not is_recipe, min_width=width)
-    for row in rows:
-        style = "dim" if row.entry.control or not row.is_complete else ""
-        table.add_row(*(_two_lines(*column.cell(row)) for column in columns), style=style)
-    return table
-
-
-def _two_lines(value: str, below: str) -> str:
-    return f"{escape(value)}\n[dim]{escape(below)}[/]" if below else escape(value)
+def _print_more(board: Board, count: int) -> None:
+    """Print how many notes are left out, and the command that prints them."""
+    out = board.folder.parent if board.folder else Path("leaderboard")
+    elsewhere = "" if out == Path("leaderboard") else f" --out {shlex.quote(str(out))}"
+    if count:
+        _stdout().print(f"[dim]{count} more note{'s' * (count > 1)}: cxrbench leaderboard --notes{escape(elsewhere)}[/]")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -19,6 +19,7 @@ def leaderboard(
         Literal["table", "csv", "md", "json", "html"] | None,
         typer.Option(help="Output format [default: table]", show_default=False),
     ] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="Print all notes below the table, also on a terminal")] = False,
     predictions: Annotated[
         str,
         typer.Option(metavar="ENTRY", help="Print the stored scores of one row as CSV: recipe, rank, or JSON file of an entry"),
@@ -49,10 +50,10 @@ def leaderboard(
     elif open_page:
         _open(write_pages(out, read_boards(out)))
     else:
-        _print(out, sort, format)
+        _print(out, sort, format, with_notes=notes)
 
 
-def _print(out: Path, sort: str, format: str | None) -> None:
+def _print(out: Path, sort: str, format: str | None, *, with_notes: bool) -> None:
     from cxrbench.cli import console
     from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
@@ -70,7 +71,7 @@ def _print(out: Path, sort: str, format: str | None) -> None:
         console.print_text("\n".join(board_as_markdown(board, sort) for board in boards))
     else:
         for board in boards:
-            console.print_board(board, sort)
+            console.print_board(board, sort, with_notes=with_notes)
 
 
 def _open(page: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cxrbench.cli import console
+from cxrbench.cli.progress_bars import duration
 
 if TYPE_CHECKING:
     from cxrbench.benchmark.estimate import Estimate
@@ -46,17 +47,11 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
-        "time": f"about {_duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
+        "time": f"about {duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
         **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _megabytes(size: int) -> str:

@@ -55,21 +55,30 @@ def run(
     if as_json:
         console.print_json(outcome.board.records())
     else:
-        console.print_result(outcome.board, _next_commands(outcome.board))
+        console.print_result(outcome.board, _places_and_commands(outcome.board))
     for line in _closing_lines(outcome):
         console.print_message(line)
     _exit(outcome)
 
 
-def _next_commands(board: Board) -> list[str]:
+def _places_and_commands(board: Board) -> Iterator[str]:
+    """Yield where page, table and the first row's model are, and which command comes next."""
     from cxrbench.config.recipe import stem_of
 
     first = next((row for row in board.rows() if row.is_complete and not row.entry.control), None)
-    if first is None or board.folder is None:
-        return []
+    if board.folder is None:
+        return
+    yield f"Page:  {board.folder / 'index.html'}"
+    yield f"Table: {board.folder / 'leaderboard.csv'}"
+    if first is None:
+        return
+    model = board.folder / "models" / stem_of(first.recipe) / first.entry.stage
+    if model.is_dir():
+        yield f"Model: {model}"
     entry = board.folder / "entries" / f"{stem_of(first.recipe)}.json"
-    own = ["      cxrbench run --data FOLDER    # your own images"] if board.protocol.notice else []
-    return [f"Next: cxrbench show {shlex.quote(str(entry))}    # how it was made, and how to repeat it", *own]
+    yield f"Next:  cxrbench show {shlex.quote(str(entry))}    # how it was made, and how to repeat it"
+    if board.protocol.notice:
+        yield "       cxrbench run --data FOLDER    # your own images"
 
 
 def _closing_lines(outcome: RunOutcome) -> Iterator[str]:

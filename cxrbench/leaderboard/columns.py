@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
 
-DROPPED_METRICS = {"f1": 4, "precision": 5, "recall": 6}
-"""As `Column.dropped` of the metrics."""
+DROPPED_METRICS = {"f1": 4, "precision": 5, "recall": 6, "accuracy": 8, "auc": 9}
+"""As `Column.dropped` of the metrics, also of those of an external test set or at a further threshold."""
+STATUS_DROPPED = 10
+CONTROL = " (control)"
+"""What is said of a control after its name."""
 Shown = tuple[str, str]
 """A cell in a table for people: its text, and what is shown below it, such as an interval."""
 
@@ -105,12 +108,13 @@ def main_columns(columns: Iterable[Column], ranked_by: str) -> tuple[Column, ...
 
 
 def _estimate(key: str, heading: str, estimate: Callable[[Row], Estimate]) -> Iterator[Column]:
+    metric = heading.partition("@")[0]
     yield Column(
         key=key,
         value=lambda row: estimate(row)[0],
-        heading=heading.partition("@")[0],
+        heading=metric,
         place=10 + METRICS.index(key) if key in METRICS else None,
-        dropped=DROPPED_METRICS.get(key, 0),
+        dropped=DROPPED_METRICS.get(metric, 3),
         shown=lambda row: text_of(*estimate(row)),
     )
     yield Column(key=f"{key}_low", value=lambda row: estimate(row)[1])
@@ -157,7 +161,7 @@ def _rank_cell(row: Row) -> Shown:
 
 def _recipe_cell(row: Row) -> Shown:
     entry = row.entry
-    return entry.backbone, f"{entry.augmentation} + {entry.imbalance}{' (control)' * entry.control}"
+    return entry.backbone, f"{entry.augmentation} + {entry.imbalance}{CONTROL * entry.control}"
 
 
 def _status_cell(row: Row) -> Shown:
@@ -214,7 +218,9 @@ RECIPE = (
     Column(key="imbalance", value=lambda row: row.entry.imbalance),
     Column(key="kind", value=lambda row: row.entry.kind),
     Column(key="control", value=lambda row: row.entry.control),
-    Column(key="status", value=lambda row: row.entry.status, heading="status", place=23, shown=_status_cell),
+    Column(
+        key="status", value=lambda row: row.entry.status, heading="status", place=23, dropped=STATUS_DROPPED, shown=_status_cell
+    ),
 )
 SELECTION = (
     Column(key="threshold", value=_threshold_cell, heading="threshold", place=21, dropped=2),

@@ -32,6 +32,7 @@ OVER_GROUPS = (
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
+CONTROLS = "Controls, which see no lung and should do badly"
 
 
 def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
@@ -50,6 +51,13 @@ def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
         keys[caption] = ("recipe", *(group_key(group, metric) for group in groups))
     main = main_columns(columns.values(), sort or board.protocol.metric)
     return {"": main, **{caption: tuple(columns[key] for key in shown) for caption, shown in keys.items()}}
+
+
+def apart(rows: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
+    """Return the recipes, and then the controls, if there are any, by their caption; that of the recipes is empty."""
+    listed = tuple(rows)
+    controls = tuple(row for row in listed if row.entry.control)
+    return {"": tuple(row for row in listed if not row.entry.control), **({CONTROLS: controls} if controls else {})}
 
 
 def title(board: Board) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 
@@ -171,7 +172,18 @@ def test_the_same_command_again_repeats_nothing(copy_of_small_run, small_flags):
     workspace = copy_of_small_run
     before = {path: path.stat().st_mtime_ns for path in workspace.folder.glob("leaderboard/**/*.json")}
     studies = {path: path.read_bytes() for path in workspace.folder.glob("leaderboard/studies/*.journal")}
-    assert workspace.call_here("run", *small_flags, "--trials", 3, "--workers", 0).returncode == 0
+    result = workspace.call_here("run", *small_flags, "--trials", 3, "--workers", 0)
+    assert result.returncode == 0
+    said = dict(
+        line.split(": ", 1) for line in result.stdout.splitlines() if line.startswith(("Page", "Table", "Model", "Next"))
+    )
+    places = [workspace.folder / said[name].strip() for name in ("Page", "Table", "Model")]
+    assert [place.name for place in places] == ["index.html", "leaderboard.csv", "head"]
+    assert all(place.exists() for place in places)
+    assert list(places[2].glob("*.safetensors"))
+    _, command, entry, *_ = shlex.split(said["Next"])
+    assert (command, (workspace.folder / entry).is_file()) == ("show", True)
+    assert json.loads((workspace.folder / entry).read_text())["recipe"] == places[2].parent.name
     entries = {path: when for path, when in before.items() if path.parent.name == "entries"}
     assert entries == {path: path.stat().st_mtime_ns for path in entries}
     assert studies == {path: path.read_bytes() for path in studies}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.metrics import LOWER_IS_BETTER
 from cxrbench.leaderboard.columns import in_one_line, text_of
-from cxrbench.leaderboard.render import tables
+from cxrbench.leaderboard.render import apart, tables
 from cxrbench.leaderboard.report.plot import Axis, NumberTable
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
         TableRow(number=number, row=row, cells=tuple(_cells(row, columns)), whisker=_whisker(row, metric, axis))
         for number, row in numbered.items()
     ]
-    controls = tuple(one for one in rows if one.row.entry.control)
+    by_recipe = {one.row.recipe: one for one in rows}
     return BoardTable(
         metric=metric,
         axis=axis,
@@ -108,8 +108,8 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
             for column in columns
         ),
         bodies={
-            "": tuple(one for one in rows if not one.row.entry.control),
-            **({"Controls, which see no lung and should do badly": controls} if controls else {}),
+            caption: tuple(by_recipe[row.recipe] for row in of_caption)
+            for caption, of_caption in apart(numbered.values()).items()
         },
         filters={name: tuple(sorted({getattr(row.entry, name) for row in numbered.values()})) for name in FILTERS},
         further=tuple(_further(caption, columns, numbered) for caption, columns in shown.items()),
