@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cxrbench.plugin import hookimpl
+from cxrbench.plugin import Trial, hookimpl
 from cxrbench_observers.session import active_session
 
 
@@ -16,15 +16,23 @@ def on_run_start() -> None:
 
 
 @hookimpl
-def on_entry(entry: Any) -> None:
-    """Log an entry as an MLflow run."""
+def on_trial_end(recipe: Any, trial: Trial) -> None:
+    """Keep a trial until its recipe has an entry."""
     if session := active_session():
-        session.send(lambda client: _runs().find_or_log(client, entry))
+        session.keep(str(recipe), trial)
+
+
+@hookimpl
+def on_entry(entry: Any) -> None:
+    """Log an entry as an MLflow run, and the trials that this process saw as runs below it."""
+    if session := active_session():
+        seen = session.seen.pop(entry.recipe, [])
+        session.send(lambda client: _runs().find_or_log(client, entry, seen))
 
 
 @hookimpl
 def on_run_end(board: Any) -> None:
-    """Log each entry's rank and predictions, and the entries that were not logged before."""
+    """Log each entry's rank, model and predictions, the entries that were not logged before, and the page."""
     if session := active_session():
         session.send(lambda client: _runs().log_board(client, board))
 

@@ -1,43 +1,84 @@
-"""Log the entries of a leaderboard to MLflow: one experiment per protocol, one run per entry."""
+"""Log a leaderboard to MLflow: one experiment per protocol, one run per entry, and one for the page."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cxrbench_observers.trials import curve_points, log_trials
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cxrbench_observers.trials import Point, SeenTrial
 
 IDENTITY_TAG = "cxrbench.entry"
 """Tag with the SHA-256 of the entry, so that the same entry is logged only once."""
 PREDICTIONS_TAG = "cxrbench.predictions"
 """Tag that marks a run with stored predictions."""
+MODEL_TAG = "cxrbench.model"
+"""Tag that marks a run with the weights of its heads."""
+PAGE_TAG = "cxrbench.page"
+"""Tag with the SHA-256 of the page, so that the same page is logged only once."""
+PAGE_RUN = "leaderboard"
+PAGE, PAGES = "index.html", ("index.html", "LEADERBOARD.md", "leaderboard.csv")
 PARAMS_PER_CALL = 100
+METRICS_PER_CALL = 1000
 """MLflow accepts at most so many."""
 RANKING_COLUMNS = ("rank", "rank_low", "rank_high", "p_first", "p_auc", "p_accuracy")
 
 
-def find_or_log(client: Any, entry: Any) -> Any:
-    """Return the run of an entry; log the entry first if it has no run."""
+def find_or_log(client: Any, entry: Any, seen: Sequence[SeenTrial] = ()) -> Any:
+    """Return the run of an entry; if it has none, log the entry first, and the trials that this process saw below it."""
     text = entry.model_dump_json(indent=2)
-    identity = hashlib.sha256(text.encode()).hexdigest()
+    identity = _sha256(text.encode())
     experiment = _experiment(client, entry.protocol.name)
     runs = client.search_runs([experiment], f"tags.`{IDENTITY_TAG}` = '{identity}'", max_results=1)
-    return runs[0] if runs else _log(client, experiment, entry, text, {**dict(_tags(entry)), IDENTITY_TAG: identity})
+    if runs:
+        return runs[0]
+    run = _log(client, experiment, entry, text, {**dict(_tags(entry)), IDENTITY_TAG: identity})
+    log_trials(client, run, entry, seen)
+    return run
 
 
 def log_board(client: Any, board: Any) -> None:
-    """Log each entry's rank and predictions, and the entries that have no run yet."""
+    """Log each entry's rank, model and predictions, the entries that have no run yet, and the page of the board."""
     rows = {row["recipe"]: row for row in board.rows()}
     for entry in board.entries:
         run = find_or_log(client, entry)
         ranking = {name: rows[entry.recipe][name] for name in RANKING_COLUMNS}
-        _log_metrics(client, run.info.run_id, {name: float(value) for name, value in ranking.items() if value is not None})
-        if entry.predictions and board.folder and PREDICTIONS_TAG not in run.data.tags:
-            client.log_artifact(run.info.run_id, str(board.folder / entry.predictions), "predictions")
-            client.set_tag(run.info.run_id, PREDICTIONS_TAG, entry.predictions)
+        _log_metrics(client, run.info.run_id, ((name, float(value), 0) for name, value in ranking.items() if value is not None))
+        if entry.predictions and board.folder:
+            _log_files(client, run, board.folder, entry)
+    if board.folder and (board.folder / PAGE).is_file():
+        _log_page(client, _experiment(client, board.protocol.name), board.folder)
+
+
+def _log_files(client: Any, run: Any, folder: Path, entry: Any) -> None:
+    """Log the table of predictions and the weights of the heads, each once."""
+    if PREDICTIONS_TAG not in run.data.tags:
+        client.log_artifact(run.info.run_id, str(folder / entry.predictions), "predictions")
+        client.set_tag(run.info.run_id, PREDICTIONS_TAG, entry.predictions)
+    model = folder / "models" / Path(entry.predictions).stem / entry.stage
+    if MODEL_TAG not in run.data.tags and model.is_dir():
+        client.log_artifacts(run.info.run_id, str(model), "model")
+        client.set_tag(run.info.run_id, MODEL_TAG, str(model.relative_to(folder)))
+
+
+def _log_page(client: Any, experiment: str, folder: Path) -> None:
+    """Log the page of a board and its tables to a run of their own, unless it has this page."""
+    digest = _sha256((folder / PAGE).read_bytes())
+    runs = client.search_runs([experiment], f"tags.`{PAGE_TAG}` LIKE '%'", max_results=1)
+    run = runs[0] if runs else client.create_run(experiment, run_name=PAGE_RUN, tags={PAGE_TAG: ""})
+    if run.data.tags.get(PAGE_TAG) == digest:
+        return
+    for name in PAGES:
+        client.log_artifact(run.info.run_id, str(folder / name))
+    client.set_tag(run.info.run_id, PAGE_TAG, digest)
+    client.set_terminated(run.info.run_id)
 
 
 def _experiment(client: Any, name: str) -> str:
@@ -48,9 +89,12 @@ def _experiment(client: Any, name: str) -> str:
 def _log(client: Any, experiment: str, entry: Any, text: str, tags: dict[str, str]) -> Any:
     from mlflow.entities import Param
 
-    run = client.create_run(experiment, run_name=entry.recipe, tags=tags)
+    seconds = entry.seconds.get("elapsed", 0.0)
+    started = int(1000 * (time.time() - seconds))
+    run = client.create_run(experiment, start_time=started, run_name=entry.recipe, tags=tags)
     run_id = run.info.run_id
-    _log_metrics(client, run_id, dict(_metrics(entry)))
+    _log_metrics(client, run_id, ((name, value, 0) for name, value in _metrics(entry)))
+    _log_metrics(client, run_id, curve_points(entry))
     params = [Param(_mlflow_name(name), str(value)) for name, value in _params(entry)]
     for start in range(0, len(params), PARAMS_PER_CALL):
         client.log_batch(run_id, params=params[start : start + PARAMS_PER_CALL])
@@ -59,11 +103,17 @@ def _log(client: Any, experiment: str, entry: Any, text: str, tags: dict[str, st
     return client.get_run(run_id)
 
 
-def _log_metrics(client: Any, run_id: str, values: dict[str, float]) -> None:
+def _log_metrics(client: Any, run_id: str, points: Iterable[Point]) -> None:
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    client.log_batch(run_id, metrics=[Metric(_mlflow_name(name), value, now, 0) for name, value in values.items()])
+    metrics = [Metric(_mlflow_name(name), value, now, step) for name, value, step in points]
+    for start in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _metrics(entry: Any) -> Iterator[tuple[str, float]]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from cxrbench_observers.trials import SeenTrial
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cxrbench.plugin import Trial
 
 PROBE_SECONDS = 3.0
 
@@ -24,14 +28,22 @@ class Session:
     Attributes:
         uri: value of MLFLOW_TRACKING_URI.
         failed: whether the server failed; it is reported once, and nothing more is sent.
+        seen: by recipe, the trials that ended before their recipe had an entry.
     """
 
     uri: str
     failed: bool = False
+    seen: dict[str, list[SeenTrial]] = field(default_factory=dict)
+
+    def keep(self, recipe: str, trial: Trial) -> None:
+        """Keep a trial, unless the server failed before."""
+        if not self.failed:
+            self.seen.setdefault(recipe, []).append(SeenTrial(trial=trial))
 
     def start(self) -> None:
         """Try the server again; raise ConnectionError if it does not answer."""
         self.failed = False
+        self.seen.clear()
         self.send(None)
 
     def send(self, log: Callable[[Any], object] | None) -> None:

@@ -105,7 +105,8 @@ def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, ran, t
     rows = {row["recipe"]: row for row in json.loads(logged.stdout)}
     (protocol,) = {row["protocol"] for row in rows.values()}
     runs = runs_of(client, protocol)
-    assert runs.keys() == rows.keys() == {"texture+none+none", "majority-class"}
+    assert rows.keys() == {"texture+none+none", "majority-class"}
+    assert runs.keys() == {*rows, "trial 0", "leaderboard"}
     run, row = runs["texture+none+none"], rows["texture+none+none"]
     for name in ("auc", "auc_low", "auc_high", "f1", "rank", "rank_low", "p_first"):
         assert run.data.metrics[name] == pytest.approx(row[name])
@@ -123,6 +124,46 @@ def test_every_entry_is_a_run_of_its_protocols_experiment(logged, client, ran, t
     table = Path(client.download_artifacts(run.info.run_id, entry["predictions"], str(tmp_path)))
     assert table.read_bytes() == (folder / entry["predictions"]).read_bytes()
     assert "warning" not in "".join(line for line in logged.stderr.splitlines(True) if OBSERVER in line)
+
+
+@pytest.fixture
+def runs(logged, client):
+    (protocol,) = {row["protocol"] for row in json.loads(logged.stdout)}
+    return runs_of(client, protocol)
+
+
+def test_a_trial_is_a_run_below_its_entrys_with_its_own_times(runs, client, ran):
+    entry, trial = ran.entries()["texture+none+none"], runs["trial 0"]
+    (fold,) = entry["folds"]
+    assert trial.data.tags["mlflow.parentRunId"] == runs["texture+none+none"].info.run_id
+    assert (trial.data.tags["cxrbench.state"], trial.info.status) == ("complete", "FINISHED")
+    assert trial.data.metrics["validation_auc"] == fold["history"]["values"][0]
+    assert float(trial.data.params["learning_rate"]) == fold["params"]["learning_rate"]
+    took = (trial.info.end_time - trial.info.start_time) / 1000
+    assert took == pytest.approx(fold["history"]["seconds"][0], abs=0.002)
+    losses = client.get_metric_history(trial.info.run_id, "validation_loss")
+    stored = fold["heads"][0]["curves"]["validation_loss"]  # rounded
+    assert {loss.step: loss.value for loss in losses} == pytest.approx(dict(enumerate(stored)), abs=1e-6)
+
+
+def test_the_run_of_an_entry_has_its_curves_and_its_real_duration(runs, client, ran):
+    entry, run = ran.entries()["texture+none+none"], runs["texture+none+none"]
+    (fold,) = entry["folds"]
+    for name, values in fold["heads"][0]["curves"].items():
+        points = client.get_metric_history(run.info.run_id, name)
+        assert [(point.step, point.value) for point in points] == list(enumerate(values))
+    (value,) = client.get_metric_history(run.info.run_id, "trial_validation_auc")
+    assert (value.step, value.value) == (0, fold["history"]["values"][0])
+    assert (run.info.end_time - run.info.start_time) / 1000 >= entry["seconds"]["elapsed"] - 0.002
+
+
+def test_model_and_page_are_artifacts(runs, client, ran, tmp_path):
+    run, folder = runs["texture+none+none"], ran.protocol_folder()
+    (weights,) = (folder / "models" / "texture+none+none" / "head").iterdir()
+    logged = Path(client.download_artifacts(run.info.run_id, f"model/{weights.name}", str(tmp_path)))
+    assert logged.read_bytes() == weights.read_bytes()
+    page = Path(client.download_artifacts(runs["leaderboard"].info.run_id, "index.html", str(tmp_path)))
+    assert page.read_bytes() == (folder / "index.html").read_bytes()
 
 
 def test_the_same_entries_again_are_the_same_runs(logged, client, ran, tracking):
@@ -146,6 +187,7 @@ def test_without_an_address_nothing_is_imported_or_sent():
     program = (
         "import sys; from cxrbench.plugin.host import load_host; said = [];"
         "load_host().notify('on_run_start', said.append, protocol=None, recipes=());"
+        "load_host().notify('on_trial_end', said.append, recipe='r', trial=None);"
         "load_host().notify('on_entry', said.append, entry=None);"
         "load_host().notify('on_run_end', said.append, board=None);"
         "assert not said, said; assert 'mlflow' not in sys.modules"
@@ -172,4 +214,6 @@ def test_a_failed_server_is_not_used_until_the_next_run(monkeypatch):
 def test_the_observer_can_be_blocked_like_any_plugin():
     found = {plugin.name: plugin for plugin in load_host(without=[OBSERVER]).plugins}
     assert found[OBSERVER].blocked
-    assert {plugin.name: plugin.hooks for plugin in load_host().plugins}[OBSERVER] == ("on_entry", "on_run_end", "on_run_start")
+    assert {plugin.name: plugin.hooks for plugin in load_host().plugins}[OBSERVER] == (
+        *("on_entry", "on_run_end", "on_run_start", "on_trial_end"),
+    )
