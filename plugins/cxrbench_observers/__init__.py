@@ -27,13 +27,14 @@ def on_entry(entry: Any) -> None:
     """Log an entry as an MLflow run, and the trials that this process saw as runs below it."""
     if session := active_session():
         seen = session.seen.pop(entry.recipe, [])
-        session.send(lambda client: _runs().find_or_log(client, entry, seen))
+        session.send_later(lambda client: _runs().find_or_log(client, entry, seen))
 
 
 @hookimpl
 def on_run_end(board: Any) -> None:
     """Log each entry's rank, model and predictions, the entries that were not logged before, and the page."""
     if session := active_session():
+        session.finish()
         session.send(lambda client: _runs().log_board(client, board))
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -14,11 +17,11 @@ from urllib.request import getproxies, proxy_bypass
 from cxrbench_observers.trials import SeenTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cxrbench.plugin import Trial
 
 PROBE_SECONDS = 3.0
+Log = Callable[[Any], object]
+"""Logs something with a client of the server."""
 
 
 @dataclass(slots=True)
@@ -29,11 +32,15 @@ class Session:
         uri: value of MLFLOW_TRACKING_URI.
         failed: whether the server failed; it is reported once, and nothing more is sent.
         seen: by recipe, the trials that ended before their recipe had an entry.
+        error: what was raised in the background and not reported yet.
     """
 
     uri: str
     failed: bool = False
     seen: dict[str, list[SeenTrial]] = field(default_factory=dict)
+    error: Exception | None = None
+    _later: Queue[Log] = field(default_factory=Queue)
+    _thread: Thread | None = None
 
     def keep(self, recipe: str, trial: Trial) -> None:
         """Keep a trial, unless the server failed before."""
@@ -46,15 +53,44 @@ class Session:
         self.seen.clear()
         self.send(None)
 
-    def send(self, log: Callable[[Any], object] | None) -> None:
+    def send(self, log: Log | None) -> None:
         """Call `log` with a client of the server, unless the server failed before. An exception counts as a failure."""
         if self.failed:
             return
-        self.failed = True
-        _require_answer(self.uri)  # MLflow itself would retry for minutes
-        if log:
-            log(_client(self.uri))
-        self.failed = False
+        try:
+            _require_answer(self.uri)  # MLflow itself would retry for minutes
+            if log:
+                log(_client(self.uri))
+        except BaseException:
+            self.failed = True
+            raise
+
+    def send_later(self, log: Log) -> None:
+        """Send in the background: hundreds of trials take MLflow longer than a run should wait.
+
+        What is not sent when the process is interrupted, the next run sends, without the trials.
+        """
+        if self._thread is None:
+            self._thread = Thread(target=self._send_all, daemon=True)
+            self._thread.start()
+        self._later.put(log)
+
+    def finish(self) -> None:
+        """Wait until everything is sent; raise what was raised."""
+        self._later.join()
+        error, self.error = self.error, None
+        if error:
+            raise error
+
+    def _send_all(self) -> None:
+        while True:
+            log = self._later.get()
+            try:
+                self.send(log)
+            except Exception as error:
+                self.error = error
+            finally:
+                self._later.task_done()
 
 
 def active_session() -> Session | None:

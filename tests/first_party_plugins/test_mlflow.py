@@ -211,6 +211,22 @@ def test_a_failed_server_is_not_used_until_the_next_run(monkeypatch):
         session.start()
 
 
+def test_what_fails_in_the_background_is_raised_when_all_is_sent():
+    from cxrbench_observers.session import Session
+
+    session, sent = Session("sqlite://"), []
+    for name in "ab":
+        session.send_later(lambda client, name=name: sent.append(name))
+    session.finish()
+    assert sent == ["a", "b"]
+    session.send_later(lambda client: sent.append(1 / 0))
+    session.send_later(lambda client: sent.append("after a failure"))
+    with pytest.raises(ZeroDivisionError):
+        session.finish()
+    session.finish()  # reported once
+    assert sent == ["a", "b"]
+
+
 def test_the_observer_can_be_blocked_like_any_plugin():
     found = {plugin.name: plugin for plugin in load_host(without=[OBSERVER]).plugins}
     assert found[OBSERVER].blocked
