@@ -83,6 +83,7 @@ class Result:
         folds: details of each fold.
         selected_by: the metric that the search maximised; empty without a search.
         seconds: by stage.
+        parameters: of backbone and head.
         development: the development shifts that it was selected under, too.
         warnings: that concern this entry alone.
     """
@@ -92,6 +93,7 @@ class Result:
     folds: tuple[FoldResult, ...]
     selected_by: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
     development: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -233,6 +235,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "development": result.development,
         "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "parameters": dict(result.parameters),
         "predictions": predictions_path(stem_of(subject.recipe)),
     }
 

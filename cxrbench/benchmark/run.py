@@ -20,6 +20,7 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selection, score_test
 from cxrbench.benchmark.shifts import score_shifts
+from cxrbench.benchmark.sizes import parameter_counts
 from cxrbench.benchmark.studies import FoldStudy, open_studies
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.prediction_table import write_predictions
@@ -117,7 +118,8 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         warnings = score_externals(run, recipe, features, selections) + score_shifts(run, recipe, features, selections)
         seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
-        outcome = replace(result, development=development, warnings=(*result.warnings, *warnings))
+        parameters = parameter_counts(run, recipe, folds[0])
+        outcome = replace(result, parameters=parameters, development=development, warnings=(*result.warnings, *warnings))
     except (DiskFull, StorageLost, WorkersUnavailable):
         raise
     except Exception as error:

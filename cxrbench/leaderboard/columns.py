@@ -237,6 +237,8 @@ SELECTION = (
 )
 NOTES = (
     Column(key="seconds", value=_seconds_cell),
+    Column(key="backbone_parameters", value=lambda row: row.entry.parameters.get("backbone")),
+    Column(key="head_parameters", value=lambda row: row.entry.parameters.get("head")),
     Column(key="reason", value=lambda row: row.entry.reason),
     Column(key="failure", value=lambda row: row.entry.failure),
     Column(key="audit", value=lambda row: row.entry.audit.verdict),

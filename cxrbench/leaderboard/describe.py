@@ -106,6 +106,8 @@ def _summary_facts(entry: Entry) -> Iterator[Fact]:
         yield "reason", entry.reason
     for stage, seconds in entry.seconds.items():
         yield f"seconds, {stage}", f"{seconds:g}"
+    for part, count in entry.parameters.items():
+        yield f"parameters, {part}", f"{count:,}"
 
 
 def _failure_facts(entry: Entry) -> Iterator[Fact]:

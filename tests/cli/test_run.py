@@ -10,7 +10,11 @@ import subprocess
 import numpy as np
 import optuna
 import pytest
+from safetensors.numpy import load_file
 from sklearn import metrics as sklearn_metrics
+
+from cxrbench.config.recipe import stem_of
+from cxrbench_backbones.random_convnet import random_convnet
 
 METRICS = {
     "accuracy": sklearn_metrics.accuracy_score,
@@ -32,6 +36,20 @@ def test_rows_have_the_documented_keys_and_are_ranked(small_run):
     assert [row["rank"] for row in rows] == sorted(row["rank"] for row in rows)
     assert [row["auc"] for row in rows] == sorted((row["auc"] for row in rows), reverse=True)
     assert {row["trials"] for row in rows if row["kind"] == "recipe"} == {3}
+
+
+def test_entries_hold_the_parameters_of_backbone_and_head(small_run):
+    workspace = small_run[0]
+    for recipe, entry in workspace.entries().items():
+        counts = entry["parameters"]
+        if entry["kind"] == "recipe":
+            (weights,) = workspace.protocol_folder().glob(f"models/{stem_of(recipe)}/head/*.safetensors")
+            assert counts["head"] == sum(array.size for array in load_file(weights).values())
+        assert ("backbone" in counts) == (entry["backbone"] == "random-convnet")  # the others are no networks
+        if "backbone" in counts:
+            built = random_convnet(input_shape=(64, 64, 3), weights="none", seed=0)
+            assert counts["backbone"] == sum(int(np.prod(weight.shape)) for weight in built.weights) > 1000
+        assert recipe != "majority-class" or counts == {}
 
 
 def test_the_grid_is_complete_and_each_control_occurs_once(small_run):

@@ -1,4 +1,4 @@
-"""The figures of a board: ROC, precision-recall, calibration of a row, and accuracy against time."""
+"""The figures of a board's scores: ROC, precision-recall, and calibration of a row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from cxrbench.leaderboard.report.plot import (
     SIDE,
     Axis,
     Figure,
-    Label,
     Mark,
     NumberTable,
     area_between,
-    axis_around,
     colour_of,
     dots_at,
     line_through,
@@ -104,39 +102,6 @@ def calibration_figure(number: int, heads: Sequence[Predictions]) -> Figure:
             rows=tuple(
                 (f"{one.predicted:.4f}", f"{one.images:.4g}", f"{one.observed:.4f}", f"{one.low:.4f} to {one.high:.4f}")
                 for one in bins
-            ),
-        ),
-    )
-
-
-def cost_figure(numbered: Mapping[int, Row]) -> Figure | None:
-    """Return accuracy against the seconds that a row took; None if less than two rows have both."""
-    found = {
-        number: (row, float(seconds), row.entry.metrics["accuracy"])
-        for number, row in numbered.items()
-        if isinstance(seconds := row["seconds"], float) and seconds > 0 and "accuracy" in row.entry.metrics
-    }
-    if len(found) < 2:
-        return None
-    x = axis_around("seconds, from features to test scores", [one for _, one, _ in found.values()], log=True)
-    y = axis_around("accuracy", [one for _, _, one in found.values()], flipped=True)
-    places = {number: (x.place([seconds]), y.place([value])) for number, (_, seconds, value) in found.items()}
-    return Figure(
-        key="cost",
-        title="Accuracy against time",
-        description="Each dot is a row, with its number. Rows that share features each count the time they waited for them.",
-        x=x,
-        y=y,
-        marks=tuple(
-            Mark(path=dots_at(*at), kind="dots", colour=colour_of(number), title=found[number][0].recipe)
-            for number, at in places.items()
-        ),
-        labels=tuple(Label(x=int(at[0][0]) + 200, y=int(at[1][0]) - 150, text=str(number)) for number, at in places.items()),
-        table=NumberTable(
-            caption="Accuracy and seconds",
-            headings=("row", "seconds", "accuracy"),
-            rows=tuple(
-                (f"{number}. {row.recipe}", f"{seconds:g}", f"{value:.4f}") for number, (row, seconds, value) in found.items()
             ),
         ),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.render import footer, title
+from cxrbench.leaderboard.report.cost_figures import cost_figures
 from cxrbench.leaderboard.report.data_section import findings, image_table
 from cxrbench.leaderboard.report.environment import render
-from cxrbench.leaderboard.report.figures import cost_figure, curve_figures
+from cxrbench.leaderboard.report.figures import curve_figures
 from cxrbench.leaderboard.report.heat_map import heat_map
 from cxrbench.leaderboard.report.row_details import row_details
 from cxrbench.leaderboard.report.summary import sentences, warnings
@@ -29,7 +30,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
     numbered = dict(enumerate(board.rows(sort), start=1))
     scored = {number: (row, heads) for number, row in numbered.items() if (heads := board.predictions.get(row.recipe))}
     details = [row_details(number, row, board.predictions.get(row.recipe, ())) for number, row in numbered.items()]
-    cost, images = cost_figure(numbered), image_table(board)
+    images = image_table(board)
     return render(
         "page.html.j2",
         name=board.name,
@@ -42,7 +43,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
         heat=heat_map(numbered),
         curves=curve_figures(scored, board.protocol.seed),
         picked={number: (row.recipe, number in _distinct(scored)) for number, (row, _) in scored.items()},
-        figures=(cost,) if cost else (),
+        figures=tuple(cost_figures(numbered)),
         details=details,
         counts={str(one.number): one.thresholds.counts for one in details if one.thresholds},
         images=images,

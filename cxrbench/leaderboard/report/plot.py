@@ -54,9 +54,11 @@ class Axis:
 
     @property
     def ticks(self) -> tuple[Tick, ...]:
-        """The ticks: powers of ten on a logarithmic axis, else steps of 1, 2 or 5."""
-        values = list(_decades(self.low, self.high) if self.log else _steps(self.low, self.high))
-        texts = (f"{value:.6g}" for value in values)
+        """The ticks: powers of ten on a logarithmic axis, else, or where these are less than two, steps of 1, 2 or 5."""
+        values = list(_decades(self.low, self.high)) if self.log else []
+        if len(values) < 2:
+            values = list(_steps(self.low, self.high))
+        texts = (f"{value:,.0f}" if value >= 1000 else f"{value:.6g}" for value in values)
         return tuple(Tick(at=int(at), text=text) for at, text in zip(self.place(values), texts, strict=True))
 
     def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.columns import Column
     from cxrbench.leaderboard.rows import Row
 
-FILTERS = ("backbone", "augmentation", "imbalance")
+FILTERS = ("backbone", "augmentation", "imbalance", "stage")
+"""Fields of an entry by which rows are filtered, each if it has more than one value."""
 TEXTS = frozenset({"recipe", "status"})
 LOWEST_FIRST = frozenset({"rank", "threshold", "trials", *TEXTS, *LOWER_IS_BETTER})
 """Columns whose first click puts the lowest value first."""
@@ -111,9 +112,13 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
             caption: tuple(by_recipe[row.recipe] for row in of_caption)
             for caption, of_caption in apart(numbered.values()).items()
         },
-        filters={name: tuple(sorted({getattr(row.entry, name) for row in numbered.values()})) for name in FILTERS},
+        filters={name: values for name in FILTERS if len(values := _values(name, numbered)) > 1},
         further=tuple(_further(caption, columns, numbered) for caption, columns in shown.items()),
     )
+
+
+def _values(name: str, numbered: Mapping[int, Row]) -> tuple[str, ...]:
+    return tuple(sorted({getattr(row.entry, name) for row in numbered.values()}))
 
 
 def _cells(row: Row, columns: Iterable[Column]) -> Iterator[SortedCell]:

@@ -223,6 +223,8 @@ class Entry(Stored):
         selected_by: the metric that the search maximised on validation.
         development: the shifts under which the validation images were scored, too, to select on all of them together.
         seconds: by stage; recipes that share features each count the time they waited for them.
+        parameters: how many the ``backbone`` has, if it is a network of Keras that is not searched, and a ``head``; empty in
+            entries of earlier versions.
         predictions: path of the stored table, relative to the protocol's folder; earlier versions wrote CSV.
     """
 
@@ -251,6 +253,7 @@ class Entry(Stored):
     development: tuple[Name, ...] = ()
     folds: tuple[FoldResult, ...] = ()
     seconds: Metrics = {}
+    parameters: dict[Name, Count] = {}
     versions: dict[Name, Name] = {}
     dataset: DatasetFacts | None = None
     audit: Audit = Audit()

@@ -70,6 +70,12 @@ class FrozenBackbone:
         return checked_features(str(self.part.component), self.compiled(len(images)), images)
 
 
+def count_parameters(backbone: FrozenBackbone) -> int | None:
+    """Return how many parameters a backbone has; None if it is no network of Keras."""
+    built = backbone.build()
+    return int(built.count_params()) if is_model_of_keras(built) else None
+
+
 def checked_features(name: str, backbone: ImageBatches, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the features of images under a compiled backbone of this name; raise as `FrozenBackbone.features` does."""
     features = np.asarray(backbone(images), dtype=np.float32)

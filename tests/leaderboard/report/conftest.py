@@ -16,6 +16,7 @@ from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScor
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"
+VGG16, MOBILENET = {"backbone": 14_714_688, "head": 263_169}, {"backbone": 218_544, "head": 131_585}
 SHIFTS = ("blur@2", "exposure@1.5", "noise@3", "crop@0.1")
 
 
@@ -100,8 +101,8 @@ def whole_board(compete, board_of, make_protocol):
     audit = Audit(findings=(Finding(check="shared-patients", severity="leak", count=3, message="3 patients are shared"),))
     made = [
         with_curves(compete("texture", 3.0, protocol=protocol, audit=audit, seconds={"elapsed": 2.5})),
-        compete("vgg16", 2.9, protocol=protocol, seconds={"elapsed": 40.0}, augmentation="gentle"),
-        compete("mobilenet", 1.0, protocol=protocol, seconds={"elapsed": 9.0}),
+        compete("vgg16", 2.9, protocol=protocol, seconds={"elapsed": 40.0}, augmentation="gentle", parameters=VGG16),
+        compete("mobilenet", 1.0, protocol=protocol, seconds={"elapsed": 9.0}, parameters=MOBILENET),
         compete("control-border", 2.5, protocol=protocol, control=True, images=180),
     ]
     board = board_of(*made)

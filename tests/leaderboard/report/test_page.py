@@ -210,6 +210,25 @@ def test_all_parts_are_shown_where_there_is_something(page):
         ]
 
 
+def test_accuracy_stands_against_time_and_against_size(page):
+    tables = {one.get("id"): [words_of(row) for row in one.iter() if row.tag.endswith("}tr")] for one in page.all("figure")}
+    assert [row.split()[-2] for row in tables["cost"][1:]] == ["2.5", "40", "9"]
+    assert tables["parameters"][0].startswith("row backbone parameters head parameters accuracy")
+    assert [row.split()[1:4:2] for row in tables["parameters"][1:]] == [
+        ["vgg16+none+none", "263,169"],
+        ["mobilenet+none+none", "131,585"],
+    ]  # nothing is known of the size of texture
+    assert "14,714,688" in tables["parameters"][1]
+    dots = [one for one in page.one("figure", id="parameters").iter(f"{SVG}title") if "vgg16" in (one.text or "")]
+    assert "backbone parameters 14,714,688, head parameters 263,169, accuracy " in dots[0].text
+
+
+def test_a_filter_is_there_if_it_has_something_to_choose(page, make_protocol, make_entry, page_of):
+    assert {one.get("data-filter") for one in page.all("select")} == {"backbone", "augmentation"}
+    alone = page_of(Board(protocol=make_protocol(), entries=(make_entry("vgg16", 0.75),)))
+    assert alone.all("select") == alone.all("div", id="filters") == []
+
+
 def test_the_heat_map_holds_the_auc_under_each_shift(whole_board, page):
     (table,) = page.all("table", class_="heat")
     rows = [row for row in table.iter() if row.tag.endswith("}tr")][1:]
