@@ -58,8 +58,7 @@ class Axis:
         values = list(_decades(self.low, self.high)) if self.log else []
         if len(values) < 2:
             values = list(_steps(self.low, self.high))
-        texts = (f"{value:,.0f}" if value >= 1000 else f"{value:.6g}" for value in values)
-        return tuple(Tick(at=int(at), text=text) for at, text in zip(self.place(values), texts, strict=True))
+        return tuple(Tick(at=int(at), text=_short(value)) for at, value in zip(self.place(values), values, strict=True))
 
     def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log10(np.maximum(values, 1e-12)) if self.log else values
@@ -159,6 +158,14 @@ def axis_around(label: str, values: Sequence[float], *, log: bool = False, flipp
         room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
         low, high = low - room, high + room
     return Axis(label=label, low=low, high=high, length=length, flipped=flipped, log=log)
+
+
+def _short(value: float) -> str:
+    """Return a number in few characters, as in ``0.25``, ``200``, ``30k`` or ``1.5M``."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= 10_000 and value >= size:
+            return f"{value / size:.6g}{unit}"
+    return f"{value:.6g}"
 
 
 def _steps(low: float, high: float) -> Iterator[float]:
