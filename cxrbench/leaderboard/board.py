@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Cell
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult, MeanResult
 
+GALLERY = "images.html"
+"""The page of test images with saliency maps, in a protocol's folder."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
@@ -47,6 +50,7 @@ class Board:
         shifted: by recipe, the test predictions under the standard shifts, as if each shift were a further seed.
         folder: where its files are; None for a board that was made in memory.
         attempt: from 1.
+        has_gallery: whether the page `GALLERY` is in that folder.
         load_model: loads the model of an entry's file.
 
     ``board[0]`` is the first row, and `to_frame` gives all of them to pandas.
@@ -60,6 +64,7 @@ class Board:
     shifted: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
     attempt: int = 1
+    has_gallery: bool = False
     load_model: LoadsModel | None = field(default=None, repr=False, compare=False)
     _ranked: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -163,6 +168,7 @@ def read_board(folder: Path) -> Board:
         **_read_shifts(folder, entries),
         folder=folder,
         attempt=attempt_of(folder.resolve().name, protocol) or 1,
+        has_gallery=(folder / GALLERY).is_file(),
     )
 
 

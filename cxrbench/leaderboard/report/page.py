@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.leaderboard.board import GALLERY
 from cxrbench.leaderboard.render import footer, title
 from cxrbench.leaderboard.report.data_section import findings, image_table
 from cxrbench.leaderboard.report.environment import render
@@ -44,6 +45,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
         picked={number: (row.recipe, number in _distinct(scored)) for number, (row, _) in scored.items()},
         figures=(cost,) if cost else (),
         details=details,
+        gallery=GALLERY if board.has_gallery else "",
         counts={str(one.number): one.thresholds.counts for one in details if one.thresholds},
         images=images,
         findings=findings(board),

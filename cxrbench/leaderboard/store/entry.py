@@ -12,7 +12,7 @@ from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
-from cxrbench.plugin.contracts import Failure
+from cxrbench.plugin.contracts import Failure, LicenceClass
 
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
@@ -56,6 +56,7 @@ class DatasetFacts(Stored):
         class_names: what the negative and the positive class are called.
         negative, positive: images of each class.
         skipped: files that could not be read.
+        licence_class: what the licence of the images allows.
         folds: images of each class in each part of each fold.
     """
 
@@ -66,7 +67,14 @@ class DatasetFacts(Stored):
     positive: Count
     patients: Count
     skipped: Count
+    licence_class: LicenceClass = "undeclared"
     folds: tuple[PartCounts, ...]
+
+    @model_serializer(mode="wrap")
+    def _without_licence_class(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the class out where none is declared: records of earlier versions have none, and digests cover them."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if (name, value) != ("licence_class", "undeclared")}
 
 
 class Confusion(Stored):

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import html5lib
+import numpy as np
 import pytest
 
 from cxrbench.data.audit.findings import Audit, Finding
+from cxrbench.leaderboard.report.images_page import Gallery, ImageGroup, ShownImage
 from cxrbench.leaderboard.report.page import board_as_html
-from cxrbench.leaderboard.store.entry import LearningCurves
+from cxrbench.leaderboard.store.entry import ClassLabels, LearningCurves
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
@@ -56,6 +58,12 @@ class Page:
 def page_of():
     """Return the page of a board."""
     return lambda board, sort="": Page(board_as_html(board, sort))
+
+
+@pytest.fixture(scope="session")
+def as_page():
+    """Return a text as a page."""
+    return Page
 
 
 def with_curves(competitor):
@@ -108,3 +116,35 @@ def whole_board(compete, board_of, make_protocol):
     shifts = {one.entry.recipe: shift_result(one.entry, place * 0.05) for place, one in enumerate(made)}
     heads = {one.entry.recipe: one.predictions for one in made}
     return replace(board, shifts=shifts, shifted=heads)
+
+
+@pytest.fixture(scope="session")
+def make_gallery():
+    """Return a function that makes what the page of images shows: a right and a wrong call, and two outcomes without images."""
+
+    def image(number, key, **given):
+        generator = np.random.default_rng(number)
+        shown = {
+            **{"name": key, "label": "NORMAL", "call": "PNEUMONIA", "fold": number, "score": 0.9, "threshold": 0.4375},
+            **{"outer_frame": 0.25, "values": np.array([[0.5, -0.25], [0.125, -2.0]])},
+        }
+        return ShownImage(**{**shown, "pixels": generator.integers(0, 256, (32, 32), dtype=np.uint8), **given})
+
+    def make(key="ward/0001.png", **given):
+        right = image(0, key, label="PNEUMONIA", score=0.98765)
+        return Gallery(
+            **{
+                **{"board": "ward-grouped-1", "dataset": "ward", "notice": "", "recipe": "vgg16+none+none"},
+                **{"selections": ("0123456789ab",), "class_names": ClassLabels(), "licence_class": "open", "limit": 2.0},
+                **{"about_maps": ("Exact.",), "trust": ("Seeds: They agree.",), "warnings": ()},
+                "groups": (
+                    ImageGroup(outcome="true positive", total=1234, images=(right,)),
+                    ImageGroup(outcome="true negative", total=0, images=()),
+                    ImageGroup(outcome="false positive", total=2, images=(image(1, key), image(2, key))),
+                    ImageGroup(outcome="false negative", total=3, images=()),
+                ),
+                **given,
+            }
+        )
+
+    return make

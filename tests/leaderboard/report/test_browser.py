@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from cxrbench.leaderboard.report.images_page import images_as_html
 from cxrbench.leaderboard.report.page import board_as_html
 
 pytestmark = pytest.mark.browser
@@ -179,3 +180,42 @@ def test_an_injected_script_does_not_run(chromium, whole_board, tmp_path):
     chromium.get(page.as_uri())
     assert chromium.title != "owned"
     assert "Content Security Policy" in chromium.get_log("browser")[0]["message"]
+
+
+@pytest.fixture
+def images_opened(chromium, make_gallery, tmp_path):
+    """Return the browser with a page of images open."""
+    page = tmp_path / "images.html"
+    page.write_text(images_as_html(make_gallery(key="w" * 300)), encoding="utf-8")
+    chromium.get_log("performance")
+    chromium.get(page.as_uri())
+    yield chromium
+    assert chromium.get_log("browser") == []
+
+
+def test_images_are_shown_without_a_request(images_opened):
+    assert images_opened.execute_script("return [...document.images].map(one => one.naturalWidth)") == [32] * 6
+    sent = [
+        entry["message"] for entry in images_opened.get_log("performance") if "Network.requestWillBeSent" in entry["message"]
+    ]
+    assert len([one for one in sent if '"url":"data:' not in one]) == 1
+
+
+def test_the_page_of_images_is_no_wider_than_a_phone(images_opened):
+    images_opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        assert images_opened.execute_script("return document.documentElement.scrollWidth") == 360
+    finally:
+        images_opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_beside_images(images_opened, axe, scheme):
+    images_opened.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    images_opened.execute_script(axe)
+    images_opened.set_script_timeout(60)
+    found = images_opened.execute_async_script("axe.run().then(arguments[0])")
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
+    assert {"color-contrast", "image-alt"} <= {one["id"] for one in found["passes"]}
