@@ -8,7 +8,7 @@ from cxrbench.leaderboard.board import GALLERY
 from cxrbench.leaderboard.render import footer, title
 from cxrbench.leaderboard.report.data_section import findings, image_table
 from cxrbench.leaderboard.report.environment import render
-from cxrbench.leaderboard.report.figures import cost_figure, curve_figures
+from cxrbench.leaderboard.report.figures import cost_figure, curve_figures, distinct
 from cxrbench.leaderboard.report.heat_map import heat_map
 from cxrbench.leaderboard.report.row_details import row_details
 from cxrbench.leaderboard.report.summary import sentences, warnings
@@ -16,10 +16,6 @@ from cxrbench.leaderboard.report.table import board_table
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.report.figures import Scored
-
-PICKED = 4
-"""Rows whose curves are shown at first."""
 
 
 def board_as_html(board: Board, sort: str = "") -> str:
@@ -42,7 +38,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
         table=board_table(board, numbered, sort),
         heat=heat_map(numbered),
         curves=curve_figures(scored, board.protocol.seed),
-        picked={number: (row.recipe, number in _distinct(scored)) for number, (row, _) in scored.items()},
+        picked={number: (row.recipe, number in distinct(scored)) for number, (row, _) in scored.items()},
         figures=(cost,) if cost else (),
         details=details,
         gallery=GALLERY if board.has_gallery else "",
@@ -51,11 +47,3 @@ def board_as_html(board: Board, sort: str = "") -> str:
         findings=findings(board),
         footer=footer(board)[:-1] if images else footer(board),  # the last line is that table
     )
-
-
-def _distinct(scored: Scored) -> list[int]:
-    """Return the best row of each backbone, at most four: curves of rows that share one are hard to tell apart."""
-    firsts: dict[str, int] = {}
-    for number, (row, _) in scored.items():
-        firsts.setdefault(row.entry.backbone, number)
-    return list(firsts.values())[:PICKED]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -13,6 +13,9 @@ from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
 from cxrbench.plugin.contracts import Failure, LicenceClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
@@ -264,6 +267,19 @@ class Entry(Stored):
     audit: Audit = Audit()
     predictions: RelativePath = ""
     warnings: tuple[Line, ...] = ()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what ``repr`` and ``print`` show: a line, not the whole record."""
+        yield "recipe", self.recipe
+        yield "status", self.status
+        if self.selected_by in self.metrics:
+            yield self.selected_by, round(self.metrics[self.selected_by], 3)
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        from cxrbench.leaderboard.report.notebook import entry_for_notebook
+
+        return entry_for_notebook(self)
 
     @property
     def thresholds(self) -> tuple[float, ...]:
