@@ -81,5 +81,5 @@ def _row(board: Board, named: Named) -> Row:
         if not found:
             raise unknown_name("recipe", recipe, (row.recipe for row in rows))
     if len(found) > 1:
-        raise ConfigError(f"rank {named} is shared by {' and '.join(row.recipe for row in found)}. Name the recipe")
+        raise ConfigError(f"rank {named} is shared by {' and '.join(row.recipe for row in found)}: name the recipe")
     return found[0]
