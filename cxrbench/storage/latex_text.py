@@ -21,6 +21,7 @@ COMMANDS = {
     "\N{EM DASH}": "---",
     "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
 }
+LETTERS = frozenset("ßæøœłÆØŒŁ")
 ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327")
 """Combining marks that every font encoding of LaTeX can set."""
 
@@ -47,7 +48,7 @@ def _makes_one_sign(char: str, after: str) -> bool:
 
 
 def _is_known(char: str) -> bool:
-    if char.isascii():
+    if char.isascii() or char in LETTERS:
         return True
     parts = unicodedata.normalize("NFD", char)
     return len(parts) == 2 and parts[0].isascii() and parts[0].isalpha() and parts[1] in ACCENTS
