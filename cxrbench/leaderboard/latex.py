@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cxrbench.data.audit.findings import Audit
-from cxrbench.leaderboard.render import intervals_line, notes, reasons, tables, title
+from cxrbench.leaderboard.render import SHIFTED, intervals_line, notes, reasons, tables, title
 from cxrbench.storage.latex_text import escape_latex
 from cxrbench.storage.safe_text import as_line
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Row
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]+")
-LEFT_OUT = frozenset({"p_first", "threshold", "trials", "status"})
-"""Columns that a paper has no room for."""
+LEFT_OUT = frozenset({"p_first", "threshold", "trials", "status", "auc_shifted"})
+"""Columns that the main table has no room for."""
 
 
 def board_as_latex(board: Board, sort: str = "") -> str:
@@ -33,12 +33,20 @@ def board_as_latex(board: Board, sort: str = "") -> str:
         r"% Needs \usepackage{booktabs}.",
         *(f"% {as_line(line)}" for line in (title(board), *notes(board, rows), *reasons(rows))),
     ]
-    for number, (caption, columns) in enumerate(tables(board, sort).items()):
-        shown = [column for column in columns if column.key not in LEFT_OUT]
+    for number, (caption, columns) in enumerate({**tables(board, sort), **_shift_table(board)}.items()):
+        shown = [column for column in columns if caption or column.key not in LEFT_OUT or column.key == metric]
         text = f"{caption}. {title(board)}." if caption else _main_caption(board, metric, rows)
         label = UNSAFE.sub("-", f"{board.name}{f'-{number}' * bool(number)}")
         lines += ["", *_table(rows, shown, "" if caption else metric, (text, label))]
     return "\n".join([*lines, ""])
+
+
+def _shift_table(board: Board) -> dict[str, list[Column]]:
+    """Return the columns of a table of the standard shifts, by its caption; none without shifts."""
+    names = dict.fromkeys(score.name for result in board.shifts.values() for score in result.standard)
+    keys = ("recipe", "auc_shifted", *(f"shift_{name}_auc" for name in names))
+    caption = f"{SHIFTED.partition('. ')[0]} ({', '.join(names)})"
+    return {caption: [board.columns[key] for key in keys]} if names else {}
 
 
 def _main_caption(board: Board, metric: str, rows: Sequence[Row]) -> str:

@@ -54,7 +54,18 @@ def test_values_and_intervals_are_those_of_the_entries(whole_board):
             low, high = row.entry.intervals[metric]
             assert re.sub(r"\\textbf{(.*)}", r"\1", cells[place]) == f"{row.entry.metrics[metric]:.3f}"
             assert small[place] == f"{low:.3f}--{high:.3f}"
-    assert len(values[0]) == 8  # the last one is auc shifted
+    assert len(values[0]) == 7
+
+
+def test_shifts_have_a_table_of_their_own(whole_board):
+    main, shifted = board_as_latex(whole_board).split(r"\begin{table}")[1:]
+    assert "auc shifted" not in main
+    assert "the test images were made (blur@2, exposure@1.5, noise@3, crop@0.1)." in shifted
+    assert r"recipe & auc shifted & blur & exposure & noise & crop \\" in shifted
+    first = whole_board[0]
+    assert shifted.count(f" {first['auc_shifted']:.3f} ") == shifted.count(f" {first['shift_noise@3_auc']:.3f} ") >= 4
+    by_shifted = board_as_latex(whole_board, "auc_shifted").split(r"\begin{table}")[1]
+    assert rf"\textbf{{{first['auc_shifted']:.3f}}}" in by_shifted
 
 
 @pytest.mark.parametrize(("sort", "column"), [("", 6), ("f1", 5)])
@@ -134,6 +145,7 @@ def test_the_document_of_the_docs_compiles(whole_board, compiled, tmp_path):
     (written,) = re.findall(r"^```latex\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
     log = compiled(written)
     assert "figures/roc.pdf" in log
+    assert "Overfull" not in log
     assert "Missing character" not in log
 
 
