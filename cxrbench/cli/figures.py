@@ -16,7 +16,7 @@ def figures(
     rows: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="ROW...",
+            metavar="ROW",
             help="Recipes as shown in the table, ranks, or JSON files of entries [default: the best row of each backbone]",
             show_default=False,
         ),

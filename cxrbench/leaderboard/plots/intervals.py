@@ -20,6 +20,7 @@ HEADROOM = 0.04
 MARKS: Mapping[str, Mapping[str, Any]] = {
     "first, or not told apart from it": {"marker": "o", "color": COLOURS[0]},
     "told apart from the first": {"marker": "o", "color": COLOURS[0], "markerfacecolor": "white"},
+    "not compared with the first: scores are missing": {"marker": "d", "color": GREY, "markerfacecolor": "white"},
     "control": {"marker": "x", "color": GREY},
 }
 """By the words of the legend."""
@@ -36,7 +37,7 @@ def draw_intervals(axes: Axes, rows: Sequence[Row], metric: str) -> None:
         value, low, high = row.estimate(metric)
         if value is None:
             continue
-        kind = "control" if row.entry.control else list(MARKS)[not row.is_among_best]
+        kind = _kind(row)
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=MARKS[kind]["color"], zorder=2)
         if span.low <= value <= span.high:
@@ -51,3 +52,12 @@ def draw_intervals(axes: Axes, rows: Sequence[Row], metric: str) -> None:
     axes.set_yticks(range(len(rows)), names)
     axes.grid(visible=False, axis="y")
     legend_below(axes)
+
+
+def _kind(row: Row) -> str:
+    best, apart, unknown, control = MARKS
+    if row.entry.control:
+        return control
+    if row.is_among_best:
+        return best
+    return unknown if row.standing.tied is None else apart

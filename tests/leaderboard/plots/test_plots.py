@@ -96,6 +96,14 @@ def test_a_control_beyond_the_recipes_is_an_arrow(compete, board_of, axes):
     assert "control, beyond the axis" in legend_texts(axes)
 
 
+def test_rows_without_scores_are_not_said_to_differ(make_entry, make_protocol, axes):
+    board = Board(protocol=make_protocol(), entries=(make_entry("a", 0.875), make_entry("b", 0.75), make_entry("c")))
+    board.plot_intervals(ax=axes)
+    assert legend_texts(axes) == ["first, or not told apart from it", "not compared with the first: scores are missing"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()][2] == "-. c+none+smote"
+    assert [text.get_text() for text in axes.texts] == ["0.875", "0.750"]
+
+
 def test_the_confusion_matrix_is_the_mean_over_seeds(whole_board, axes):
     whole_board.plot_confusion(1, ax=axes)
     heads = [head.confusion for fold in whole_board[0].entry.folds for head in fold.heads]
