@@ -90,11 +90,15 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_ELSEWHERE[name]), name)
 
 
-def run(**settings: Unpack[Arguments]) -> Board:
+def run(*, progress: bool = True, **settings: Unpack[Arguments]) -> Board:
     """Do what `cxrbench run` does, with its flags as arguments, and return the ranked board.
 
     ``cxrbench.run(data="chest_xray/", backbone=["resnet50"], trials=50, out="leaderboard")``; the environment and
-    ``cxrbench.toml`` count here, too. Nothing is printed. Worker processes do not import your script.
+    ``cxrbench.toml`` count here, too. A script prints nothing. Worker processes do not import your script.
+
+    Args:
+        progress: whether a notebook shows progress bars.
+        settings: the flags of ``cxrbench run``.
 
     Raises:
         CxrbenchError: with a message that says what was wrong and what to do.
@@ -103,11 +107,13 @@ def run(**settings: Unpack[Arguments]) -> Board:
 
     from cxrbench.benchmark.run import run_benchmark
     from cxrbench.config.settings import read_settings
+    from cxrbench.execution.notebook_progress import NotebookProgress, is_notebook
     from cxrbench.execution.progress import Progress
     from cxrbench.plugin.host import load_host
 
     resolved = read_settings(settings)
-    board = run_benchmark(resolved, load_host(resolved.plugin, resolved.blocked), Progress()).board
+    shown = NotebookProgress() if progress and is_notebook() else Progress()
+    board = run_benchmark(resolved, load_host(resolved.plugin, resolved.blocked), shown).board
     return replace(board, load_model=load_model)
 
 

@@ -198,7 +198,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
         if "postgresql" in item.fixturenames:
             item.add_marker(pytest.mark.postgresql)
-        for marker in {"long", "postgresql", "slow", "browser"}.difference(ASKED_FOR):
+        for marker in {"long", "postgresql", "slow", "browser", "latex"}.difference(ASKED_FOR):
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"set CXRBENCH_TESTS={marker} to run it"))
 

@@ -7,10 +7,23 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(sys.executable).parent / "cxrbench"
-HEAVY = {"tensorflow", "keras", "optuna", "numpy", "sklearn", "scipy", "skimage", "imblearn", "pandas", "torch", "PIL"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "optuna",
+    "numpy",
+    "sklearn",
+    "scipy",
+    "skimage",
+    "imblearn",
+    "pandas",
+    "torch",
+    "PIL",
+    "matplotlib",
+}
 COMMANDS = (
     *("--help", "run --help", "plugins list", "plugins list --json", "leaderboard --help", "compare --help"),
-    *("reproduce --help", "show --help", "doctor --help", "predict --help", "evaluate --help"),
+    *("reproduce --help", "show --help", "doctor --help", "predict --help", "evaluate --help", "figures --help"),
 )
 IN_ONE_PROCESS = f"""
 import contextlib, io, json, sys

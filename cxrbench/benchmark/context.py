@@ -12,8 +12,10 @@ from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
 from cxrbench.benchmark.image_record import record_images
 from cxrbench.benchmark.shifted_images import start_shifted
+from cxrbench.benchmark.wanted_shifts import divided
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
+from cxrbench.data.sample import sampled
 from cxrbench.data.split import split_dataset, split_warnings
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.publish import publish
@@ -72,7 +74,7 @@ class RunContext:
         externals: further test sets.
         extraction: the features that are being extracted.
         development: the validation images of all folds under the shifts that the search selects under; None without any.
-        shifts: the test images of all folds under shifts; None if no shift is wanted.
+        shifts: the test images of all folds under the standard shifts, and a sample of them under all others that are wanted.
         facts: what all entries of the run share.
         callbacks: notified of what happens.
     """
@@ -85,7 +87,7 @@ class RunContext:
     externals: tuple[ExternalTestSet, ...]
     extraction: StartedExtraction
     development: ShiftedImages | None
-    shifts: ShiftedImages | None
+    shifts: tuple[ShiftedImages, ...]
     facts: EntryFacts
     callbacks: Callbacks
 
@@ -117,16 +119,22 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
     def shifted(wanted: tuple[Shifted, ...], parts: Sequence[NDArray[np.int64]], stage: str) -> ShiftedImages | None:
         return start_shifted(plan, extraction, wanted, np.unique(dataset.rows[np.concatenate(parts)]), stage)
 
+    tests = [split.test for split in splits]
+    standard, further = divided(plan.request.shifts)
+    under_shifts = (
+        shifted(standard, tests, "shifted features"),
+        shifted(further, sampled(dataset, tests, protocol.seed), "further shifted features"),
+    )
     run = RunContext(
         plan=plan,
         executor=resources.executor,
         dataset=dataset,
         splits=tuple(FoldImages(train=split.train, validation=split.validation) for split in splits),
-        test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(split.test for split in splits)),
+        test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(tests)),
         externals=externals,
         extraction=extraction,
         development=shifted(plan.request.development, [split.validation for split in splits], "shifted validation features"),
-        shifts=shifted(plan.request.shifts, [split.test for split in splits], "shifted features"),
+        shifts=tuple(images for images in under_shifts if images),
         facts=_entry_facts(plan, dataset, splits, externals),
         callbacks=resources.callbacks,
     )

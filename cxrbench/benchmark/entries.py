@@ -203,6 +203,7 @@ def dataset_facts(dataset: LoadedDataset, splits: Sequence[Split]) -> DatasetFac
         positive=int(np.sum(labels == 1)),
         patients=len(set(dataset.patients)),
         skipped=len(dataset.skipped),
+        licence_class=dataset.licence_class,
         folds=tuple(_part_counts(labels, split) for split in splits),
     )
 

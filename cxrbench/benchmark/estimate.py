@@ -14,6 +14,8 @@ from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import limits_of, open_studies_database
 from cxrbench.benchmark.samples import take_samples
 from cxrbench.benchmark.studies import count_recorded
+from cxrbench.benchmark.wanted_shifts import divided
+from cxrbench.data.sample import SAMPLE
 from cxrbench.data.split import expected_parts
 from cxrbench.execution.executor import open_executor
 
@@ -140,11 +142,13 @@ def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extract
 
 
 def _shifted_images(plan: Plan) -> list[tuple[tuple[Shifted, ...], int]]:
-    """Return the shifts, and how many images are shifted: test images of any fold, and validation images likewise."""
+    """Return shifts, and how many images of all folds are shifted so: test images, a sample of them, validation images."""
     protocol, records = plan.protocol, plan.catalogues.main.images.records
     _, validation, test = (sum(part) for part in expected_parts(records, protocol))
     of_any_fold = len(records) * (1 - (1 - validation / len(records)) ** protocol.folds)  # each fold draws its own
-    wanted = [(plan.request.shifts, test * protocol.folds), (plan.request.development, round(of_any_fold))]
+    tested = test * protocol.folds
+    standard, further = divided(plan.request.shifts)
+    wanted = [(standard, tested), (further, min(tested, SAMPLE)), (plan.request.development, round(of_any_fold))]
     return [(shifts, images) for shifts, images in wanted if shifts]
 
 
@@ -192,7 +196,9 @@ def _model_bytes(plan: Plan, samples: Samples) -> int:
 def _result_bytes(plan: Plan, trials: Mapping[str, int]) -> int:
     protocol = plan.protocol
     _, validation, test = expected_parts(plan.catalogues.main.images.records, protocol)
-    times_validated, times_tested = 1 + len(plan.request.development), 1 + len(plan.request.shifts)
-    predictions = (times_validated * sum(validation) + times_tested * sum(test)) * protocol.folds * protocol.seeds
-    entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * BYTES_PER_PREDICTION)
+    standard, further = divided(plan.request.shifts)
+    tested = sum(test) * protocol.folds
+    validated = sum(validation) * protocol.folds * (1 + len(plan.request.development))
+    predictions = validated + tested * (1 + len(standard)) + min(tested, SAMPLE) * len(further)
+    entries = len(plan.unfinished) * (BYTES_PER_ENTRY + predictions * protocol.seeds * BYTES_PER_PREDICTION)
     return entries + sum(trials.values()) * BYTES_PER_TRIAL

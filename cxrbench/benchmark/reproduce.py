@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.benchmark.entry_images import locate_images
 from cxrbench.benchmark.requirements import require_plugins, with_files
 from cxrbench.benchmark.run import run_benchmark
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.data.download import Downloader
-from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, NothingFinished
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
@@ -100,11 +100,7 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
 
 def _require_images(entry: Entry, settings: Settings, host: Host, progress: Progress) -> None:
     """Raise ConfigError, with what to do, if the dataset cannot find its images."""
-    downloader = Downloader(offline=settings.offline, say=progress.say)
-    try:
-        read_images(find_dataset(settings.data, host), downloader.fetch)
-    except ConfigError as error:
-        raise ConfigError(f"{error}. Give the location of the images of {entry.protocol.dataset}: --data NAME|PATH") from None
+    locate_images(entry, settings.data, host, Downloader(offline=settings.offline, say=progress.say))
 
 
 def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:

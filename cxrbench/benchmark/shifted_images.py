@@ -44,6 +44,10 @@ class ShiftedImages:
     pending: PendingExtractions
     extraction: StartedExtraction
 
+    def among(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of these rows of the dataset's pixels are shifted."""
+        return np.isin(rows, self.rows)
+
     def places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return which rows of the features are these rows of the dataset's pixels."""
         return np.searchsorted(self.rows, rows)

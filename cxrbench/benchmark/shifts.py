@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from cxrbench.models.features.feature_source import ExtractionFailed, setting_of
 from cxrbench.storage.safe_text import without_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.selection import Selection
+    from cxrbench.benchmark.shifted_images import ShiftedImages
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.models.features.extraction import Shifted
@@ -33,12 +35,16 @@ METRICS = ("auc", "accuracy", "recall", "specificity", "brier")
 
 def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, selections: Sequence[Selection]) -> list[str]:
     """Score the shifted test images with the frozen heads, write the result, and return warnings."""
-    if run.shifts is None:
+    if not run.shifts:
         return []
-    views = {shift: _views(run, recipe, source, shift) for shift in run.shifts.wanted}
-    outcomes = {shift: _score(run, recipe, selections, view) for shift, view in views.items()}
+    outcomes = {
+        shift: _score(run, recipe, selections, _ShiftedViews(images=images, recipe=recipe, source=source, shift=shift))
+        for images in run.shifts
+        for shift in images.wanted
+    }
     scores = []
-    for shift, outcome in outcomes.items():
+    for shift in run.plan.request.shifts:
+        outcome = outcomes[shift]
         if not isinstance(outcome, str):
             write_predictions(run.store.shift_predictions(recipe.stem, str(shift)), outcome)
         scores.append(_shift_score(run.protocol, recipe, shift, outcome))
@@ -48,33 +54,35 @@ def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, 
     return [f"shift {score.name} was not scored: {score.problem}" for score in scores if score.problem]
 
 
-def _views(
-    run: RunContext, recipe: PlannedRecipe, source: FeatureSource, shift: Shifted
-) -> Callable[[Selection], ShardedArray]:
-    """Return a function from a selection to the features of the shifted test images under its backbone."""
-    assert run.shifts is not None
-    shifted = run.shifts
-    return lambda selection: shifted.features(recipe, setting_of(source.space, selection.params), shift)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ShiftedViews:
+    """The test images under one shift, as each head of a recipe sees them."""
+
+    images: ShiftedImages
+    recipe: PlannedRecipe
+    source: FeatureSource
+    shift: Shifted
+
+    def of(self, selection: Selection) -> ShardedArray:
+        """Return the features under the backbone of a selection."""
+        return self.images.features(self.recipe, setting_of(self.source.space, selection.params), self.shift)
 
 
 def _score(
-    run: RunContext,
-    recipe: PlannedRecipe,
-    selections: Sequence[Selection],
-    view: Callable[[Selection], ShardedArray],
+    run: RunContext, recipe: PlannedRecipe, selections: Sequence[Selection], views: _ShiftedViews
 ) -> tuple[Predictions, ...] | str:
     """Return the predictions of each head, or why there are none."""
     try:
-        return tuple(_predictions(run, recipe, selection, view(selection)) for selection in selections)
+        return tuple(_predictions(run, recipe, selection, views) for selection in selections)
     except ExtractionFailed as error:
         return str(error)
 
 
-def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, view: ShardedArray) -> Predictions:
-    assert run.shifts is not None
+def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, views: _ShiftedViews) -> Predictions:
+    features = views.of(selection)
     test = run.test.open(recipe.stem, selection.fold, selection.seed, selection.identity)
-    places = run.shifts.places(run.dataset.rows[test])
-    scored = submit_scoring(selection, view, places, run.executor).result()
+    test = test[views.images.among(run.dataset.rows[test])]
+    scored = submit_scoring(selection, features, views.images.places(run.dataset.rows[test]), run.executor).result()
     return selection.predictions(run.dataset, test, "test", scored.value)
 
 
@@ -94,6 +102,7 @@ def _shift_score(
         identity=shift.identity,
         standard=is_standard(shift),
         problem=without_paths(problem),
+        images=None if isinstance(outcome, str) else sum(len(head.labels) for head in outcome if head.seed == outcome[0].seed),
         metrics=summary.metrics if summary else {},
         intervals=summary.intervals if summary else {},
         loss=None if isinstance(outcome, str) else _loss(outcome),

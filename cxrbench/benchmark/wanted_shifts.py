@@ -61,3 +61,9 @@ def is_standard(shift: Shifted) -> bool:
     """Return whether a shift is one of the four standard kinds at the standard strength."""
     spec = shift.part.spec
     return spec.name in STANDARD and shift.strength == spec.strengths[STANDARD_STRENGTH]
+
+
+def divided(shifts: tuple[Shifted, ...]) -> tuple[tuple[Shifted, ...], tuple[Shifted, ...]]:
+    """Return the standard shifts, which all test images are scored under, and the others, for a sample of the test images."""
+    standard = tuple(filter(is_standard, shifts))
+    return standard, tuple(shift for shift in shifts if shift not in standard)

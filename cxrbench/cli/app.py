@@ -17,6 +17,7 @@ from cxrbench.cli.ensemble import ensemble
 from cxrbench.cli.evaluate import evaluate
 from cxrbench.cli.explain import explain
 from cxrbench.cli.export import export
+from cxrbench.cli.figures import figures
 from cxrbench.cli.leaderboard import leaderboard
 from cxrbench.cli.plugins import plugins
 from cxrbench.cli.plugins_check import check_plugin
@@ -58,6 +59,7 @@ def program(
 
 app.command(cls=settings_command())(run)
 app.command(cls=settings_command("out"))(leaderboard)
+app.command(cls=settings_command("out"))(figures)
 app.command(cls=settings_command("out"))(show)
 app.command(cls=settings_command("out"))(compare)
 app.command(cls=settings_command("out"))(ensemble)

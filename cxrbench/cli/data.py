@@ -102,6 +102,7 @@ class _Inspection:
             "images": len(self.dataset.records),
             "patients": len(set(self.dataset.patients)),
             "skipped files": len(self.dataset.skipped),
+            "licence class": self.dataset.licence_class,
         }
         return {**facts, **({"notice": self.notice} if self.notice else {})}
 

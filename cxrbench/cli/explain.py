@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cxrbench.cli.explain_gallery import HEADINGS as GALLERY_HEADINGS
+from cxrbench.cli.explain_gallery import make_gallery, refuse_beside_gallery
+from cxrbench.cli.explain_gallery import rows as gallery_rows
 from cxrbench.cli.model_options import AllFolds, Files, Fold, ModelName, ModelOptions, Seed, TrustCode, open_named
 from cxrbench.cli.options import AsJson
-from cxrbench.errors import Interrupted, NothingFinished
+from cxrbench.errors import ConfigError, Interrupted, NothingFinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cxrbench.benchmark.model.model import Model
     from cxrbench.cli.console import ConsoleProgress
@@ -28,10 +31,20 @@ def explain(
     context: typer.Context,
     model: ModelName,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="PATH...", help="Image files, folders, quoted patterns, or - for a list on standard input"),
-    ],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="New folder for the maps")],
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="New folder for the maps")] = None,
+    gallery: Annotated[
+        bool,
+        typer.Option("--gallery", help="Write images.html beside the leaderboard's page: the test images it was surest of"),
+    ] = False,
+    data: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="With --gallery: where the images of the run are", show_default=False)
+    ] = "",
+    i_may_show_images: Annotated[
+        bool, typer.Option("--i-may-show-images", help="With --gallery: I may show these images, though they are not open")
+    ] = False,
     method: Annotated[
         Literal["exact", "grad-cam", "occlusion"] | None,
         typer.Option(help="How maps are made  [default: exact, or occlusion where the backbone allows no exact map]"),
@@ -46,28 +59,48 @@ def explain(
     """Show which places of images the score of a model comes from, and how far such maps can be trusted.
 
     Writes for each image an overlay (PNG) and the map (.npy), and maps.json about all of them. Exits with 1 if an image cannot
-    be read.
+    be read. With --gallery, writes one page of the run's own test images: the surest ones, right and wrong.
     """
-    from cxrbench.benchmark.explain.files import require_new
     from cxrbench.cli import console
     from cxrbench.cli.interrupts import interruptible
 
-    require_new(to)
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
+    if gallery:
+        refuse_beside_gallery(model, paths or (), to, options)
+    else:
+        _refuse_without_gallery(model, paths or (), to, {"--data": data, "--i-may-show-images": i_may_show_images})
     try:
         with interruptible(), console.ConsoleProgress() as progress:
-            opened = open_named(model, context.obj, options, progress)
-            others = other_folds(model, context.obj, options, opened, progress)
-            content = make_maps(opened, others, paths, to, method, progress)
-            progress.say(f"wrote {len(content['images']):,} maps to {to}")
+            if gallery:
+                chosen = {"data": data, "seed": seed, "method": method, "may_show": i_may_show_images}
+                content = make_gallery(model, context.obj, options, chosen, progress)
+            else:
+                assert to is not None  # checked above
+                opened = open_named(model, context.obj, options, progress)
+                others = other_folds(model, context.obj, options, opened, progress)
+                content = make_maps(opened, others, paths or (), to, method, progress)
             say_what_it_means(content, progress)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted. {to} is not complete") from None
+        raise Interrupted("interrupted: nothing was written" if gallery else f"interrupted. {to} is not complete") from None
     if as_json:
         console.print_json(content)
+    elif gallery:
+        console.print_table(GALLERY_HEADINGS, gallery_rows(content))
     else:
         console.print_table(HEADINGS, rows(content))
-    raise typer.Exit(SOME_UNREAD if content["unreadable"] else 0)
+    raise typer.Exit(SOME_UNREAD if content.get("unreadable") else 0)
+
+
+def _refuse_without_gallery(model: str, paths: Sequence[str], to: Path | None, of_gallery: Mapping[str, Any]) -> None:
+    """Raise ConfigError if something is missing, or belongs to ``--gallery``, and unless the folder is new."""
+    from cxrbench.benchmark.explain.files import require_new
+
+    for option in (name for name, value in of_gallery.items() if value):
+        raise ConfigError(f"{option} is for --gallery alone: add --gallery, or leave {option} out")
+    if not paths or to is None:
+        missing = "--to DIR, a new folder for the maps" if paths else "PATH, the images to explain"
+        raise ConfigError(f"missing: {missing}. For the test images of the run: cxrbench explain {model} --gallery")
+    require_new(to)
 
 
 def make_maps(
@@ -90,7 +123,9 @@ def make_maps(
             progress.warn(f"{path}: {reason}")
         raise NothingFinished(f"no image can be read in {', '.join(paths)}")
     explanation = explain_groups(by_model(model, images, others), method, progress)
-    return write_maps(folder, explanation, model, unreadable)
+    content = write_maps(folder, explanation, model, unreadable)
+    progress.say(f"wrote {len(content['images']):,} maps to {folder}")
+    return content
 
 
 def other_folds(
@@ -110,8 +145,8 @@ def say_what_it_means(content: dict[str, Any], progress: ConsoleProgress) -> Non
         progress.say(f"No exact map: {reason}.")
     for sentence in (content["method"]["meaning"], *content["trust"]["sentences"]):
         progress.say(sentence)
-    warnings = [f"{image['path']}: {warning}" for image in content["images"] for warning in image["warnings"]]
-    unreadable = [f"{one['path']}: {one['reason']}" for one in content["unreadable"]]
+    warnings = [f"{image['path']}: {warning}" for image in content["images"] for warning in image.get("warnings", ())]
+    unreadable = [f"{one['path']}: {one['reason']}" for one in content.get("unreadable", ())]
     for warning in (*content["warnings"], *warnings, *unreadable):
         progress.warn(warning)
 

@@ -16,7 +16,7 @@ def leaderboard(
     context: typer.Context,
     sort: Annotated[str, typer.Option(metavar="METRIC", help="Metric to rank by [default: the search metric]")] = "",
     format: Annotated[
-        Literal["table", "csv", "md", "json", "html"] | None,
+        Literal["table", "csv", "md", "json", "html", "latex"] | None,
         typer.Option(help="Output format [default: table]", show_default=False),
     ] = None,
     notes: Annotated[bool, typer.Option("--notes", help="Print all notes below the table, also on a terminal")] = False,
@@ -56,6 +56,7 @@ def leaderboard(
 def _print(out: Path, sort: str, format: str | None, *, with_notes: bool) -> None:
     from cxrbench.cli import console
     from cxrbench.leaderboard.board import read_boards
+    from cxrbench.leaderboard.latex import board_as_latex
     from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
     from cxrbench.leaderboard.report.boards_page import boards_as_html
     from cxrbench.leaderboard.report.page import board_as_html
@@ -67,8 +68,9 @@ def _print(out: Path, sort: str, format: str | None, *, with_notes: bool) -> Non
         console.print_json([record for board in boards for record in board.records(sort)])
     elif format == "csv":
         console.print_text(records_as_csv(record for board in boards for record in board.records(sort)))
-    elif format == "md":
-        console.print_text("\n".join(board_as_markdown(board, sort) for board in boards))
+    elif format in {"md", "latex"}:
+        render = board_as_markdown if format == "md" else board_as_latex
+        console.print_text("\n".join(render(board, sort) for board in boards))
     else:
         for board in boards:
             console.print_board(board, sort, with_notes=with_notes)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.plugin.contracts import Images, Record
+    from cxrbench.plugin.contracts import Images, LicenceClass, Record
 
 
 FINGERPRINTED_FIELDS = frozenset({"key", "label", "patient", "split", "view", "age", "sex", "site", "source"})
@@ -70,6 +70,7 @@ class LoadedDataset:
         files: properties of each image file; empty if unknown.
         blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
+        licence_class: what the licence of the images allows.
     """
 
     name: str
@@ -83,6 +84,7 @@ class LoadedDataset:
     files: tuple[FileFacts, ...] = ()
     blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
+    licence_class: LicenceClass = "undeclared"
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -161,6 +163,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         files=tuple(files.values()),
         blank_copies=tuple(np.flatnonzero(blank).tolist()),
         class_names=images.class_names,
+        licence_class=images.licence_class,
     )
 
 
@@ -182,6 +185,7 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
         warnings=tuple(images.warnings),
         digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
+        licence_class=images.licence_class,
     )
 
 

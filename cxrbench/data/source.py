@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from cxrbench.config.component import Component, parse_component
 from cxrbench.config.part import Part, bind, check_options
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
-from cxrbench.plugin.contracts import ClassNames, Images
+from cxrbench.plugin.contracts import ClassNames, Images, LicenceClass
 from cxrbench.plugin.references import Reference
 from cxrbench.plugin.specs import Dataset
 from cxrbench.storage.safe_text import as_line
@@ -59,6 +59,9 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         raise PluginError(f"dataset {part.component}: its factory returned {type(images).__name__}, not Images")
     if not isinstance(images.class_names, ClassNames):
         raise PluginError(f"dataset {part.component}: class_names is {images.class_names!r}, expected ClassNames(...)")
+    if images.licence_class not in get_args(LicenceClass):
+        expected = ", ".join(get_args(LicenceClass))
+        raise PluginError(f"dataset {part.component}: licence_class is {images.licence_class!r}, expected one of {expected}")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
     return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from cxrbench.errors import DataError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
@@ -109,11 +112,10 @@ def resample(
         return Resampled(folds={}, points={}, values={})
     draws = draw_patients(next(iter(entries.values())), seed)
     folds = {name: _fold_metrics(predictions, prevalence) for name, predictions in entries.items()}
-    return Resampled(
-        folds=folds,
-        points={name: metric_means(values) for name, values in folds.items()},
-        values={name: _resampled_values(name, predictions, draws, names, prevalence) for name, predictions in entries.items()},
-    )
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as threads:  # NumPy releases Python's lock
+        found = threads.map(lambda name: _resampled_values(name, entries[name], draws, names, prevalence), entries)
+        values = dict(zip(entries, found, strict=True))
+    return Resampled(folds=folds, points={name: metric_means(values) for name, values in folds.items()}, values=values)
 
 
 def standings(

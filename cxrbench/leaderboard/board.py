@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.columns import Column
+    from cxrbench.leaderboard.plots.chosen import Chosen, Named
     from cxrbench.leaderboard.row_model import LoadsModel, RowModel
     from cxrbench.leaderboard.rows import Cell
     from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult, MeanResult
 
+GALLERY = "images.html"
+"""The page of test images with saliency maps, in a protocol's folder."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Board:
     """The entries of one protocol.
 
@@ -47,9 +52,12 @@ class Board:
         shifted: by recipe, the test predictions under the standard shifts, as if each shift were a further seed.
         folder: where its files are; None for a board that was made in memory.
         attempt: from 1.
+        has_gallery: whether the page `GALLERY` is in that folder.
         load_model: loads the model of an entry's file.
 
-    ``board[0]`` is the first row, and `to_frame` gives all of them to pandas.
+    ``board[0]`` is the first row, and `to_frame` gives all of them to pandas. A notebook shows the table of a board. The
+    ``plot_*`` methods draw into the matplotlib axes `ax`, or into new ones, and return them. They raise MissingRequirement
+    without matplotlib, and ConfigError for rows that are not on the board or lack what is drawn.
     """
 
     protocol: Protocol
@@ -60,12 +68,23 @@ class Board:
     shifted: Mapping[str, tuple[Predictions, ...]] = field(default_factory=dict, repr=False)
     folder: Path | None = field(default=None, repr=False, compare=False)
     attempt: int = 1
+    has_gallery: bool = False
     load_model: LoadsModel | None = field(default=None, repr=False, compare=False)
     _ranked: dict[str, tuple[Row, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.entries)
+
+    def __repr__(self) -> str:
+        complete = sum(entry.status == "complete" for entry in self.entries)
+        return f"Board({self.name!r}, {len(self)} rows, {complete} complete, ranked by {self.protocol.metric})"
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        from cxrbench.leaderboard.report.notebook import board_for_notebook
+
+        return board_for_notebook(self)
 
     def __iter__(self) -> Iterator[Row]:
         """Iterate over the ranked rows."""
@@ -112,6 +131,53 @@ class Board:
         except ImportError:
             raise MissingRequirement("to_frame needs pandas: pip install pandas") from None
         return DataFrame.from_records(self.records(sort))
+
+    def plot_roc(self, rows: Chosen = None, ax: Axes | None = None) -> Axes:
+        """Draw the ROC curves of rows, with the band of the first one.
+
+        Args:
+            rows: recipes, ranks or rows; the best row of each backbone, at most four, if nothing is given.
+            ax: matplotlib axes.
+        """
+        from cxrbench.leaderboard.plots.drawings import curves
+
+        return curves(self, rows)["roc"].shown(ax)
+
+    def plot_precision_recall(self, rows: Chosen = None, ax: Axes | None = None) -> Axes:
+        """Draw the precision-recall curves of rows, with the band of the first one; arguments as of `plot_roc`."""
+        from cxrbench.leaderboard.plots.drawings import curves
+
+        return curves(self, rows)["precision-recall"].shown(ax)
+
+    def plot_calibration(self, rows: Chosen = None, ax: Axes | None = None) -> Axes:
+        """Draw how often images of a score are of the positive class; arguments as of `plot_roc`."""
+        from cxrbench.leaderboard.plots.drawings import curves
+
+        return curves(self, rows)["calibration"].shown(ax)
+
+    def plot_intervals(self, rows: Chosen = None, ax: Axes | None = None) -> Axes:
+        """Draw the metric of rows with its intervals; of all rows, if none is named."""
+        from cxrbench.leaderboard.plots.drawings import intervals
+
+        return intervals(self, rows).shown(ax)
+
+    def plot_confusion(self, row: Named = 1, ax: Axes | None = None) -> Axes:
+        """Draw the confusion matrix of a row, given by recipe or rank."""
+        from cxrbench.leaderboard.plots.drawings import confusion
+
+        return confusion(self, row).shown(ax)
+
+    def plot_loss(self, row: Named = 1, ax: Axes | None = None) -> Axes:
+        """Draw the loss of a row after each epoch of its training."""
+        from cxrbench.leaderboard.plots.drawings import training
+
+        return training(self, "loss", row).shown(ax)
+
+    def plot_accuracy(self, row: Named = 1, ax: Axes | None = None) -> Axes:
+        """Draw the accuracy of a row after each epoch of its training."""
+        from cxrbench.leaderboard.plots.drawings import training
+
+        return training(self, "accuracy", row).shown(ax)
 
     def _rank(self, metric: str) -> tuple[Row, ...]:
         by_shifts = ranks_under_shifts(self.shifted, self.protocol)
@@ -163,6 +229,7 @@ def read_board(folder: Path) -> Board:
         **_read_shifts(folder, entries),
         folder=folder,
         attempt=attempt_of(folder.resolve().name, protocol) or 1,
+        has_gallery=(folder / GALLERY).is_file(),
     )
 
 

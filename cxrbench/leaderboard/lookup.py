@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.board import Board
+    from cxrbench.leaderboard.rows import Row
 
 
 def find_entry(text: str, out: Path) -> Path:
@@ -50,6 +51,25 @@ def find_predictions(text: str, out: Path) -> list[Predictions]:
     if not entry.predictions:
         raise ConfigError(f"{entry.recipe} is {entry.status}: it has no predictions. For the reason: cxrbench show {path}")
     return read_predictions(folder / entry.predictions, within=folder)
+
+
+def find_rows(texts: Sequence[str], out: Path) -> tuple[Board, list[Row] | None]:
+    """Return the board of entries, which are found as by `find_entry`, and their rows; None for no entries.
+
+    Raises:
+        ConfigError: there is no such entry, there are several, or they are of different protocols.
+        CxrbenchError: a file of the board is invalid.
+    """
+    paths = [find_entry(text, out) for text in texts]
+    folders = sorted({path.parent.parent.resolve() for path in paths})
+    if len(folders) > 1:
+        listed = "".join(f"\n  {folder}" for folder in folders)
+        raise ConfigError(
+            f"the rows are of {len(folders)} protocols, whose numbers cannot be compared. Name rows of one:{listed}"
+        )
+    board = find_board(folders[0] if folders else out)
+    rows = {stem_of(row.recipe): row for row in board.rows()}
+    return board, [rows[path.stem] for path in paths] or None
 
 
 def find_board(folder: str | Path) -> Board:

@@ -99,7 +99,7 @@ def footer(board: Board) -> list[str]:
     positive = facts.class_names.positive if facts else "1"
     return [
         f"Positive class: {positive}. All numbers are from test images, scored once after the selection was frozen. "
-        f"{_intervals_line(board.protocol)}, and each rank its own. = means not "
+        f"{intervals_line(board.protocol)}, and each rank its own. = means not "
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
@@ -107,7 +107,7 @@ def footer(board: Board) -> list[str]:
     ]
 
 
-def _intervals_line(protocol: Protocol) -> str:
+def intervals_line(protocol: Protocol) -> str:
     """Return what the values are, and where their intervals are from."""
     if protocol.left_out and protocol.folds > 1:
         return (

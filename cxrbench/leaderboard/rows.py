@@ -70,6 +70,11 @@ class Row:
         return self.entry.status == "complete"
 
     @property
+    def is_among_best(self) -> bool:
+        """Whether it is the first row of the ranking, or not told apart from it."""
+        return self.rank == 1 or bool(self.standing.tied)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What must be read with the numbers."""
         return (*self.entry.warnings, *self.standing.remarks)

@@ -32,7 +32,7 @@ def shift_rows(entry: Entry, result: ShiftResult) -> Iterator[tuple[str, ...]]:
     """
     yield ("none", "", *_metrics(entry.metrics, None), "")
     for score in result.scores:
-        yield (score.name, score.unit, *_metrics(score.metrics, score.loss), _notes(score))
+        yield (score.name, score.unit, *_metrics(score.metrics, score.loss), _notes(entry, score))
     if result.metrics:
         yield ("mean of the standard ones", "", *_metrics(result.metrics, None), f"worst: {result.worst}")
 
@@ -45,9 +45,12 @@ def _metrics(metrics: dict[str, float], loss: Loss | None) -> tuple[str, ...]:
     return (shown["auc"], shown["accuracy"], best, shown["recall"], shown["specificity"], brier, calibration)
 
 
-def _notes(score: ShiftScore) -> str:
+def _notes(entry: Entry, score: ShiftScore) -> str:
     notes = [score.problem] if score.problem else []
     notes += ["standard"] if score.standard else []
+    folds = entry.dataset.folds if entry.dataset else ()
+    tested = sum(fold.test_negative + fold.test_positive for fold in folds)
+    notes += [f"a sample of {score.images:,} images"] if score.images and score.images < tested else []
     notes += ["for development"] if score.role == "development" else []
     notes += ["covered by the augmentation"] if score.covered else []
     return ", ".join(notes)

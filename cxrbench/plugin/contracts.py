@@ -54,6 +54,11 @@ class Record:
     columns: tuple[tuple[str, str], ...] = ()
 
 
+LicenceClass = Literal["undeclared", "open", "agreement", "credentialed"]
+"""Whom the licence of images allows to see them: anybody (``open``); those who accepted an agreement, such as CheXpert's
+(``agreement``); those who were admitted one by one, such as to PhysioNet (``credentialed``); or it is not known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
     """The return value of a dataset factory.
@@ -65,6 +70,8 @@ class Images:
             (uint8 ``[H, W]`` grey or ``[H, W, 3]``). The harness decodes, resizes and caches.
         warnings: warnings about these images for the user.
         class_names: the names of labels 0 and 1.
+        licence_class: what the licence of the images allows. No page shows images that are not ``open`` unless the user answers
+            for it.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Images:
     read: Callable[[str], Path | bytes | NDArray[np.uint8]]
     warnings: tuple[str, ...] = ()
     class_names: ClassNames = ClassNames()
+    licence_class: LicenceClass = "undeclared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

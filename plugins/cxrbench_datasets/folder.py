@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, Record
-from cxrbench_datasets.kermany import find_patient
+from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, LicenceClass, Record
+from cxrbench_datasets.kermany import find_patient, is_collection
 from cxrbench_datasets.left_out import Tree, left_out, odd_places
 from cxrbench_datasets.subfolders import is_in_subfolder, is_mask, refuse_unclear_subfolders
 from cxrbench_datasets.tree import (
@@ -60,6 +60,7 @@ def load_folder(
     positive: str | int = WORDS[1],
     patient_key: PatientKey = "kermany",
     subfolder: str | int = "",
+    licence: LicenceClass = "undeclared",
 ) -> Images:
     """List the images of a folder tree. Other files are listed too; the decoder reports them.
 
@@ -70,6 +71,7 @@ def load_folder(
         patient_key: how to get the patient from a file name: ``kermany`` from kind and number in the names of that collection,
             ``kermany-merged`` from the number alone, ``file`` counts every file as a patient.
         subfolder: read only files in folders of this name inside the class folders; ``a+b`` for several, ``*`` for every file.
+        licence: whom it allows to see the images. Where all names are those of Kermany's collection (CC BY 4.0), they are open.
 
     Raises:
         ConfigError: the folder does not exist, or both classes have the same name.
@@ -83,9 +85,11 @@ def load_folder(
     names = str(negative), str(positive)
     try:
         names = (_known_names(folder) or names) if names == WORDS else names
-        return _list_images(folder, names, str(subfolder), patient_key)
+        images = _list_images(folder, names, str(subfolder), patient_key)
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+    is_open = licence == "undeclared" and is_collection((Path(record.key).name, record.label) for record in images.records)
+    return replace(images, licence_class="open" if is_open else licence)
 
 
 def _known_names(folder: Path) -> tuple[str, str] | None:

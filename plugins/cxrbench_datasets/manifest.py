@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, Record
+from cxrbench.plugin import ClassNames, ConfigError, DataError, Images, LicenceClass, Record
 from cxrbench_datasets.paths import is_absolute, locate, name_places
 from cxrbench_datasets.unlisted import unlisted_images
 
@@ -54,11 +54,12 @@ def claims_manifest(path: str | Path) -> bool:
     return Path(path).suffix.lower() == ".csv" and Path(path).is_file()
 
 
-def load_manifest(source: str | None) -> Images:
+def load_manifest(source: str | None, *, licence: LicenceClass = "undeclared") -> Images:
     """List the images of a CSV file. Missing files are listed too; the decoder reports them.
 
     Args:
         source: the path of the CSV file; relative paths in it are relative to its folder.
+        licence: whom it allows to see the images.
 
     Raises:
         ConfigError: the file does not exist.
@@ -76,7 +77,9 @@ def load_manifest(source: str | None) -> Images:
     elsewhere = {key: row.path for key, row in keyed if is_absolute(row.path)}
     reader = ManifestReader(folder=file.parent, elsewhere=elsewhere)
     warnings = (*_warnings(header, rows, records), *unlisted_images((key, reader(key)) for key, _ in keyed))
-    return Images(name=file.stem, records=records, read=reader, warnings=warnings, class_names=CLASS_NAMES)
+    return Images(
+        name=file.stem, records=records, read=reader, warnings=warnings, class_names=CLASS_NAMES, licence_class=licence
+    )
 
 
 def _read_text(file: Path) -> str:

@@ -134,6 +134,7 @@ def load_medmnist(
         read=PixelReader(path=path),
         warnings=(*_further_arrays(path), *_unpublished_file(path, len(records), digest), no_patients),
         class_names=ClassNames(negative=str(negative), positive=str(positive)),
+        licence_class="open" if digest in _MD5.values() else "undeclared",
     )
 
 

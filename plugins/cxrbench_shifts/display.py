@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench_shifts.clahe import equalised
 from cxrbench_shifts.exposure import RANGE, REFERENCE_SIZE, clipped
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from cxrbench_shifts.exposure import Images
 
-CLIP_LIMIT = 0.01
 SHARPENING_SIGMA = 2.0
 """In pixels at 224: the structures of 5 to 10 mm that edge enhancement of chest images aims at."""
 MARKER_LEVEL = 235.0
@@ -60,19 +60,15 @@ def local_contrast(*, input_shape: tuple[int, int, int], strength: float, seed: 
     """Return a blend of the image and its contrast-limited adaptive histogram equalisation, `strength` percent of it.
 
     It stands for the multi-scale processing of makers, which differs from plant to plant (Pizer et al., CVGIP 39:355, 1987).
-    The clip limit is scikit-image's default, 0.01, in tiles of an eighth of the side.
     """
     del input_shape, seed
     share = np.float32(strength / 100)
 
     def equalise(image: NDArray[np.float32]) -> NDArray[np.float32]:
-        from skimage.exposure import equalize_adapthist
-
         low, high = image.min(), image.max()
         if low == high:
             return image
-        equalised = equalize_adapthist((image - low) / (high - low), clip_limit=CLIP_LIMIT)
-        return np.asarray((1 - share) * image + share * RANGE * equalised, dtype=np.float32)
+        return (1 - share) * image + share * RANGE * equalised((image - low) / (high - low))
 
     return lambda images: clipped(_each(equalise, images)) if strength else images
 

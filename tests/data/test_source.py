@@ -23,11 +23,16 @@ def register_datasets():
         Dataset(name="fetched", factory=f"{HERE}:load", download=f"{HERE}:download"),
         Dataset(name="liar", factory=f"{HERE}:lie"),
         Dataset(name="unnamed-classes", factory=f"{HERE}:load_with_class_list"),
+        Dataset(name="own-licence", factory=f"{HERE}:load_with_own_licence"),
     ]
 
 
 def load_with_class_list(source):
     return Images(name="x", records=(), read=str, class_names=["NORMAL", "PNEUMONIA"])
+
+
+def load_with_own_licence(source):
+    return Images(name="x", records=(), read=str, licence_class="Open")
 
 
 def claims(path):
@@ -257,6 +262,7 @@ def test_a_dataset_name_wins_over_a_folder_of_that_name(host, tree, monkeypatch)
     [
         ("liar", "dataset liar: its factory returned list, not Images"),
         ("unnamed-classes", r"unnamed-classes: class_names is \[.*\], expected ClassNames"),
+        ("own-licence", "licence_class is 'Open', expected one of undeclared, open, agreement, credentialed"),
     ],
 )
 def test_a_factory_that_returns_something_else_is_named(host, name, words):

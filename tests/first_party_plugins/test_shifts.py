@@ -146,3 +146,29 @@ def test_a_marker_is_a_letter_in_the_emptier_corner():
 def test_a_constant_image_stays_constant_under_local_contrast():
     images = np.full((1, *SHAPE), 90, dtype=np.float32)
     assert np.array_equal(shifted("local-contrast", images, 75.0), images)
+
+
+def test_local_contrast_is_that_of_scikit_image():
+    from skimage.exposure import equalize_adapthist
+
+    images = drawn(2, count=4, size=224)
+    found = shifted("local-contrast", images, 100.0)[..., 0]
+    expected = 255 * np.stack([equalize_adapthist(image, clip_limit=0.01) for image in images[..., 0] / 255])
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+    assert np.abs(found - expected).mean() < 8  # which lets some curves overshoot their tile; before it differs by far more
+    assert np.abs(images[..., 0] - expected).mean() > 16
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (50, 61), (9, 7), (7, 200)])
+def test_clipping_limits_how_much_contrast_grows(shape):
+    from cxrbench_shifts.clahe import CLIP_LIMIT, LEVELS, equalised
+
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    image[0, 0], image[-1, -1] = 0, 1
+    found = equalised(image)
+    assert (found.min(), found.max(), found.shape) == (0, 1, shape)
+    step = np.where(np.arange(64)[:, None] < 32, 100, 140).repeat(64, axis=1).astype(np.float32) / 255
+    step[0, 0], step[-1, -1] = 0, 1
+    edge = equalised(step)[33:, 32].mean() - equalised(step)[:31, 32].mean()
+    steepest = max(CLIP_LIMIT, 1 / 64) * LEVELS  # of the cumulative histogram: counts of one level are at most the limit
+    assert 0 < edge <= (40 / 255) * steepest

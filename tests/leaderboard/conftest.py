@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -10,11 +10,13 @@ import pytest
 
 from cxrbench.benchmark.entries import head_result, summarise_under, with_group
 from cxrbench.config.protocol import Protocol
+from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.leaderboard.board import Board
-from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
+from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, LearningCurves, PartCounts
 from cxrbench.leaderboard.store.folder import ProtocolFolder
+from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore
 from cxrbench.leaderboard.store.trial_history import history_of
 from cxrbench.plugin.contracts import Trial
 
@@ -37,12 +39,14 @@ FACTS = DatasetFacts(
         ),
     ),
 )
+VGG16, MOBILENET = {"backbone": 14_714_688, "head": 263_169}, {"backbone": 218_544, "head": 131_585}
 SETTING = {"learning_rate": 0.001, "dropout": 0.5}
 TRIALS = (
     Trial(number=0, params={**SETTING, "threshold": 0.5}, state="complete", value=0.875, losses=(0.5, 0.25), seconds=1.25),
     Trial(number=1, params={**SETTING, "dropout": 0.25}, state="pruned", losses=(0.75,), seconds=0.5, batch_size=16),
     Trial(number=2, params={**SETTING, "k": 3}, state="failed", failure="oom", reason="MemoryError: no room", log=("lost",)),
 )
+SHIFTS = ("blur@2", "exposure@1.5", "noise@3", "crop@0.1")
 METRICS = {"accuracy": 0.75, "recall": 0.5, "precision": 0.25, "f1": 1 / 3}
 
 
@@ -253,6 +257,58 @@ def board_of():
         )
 
     return make
+
+
+def with_curves(competitor):
+    """Return a competitor whose heads have learning curves."""
+    curves = LearningCurves(
+        train_loss=(0.7, 0.5, 0.4), train_accuracy=(0.5, 0.7, 0.8), validation_loss=(0.8, 0.6), validation_accuracy=(0.5, 0.65)
+    )
+    folds = tuple(
+        fold.model_copy(update={"heads": tuple(head.model_copy(update={"curves": curves}) for head in fold.heads)})
+        for fold in competitor.entry.folds
+    )
+    return replace(competitor, entry=competitor.entry.model_copy(update={"folds": folds}))
+
+
+def shift_result(entry, loss):
+    """Return a result under four shifts that cost this much AUC."""
+    metrics = {**entry.metrics, "auc": entry.metrics["auc"] - loss}
+    scores = tuple(
+        ShiftScore(
+            name=name,
+            shift=name.partition("@")[0],
+            strength=1.0,
+            unit="x",
+            role="test",
+            covered=False,
+            identity="a" * 64,
+            standard=True,
+            problem="",
+            metrics=metrics,
+            intervals={},
+            loss=Loss(best_accuracy=0.5, slope=1.0, intercept=0.0),
+        )
+        for name in SHIFTS
+    )
+    return ShiftResult(recipe=entry.recipe, selections=entry.selections, scores=scores, metrics=metrics, intervals={})
+
+
+@pytest.fixture(scope="session")
+def whole_board(compete, board_of, make_protocol):
+    """Return a board with controls, shifts, curves, trials, folds, seeds, a finding, an external result and a failure."""
+    protocol = make_protocol(folds=2, seeds=2)
+    audit = Audit(findings=(Finding(check="shared-patients", severity="leak", count=3, message="3 patients are shared"),))
+    made = [
+        with_curves(compete("texture", 3.0, protocol=protocol, audit=audit, seconds={"elapsed": 2.5})),
+        compete("vgg16", 2.9, protocol=protocol, seconds={"elapsed": 40.0}, augmentation="gentle", parameters=VGG16),
+        compete("mobilenet", 1.0, protocol=protocol, seconds={"elapsed": 9.0}, parameters=MOBILENET),
+        compete("control-border", 2.5, protocol=protocol, control=True, images=180),
+    ]
+    board = board_of(*made)
+    shifts = {one.entry.recipe: shift_result(one.entry, place * 0.05) for place, one in enumerate(made)}
+    heads = {one.entry.recipe: one.predictions for one in made}
+    return replace(board, shifts=shifts, shifted=heads)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard import columns
 from cxrbench.leaderboard.board import Board
 from cxrbench.leaderboard.columns import Column
+from cxrbench.leaderboard.latex import board_as_latex
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
 from cxrbench.leaderboard.store.entry import ExternalResult
@@ -239,6 +240,8 @@ def on_terminal(board, capsys):
 RENDERERS = [
     pytest.param(lambda board, capsys: markdown(board), id="markdown"),
     pytest.param(lambda board, capsys: records_as_csv(board.records()), id="csv"),
+    pytest.param(lambda board, capsys: board_as_latex(board), id="latex"),
+    pytest.param(lambda board, capsys: board._repr_html_(), id="notebook"),
     pytest.param(lambda board, capsys: as_json(board.records()), id="json"),
     pytest.param(on_terminal, id="terminal"),
 ]

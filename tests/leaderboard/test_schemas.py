@@ -53,6 +53,17 @@ def test_a_board_of_every_version_shows_the_same_rows(version):
     assert old.external.keys() == {"ward"}
 
 
+def test_an_entry_without_a_licence_class_has_images_of_none(tmp_path):
+    path = folder_of(VERSIONS[-1]) / "entries" / f"{BEST}.json"
+    entry = read_entry(path)
+    assert "licence_class" not in path.read_text()
+    assert entry.dataset.licence_class == "undeclared"
+    assert "licence_class" not in entry.dataset.model_dump_json()  # the digests of exported models cover these facts
+    declared = entry.model_copy(update={"dataset": entry.dataset.model_copy(update={"licence_class": "agreement"})})
+    write_entry(tmp_path / f"{BEST}.json", declared)
+    assert json.loads((tmp_path / f"{BEST}.json").read_text())["dataset"]["licence_class"] == "agreement"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_migrated_record_is_written_in_the_present_version(version, tmp_path):
     entry = read_entry(folder_of(version) / "entries" / f"{BEST}.json")

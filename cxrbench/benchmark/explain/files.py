@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from cxrbench.benchmark.explain.explain import ExplainedImage, Explanation
     from cxrbench.benchmark.explain.unlearnt import GreyImage
@@ -47,14 +47,21 @@ def write_maps(folder: Path, explanation: Explanation, model: Model, unreadable:
         "schema_version": SCHEMA_VERSION,
         "model": {"recipe": record.recipe, "study": record.study, "seeds": list(record.heads.seeds)},
         "warnings": list(model.warnings),
-        "method": {"name": explanation.method, "meaning": explanation.meaning, "no_exact_map": explanation.reason or None},
-        "scale": {"full_colour": limit, "unit": "logit", "rule": f"percentile {PERCENTILE} of the absolute values of all maps"},
-        "trust": {**asdict(explanation.trust), "sentences": sentences(explanation.trust)},
+        **about_all(explanation, limit),
         "images": [_facts(*pair, record) for pair in zip(names, explanation.images, strict=True)],
         "unreadable": [{"path": as_line(str(path)), "reason": reason} for path, reason in unreadable.items()],
     }
     write_json(folder / "maps.json", content)
     return content
+
+
+def about_all(explanation: Explanation, limit: float) -> dict[str, Any]:
+    """Return what is known about all maps together: how they were made, their scale, and how far to trust them."""
+    return {
+        "method": {"name": explanation.method, "meaning": explanation.meaning, "no_exact_map": explanation.reason or None},
+        "scale": {"full_colour": limit, "unit": "logit", "rule": f"percentile {PERCENTILE} of the absolute values of all maps"},
+        "trust": {**asdict(explanation.trust), "sentences": sentences(explanation.trust)},
+    }
 
 
 def _write_map(path: Path, image: ExplainedImage, record: ModelRecord, limit: float) -> None:
@@ -69,7 +76,7 @@ def _write_map(path: Path, image: ExplainedImage, record: ModelRecord, limit: fl
 
 def _facts(name: str, image: ExplainedImage, record: ModelRecord) -> dict[str, Any]:
     return {
-        "path": as_line(str(image.image.path)),
+        "path": as_line(image.image.name),
         "map": f"{name}.npy",
         "overlay": f"{name}.png",
         "fold": image.fold,
@@ -92,4 +99,4 @@ def _call(image: ExplainedImage, record: ModelRecord) -> str:
 
 def _name(image: GreyImage) -> str:
     """Return the name of the files of an image, without an ending."""
-    return f"{image.number:04d}-{UNSAFE.sub('_', image.path.stem)[:LONGEST_STEM]}"
+    return f"{image.number:04d}-{UNSAFE.sub('_', Path(image.name).stem)[:LONGEST_STEM]}"

@@ -29,14 +29,14 @@ class GreyImage:
 
     Attributes:
         number: its place among those that were read, from 1.
-        path: of its file.
+        name: the path of its file, or its key in a dataset.
         pixels: uint8 ``[s, s]``.
         digests: of the file and of its pixels.
         warnings: why its score may not hold.
     """
 
     number: int
-    path: Path
+    name: str
     pixels: NDArray[np.uint8]
     digests: tuple[str, str]
     warnings: tuple[str, ...]
@@ -79,7 +79,7 @@ def _read(model: Model, found: FoundPath, number: int) -> GreyImage:
     seen = ReadImage(part=None, view=view_of(data), pixels=pixels, facts=facts)
     return GreyImage(
         number=number,
-        path=found.path,
+        name=str(found.path),
         pixels=pixels,
         digests=(digest_of(data), facts.pixels),
         warnings=warnings_of(model.record, [seen])[0],

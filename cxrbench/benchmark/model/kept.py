@@ -36,13 +36,13 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
         CxrbenchError: a file is invalid.
     """
     entry, folder = read_entry(path), path.resolve().parent.parent
-    _require_recipe(entry)
-    store = ProtocolFolder(out=folder.parent, protocol=entry.protocol, attempt=attempt_of(folder.name, entry.protocol) or 1)
+    require_recipe(entry)
+    store = folder_of(entry, folder)
     stored = (folder / entry.predictions, *(store.development(path.stem, shift) for shift in entry.development))
     chosen = choose_heads(entry, [read_predictions(table, within=folder) for table in stored], choice)
-    images = images_of(read_images(_kept(store.images, entry), within=folder), choice)
+    images = images_of(read_images(kept_file(store.images, entry), within=folder), choice)
     heads = [
-        read_head(_kept(store.model(path.stem, entry.stage, fold.fold, head.seed), entry), head.model, within=folder)
+        read_head(kept_file(store.model(path.stem, entry.stage, fold.fold, head.seed), entry), head.model, within=folder)
         for fold, head in chosen.heads
     ]
     record = model_record(entry, chosen, images, "plugin")
@@ -61,7 +61,13 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
     )
 
 
-def _require_recipe(entry: Entry) -> None:
+def folder_of(entry: Entry, folder: Path) -> ProtocolFolder:
+    """Return the folder of an entry's protocol, given its resolved path."""
+    return ProtocolFolder(out=folder.parent, protocol=entry.protocol, attempt=attempt_of(folder.name, entry.protocol) or 1)
+
+
+def require_recipe(entry: Entry) -> None:
+    """Raise ConfigError unless an entry is that of a recipe and complete: only such an entry has a model."""
     if entry.kind == "ensemble":
         raise ConfigError(f"{entry.recipe} is the mean of several recipes, each with a model of its own: name one of them")
     if entry.kind != "recipe":
@@ -70,7 +76,8 @@ def _require_recipe(entry: Entry) -> None:
         raise ConfigError(f"{entry.recipe} is {entry.status}: there is no model. cxrbench show tells why")
 
 
-def _kept(path: Path, entry: Entry) -> Path:
+def kept_file(path: Path, entry: Entry) -> Path:
+    """Return the path of a file that a run keeps with its models; raise ConfigError if it is missing."""
     if not path.is_file():
         raise ConfigError(
             f"{entry.recipe}: its model was not kept: {path} is missing. Run the recipe again with --fresh, without --no-models"

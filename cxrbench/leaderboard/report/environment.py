@@ -30,11 +30,18 @@ def environment() -> Environment:
     )
 
 
-def render(template: str, **values: Any) -> str:
-    """Return a template with its values, under a policy that allows its own style and script alone."""
-    style, script = _source("page.css"), _source("page.js")
+def render(template: str, *, with_images: bool = False, **values: Any) -> str:
+    """Return a template with its values, under a policy that allows its own style and script alone, and images inside it.
+
+    Args:
+        template: its file.
+        with_images: whether it holds images, which have a style of their own.
+        values: of the template.
+    """
+    style, script = _source("page.css") + (_source("images.css") if with_images else ""), _source("page.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+        f"{'; img-src data:' if with_images else ''}"
     )
     own = {"style": Markup(style), "script": Markup(script)}  # noqa: S704 - both are files of this package
     return environment().get_template(template).render(policy=policy, **own, **values)

@@ -33,12 +33,22 @@ if TYPE_CHECKING:
     Scored = Mapping[int, tuple[Row, tuple[Predictions, ...]]]
     """Rows with stored scores, by the number of the row."""
 
+PICKED = 4
+"""Rows whose curves are shown if nobody chooses."""
 EVERY = 5
 """Of the points of a curve, each fifth is in its table."""
 HISTOGRAM_SHARE = 0.25
 """Of the height of a calibration figure."""
 MEAN = "The mean over folds and seeds at each x, so that the area below a curve is the {} of its row."
 BAND = "The band of the first row is a pointwise 95 % interval from 2,000 resamplings of patients."
+
+
+def distinct(scored: Scored) -> list[int]:
+    """Return the best row of each backbone, at most four: curves of rows that share one are hard to tell apart."""
+    firsts: dict[str, int] = {}
+    for number, (row, _) in scored.items():
+        firsts.setdefault(row.entry.backbone, number)
+    return list(firsts.values())[:PICKED]
 
 
 def curve_figures(scored: Scored, seed: int) -> tuple[Figure, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.leaderboard.board import GALLERY
 from cxrbench.leaderboard.render import footer, title
 from cxrbench.leaderboard.report.cost_figures import cost_figures
 from cxrbench.leaderboard.report.data_section import findings, image_table
 from cxrbench.leaderboard.report.environment import render
-from cxrbench.leaderboard.report.figures import curve_figures
+from cxrbench.leaderboard.report.figures import curve_figures, distinct
 from cxrbench.leaderboard.report.heat_map import heat_map
 from cxrbench.leaderboard.report.row_details import row_details
 from cxrbench.leaderboard.report.summary import sentences, warnings
@@ -16,10 +17,6 @@ from cxrbench.leaderboard.report.table import board_table
 
 if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
-    from cxrbench.leaderboard.report.figures import Scored
-
-PICKED = 4
-"""Rows whose curves are shown at first."""
 
 
 def board_as_html(board: Board, sort: str = "") -> str:
@@ -42,19 +39,12 @@ def board_as_html(board: Board, sort: str = "") -> str:
         table=board_table(board, numbered, sort),
         heat=heat_map(numbered),
         curves=curve_figures(scored, board.protocol.seed),
-        picked={number: (row.recipe, number in _distinct(scored)) for number, (row, _) in scored.items()},
+        picked={number: (row.recipe, number in distinct(scored)) for number, (row, _) in scored.items()},
         figures=tuple(cost_figures(numbered)),
         details=details,
+        gallery=GALLERY if board.has_gallery else "",
         counts={str(one.number): one.thresholds.counts for one in details if one.thresholds},
         images=images,
         findings=findings(board),
         footer=footer(board)[:-1] if images else footer(board),  # the last line is that table
     )
-
-
-def _distinct(scored: Scored) -> list[int]:
-    """Return the best row of each backbone, at most four: curves of rows that share one are hard to tell apart."""
-    firsts: dict[str, int] = {}
-    for number, (row, _) in scored.items():
-        firsts.setdefault(row.entry.backbone, number)
-    return list(firsts.values())[:PICKED]

@@ -35,7 +35,11 @@ STEP = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """A confusion matrix, summed over folds: texts of counts, the mean over seeds, and of their shares of a class."""
+    """A confusion matrix, summed over folds: texts of counts, the mean over seeds, and of their shares of a class.
+
+    Attributes:
+        shares: the same shares as numbers.
+    """
 
     negative: str
     positive: str
@@ -43,6 +47,7 @@ class Confusion:
     fp: tuple[str, str]
     fn: tuple[str, str]
     tp: tuple[str, str]
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +92,7 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
     return RowDetails(
         number=number,
         row=row,
-        confusion=_confusion(entry) if row.is_complete and entry.folds else None,
+        confusion=confusion_of(entry) if row.is_complete and entry.folds else None,
         thresholds=_thresholds(entry, heads) if heads else None,
         figures=(*calibration, *training_figures(number, entry), *search_figures(number, entry)),
         facts=describe(entry, path, trials),
@@ -95,19 +100,21 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
     )
 
 
-def _confusion(entry: Entry) -> Confusion:
-    names = ("tn", "fp", "fn", "tp")
+def confusion_of(entry: Entry) -> Confusion:
+    """Return the confusion matrix of a complete entry at the thresholds of its heads."""
     counts = {
         name: sum(sum(getattr(head.confusion, name) for head in fold.heads) / len(fold.heads) for fold in entry.folds)
-        for name in names
+        for name in ("tn", "fp", "fn", "tp")
     }
     negatives, positives = counts["tn"] + counts["fp"], counts["fn"] + counts["tp"]
     of = {"tn": negatives, "fp": negatives, "fn": positives, "tp": positives}
+    shares = {name: counts[name] / max(of[name], 1) for name in counts}
     classes = entry.dataset.class_names if entry.dataset else None
     return Confusion(
         negative=classes.negative if classes else "negative",
         positive=classes.positive if classes else "positive",
-        **{name: (_count(counts[name]), f"{counts[name] / max(of[name], 1):.1%}") for name in names},
+        **{name: (_count(counts[name]), f"{share:.1%}") for name, share in shares.items()},
+        shares=shares,
     )
 
 

@@ -32,11 +32,14 @@ PARTS = {"train": "training", "validation": "validation"}
 
 def training_figures(number: int, entry: Entry) -> Iterator[Figure]:
     """Yield loss and accuracy per epoch of the selected heads; none if the entry has no curves."""
-    curves = [head.curves for fold in entry.folds for head in fold.heads if head.curves.train_loss]
-    if not curves:
-        return
-    yield _training_figure(number, "loss", curves)
-    yield _training_figure(number, "accuracy", curves)
+    if curves := curves_of(entry):
+        yield _training_figure(number, "loss", curves)
+        yield _training_figure(number, "accuracy", curves)
+
+
+def curves_of(entry: Entry) -> list[LearningCurves]:
+    """Return the learning curves of the selected heads; none in entries of earlier versions."""
+    return [head.curves for fold in entry.folds for head in fold.heads if head.curves.train_loss]
 
 
 def search_figures(number: int, entry: Entry) -> Iterator[Figure]:

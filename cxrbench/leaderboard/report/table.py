@@ -95,7 +95,7 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
     shown = tables(board, sort)
     finished = all(row.is_complete for row in numbered.values())
     columns = [column for column in shown.pop("") if column.key != "status" or not finished]
-    axis = _axis(numbered.values(), metric)
+    axis = interval_axis(numbered.values(), metric)
     rows = [
         TableRow(number=number, row=row, cells=tuple(_cells(row, columns)), whisker=_whisker(row, metric, axis))
         for number, row in numbered.items()
@@ -128,7 +128,7 @@ def _cells(row: Row, columns: Iterable[Column]) -> Iterator[SortedCell]:
         yield SortedCell(key=column.key, text=text, below=below, value="" if value is None else str(value))
 
 
-def _axis(rows: Iterable[Row], metric: str) -> Axis:
+def interval_axis(rows: Iterable[Row], metric: str) -> Axis:
     """Return the axis of the intervals of all rows except controls, which would leave little room for the others."""
     ends = [end for row in rows if not row.entry.control for end in _ends(row, metric)]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -12,7 +12,10 @@ from cxrbench.config.values import ExternalName
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
-from cxrbench.plugin.contracts import Failure
+from cxrbench.plugin.contracts import Failure, LicenceClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
@@ -56,6 +59,7 @@ class DatasetFacts(Stored):
         class_names: what the negative and the positive class are called.
         negative, positive: images of each class.
         skipped: files that could not be read.
+        licence_class: what the licence of the images allows.
         folds: images of each class in each part of each fold.
     """
 
@@ -66,7 +70,14 @@ class DatasetFacts(Stored):
     positive: Count
     patients: Count
     skipped: Count
+    licence_class: LicenceClass = "undeclared"
     folds: tuple[PartCounts, ...]
+
+    @model_serializer(mode="wrap")
+    def _without_licence_class(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the class out where none is declared: records of earlier versions have none, and digests cover them."""
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if (name, value) != ("licence_class", "undeclared")}
 
 
 class Confusion(Stored):
@@ -259,6 +270,19 @@ class Entry(Stored):
     audit: Audit = Audit()
     predictions: RelativePath = ""
     warnings: tuple[Line, ...] = ()
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Yield what ``repr`` and ``print`` show: a line, not the whole record."""
+        yield "recipe", self.recipe
+        yield "status", self.status
+        if self.selected_by in self.metrics:
+            yield self.selected_by, round(self.metrics[self.selected_by], 3)
+
+    def _repr_html_(self) -> str:
+        """Return the table that a notebook shows."""
+        from cxrbench.leaderboard.report.notebook import entry_for_notebook
+
+        return entry_for_notebook(self)
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -40,6 +40,7 @@ class ShiftScore(Stored):
         identity: hash of everything that the shifted images depend on.
         standard: whether it is one of the four standard kinds at the standard strength.
         problem: why there is no result; empty if there is one.
+        images: test images of all folds; fewer than all are a sample. None where earlier versions kept no number: all.
         loss: what it costs and why.
     """
 
@@ -52,6 +53,7 @@ class ShiftScore(Stored):
     identity: Hash
     standard: bool
     problem: Line
+    images: int | None = None
     metrics: Metrics
     intervals: Intervals
     loss: Loss | None

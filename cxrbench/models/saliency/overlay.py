@@ -49,7 +49,7 @@ def common_limit(maps: Sequence[NDArray[np.float64]]) -> float:
 def overlay(image: NDArray[np.uint8], values: NDArray[np.float64], legend: Legend) -> Image.Image:
     """Return a grey image, uint8 ``[s, s]``, under its map ``[h, w]``, with a legend below."""
     canvas = Image.new("RGB", (SIDE, SIDE + 2 * LINE + 3 * MARGIN), "white")
-    canvas.paste(_coloured(image, values, legend.limit))
+    canvas.paste(coloured(image, values, legend.limit, SIDE))
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=13)
     top, half = SIDE + MARGIN, (SIDE - 4 * MARGIN) // 2
@@ -69,10 +69,16 @@ def _fitting(text: str, font: Any, width: int) -> str:
     return line
 
 
-def _coloured(image: NDArray[np.uint8], values: NDArray[np.float64], limit: float) -> Image.Image:
-    grey = np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.float64)[..., None]
-    smooth = Image.fromarray(values.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+def coloured(image: NDArray[np.uint8], values: NDArray[np.float64], limit: float, side: int) -> Image.Image:
+    """Return a grey image, uint8 ``[s, s]``, under its map ``[h, w]``, whose full colour is at `limit`, in `side` pixels."""
+    grey = np.asarray(enlarged(image, side), dtype=np.float64)[..., None]
+    smooth = Image.fromarray(values.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
     strength = np.clip(np.asarray(smooth, dtype=np.float64)[..., None] / limit, -1, 1)
     colour = np.where(strength > 0, POSITIVE, NEGATIVE)
     opacity = MOST_COLOUR * np.abs(strength)
     return Image.fromarray(((1 - opacity) * grey + opacity * colour).round().astype(np.uint8))
+
+
+def enlarged(image: NDArray[np.uint8], side: int) -> Image.Image:
+    """Return a grey image, uint8 ``[s, s]``, in `side` pixels."""
+    return Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)

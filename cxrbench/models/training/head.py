@@ -64,7 +64,7 @@ class Head:
 
     def train(self, features: NDArray[np.float32], labels: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
         """Take one step per batch, in row order."""
-        self._steps.take(features, _noise(len(features), self._generator), labels, weights)
+        self._steps.take(features, noise(len(features), self._generator), labels, weights)
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return one logit per row."""
@@ -86,7 +86,7 @@ def head_for(width: int, loss: Loss, batch_size: int) -> Head:
     return Head(width, loss, batch_size)
 
 
-def _noise(rows: int, generator: np.random.Generator) -> NDArray[np.uint16]:
+def noise(rows: int, generator: np.random.Generator) -> NDArray[np.uint16]:
     """Return uniform uint16 ``[rows, UNITS]``, four from each 64-bit number that the generator draws."""
     drawn: NDArray[np.uint64] = generator.bit_generator.random_raw(rows * UNITS // 4)
     return drawn.view(np.uint16).reshape(rows, UNITS)

@@ -34,6 +34,7 @@ def load(source: str | None = None, *, images: int = 600, seed: int = 0, size: i
         records=tuple(Record(key=key, label=image.label, patient=image.patient_name) for key, image in drawn.items()),
         read=Reader(images=drawn, seed=seed, size=size),
         class_names=ClassNames(negative="NORMAL", positive="PNEUMONIA"),
+        licence_class="open",
     )
 
 

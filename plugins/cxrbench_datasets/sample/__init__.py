@@ -42,7 +42,8 @@ def load_sample(source: str | None = None) -> Images:
         raise ConfigError(f"the sample comes with the package and takes no source, got {source!r}: remove the path")
     with zipfile.ZipFile(ARCHIVE) as archive:
         records = tuple(_record(key) for key in sorted(archive.namelist()))
-    return Images(name="sample", records=records, read=ArchiveReader(archive=ARCHIVE), class_names=CLASS_NAMES)
+    reader = ArchiveReader(archive=ARCHIVE)
+    return Images(name="sample", records=records, read=reader, class_names=CLASS_NAMES, licence_class="open")
 
 
 def _record(key: str) -> Record:

@@ -13,6 +13,7 @@ BROKEN = {
     "blank-for-missing": "unreadable",
     "has-lambda": "picklable",
     "anything-goes": "missing-source",
+    "misspelt-licence": "builds",
 }
 
 
@@ -36,12 +37,17 @@ def read(key):
     return np.random.default_rng(int(key)).integers(0, 256, (32, 32), dtype=np.uint8)
 
 
-def drawn(source, *, numbers=range(12), label=lambda number: number % 2, patient="p{}", reader=read):
+def drawn(source, *, numbers=range(12), label=lambda number: number % 2, patient="p{}", reader=read, licence="open"):
     """Return images that need no source: two of each patient, one of each class."""
     if source is not None:
         raise ConfigError(f"these images are drawn and have no source, but got {source}")
     records = [Record(key=f"{number:02d}", label=label(number), patient=patient.format(number // 2)) for number in numbers]
-    return Images(name="mutant", records=records, read=reader)
+    return Images(name="mutant", records=records, read=reader, licence_class=licence)
+
+
+def misspelt_licence(source):
+    """Declare a licence class that does not exist."""
+    return drawn(source, licence="CC BY 4.0")
 
 
 def one_class(source):

@@ -1,15 +1,22 @@
-"""The page in Chromium: no message, nothing requested, usable by keyboard, no wider than a phone."""
+"""The page in Chromium: no message or request, usable by keyboard and screen reader, whole on a phone and on paper."""
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import shutil
+import subprocess
+import tarfile
 import time
 
 import pytest
 
+from cxrbench.leaderboard.report.images_page import images_as_html
 from cxrbench.leaderboard.report.page import board_as_html
 
 pytestmark = pytest.mark.browser
+AXE = "axe-core@4.14.1"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
 
 
@@ -28,6 +35,19 @@ def chromium():
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(found["chromedriver"]))
     yield browser
     browser.quit()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """Return the script of axe-core, which npm fetches; skip if it cannot."""
+    folder = tmp_path_factory.mktemp("axe")
+    if not (npm := shutil.which("npm")):
+        pytest.skip("npm is not installed: apt-get install npm")
+    packed = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, check=False)
+    if packed.returncode:
+        pytest.skip(f"npm cannot fetch {AXE}: {packed.stderr[-200:]}")
+    with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode("utf-8")
 
 
 @pytest.fixture
@@ -123,6 +143,36 @@ def test_the_page_is_no_wider_than_a_phone(opened):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(opened, axe, scheme):
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    opened.execute_script(axe)
+    opened.set_script_timeout(60)
+    found = opened.execute_async_script("axe.run().then(arguments[0])")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert {"color-contrast", "button-name", "svg-img-alt"} <= {one["id"] for one in found["passes"]}
+
+
+def test_the_table_is_whole_on_paper(opened, whole_board):
+    pypdf = pytest.importorskip("pypdf", reason="needs pip install pypdf")
+    printed = opened.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})
+    pages = pypdf.PdfReader(io.BytesIO(base64.b64decode(printed["data"]))).pages
+    width = float(pages[0].mediabox.width)
+    lefts = []
+
+    def visit(text, page, line, *_):
+        lefts.extend([line[4] * page[0] + page[4]] if text.strip() else [])
+
+    pages[0].extract_text(visitor_text=visit)
+    assert 0 <= min(lefts) < max(lefts) < 0.97 * width
+    words = re.sub(r"\s+", "", "".join(page.extract_text() for page in pages))
+    for row in whole_board.rows():
+        assert row.entry.backbone in words
+        for metric in ("auc", "accuracy", "recall", "precision", "f1"):
+            assert f"{row.entry.metrics[metric]:.3f}" in words
+
+
 def test_an_injected_script_does_not_run(chromium, whole_board, tmp_path):
     page = tmp_path / "index.html"
     injected = board_as_html(whole_board).replace("</main>", "</main><script>document.title = 'owned'</script>")
@@ -130,3 +180,42 @@ def test_an_injected_script_does_not_run(chromium, whole_board, tmp_path):
     chromium.get(page.as_uri())
     assert chromium.title != "owned"
     assert "Content Security Policy" in chromium.get_log("browser")[0]["message"]
+
+
+@pytest.fixture
+def images_opened(chromium, make_gallery, tmp_path):
+    """Return the browser with a page of images open."""
+    page = tmp_path / "images.html"
+    page.write_text(images_as_html(make_gallery(key="w" * 300)), encoding="utf-8")
+    chromium.get_log("performance")
+    chromium.get(page.as_uri())
+    yield chromium
+    assert chromium.get_log("browser") == []
+
+
+def test_images_are_shown_without_a_request(images_opened):
+    assert images_opened.execute_script("return [...document.images].map(one => one.naturalWidth)") == [32] * 6
+    sent = [
+        entry["message"] for entry in images_opened.get_log("performance") if "Network.requestWillBeSent" in entry["message"]
+    ]
+    assert len([one for one in sent if '"url":"data:' not in one]) == 1
+
+
+def test_the_page_of_images_is_no_wider_than_a_phone(images_opened):
+    images_opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        assert images_opened.execute_script("return document.documentElement.scrollWidth") == 360
+    finally:
+        images_opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_beside_images(images_opened, axe, scheme):
+    images_opened.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    images_opened.execute_script(axe)
+    images_opened.set_script_timeout(60)
+    found = images_opened.execute_async_script("axe.run().then(arguments[0])")
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == []
+    assert {"color-contrast", "image-alt"} <= {one["id"] for one in found["passes"]}

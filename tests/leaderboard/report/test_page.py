@@ -229,6 +229,11 @@ def test_a_filter_is_there_if_it_has_something_to_choose(page, make_protocol, ma
     assert alone.all("select") == alone.all("div", id="filters") == []
 
 
+def test_the_page_of_images_is_linked_where_there_is_one(whole_board, page, page_of):
+    assert page.all("a", href="images.html") == []
+    assert page_of(replace(whole_board, has_gallery=True)).one("a", href="images.html").text == "Images with saliency maps"
+
+
 def test_the_heat_map_holds_the_auc_under_each_shift(whole_board, page):
     (table,) = page.all("table", class_="heat")
     rows = [row for row in table.iter() if row.tag.endswith("}tr")][1:]

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxrbench.models.training.head import NOISE_LEVELS, UNITS, Head, NoiseDropout, _noise
+from cxrbench.models.training.head import NOISE_LEVELS, UNITS, Head, NoiseDropout, noise
 from cxrbench.plugin.contracts import CrossEntropy, Focal
 
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")
@@ -186,7 +186,7 @@ def test_no_two_rows_or_blocks_are_dropped_alike(trained):
     data = np.zeros((BATCH, WIDTH), dtype=np.float32), np.ones(BATCH, np.float32), np.ones(BATCH, np.float32)
     assert trained(data, dropout=0.5) == trained(data, dropout=0.5)
     generator = np.random.default_rng(0)
-    drawn = [_noise(3, generator) for _ in range(2)]
+    drawn = [noise(3, generator) for _ in range(2)]
     assert len({row.tobytes() for block in drawn for row in block}) == 6
     assert all(0.4 < block.mean() / NOISE_LEVELS < 0.6 for block in drawn)
 

@@ -1,0 +1,34 @@
+"""Whether images may be shown, by the class of their licence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxrbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cxrbench.plugin.contracts import LicenceClass
+
+BY_STRICTNESS: tuple[LicenceClass, ...] = ("undeclared", "open", "agreement", "credentialed")
+"""Who declares nothing contradicts nobody."""
+ANYWAY = "--i-may-show-images"
+WHY: dict[LicenceClass, str] = {
+    "undeclared": "no licence class is declared for them. If their licence allows anybody to see them, declare it: "
+    "--data 'folder:source=PATH,licence=open', likewise for a manifest; a plugin says licence_class=\"open\" in its Images. "
+    f"If you may show them for another reason: {ANYWAY}",
+    "agreement": "only those who accepted the agreement on their use may see them (licence class agreement). If all who will "
+    f"see the page did: {ANYWAY}",
+    "credentialed": "only people who were admitted one by one may see them (licence class credentialed), and whatever shows "
+    f"one must not leave this machine. If all who will see the page were admitted: {ANYWAY}",
+}
+
+
+def strictest(*classes: LicenceClass) -> LicenceClass:
+    """Return the strictest of what was declared for the same images."""
+    return max(classes, key=BY_STRICTNESS.index)
+
+
+def require_showable(dataset: str, licence_class: LicenceClass, may_show: bool) -> None:
+    """Raise ConfigError, with the reason and what to do, unless the images are open or the user may show them."""
+    if licence_class != "open" and not may_show:
+        raise ConfigError(f"--gallery shows no image of {dataset}: {WHY[licence_class]}")

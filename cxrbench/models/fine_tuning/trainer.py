@@ -1,0 +1,186 @@
+"""Train a network on images: from the selected head, with early stopping, and never worse than what it started from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxrbench.config.seeds import augmentation_seed
+from cxrbench.models.features.extraction import as_augmentation
+from cxrbench.models.fine_tuning.checkpoint import Progress, read_progress, write_progress
+from cxrbench.models.fine_tuning.rates import learning_rates
+from cxrbench.models.fine_tuning.steps import Rates
+from cxrbench.models.training.head import noise
+from cxrbench.models.training.trainer import mean_cross_entropy
+from cxrbench.storage.files import digest, seed_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cxrbench.config.part import Part
+    from cxrbench.models.features.frozen_backbone import ImageBatches
+    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.steps import NetworkSteps
+    from cxrbench.models.training.configuration import TrainingConfiguration
+    from cxrbench.models.training.head_weights import HeadWeights
+    from cxrbench.plugin.specs import Augmentation
+    from cxrbench.storage.sharded_array import ShardedArray
+
+    Array = NDArray[np.float32]
+
+BATCHES_AT_ONCE = 8
+"""Batches whose images are in memory, and are trained on in one compiled call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRows:
+    """What a network learns from and is validated on.
+
+    Attributes:
+        pixels: uint8 ``[rows, size, size]``.
+        rows: int ``[m]``, training images as the imbalance strategy chose them; an image may occur several times.
+        labels, weights: float32 ``[m]``.
+        validation: rows of the validation images, and their labels.
+        augmentation: of the training images, drawn anew for each image and epoch; None for none.
+    """
+
+    pixels: ShardedArray
+    rows: NDArray[np.int64]
+    labels: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    validation: tuple[NDArray[np.int64], NDArray[np.int64]]
+    augmentation: Part[Augmentation] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the search chooses for a training, and its seed.
+
+    Attributes:
+        learning_rate: the highest, of the last layer.
+        layer_decay: share of it at the first layer.
+        dropout: of the head's hidden units.
+        weight_decay: as in `Rates`.
+        seed: of row order, augmentation and dropout; each epoch has its own.
+    """
+
+    learning_rate: float
+    layer_decay: float
+    dropout: float
+    weight_decay: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A training of a network from a head.
+
+    Attributes:
+        network: that learns.
+        steps: its compiled steps.
+        start: the head that it starts from.
+        data: what it learns from.
+        configuration: epochs, batch size and patience.
+        checkpoint: file that is written after each epoch and continued from.
+        depends_on: hash of what the caller made network and data from.
+    """
+
+    network: Network
+    steps: NetworkSteps
+    start: HeadWeights
+    data: ImageRows
+    configuration: TrainingConfiguration
+    checkpoint: Path
+    depends_on: str
+
+
+def fine_tune(training: Training, setting: Setting) -> Progress:
+    """Train, or continue a training that was interrupted, and return what the last epoch reached.
+
+    Each epoch depends on the state that the epoch before left, on the setting and on its number. So a training that was killed
+    and continued gives the same weights, bit by bit, where the machine computes the same way.
+    """
+    identity = digest([training.depends_on, repr(setting), repr(training.configuration)])
+    rates = Rates(shares=training.network.shares(setting.layer_decay), weight_decay=setting.weight_decay)
+    training.network.set_dropout(setting.dropout)
+    if progress := read_progress(training.checkpoint, identity):
+        training.steps.restore(progress.state, rates)
+    else:
+        progress = _start(training, rates)
+    per_epoch = -(-len(training.data.rows) // training.configuration.batch_size)
+    schedule = learning_rates(setting.learning_rate, per_epoch * training.configuration.epochs).reshape(-1, per_epoch)
+    while not _is_finished(progress, training.configuration):
+        epoch = len(progress.losses)
+        _train_epoch(training, setting, epoch, schedule[epoch - 1])
+        progress = _after_epoch(training, progress)
+        write_progress(training.checkpoint, progress, identity)
+    return progress
+
+
+def _start(training: Training, rates: Rates) -> Progress:
+    """Return the head itself as epoch zero."""
+    weights = training.network.weights_with(training.start)
+    training.steps.reset(weights, rates)
+    logits, loss = _validated(training, weights)
+    return Progress(losses=(loss,), best=0, best_weights=weights, best_logits=logits, state=training.steps.state)
+
+
+def _is_finished(progress: Progress, configuration: TrainingConfiguration) -> bool:
+    epochs = len(progress.losses) - 1
+    patient = epochs - progress.best < configuration.patience
+    return epochs >= configuration.epochs or not patient or not np.isfinite(progress.losses[-1])
+
+
+def _train_epoch(training: Training, setting: Setting, epoch: int, rates: Array) -> None:
+    """Take one step per batch, over all rows in random order."""
+    data, batch = training.data, training.configuration.batch_size
+    generator = np.random.default_rng(seed_from(setting.seed, "epoch", epoch))
+    augment = _augmentation(data, augmentation_seed(setting.seed, epoch, 0), batch)
+    order = generator.permutation(len(data.rows))
+    for number in range(0, len(rates), BATCHES_AT_ONCE):
+        block = order[number * batch : (number + BATCHES_AT_ONCE) * batch]
+        images = np.concatenate(list(_augmented(data.pixels.gather(data.rows[block]), augment, batch)))
+        drawn = noise(len(block), generator)
+        training.steps.take(images, drawn, data.labels[block], data.weights[block], rates[number : number + BATCHES_AT_ONCE])
+
+
+def _augmentation(data: ImageRows, seed: int, batch: int) -> ImageBatches | None:
+    if data.augmentation is None:
+        return None
+    shape = (*data.pixels.row_shape(), 1)
+    return as_augmentation(data.augmentation.build(input_shape=shape, seed=seed), (batch, *shape))
+
+
+def _augmented(images: NDArray[np.uint8], augment: ImageBatches | None, batch: int) -> Iterator[Array]:
+    """Yield float32 ``[n, size, size, 1]``, batch by batch; an augmentation always gets whole batches."""
+    for start in range(0, len(images), batch):
+        part = images[start : start + batch, ..., None].astype(np.float32)
+        if augment is None:
+            yield part
+        else:
+            missing = batch - len(part)
+            yield augment(np.concatenate([part, np.repeat(part[:1], missing, axis=0)]))[: len(part)].clip(0, 255)
+
+
+def _after_epoch(training: Training, progress: Progress) -> Progress:
+    weights: Sequence[Array] = training.steps.averages
+    logits, loss = _validated(training, weights)
+    losses = (*progress.losses, loss)
+    if np.isfinite(loss) and loss < progress.losses[progress.best]:
+        best, best_weights, best_logits = len(losses) - 1, weights, logits
+    else:
+        best, best_weights, best_logits = progress.best, progress.best_weights, progress.best_logits
+    state = training.steps.state
+    return Progress(losses=losses, best=best, best_weights=best_weights, best_logits=best_logits, state=state)
+
+
+def _validated(training: Training, weights: Sequence[Array]) -> tuple[NDArray[np.float64], float]:
+    """Return the logits of the validation images under these weights, and their cross-entropy."""
+    images, labels = training.data.validation
+    logits = training.network.logits(weights, training.data.pixels.gather(images))
+    return logits, mean_cross_entropy(labels, logits)
