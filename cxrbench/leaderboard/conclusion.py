@@ -48,11 +48,14 @@ def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterato
         yield "No control was run, so nothing tells whether it uses a shortcut."
     elif unbeaten := first.standing.unbeaten:
         names = " and ".join(unbeaten)
-        yield f"It does not beat {names} in {metric} beyond chance, a control that sees no lung: it may be using a shortcut."
+        yield (
+            f"It does not beat {names} in {metric} beyond chance, a control that sees no detail of a lung: "
+            "it may be using a shortcut."
+        )
     else:
         best = controls[0]
         yield (
-            f"It beats every control beyond chance. The best one, {best.entry.backbone}, sees no lung and has "
+            f"It beats every control beyond chance. The best one, {best.entry.backbone}, sees no detail of a lung and has "
             f"{_with_interval(best, metric)}."
         )
 

@@ -47,7 +47,7 @@ def _shortcuts(rows: Sequence[Row]) -> Iterator[str]:
     if values:
         reach = " to ".join(dict.fromkeys(text_of(end)[0] for end in (min(values), max(values))))
         controls = "1 control reaches" if len(values) == 1 else f"{len(values)} controls reach"
-        yield f"SHORTCUT: {controls} AUC {reach} without seeing a lung. A high AUC alone proves little here."
+        yield f"SHORTCUT: {controls} AUC {reach} without any detail of a lung. A high AUC alone proves little here."
 
 
 def _first_unbeaten(rows: Sequence[Row]) -> Iterator[str]:

@@ -32,7 +32,7 @@ OVER_GROUPS = (
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
-CONTROLS = "Controls, which see no lung and should do badly"
+CONTROLS = "Controls, which see no detail of a lung and should do badly"
 
 
 def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.entry import Entry, FoldResult
 
 SHORTCUT = 0.75
-"""Lower end of a control's AUC interval above which it is called a shortcut: a control sees no lung and should not diagnose."""
+"""Lower end of a control's AUC interval above which it is called a shortcut: without a detail of a lung it should do badly."""
 NAMED_MEMBERS = 5
 
 
@@ -84,8 +84,8 @@ def _remarks(entry: Entry) -> Iterator[str]:
         auc, low, group = _surest_auc(entry)
         where = f"the images of {entry.protocol.left_out_by} {group}" if group else "these images"
         yield (
-            f"SHORTCUT: this control sees no lung and still reaches AUC {auc:.3f} (at least {low:.3f}) on {where}. A high AUC "
-            "alone proves little here"
+            f"SHORTCUT: this control sees no detail of a lung and still reaches AUC {auc:.3f} (at least {low:.3f}) on {where}. "
+            "A high AUC alone proves little here"
         )
     heads = [head.confusion for fold in entry.folds for head in fold.heads]
     if entry.members:

@@ -23,7 +23,7 @@ def test_the_winner_beats_the_controls_and_stands_alone(compete, board_of, contr
     )
     assert first.endswith("% of the resamplings of patients.")
     assert controls.startswith(
-        "It beats every control beyond chance. The best one, control-border, sees no lung and has auc 0."
+        "It beats every control beyond chance. The best one, control-border, sees no detail of a lung and has auc 0."
     )
     assert ties == "No other recipe is tied with it."
 

@@ -53,7 +53,9 @@ def test_a_control_that_surely_does_well_is_called_a_shortcut(board_of, compete,
     low = strong.entry.intervals["auc"][0]
     assert low > SHORTCUT
     (line,) = warnings(board_of(compete("good", 8), strong))["control-border"]
-    assert line.startswith(f"SHORTCUT: this control sees no lung and still reaches AUC {strong.entry.metrics['auc']:.3f}")
+    assert line.startswith(
+        f"SHORTCUT: this control sees no detail of a lung and still reaches AUC {strong.entry.metrics['auc']:.3f}"
+    )
     assert f"at least {low:.3f}" in line
 
 

@@ -75,8 +75,8 @@ def _controls(record: ModelRecord) -> list[str]:
         for recipe, found in record.controls.items()
     )
     text = (
-        "A control sees no lung: only the border, the grey levels or a thumbnail of an image, or nothing at all. If a control "
-        "does well, these images can be told apart by a shortcut, and this model may use it."
+        "A control sees no detail of a lung: only the border, the grey levels or a thumbnail of an image, or nothing at all. "
+        "If a control does well, these images can be told apart by a shortcut, and this model may use it."
     )
     return [*paragraph(text), *table(("control", *COMPARED), rows)]
 

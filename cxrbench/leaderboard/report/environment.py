@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cxrbench.storage.safe_text import as_text
 
+PARTS = re.compile(r"(?<=[:,+])(?=.)", re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache
 def environment() -> Environment:
     """Return the environment of the templates; compiling them takes longer than using them."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -28,6 +30,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["breakable"] = breakable
+    return made
 
 
 def render(template: str, *, with_images: bool = False, **values: Any) -> str:
@@ -45,6 +49,11 @@ def render(template: str, *, with_images: bool = False, **values: Any) -> str:
     )
     own = {"style": Markup(style), "script": Markup(script)}  # noqa: S704 - both are files of this package
     return environment().get_template(template).render(policy=policy, **own, **values)
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that a line may end in after a colon, a comma or a plus."""
+    return Markup("<wbr>").join(escape(as_text(part)) for part in PARTS.split(name))
 
 
 def _visible(value: Any) -> Any:

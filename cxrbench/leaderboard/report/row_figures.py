@@ -70,7 +70,7 @@ def _training_figure(number: int, name: str, curves: Sequence[LearningCurves]) -
         key=f"{name}-{number}",
         title=f"{name.capitalize()} per epoch",
         description="One line per head (fold and seed), without dropout, augmentation and balancing. Training is blue "
-        "and solid, validation is orange and dashed.",
+        "and solid, validation is orange and dashed. A line ends where training stopped because validation did not get better.",
         x=x,
         y=y,
         marks=tuple(

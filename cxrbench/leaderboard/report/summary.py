@@ -22,6 +22,8 @@ NOT_SHIFTED = (
 
 CLEAN = f"data audit: {Audit().verdict}"
 NEW = "Each image was scored by classifiers that had not learnt from it."
+APART = "Each image was scored by classifiers that had learnt from images of other patients alone."
+"""Where the split keeps the images of a patient together."""
 LEAKED = "Some of these images or their patients were also used for training, so the numbers are too good: see the warnings."
 LEAST = 0.0005
 """Lead that is 0.001 when rounded."""
@@ -51,21 +53,23 @@ def _leaks(board: Board) -> list[str]:
 def _compared(board: Board, rows: Sequence[Row]) -> str:
     recipes = [row for row in rows if row.entry.kind != "baseline" and not row.entry.control]
     controls = len(rows) - len(recipes)
-    beside = f", beside {_counted(controls, 'control')} that should do badly" if controls else ""
+    beside = f", beside {_counted(controls, 'control')} that see no detail of a lung and should do badly" if controls else ""
     facts = next((row.entry.dataset for row in rows if row.is_complete and row.entry.dataset), None)
     images = _images(facts) if facts else "test images"
     leaked = any(finding.severity == "leak" for row in rows for finding in row.entry.audit.findings)
     compared = "was scored" if len(recipes) == 1 else "were compared"
+    unseen = APART if board.protocol.split == "grouped" or board.protocol.left_out else NEW
     return (
         f"{_counted(len(recipes), 'way')} of building an image classifier (a recipe) {compared} on {images} of the dataset "
-        f"{board.protocol.dataset}{beside}. {LEAKED if leaked else NEW}"
+        f"{board.protocol.dataset}{beside}. {LEAKED if leaked else unseen}"
     )
 
 
 def _images(facts: DatasetFacts) -> str:
     negative, positive = (sum(getattr(fold, f"test_{name}") for fold in facts.folds) for name in ("negative", "positive"))
-    names = facts.class_names
-    return f"{negative + positive:,} test images ({negative:,} {names.negative}, {positive:,} {names.positive})"
+    names, total = facts.class_names, negative + positive
+    each = f", each of them tested in one of {len(facts.folds)} folds," if len(facts.folds) > 1 else ""
+    return f"{total:,} test images ({negative:,} {names.negative}, {positive:,} {names.positive}){each}"
 
 
 def _winner(board: Board, ranked: Sequence[Row]) -> str:
@@ -98,7 +102,7 @@ def _lead(first: Row, others: Sequence[Row], metric: str) -> Iterator[str]:
         yield f"{by}, which is more than chance (at 5 %, corrected for the number of recipes)."
     if first.standing.unbeaten:
         controls = " and ".join(first.standing.unbeaten)
-        yield f"It does not beat {controls} beyond chance, a control that sees no lung: it may be using a shortcut."
+        yield f"It does not beat {controls} beyond chance, a control that sees no detail of a lung: it may be using a shortcut."
 
 
 def _under_shifts(board: Board, complete: Sequence[Row]) -> str:
@@ -108,14 +112,17 @@ def _under_shifts(board: Board, complete: Sequence[Row]) -> str:
     if shifted is None or first not in ranked or not first.shifts:
         return NOT_SHIFTED
     leader = min(ranked, key=lambda row: row.shifted_ranks["auc_shifted"].rank)
-    kinds = ", ".join(score.name for score in first.shifts.standard)
+    kinds = ", ".join(dict.fromkeys(score.shift.replace("-", " ") for score in first.shifts.standard))
     clean = first.estimate("auc")[0]
     fall = f"its AUC goes from {'-' if clean is None else f'{clean:.3f}'} to {shifted:.3f} on average"
     if leader is first:
         return f"When the test images are changed as other machines might ({kinds}), it stays first; {fall}."
+    ahead = (leader.shifted("auc")[0] or 0.0) - shifted
+    by = f"{ahead:.3f}" if ahead >= LEAST else "less than 0.001"
+    chance = ", which may be chance" if first.shifted_ranks["auc_shifted"].low == 1 else ""
     return (
         f"When the test images are changed as other machines might ({kinds}), it does not stay first; {fall}, and "
-        f"{leader.recipe} is first with {leader.shifted('auc')[0]:.3f}."
+        f"{leader.recipe} is ahead by {by}{chance}."
     )
 
 
