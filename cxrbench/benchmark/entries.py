@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
+    from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Summary
     from cxrbench.leaderboard.store.entry import ComponentKind, EntryKind, FoldResult, Status
@@ -175,12 +176,20 @@ def _measured(protocol: Protocol, tested: Predictions) -> dict[str, Any]:
     }
 
 
-def summarise_under(protocol: Protocol, tested: Sequence[Predictions], names: Collection[str] | None = None) -> Summary:
+def summarise_under(
+    protocol: Protocol,
+    tested: Sequence[Predictions],
+    names: Collection[str] | None = None,
+    drawn: Mapping[int, FoldDraws] | None = None,
+) -> Summary:
     """Return metrics (all if `names` is None), intervals and seed spread of the heads of one entry.
 
-    A mean over groups that were left out has no interval: a handful of groups says nothing of others.
+    A mean over groups that were left out has no interval: a handful of groups says nothing of others. `drawn` are the draws of
+    the patients of these images, if they are at hand.
     """
-    summary = summarise(tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names)
+    summary = summarise(
+        tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names, drawn=drawn
+    )
     return replace(summary, intervals={}) if len(by_fold(tested)) > 1 and protocol.left_out else summary
 
 

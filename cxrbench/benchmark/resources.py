@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from cxrbench.data.catalogue import limited_cache
 from cxrbench.errors import ConfigError, DiskFull
 from cxrbench.execution.executor import open_executor
@@ -51,6 +53,7 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
     """
     limits = limits_of(settings, callbacks.progress.warn)
     with (
+        threadpool_limits(1, "blas"),  # its threads would wait in busy loops for cores that the workers have
         _saying_how_to_resume(),
         open_studies_database(settings, callbacks.progress.warn) as database,
         limited_cache(settings.cache_gb, callbacks.progress) as claim,

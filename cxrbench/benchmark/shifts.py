@@ -10,6 +10,7 @@ import numpy as np
 from cxrbench.benchmark.entries import summarise_under
 from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
+from cxrbench.evaluation.bootstrap import draw_patients
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.selection import Selection
     from cxrbench.benchmark.shifted_images import ShiftedImages
     from cxrbench.config.protocol import Protocol
+    from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.models.features.extraction import Shifted
     from cxrbench.models.features.feature_source import FeatureSource
@@ -37,20 +39,22 @@ def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, 
     """Score the shifted test images with the frozen heads, write the result, and return warnings."""
     if not run.shifts:
         return []
-    outcomes = {
-        shift: _score(run, recipe, selections, _ShiftedViews(images=images, recipe=recipe, source=source, shift=shift))
-        for images in run.shifts
-        for shift in images.wanted
-    }
-    scores = []
-    for shift in run.plan.request.shifts:
-        outcome = outcomes[shift]
-        if not isinstance(outcome, str):
-            write_predictions(run.store.shift_predictions(recipe.stem, str(shift)), outcome)
-        scores.append(_shift_score(run.protocol, recipe, shift, outcome))
+    found: dict[Shifted, ShiftScore] = {}
+    means: dict[str, Any] = {"metrics": {}, "intervals": {}}
+    for images in run.shifts:
+        views = {shift: _ShiftedViews(images=images, recipe=recipe, source=source, shift=shift) for shift in images.wanted}
+        outcomes = {shift: _score(run, recipe, selections, view) for shift, view in views.items()}
+        scored = {shift: outcome for shift, outcome in outcomes.items() if not isinstance(outcome, str)}
+        for shift, heads in scored.items():
+            write_predictions(run.store.shift_predictions(recipe.stem, str(shift)), heads)
+        drawn = draw_patients(next(iter(scored.values())), run.protocol.seed) if scored else None  # the same for all shifts
+        found |= {shift: _shift_score(run.protocol, recipe, shift, outcomes[shift], drawn) for shift in images.wanted}
+        means |= _standard(run.protocol, scored, drawn)
+    scores = tuple(found[shift] for shift in run.plan.request.shifts)
     selected = tuple(selection.identity for selection in selections)
-    result = ShiftResult(recipe=str(recipe), selections=selected, scores=tuple(scores), **_standard(run.protocol, outcomes))
-    write_shift_result(run.store.shifts(recipe.stem), result)
+    write_shift_result(
+        run.store.shifts(recipe.stem), ShiftResult(recipe=str(recipe), selections=selected, scores=scores, **means)
+    )
     return [f"shift {score.name} was not scored: {score.problem}" for score in scores if score.problem]
 
 
@@ -87,11 +91,15 @@ def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, v
 
 
 def _shift_score(
-    protocol: Protocol, recipe: PlannedRecipe, shift: Shifted, outcome: tuple[Predictions, ...] | str
+    protocol: Protocol,
+    recipe: PlannedRecipe,
+    shift: Shifted,
+    outcome: tuple[Predictions, ...] | str,
+    drawn: Mapping[int, FoldDraws] | None,
 ) -> ShiftScore:
     spec, augmentation = shift.part.spec, recipe.recipe.augmentation.spec.name
     problem = outcome if isinstance(outcome, str) else ""
-    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome, METRICS)
+    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome, METRICS, drawn)
     return ShiftScore(
         name=str(shift),
         shift=str(shift.part.component),
@@ -121,10 +129,12 @@ def _loss(heads: Sequence[Predictions]) -> Loss:
     )
 
 
-def _standard(protocol: Protocol, outcomes: Mapping[Shifted, tuple[Predictions, ...] | str]) -> dict[str, Any]:
-    """Return the means over the standard kinds: shifts are treated as repeats of the same heads on the same patients."""
-    found = [heads for shift, heads in outcomes.items() if is_standard(shift) and not isinstance(heads, str)]
+def _standard(
+    protocol: Protocol, scored: Mapping[Shifted, tuple[Predictions, ...]], drawn: Mapping[int, FoldDraws] | None
+) -> dict[str, Any]:
+    """Return the means over the standard kinds, if all are here: they are like repeats of the same heads on the same patients."""
+    found = [heads for shift, heads in scored.items() if is_standard(shift)]
     if len(found) < len(STANDARD):
-        return {"metrics": {}, "intervals": {}}
-    summary = summarise_under(protocol, as_repeats(found), METRICS)
+        return {}
+    summary = summarise_under(protocol, as_repeats(found), METRICS, drawn)
     return {"metrics": summary.metrics, "intervals": summary.intervals}

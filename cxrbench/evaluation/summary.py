@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import TypeAlias
 
+    from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
 
     Interval: TypeAlias = tuple[float, float]
@@ -46,6 +47,7 @@ def summarise(
     prevalence: float,
     also_at: Sequence[float] = (),
     names: Collection[str] | None = None,
+    drawn: Mapping[int, FoldDraws] | None = None,
 ) -> Summary:
     """Compute the metrics, intervals and seed spread of an entry.
 
@@ -55,6 +57,7 @@ def summarise(
         prevalence: of the positive class, for ppv and npv.
         also_at: further thresholds.
         names: of the metrics; None for all. Those of curves take most of the time.
+        drawn: the draws of `draw_patients` for these images and this seed, if they are at hand.
     """
     folds = {
         fold: {
@@ -66,7 +69,7 @@ def summarise(
     fold_means = {fold: metric_means(list(seeds.values())) for fold, seeds in folds.items()}
     headline = metric_means(list(fold_means.values()))
     headline = {name: headline[name] for name in headline if names is None or name in names}
-    patients, drawn = effective_patients(predictions), draw_patients(predictions, seed)
+    patients, drawn = effective_patients(predictions), drawn or draw_patients(predictions, seed)
     draws = bootstrap_values(predictions, drawn, prevalence=prevalence, also_at=also_at, names=tuple(headline))
     intervals = {name: interval(name, [fold[name] for fold in fold_means.values()], draws[name], patients) for name in headline}
     intervals |= _predictive_intervals(headline, intervals, prevalence)

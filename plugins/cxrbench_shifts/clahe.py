@@ -64,10 +64,11 @@ def _clipped(counts: NDArray[np.int64], pixels: int) -> NDArray[np.float64]:
 def _interpolated(curves: NDArray[np.float32], blocks: NDArray[np.int32]) -> NDArray[np.float32]:
     """Return the image whose pixels are mapped by the four curves around their block, weighted by nearness."""
     down, across, rows, columns = blocks.shape
-    index = blocks + np.arange(down * across, dtype=np.int32).reshape(down, across, 1, 1) * LEVELS
+    index = blocks + np.arange(down * across, dtype=np.intp).reshape(down, across, 1, 1) * LEVELS
     lower, right = np.arange(rows, dtype=np.float32) / rows, np.arange(columns, dtype=np.float32) / columns
     mapped = np.zeros(blocks.shape, dtype=np.float32)
     for below, beside in product((0, 1), repeat=2):
         weights = np.outer(lower if below else 1 - lower, right if beside else 1 - right)
-        mapped += curves[below : below + down, beside : beside + across].ravel()[index] * weights
+        part = curves[below : below + down, beside : beside + across].ravel().take(index)
+        mapped += np.multiply(part, weights, out=part)
     return mapped.swapaxes(1, 2).reshape(down * rows, across * columns)
