@@ -132,7 +132,7 @@ def _loss(heads: Sequence[Predictions]) -> Loss:
 def _standard(
     protocol: Protocol, scored: Mapping[Shifted, tuple[Predictions, ...]], drawn: Mapping[int, FoldDraws] | None
 ) -> dict[str, Any]:
-    """Return the means over the standard kinds, if all are here: they are like repeats of the same heads on the same patients."""
+    """Return the means over the standard kinds, if all are here: shifts are like repeats of the heads on the same patients."""
     found = [heads for shift, heads in scored.items() if is_standard(shift)]
     if len(found) < len(STANDARD):
         return {}

@@ -104,16 +104,11 @@ def print_board(board: Board, sort: str = "", *, with_notes: bool = False) -> No
 
     print_tables(board, sort)
     notes = all_notes(board, sort)
-    if with_notes or not sys.stdout.isatty():
-        _print_notes(notes)
-    else:
-        first = first_notes(board, sort)
-        _print_notes(first)
-        _print_more(board, sum(note not in first for note in notes))
+    _print_below(board, notes if with_notes else first_notes(board, sort), notes)
 
 
 def print_result(board: Board, following: Iterable[str]) -> None:
-    """Print the board of a run, what it says, the first notes, and what can be done next."""
+    """Print the board of a run, what it says, all notes or, on a terminal, the first ones, and what can be done next."""
     from cxrbench.leaderboard.conclusion import conclusion
     from cxrbench.leaderboard.first_notes import all_notes, first_notes
     from cxrbench.leaderboard.render import reasons
@@ -122,10 +117,16 @@ def print_result(board: Board, following: Iterable[str]) -> None:
     first = [*reasons(board.rows()), *first_notes(board, beside_conclusion=True)]
     for sentence in conclusion(board):
         _stdout().print(escape(sentence))
-    _print_notes(first)
-    _print_more(board, sum(note not in first for note in all_notes(board)))
+    _print_below(board, first, all_notes(board))
     for line in ("", *following):
         _stdout().print(escape(line), soft_wrap=True)
+
+
+def _print_below(board: Board, first: Sequence[str], notes: Sequence[str]) -> None:
+    """Print all notes; on a terminal the first ones alone, and how many more there are."""
+    shown = first if sys.stdout.isatty() else list(dict.fromkeys([*first, *notes]))
+    _print_notes(shown)
+    _print_more(board, sum(note not in shown for note in notes))
 
 
 def print_tables(board: Board, sort: str = "") -> None:
