@@ -12,7 +12,7 @@ from cxrbench.errors import ConfigError, StorageLost
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.search import database
 from cxrbench.search.database import open_database
-from cxrbench.search.record import StudyRecord
+from cxrbench.search.record import INTERMEDIATE, StudyRecord
 
 SPACE = {
     "learning_rate": Float(low=1e-5, high=1e-2, log=True),
@@ -42,7 +42,7 @@ def test_trials_are_read_back_exactly(url):
     with open_database(url, pytest.fail) as again:
         assert StudyRecord(again, "texture 0123", SPACE).finished() == [trial(0, seconds=0.123456789), failed]
     study = optuna.load_study(study_name="texture 0123", storage=url)
-    assert (study.user_attrs, len(study.trials)) == ({"fold": 0, "recipe": "texture+none+none"}, 3)
+    assert (study.user_attrs, len(study.trials)) == ({"fold": 0, "recipe": "texture+none+none", **INTERMEDIATE}, 3)
     study._storage._backend.engine.dispose()
 
 
