@@ -41,11 +41,11 @@ def test_a_row_is_named_by_recipe_rank_or_file(small_run, printed):
     assert printed(workspace.protocol_folder() / "entries" / f"{RECIPE}.json", "--format", "csv").stdout == expected
 
 
-@pytest.mark.parametrize("flags", [("--sort", "auc"), ("--format", "json"), ("--format", "table")])
+@pytest.mark.parametrize("flags", [("--sort", "auc"), ("--format", "json"), ("--format", "table"), ("--open",)])
 def test_flags_of_the_board_are_refused(printed, flags):
     done = printed(RECIPE, *flags)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--predictions prints the scores of one row as CSV: leave --sort and --format out" in done.stderr
+    assert "--predictions prints the scores of one row as CSV: leave --sort, --format and --open out" in done.stderr
 
 
 def test_an_unknown_row_is_named(printed):
