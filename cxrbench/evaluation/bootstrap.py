@@ -7,7 +7,7 @@ weights: how often each patient was drawn. The metrics of all draws are then mat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -160,9 +160,8 @@ def _metrics_from_sums(
     positive_calls = [head.scores >= threshold for threshold in (head.chosen_threshold, *also_at)]
     columns = [calls & (head.labels == label) for calls in positive_calls for label in (1, 0)]
     columns.append(brier(head.labels, head.scores))
-    sums = np.stack([np.bincount(rows, weights=column, minlength=len(fold.patients)) for column in columns], axis=1)
-    totals = (fold.weights @ sums).T
-    positives, images = fold.weights @ fold.positives, fold.weights @ fold.images
+    sums = [np.bincount(rows, weights=column, minlength=len(fold.patients)) for column in columns]
+    *totals, positives, images = (fold.weights @ np.stack([*sums, fold.positives, fold.images], axis=1)).T
     values = rates(totals[0], totals[1], positives, images - positives)
     for number, threshold in enumerate(also_at, start=1):
         further = rates(totals[2 * number], totals[2 * number + 1], positives, images - positives)
@@ -180,7 +179,7 @@ def _bootstrap_auc(predictions: Sequence[Predictions], rows: Sequence[NDArray[np
     negatives = fold.weights @ (fold.images - fold.positives)
     if fold.positives.sum() * (fold.images - fold.positives).sum() > MAX_KERNEL_PAIRS:
         return _elementwise_mean([_auc_from_curve(head, row, fold) for head, row in zip(predictions, rows, strict=True)])
-    kernel = np.sum([_concordant(head, row) for head, row in zip(predictions, rows, strict=True)], axis=0)
+    kernel = _concordant(predictions, rows)
     left, right = fold.weights[:, fold.positives > 0], fold.weights[:, fold.images > fold.positives]
     largest = 2 * len(predictions) * positives.max() * fold.images.max()  # of the product of two matrices of whole numbers
     precision = np.float32 if largest < EXACT_IN_FLOAT32 else np.float64
@@ -189,15 +188,23 @@ def _bootstrap_auc(predictions: Sequence[Predictions], rows: Sequence[NDArray[np
     return concordant / (positives * negatives)
 
 
-def _concordant(head: Predictions, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return 2 M ``[patients with positives, patients with negatives]``, whole numbers."""
-    order = np.argsort(rows, kind="stable")
-    positive, negative = order[head.labels[order] == 1], order[head.labels[order] == 0]
-    above, level = head.scores[positive][:, None], head.scores[negative]
-    pairs = (above > level).view(np.int8) + (above >= level).view(np.int8)
-    by_positive = np.add.reduceat(pairs, np.unique(rows[positive], return_index=True)[1], axis=0, dtype=np.int32)
+def _concordant(predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    """Return 2 M ``[patients with positives, patients with negatives]``, summed over seeds: whole numbers.
+
+    Sorted by patient, the images of all seeds are of the same patients, so pairs are summed before patients are.
+    """
+    smallest = np.int8 if 2 * len(predictions) <= np.iinfo(np.int8).max else np.int16  # each head adds at most 2
+    pairs: NDArray[Any] = np.zeros((1, 1), dtype=smallest)
+    positives = negatives = np.empty(0, dtype=np.int64)
+    for head, row in zip(predictions, rows, strict=True):
+        order = np.argsort(row, kind="stable")
+        positive, negative = order[head.labels[order] == 1], order[head.labels[order] == 0]
+        above, level = head.scores[positive][:, None], head.scores[negative]
+        pairs = pairs + ((above > level).view(np.int8) + (above >= level).view(np.int8)).astype(smallest, copy=False)
+        positives, negatives = row[positive], row[negative]
+    by_positive = np.add.reduceat(pairs, np.unique(positives, return_index=True)[1], axis=0, dtype=np.int32)
     kernel: NDArray[np.float32] = np.add.reduceat(
-        by_positive, np.unique(rows[negative], return_index=True)[1], axis=1, dtype=np.float32
+        by_positive, np.unique(negatives, return_index=True)[1], axis=1, dtype=np.float32
     )
     return kernel
 
