@@ -314,3 +314,18 @@ def whole_board(compete, board_of, make_protocol):
 @pytest.fixture
 def folder(make_protocol, tmp_path):
     return ProtocolFolder(out=tmp_path / "leaderboard", protocol=make_protocol())
+
+
+@pytest.fixture
+def make_store(compete, make_protocol, workspace):
+    """Return a function that writes a board of two rows into the workspace's leaderboards and returns its store."""
+
+    def make(trials=5):
+        protocol = make_protocol(trials=trials)
+        store = ProtocolFolder(out=workspace.folder / "leaderboard", protocol=protocol)
+        store.write_protocol()
+        for name in ("texture", "vgg16"):
+            compete(name, len(name) / 3, protocol=protocol).write(store)
+        return store
+
+    return make

@@ -112,6 +112,11 @@ def is_model_of_keras(built: Any) -> bool:
     return isinstance(built, keras.Layer)
 
 
+def is_graph(layer: Any) -> bool:
+    """Return whether a layer is a network of layers with one input and one output."""
+    return all(len(getattr(layer, name, None) or ()) == 1 for name in ("inputs", "outputs"))
+
+
 @lru_cache(maxsize=2)
 def _compiled(backbone: FrozenBackbone, batch: int) -> ImageBatches:
     return as_features(_built(backbone), (batch, backbone.size, backbone.size, 1))

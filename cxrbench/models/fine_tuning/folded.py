@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from cxrbench.models.features.frozen_backbone import is_graph
+
 FOLDABLE = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
@@ -48,11 +50,6 @@ def with_folded_normalisation(model: Any) -> Any:
     """
     graph = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential is one, too
     return keras.models.clone_model(graph, clone_function=lambda layer: layer, call_function=_call)
-
-
-def is_graph(model: Any) -> bool:
-    """Return whether a layer is a network of layers with one input and one output."""
-    return all(len(getattr(model, name, None) or ()) == 1 for name in ("inputs", "outputs"))
 
 
 def _call(layer: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from cxrbench.errors import ConfigError
-from cxrbench.models.features.frozen_backbone import CHANNELS, is_model_of_keras
-from cxrbench.models.fine_tuning.folded import is_graph, with_folded_normalisation
+from cxrbench.models.features.frozen_backbone import CHANNELS, is_graph, is_model_of_keras
+from cxrbench.models.fine_tuning.folded import with_folded_normalisation
 from cxrbench.models.training.head import UNITS, NoiseDropout
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Network:
 def _learning_layers(network: Any) -> Iterator[Any]:
     """Yield the layers with variables that learn, from the images to the logit."""
     for layer in network.layers:
-        if is_graph(layer) and hasattr(layer, "layers"):
+        if is_graph(layer):
             yield from _learning_layers(layer)
         elif layer.trainable_variables:
             yield layer

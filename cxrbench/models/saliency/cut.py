@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError
-from cxrbench.models.features.frozen_backbone import is_model_of_keras
+from cxrbench.models.features.frozen_backbone import is_graph, is_model_of_keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def cut_backbone(backbone: Any) -> Cut:
     """
     if not is_model_of_keras(backbone):
         raise ConfigError("the backbone is not a Keras model")
-    if not _is_graph(backbone):
+    if not is_graph(backbone):
         raise ConfigError("the backbone is not a Keras model that is built as a graph with one input and one output")
     import keras
 
@@ -50,7 +50,7 @@ def _walk_back(tensor: Any) -> tuple[Any, tuple[Any, ...]]:
     tail: list[Any] = []
     while not _has_places(tensor):
         operation, inputs = _origin(tensor)
-        if _is_graph(operation):
+        if is_graph(operation):
             import keras
 
             maps, inner = _walk_back(operation.outputs[0])
@@ -77,8 +77,3 @@ def _origin_inputs(tensor: Any) -> list[Any]:
     """Return the tensors that this one is computed from. Keras documents no other way into the graph of a nested network."""
     operation, node, _ = tensor._keras_history
     return list(operation._inbound_nodes[node].input_tensors)
-
-
-def _is_graph(operation: Any) -> bool:
-    """Return whether a layer is a network of layers with one input and one output."""
-    return all(len(getattr(operation, name, None) or ()) == 1 for name in ("inputs", "outputs"))

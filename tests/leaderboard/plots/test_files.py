@@ -30,18 +30,9 @@ HOSTILE = (
 
 
 @pytest.fixture
-def make_folder(compete, make_protocol, workspace):
-    """Return a function that writes a board into the workspace's leaderboards and returns its folder."""
-
-    def make(trials=5):
-        protocol = make_protocol(trials=trials)
-        store = ProtocolFolder(out=workspace.folder / "leaderboard", protocol=protocol)
-        store.write_protocol()
-        for name in ("texture", "vgg16"):
-            compete(name, len(name) / 3, protocol=protocol).write(store)
-        return store.path
-
-    return make
+def make_folder(make_store):
+    """Return a function that writes a board and returns its folder."""
+    return lambda trials=5: make_store(trials).path
 
 
 def test_every_figure_of_the_rows_is_written(make_folder, workspace):

@@ -10,19 +10,14 @@ import pytest
 from cxrbench.leaderboard.board import read_board
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.report.page import board_as_html
-from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 
 @pytest.fixture
-def make_board(compete, make_protocol, workspace):
+def make_board(make_store):
     """Return a function that writes a board, and its page, into the workspace's leaderboards and returns its folder."""
 
     def make(trials=5):
-        protocol = make_protocol(trials=trials)
-        store = ProtocolFolder(out=workspace.folder / "leaderboard", protocol=protocol)
-        store.write_protocol()
-        for name in ("texture", "vgg16"):
-            compete(name, len(name) / 3, protocol=protocol).write(store)
+        store = make_store(trials)
         publish(store)
         return store.path
 
