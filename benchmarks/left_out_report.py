@@ -56,7 +56,7 @@ def read_rows(folder: Path, task: str) -> dict[str, Row]:
             (board,) = read_boards(folder / select / task)
             for entry in board.entries:
                 if entry.kind == "recipe" and entry.status == "complete":
-                    name = entry.recipe if select == "validation" else f"{entry.recipe} (robust)"
+                    name = entry.name if select == "validation" else f"{entry.name} (robust)"
                     rows[name] = read_row(board, entry, select)
     return rows
 
@@ -75,8 +75,8 @@ def read_row(board: Board, entry: Entry, select: str) -> Row:
         criteria = {
             "validation AUC": search_metric("auc", validated.labels, validated.scores, 0.5),
             "test AUC": entry.metrics["auc"],
-            "auc_shifted": board.shifts[entry.recipe].metrics["auc"],
-            "auc_worst": board.shifts[entry.recipe].by_name[board.shifts[entry.recipe].worst].metrics["auc"],
+            "auc_shifted": board.shifts[entry.name].metrics["auc"],
+            "auc_worst": board.shifts[entry.name].by_name[board.shifts[entry.name].worst].metrics["auc"],
         }
     (left_out,) = of_subset(read_predictions(result), "external").values()
     return Row(

@@ -49,7 +49,7 @@ class Callbacks:
         self.progress.skip(TRIALS, _trials(entry) - sum(entry.trials.values()))  # the trials that will never run
         metric = entry.selected_by
         result = f"{metric} {entry.validation(metric):.3f} on validation" if metric else entry.reason
-        self.progress.say(f"{entry.recipe}: {entry.status}, {result}")
+        self.progress.say(f"{entry.name}: {entry.status}, {result}")
         if written:
             with self._one_at_a_time:
                 self.host.notify("on_entry", self.progress.warn, entry=entry)
@@ -57,7 +57,7 @@ class Callbacks:
     def on_entry_of_another_process(self, entry: Entry) -> None:
         """Show that another process has finished a recipe."""
         self.progress.skip(TRIALS, _trials(entry))
-        self.progress.say(f"{entry.recipe}: finished by another process")
+        self.progress.say(f"{entry.name}: finished by another process")
 
     def on_run_end(self, board: Board) -> None:
         """Notify observers that the run is over."""

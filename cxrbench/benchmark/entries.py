@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.config.recipe import stem_of
+from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.predictions import by_fold
 from cxrbench.evaluation.summary import summarise
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.part import Part
     from cxrbench.config.protocol import Protocol
+    from cxrbench.config.values import Stage
     from cxrbench.data.audit.findings import Audit
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
@@ -71,6 +72,7 @@ class EntrySubject:
     augmentation: str
     imbalance: str
     control: bool
+    stage: Stage = "head"
     components: Mapping[ComponentKind, ComponentFacts] = field(default_factory=dict)
 
 
@@ -135,6 +137,7 @@ def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject
     return EntrySubject(
         kind="recipe",
         recipe=str(recipe),
+        stage=planned.stage,
         backbone=str(recipe.backbone.component),
         augmentation=str(recipe.augmentation.component),
         imbalance=str(recipe.imbalance.component),
@@ -246,7 +249,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "parameters": dict(result.parameters),
-        "predictions": predictions_path(stem_of(subject.recipe)),
+        "predictions": predictions_path(stem_of(row_name(subject.recipe, subject.stage))),
     }
 
 

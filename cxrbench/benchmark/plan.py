@@ -11,6 +11,7 @@ from cxrbench.benchmark.features import RecipeFeatures, needed_features
 from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
+from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.config.split_name import column_of
 from cxrbench.data.catalogue import read_catalogues
 from cxrbench.data.dataset import listed_dataset, load_dataset
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.request import Request
     from cxrbench.config.recipe import Recipe
+    from cxrbench.config.values import Stage
     from cxrbench.data.catalogue import Catalogues
     from cxrbench.data.dataset import Catalogue
     from cxrbench.leaderboard.store.folder import Stamp
@@ -39,7 +41,7 @@ BASELINE = "majority-class"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRecipe:
-    """A recipe and everything that its result depends on.
+    """A recipe at a stage, and everything that its result depends on.
 
     Attributes:
         features: what must be extracted for it, or why that is not possible.
@@ -51,14 +53,15 @@ class PlannedRecipe:
     features: RecipeFeatures | NoResult
     studies: tuple[str, ...]
     identity: str
+    stage: Stage = "head"
 
     def __str__(self) -> str:
-        return str(self.recipe)
+        return row_name(str(self.recipe), self.stage)
 
     @property
     def stem(self) -> str:
-        """The stem of the recipe's files."""
-        return self.recipe.file_stem
+        """The stem of the row's files."""
+        return stem_of(str(self))
 
     @property
     def weights(self) -> Weights | None:

@@ -34,7 +34,7 @@ def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
 
     def try_each(recipes: Iterable[PlannedRecipe]) -> dict[str, Entry]:
         calls = [threads.submit(_run_unless_locked, run, recipe, run_recipe) for recipe in recipes]
-        return {entry.recipe: entry for call in as_completed(calls) if (entry := call.result())}
+        return {entry.name: entry for call in as_completed(calls) if (entry := call.result())}
 
     try:
         entries = try_each(recipes)

@@ -49,9 +49,9 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
     """
     if entry.kind != "recipe":
         how = "make it again with: cxrbench ensemble" if entry.kind == "ensemble" else "every run makes it again"
-        raise ConfigError(f"{entry.recipe} is not a recipe: {how}")
+        raise ConfigError(f"{entry.name} is not a recipe: {how}")
     if entry.status != "complete":
-        raise ConfigError(f"{entry.recipe} is {entry.status}: there is no result to reproduce")
+        raise ConfigError(f"{entry.name} is {entry.status}: there is no result to reproduce")
     protocol = entry.protocol.model_dump()
     of_protocol = Settings.model_fields.keys() & protocol.keys()
     equal = {name: protocol[name] for name in of_protocol if not (name == "folds" and entry.protocol.left_out)}
@@ -92,7 +92,7 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
         outcome = run_benchmark(elsewhere, host, progress, expected=entry.protocol)
         (again,) = outcome.entries
         if again.status != "complete":
-            raise NothingFinished(f"{again.recipe} is {again.status} now: {again.reason}")
+            raise NothingFinished(f"{again.name} is {again.status} now: {again.reason}")
         scores = _scores(Path(folder) / again.protocol.name / again.predictions)
         found = list(_deviations(entry, again))
     return [*found, *(_score_deviations(_scores(predictions), scores) if predictions.is_file() else ())]

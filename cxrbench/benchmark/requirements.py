@@ -43,7 +43,7 @@ def require_no_code(entry: Entry | ModelRecord, host: Host) -> None:
             for option, value in component.options:
                 foreign = option in spec.points_to and re.split(r"[.:]", str(value))[0] not in packages
                 if spec.name == component.name and foreign:
-                    raise ConfigError(f"{entry.recipe} names code to run: {value}. If you trust it, add --trust-code")
+                    raise ConfigError(f"{entry.name} names code to run: {value}. If you trust it, add --trust-code")
 
 
 def require_plugins(entry: Entry | ModelRecord, host: Host) -> None:
@@ -60,7 +60,7 @@ def require_plugins(entry: Entry | ModelRecord, host: Host) -> None:
             facts = entry.components.get(kind)
             remedy = _how_to_get(facts) if facts else "install the plugin that declares it"
             also = "" if isinstance(error, UnknownName) else f" ({error})"  # a plugin that cannot be loaded
-            raise ConfigError(f"{entry.recipe} needs {kind} {name!r}: {remedy}{also}") from None
+            raise ConfigError(f"{entry.name} needs {kind} {name!r}: {remedy}{also}") from None
 
 
 def with_files(entry: Entry | ModelRecord, files: Sequence[Path]) -> dict[ComponentKind, str]:
@@ -103,7 +103,7 @@ def _find(entry: Entry | ModelRecord, name: str, digits: str, files: Sequence[Pa
         return found.given
     problem = "has other bytes here" if files or existing_file(name, name) else "is not in the working folder"
     raise ConfigError(
-        f"{entry.recipe} needs the file {name}, whose SHA-256 begins with {digits}; it {problem}. Give its path with --file"
+        f"{entry.name} needs the file {name}, whose SHA-256 begins with {digits}; it {problem}. Give its path with --file"
     )
 
 

@@ -91,7 +91,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
             computed = run_recipes(run, run_recipe)
             board = publish(plan.store)
     callbacks.on_run_end(board)
-    entries = {entry.recipe: entry for entry in (*board.entries, *computed)}
+    entries = {entry.name: entry for entry in (*board.entries, *computed)}
     return RunOutcome(
         board=board,
         entries=tuple(entries[str(recipe)] for recipe in plan.recipes),

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 
-STAGE = "head"
 CURVE_DECIMALS = 6
 """Of stored learning curves."""
 
@@ -193,7 +192,7 @@ def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> 
 
 def _keep(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> str:
     """Store the weights of a head, and return their SHA-256."""
-    path = run.store.model(recipe.stem, STAGE, selection.fold, selection.seed)
+    path = run.store.model(recipe.recipe.file_stem, recipe.stage, selection.fold, selection.seed)
     return write_head(path, selection.head.weights)
 
 

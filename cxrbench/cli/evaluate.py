@@ -95,6 +95,7 @@ def _record(model: Model, evaluation: Evaluation) -> dict[str, Any]:
     record = model.record
     return {
         "recipe": record.recipe,
+        "stage": record.stage,
         "selections": record.heads.selections,
         "threshold": record.threshold,
         "class_names": record.class_names.model_dump(),
@@ -125,7 +126,7 @@ def _print(model: Model, evaluation: Evaluation) -> None:
     record = model.record
     console.print_facts(
         {
-            "model": f"{record.recipe}, threshold {record.threshold:.4g} ({record.threshold_rule})",
+            "model": f"{record.name}, threshold {record.threshold:.4g} ({record.threshold_rule})",
             "dataset": evaluation.dataset,
             "images": _counted(evaluation.everything, record.class_names.negative, record.class_names.positive),
         }

@@ -51,7 +51,7 @@ def reproduce(
         deviations = reproduce_entry(stored, predictions, settings, host, progress)
     if not deviations:
         compared = "metric, threshold and prediction" if predictions.is_file() else "metric and threshold"
-        console.print_text(f"{stored.recipe}: reproduced exactly, every {compared}\n")
+        console.print_text(f"{stored.name}: reproduced exactly, every {compared}\n")
         if not predictions.is_file():
             console.print_message(f"{predictions}: no such file, so predictions were not compared")
         return

@@ -72,10 +72,10 @@ def _places_and_commands(board: Board) -> Iterator[str]:
     yield f"Table: {board.folder / 'leaderboard.csv'}"
     if first is None:
         return
-    model = board.folder / "models" / stem_of(first.recipe) / first.entry.stage
+    model = board.folder / "models" / stem_of(first.entry.recipe) / first.entry.stage
     if model.is_dir():
         yield f"Model: {model}"
-    entry = board.folder / "entries" / f"{stem_of(first.recipe)}.json"
+    entry = board.folder / "entries" / f"{stem_of(first.name)}.json"
     yield f"Next:  cxrbench show {shlex.quote(str(entry))}    # how it was made, and how to repeat it"
     if board.protocol.notice:
         yield "       cxrbench run --data FOLDER    # your own images"
@@ -84,7 +84,7 @@ def _places_and_commands(board: Board) -> Iterator[str]:
 def _closing_lines(outcome: RunOutcome) -> Iterator[str]:
     for entry in outcome.entries:
         if entry.status != "complete" and entry not in outcome.board.entries:
-            yield f"{entry.recipe} is {entry.status} now: {entry.reason}. The board still shows its earlier result"
+            yield f"{entry.name} is {entry.status} now: {entry.reason}. The board still shows its earlier result"
     if outcome.skipped_backbones:
         names = ", ".join(outcome.skipped_backbones)
         yield f"Skipped (weights not found): {names}. Run with --download to fetch them: cxrbench run --download"

@@ -79,5 +79,5 @@ def _trials_of(entry: Entry, folder: ProtocolFolder) -> list[Trial]:
     trials: list[Trial] = []
     for record in filter(Path.is_file, map(folder.study, entry.studies.values())):
         with suppress(StudyDamaged):  # the entry gives this as its failure reason
-            trials += read_trials(record, entry.recipe)
+            trials += read_trials(record, entry.name)
     return [trial for trial in trials if trial.number < entry.protocol.trials]

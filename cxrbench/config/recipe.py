@@ -18,6 +18,7 @@ from cxrbench.storage.files import digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cxrbench.config.values import Stage
     from cxrbench.plugin.host import Host
 
 
@@ -26,8 +27,13 @@ def name_in_table(text: str) -> str:
     return "+".join(part.strip() for part in text.split(" + "))
 
 
+def row_name(recipe: str, stage: Stage) -> str:
+    """Return the name of the result of a recipe at a stage: that of the recipe if only a head was trained."""
+    return recipe if stage == "head" else f"{recipe}@{stage}"
+
+
 def stem_of(recipe: str) -> str:
-    """Return a file stem that is unique to the recipe of this name."""
+    """Return a file stem that is unique to the recipe, or the row, of this name."""
     readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", recipe)
     return readable if readable == recipe and len(recipe) <= LONGEST_STEM else f"{readable[:LONGEST_STEM]}-{digest(recipe)[:6]}"
 

@@ -56,6 +56,8 @@ def _words(value: Any) -> Any:
     return value.split() if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
+Stage = Literal["head", "fine-tuned", "from-scratch"]
+"""What was trained: a head on the features of a frozen backbone, all of it from there, or all of it from random weights."""
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Thresholds = Annotated[

@@ -103,7 +103,7 @@ class Board:
     def columns(self) -> dict[str, Column]:
         """All columns by key."""
         shifts = dict.fromkeys(score.name for result in self.shifts.values() for score in result.scores)
-        return columns_of(self.protocol, self.external, tuple(shifts))
+        return columns_of(self.protocol, self.external, tuple(shifts), {entry.stage for entry in self.entries})
 
     def rows(self, sort: str = "") -> tuple[Row, ...]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -185,17 +185,17 @@ class Board:
         if metric in RANKED:
             shifted = standings_under_shifts(self.shifted, metric, self.protocol)
             standings = {recipe: in_place_of(standing, shifted.get(recipe)) for recipe, standing in standings.items()}
-        ordered = sorted(self.entries, key=lambda entry: (standings[entry.recipe].rank or len(standings) + 1, entry.recipe))
+        ordered = sorted(self.entries, key=lambda entry: (standings[entry.name].rank or len(standings) + 1, entry.name))
         columns = self.columns
         rows = (
             Row(
                 board=self.name,
                 entry=entry,
-                standing=standings[entry.recipe],
+                standing=standings[entry.name],
                 load=self._loader(entry),
-                external={name: results.get(entry.recipe) for name, results in self.external.items()},
-                shifts=self.shifts.get(entry.recipe),
-                shifted_ranks={column: found[entry.recipe] for column, found in by_shifts.items() if entry.recipe in found},
+                external={name: results.get(entry.name) for name, results in self.external.items()},
+                shifts=self.shifts.get(entry.name),
+                shifted_ranks={column: found[entry.name] for column, found in by_shifts.items() if entry.name in found},
             )
             for entry in ordered
         )
@@ -204,7 +204,7 @@ class Board:
     def _loader(self, entry: Entry) -> Callable[..., RowModel] | None:
         if self.folder is None or self.load_model is None:
             return None
-        return partial(self.load_model, self.folder / "entries" / f"{stem_of(entry.recipe)}.json")
+        return partial(self.load_model, self.folder / "entries" / f"{stem_of(entry.name)}.json")
 
 
 def read_board(folder: Path) -> Board:
@@ -220,11 +220,11 @@ def read_board(folder: Path) -> Board:
     entries = tuple(read_placed_entry(path) for path in sorted((folder / "entries").glob("*.json")))
     for entry in entries:
         if entry.protocol != protocol:
-            raise CxrbenchError(f"{folder}: the entry of {entry.recipe} belongs to another protocol, {entry.protocol.name}")
+            raise CxrbenchError(f"{folder}: the entry of {entry.name} belongs to another protocol, {entry.protocol.name}")
     return Board(
         protocol=protocol,
         entries=entries,
-        predictions={entry.recipe: read_test_predictions(folder, entry) for entry in entries if entry.status == "complete"},
+        predictions={entry.name: read_test_predictions(folder, entry) for entry in entries if entry.status == "complete"},
         external=_read_externals(folder, entries),
         **_read_shifts(folder, entries),
         folder=folder,
@@ -250,7 +250,7 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
         computed = metrics(head.labels, head.scores, result.threshold, prevalence=protocol.prevalence, also_at=protocol.also_at)
         if wrong := [name for name, value in result.metrics.items() if abs(computed.get(name, -1.0) - value) > EQUAL]:
             raise CxrbenchError(
-                f"{entry.recipe} is refused: {where}: {wrong[0]} is {result.metrics[wrong[0]]:.6g}, but the stored scores in "
+                f"{entry.name} is refused: {where}: {wrong[0]} is {result.metrics[wrong[0]]:.6g}, but the stored scores in "
                 f"{path} make {computed.get(wrong[0], float('nan')):.6g}"
             )
         return head
@@ -270,8 +270,8 @@ def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[st
 
     Every run scores the baseline, so its result tells which images those are.
     """
-    selections = {entry.recipe: entry.selections for entry in entries}
-    baseline = next((entry.recipe for entry in entries if entry.kind == "baseline"), "")
+    selections = {entry.name: entry.selections for entry in entries}
+    baseline = next((entry.name for entry in entries if entry.kind == "baseline"), "")
     found: dict[str, dict[str, ExternalResult]] = {}
     for path in sorted(folder.glob("external/*/*.json")):
         result = read_external(path)
@@ -289,15 +289,15 @@ def _read_shifts(folder: Path, entries: Sequence[Entry]) -> dict[str, Any]:
     results: dict[str, ShiftResult] = {}
     predictions: dict[str, tuple[Predictions, ...]] = {}
     for entry in entries:
-        path = folder / "shifts" / f"{stem_of(entry.recipe)}.json"
+        path = folder / "shifts" / f"{stem_of(entry.name)}.json"
         if entry.status != "complete" or not path.is_file():
             continue
         result = read_shift_result(path)
         if result.selections != entry.selections:
             continue
-        results[entry.recipe] = result
+        results[entry.name] = result
         if result.metrics:
-            predictions[entry.recipe] = read_shifted_predictions(folder, entry, result)
+            predictions[entry.name] = read_shifted_predictions(folder, entry, result)
     return {"shifts": results, "shifted": predictions}
 
 
@@ -306,14 +306,14 @@ def read_shifted_predictions(folder: Path, entry: Entry, result: ShiftResult) ->
     thresholds = {(fold.fold, head.seed): head.threshold for fold in entry.folds for head in fold.heads}
     tables = []
     for score in result.standard:
-        path = folder / "shifts" / stem_of(entry.recipe) / f"{stem_of(score.name)}.npz"
+        path = folder / "shifts" / stem_of(entry.name) / f"{stem_of(score.name)}.npz"
         heads = of_subset(read_predictions(path, within=folder), "test")
         if missing := thresholds.keys() - heads.keys():
             fold, seed = min(missing)
             raise CxrbenchError(f"{path} lacks the scores of fold {fold}, seed {seed}")
         found = [heads[where].at(threshold) for where, threshold in thresholds.items()]
         if abs(headlines(found, entry.protocol.prevalence)["auc"] - score.metrics["auc"]) > EQUAL:
-            raise CxrbenchError(f"{entry.recipe} is refused: its auc under {score.name} is not that of the scores in {path}")
+            raise CxrbenchError(f"{entry.name} is refused: its auc under {score.name} is not that of the scores in {path}")
         tables.append(found)
     return tuple(as_repeats(tables))
 

@@ -13,9 +13,10 @@ from cxrbench.evaluation.metrics import METRICS, SEARCHABLE, metric_names
 from cxrbench.leaderboard.shifted_ranks import RANKED, WORST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from cxrbench.config.protocol import Protocol
+    from cxrbench.config.values import Stage
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
 
@@ -68,17 +69,20 @@ class Column:
         return self.shown(row) if self.shown else text_of(self.value(row))
 
 
-def columns_of(protocol: Protocol, externals: Iterable[str], shifts: Sequence[str] = ()) -> dict[str, Column]:
+def columns_of(
+    protocol: Protocol, externals: Iterable[str], shifts: Sequence[str] = (), stages: Collection[Stage] = ()
+) -> dict[str, Column]:
     """Return all columns of a board by key, in the order of CSV and JSON.
 
     Every metric is followed by the ends of its interval (``auc``, ``auc_low``, ``auc_high``). The columns of an external test
     set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift; those of a group that is left out begin
-    with ``group_NAME_``.
+    with ``group_NAME_``. The stage is shown to people where there are several.
     """
     names = metric_names(protocol.also_at)
     columns = [
         *RANKING,
         *RECIPE,
+        replace(STAGE, place=2 if len(stages) > 1 else None),
         *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
         *(column for group in protocol.left_out for name in SEARCHABLE for column in _group_columns(group, name)),
@@ -212,7 +216,7 @@ def _shifted_columns() -> Iterator[Column]:
 
 
 RECIPE = (
-    Column(key="recipe", value=lambda row: row.recipe, heading="recipe", place=1, shown=_recipe_cell),
+    Column(key="recipe", value=lambda row: row.entry.recipe, heading="recipe", place=1, shown=_recipe_cell),
     Column(key="backbone", value=lambda row: row.entry.backbone),
     Column(key="augmentation", value=lambda row: row.entry.augmentation),
     Column(key="imbalance", value=lambda row: row.entry.imbalance),
@@ -222,6 +226,7 @@ RECIPE = (
         key="status", value=lambda row: row.entry.status, heading="status", place=23, dropped=STATUS_DROPPED, shown=_status_cell
     ),
 )
+STAGE = Column(key="stage", value=lambda row: row.entry.stage, heading="stage", dropped=9)
 SELECTION = (
     Column(key="threshold", value=_threshold_cell, heading="threshold", place=21, dropped=2),
     Column(key="validation_negative", value=partial(_fewest_cell, lambda counts: counts.validation_negative)),

@@ -47,7 +47,7 @@ def compare_entries(board: Board, first: Entry, second: Entry) -> list[Differenc
     The test is the paired bootstrap of patients, and for accuracy a permutation of patients. If every patient has one image and
     there is one head, DeLong's test and McNemar's exact test follow.
     """
-    pair = {"first": board.predictions[first.recipe], "second": board.predictions[second.recipe]}
+    pair = {"first": board.predictions[first.name], "second": board.predictions[second.name]}
     protocol = board.protocol
     resampled = resample(pair, COMPARED, seed=protocol.seed, prevalence=protocol.prevalence)
     found = []
@@ -91,7 +91,7 @@ def find_pair(boards: Sequence[Board], first: str, second: str) -> list[tuple[Bo
     Raises:
         ConfigError: there is no such board; the message names the complete recipes.
     """
-    complete = [(board, {entry.recipe: entry for entry in board.entries if entry.status == "complete"}) for board in boards]
+    complete = [(board, {entry.name: entry for entry in board.entries if entry.status == "complete"}) for board in boards]
     if found := [(board, of[first], of[second]) for board, of in complete if first in of and second in of]:
         return found
     known = ", ".join(sorted({recipe for _, of in complete for recipe in of}))

@@ -33,7 +33,7 @@ def _winner(first: Row, metric: str) -> str:
     images = sum(fold.test_negative + fold.test_positive for fold in facts.folds) if facts else 0
     where = f" on {images:,} test images" if images else ""
     chance = f", first in {standing.p_first:.0%} of the resamplings of patients" if standing.p_first is not None else ""
-    return f"First{where}: {first.recipe}, {_with_interval(first, metric)}{chance}."
+    return f"First{where}: {first.name}, {_with_interval(first, metric)}{chance}."
 
 
 def _by_group(first: Row, metric: str) -> Iterator[str]:
@@ -61,7 +61,7 @@ def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterato
 
 
 def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
-    tied = [row.recipe for row in ranked if row is not first and row.standing.tied]
+    tied = [row.name for row in ranked if row is not first and row.standing.tied]
     if not tied:
         yield "No other recipe is tied with it." if len(ranked) > 1 else "There is no other recipe to compare it with."
     elif len(tied) <= NAMED:

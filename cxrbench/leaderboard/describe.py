@@ -64,7 +64,7 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, lis
         trials: of its studies, as far as they are recorded.
     """
     sections = {
-        entry.recipe: _summary_facts(entry),
+        entry.name: _summary_facts(entry),
         "failure": _failure_facts(entry) if entry.failure else (),
         "last lines of the log": (("", line) for line in entry.log),
         _metrics_title(entry): _metric_facts(entry),
@@ -94,7 +94,7 @@ def study_facts(entry: Entry, folder: ProtocolFolder, *, in_database: bool) -> I
     if found:
         yield "show in a browser", f"optuna-dashboard {shlex.quote(next(iter(found.values())))}    # {DASHBOARD}"
     elif in_database and entry.studies:
-        yield from ((of, f"in the database, {folder.study_name(entry.recipe, study)}") for of, study in entry.studies.items())
+        yield from ((of, f"in the database, {folder.study_name(entry.name, study)}") for of, study in entry.studies.items())
         yield "show in a browser", f"optuna-dashboard DATABASE-URL    # {DASHBOARD}"
 
 

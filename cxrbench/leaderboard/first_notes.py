@@ -53,7 +53,7 @@ def _shortcuts(rows: Sequence[Row]) -> Iterator[str]:
 def _first_unbeaten(rows: Sequence[Row]) -> Iterator[str]:
     first = next((row for row in rows if row.is_complete and not row.entry.control), None)
     if first and first.standing.unbeaten:
-        yield f"{first.recipe} does not beat {' and '.join(first.standing.unbeaten)} beyond chance: it may be using a shortcut."
+        yield f"{first.name} does not beat {' and '.join(first.standing.unbeaten)} beyond chance: it may be using a shortcut."
 
 
 def _without_result(rows: Sequence[Row]) -> Iterator[str]:

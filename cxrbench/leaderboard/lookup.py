@@ -49,7 +49,7 @@ def find_predictions(text: str, out: Path) -> list[Predictions]:
     path = find_entry(text, out)
     entry, folder = read_entry(path), path.parent.parent
     if not entry.predictions:
-        raise ConfigError(f"{entry.recipe} is {entry.status}: it has no predictions. For the reason: cxrbench show {path}")
+        raise ConfigError(f"{entry.name} is {entry.status}: it has no predictions. For the reason: cxrbench show {path}")
     return read_predictions(folder / entry.predictions, within=folder)
 
 
@@ -68,7 +68,7 @@ def find_rows(texts: Sequence[str], out: Path) -> tuple[Board, list[Row] | None]
             f"the rows are of {len(folders)} protocols, whose numbers cannot be compared. Name rows of one:{listed}"
         )
     board = find_board(folders[0] if folders else out)
-    rows = {stem_of(row.recipe): row for row in board.rows()}
+    rows = {stem_of(row.name): row for row in board.rows()}
     return board, [rows[path.stem] for path in paths] or None
 
 
@@ -90,7 +90,7 @@ def find_board(folder: str | Path) -> Board:
 def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:
     if of_file := [path for path in paths if path.stem == name]:
         return of_file
-    recipes = {path: _recipe_in(path) for path in paths}
+    recipes = {path: _name_in(path) for path in paths}
     if name not in recipes.values():
         raise unknown_name("entry", name, {recipe for recipe in recipes.values() if recipe})
     return [path for path, recipe in recipes.items() if recipe == name]
@@ -99,7 +99,7 @@ def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:
 def _of_rank(rank: int, out: Path) -> list[Path]:
     found, ranks = list[Path](), set[int]()
     for board in read_boards(out):
-        ranked = {row.recipe: row.rank for row in board.rows() if row.rank}
+        ranked = {row.name: row.rank for row in board.rows() if row.rank}
         ranks |= set(ranked.values())
         entries = out / board.name / "entries"
         found += [entries / f"{stem_of(recipe)}.json" for recipe, its_rank in ranked.items() if its_rank == rank]
@@ -115,9 +115,9 @@ def _only(text: str, found: Sequence[Path]) -> Path:
     return found[0]
 
 
-def _recipe_in(path: Path) -> str:
-    """Return the recipe of an entry, or "" if it cannot be read; asking for that entry gives the reason."""
+def _name_in(path: Path) -> str:
+    """Return the name of an entry, or "" if it cannot be read; asking for that entry gives the reason."""
     try:
-        return read_entry(path).recipe
+        return read_entry(path).name
     except CxrbenchError:
         return ""

@@ -81,7 +81,7 @@ def notes(board: Board, rows: Sequence[Row]) -> list[str]:
     warned: dict[str, list[str]] = {}
     for row in rows:
         for warning in row.warnings:
-            warned.setdefault(warning, []).append(row.recipe)
+            warned.setdefault(warning, []).append(row.name)
     everyone = sum(row.entry.kind == "recipe" for row in rows)
     shared = [warning for warning, recipes in warned.items() if len(recipes) >= max(everyone, 2)]
     own = [f"{_named(recipes)}: {warning}" for warning, recipes in warned.items() if warning not in shared]
@@ -90,7 +90,7 @@ def notes(board: Board, rows: Sequence[Row]) -> list[str]:
 
 def reasons(rows: Sequence[Row]) -> list[str]:
     """Return why each entry that is not complete has no result."""
-    return [f"{row.recipe} is {row.entry.status}: {row.entry.reason}" for row in rows if not row.is_complete]
+    return [f"{row.name} is {row.entry.status}: {row.entry.reason}" for row in rows if not row.is_complete]
 
 
 def footer(board: Board) -> list[str]:

@@ -52,12 +52,17 @@ class Row:
         metric = self.entry.protocol.metric
         value = self.entry.metrics.get(metric)
         shown = "" if value is None else f", {metric}={value:.3f}"
-        return f"Row(rank={self.rank}, recipe={self.recipe!r}, status={self.entry.status!r}{shown})"
+        return f"Row(rank={self.rank}, recipe={self.name!r}, status={self.entry.status!r}{shown})"
 
     @property
     def recipe(self) -> str:
         """The name of the recipe."""
         return self.entry.recipe
+
+    @property
+    def name(self) -> str:
+        """The name of the recipe, and of the stage if more than a head was trained."""
+        return self.entry.name
 
     @property
     def rank(self) -> int | None:
@@ -101,7 +106,7 @@ class Row:
             CxrbenchError: the row has no model, or something that it needs is missing; the message says what to do.
         """
         if self.load is None:
-            raise ConfigError(f"{self.recipe}: a board that was made in memory has no models. Use cxrbench.load_board")
+            raise ConfigError(f"{self.name}: a board that was made in memory has no models. Use cxrbench.load_board")
         return self.load(**options)
 
     def estimate(self, name: str, test_set: str = "") -> Estimate:

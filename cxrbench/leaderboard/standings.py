@@ -25,12 +25,12 @@ def rank_entries(
     entries: Sequence[Entry], predictions: Mapping[str, tuple[Predictions, ...]], metric: str, protocol: Protocol
 ) -> dict[str, Standing]:
     """Return the standing of each entry among those of its protocol, by recipe."""
-    ranked = {entry.recipe: entry for entry in entries if entry.status == "complete" and metric in entry.metrics}
+    ranked = {entry.name: entry for entry in entries if entry.status == "complete" and metric in entry.metrics}
     scored = {recipe: predictions[recipe] for recipe in sorted(ranked) if predictions.get(recipe)}
     resampled = resample(scored, {metric, "auc"}, seed=protocol.seed, prevalence=protocol.prevalence)
     computed = standings(scored, resampled, metric=metric, seed=protocol.seed)
     controls = [recipe for recipe in scored if ranked[recipe].control]
-    found = dict.fromkeys((entry.recipe for entry in entries), Standing())
+    found = dict.fromkeys((entry.name for entry in entries), Standing())
     for recipe, entry in ranked.items():
         better = sum(_is_better(other.metrics[metric], entry.metrics[metric], metric) for other in ranked.values())
         rivals = controls if recipe in scored and not entry.control else []

@@ -56,7 +56,7 @@ def events_of_runs(out: Path) -> list[Event]:
     ensemble = complete.model_copy(update={"kind": "ensemble", "recipe": "ensemble", "predictions": "predictions/ensemble.npz"})
     store.write_protocol()
     for entry in (complete, failed):
-        store.add(entry.recipe, entry)
+        store.add(entry.name, entry)
     write_predictions(store.predictions(complete.recipe), [_scores()])
     recipes, board = tuple(map(_recipe, ("texture", "vgg16"))), publish(store)
     trials = {

@@ -51,13 +51,13 @@ class Ensemble:
     @property
     def name(self) -> str:
         """A readable name that is unique to method, size and candidates."""
-        recipes = [entry.recipe for entry in self.candidates]
+        recipes = [entry.name for entry in self.candidates]
         return f"ensemble-{self.method}-{digest([self.method, self.size, recipes])[:6]}"
 
     @property
     def identity(self) -> str:
         """Hash of everything that the result depends on, including the frozen selections of the candidates."""
-        frozen = {entry.recipe: entry.selections for entry in self.candidates}
+        frozen = {entry.name: entry.selections for entry in self.candidates}
         return digest([self.protocol.study_identity, self.method, self.size, frozen])
 
 
@@ -97,10 +97,10 @@ def candidates(entries: Sequence[Entry], names: Sequence[str]) -> tuple[Entry, .
         ConfigError: a name that is not that of a complete recipe, or fewer than two entries.
     """
     eligible = {
-        entry.recipe: entry for entry in entries if entry.status == "complete" and entry.kind == "recipe" and not entry.control
+        entry.name: entry for entry in entries if entry.status == "complete" and entry.kind == "recipe" and not entry.control
     }
     wanted = list(dict.fromkeys(name_in_table(name) for name in names)) or list(eligible)
-    others = {entry.recipe: entry for entry in entries if entry.recipe not in eligible}
+    others = {entry.name: entry for entry in entries if entry.name not in eligible}
     for name in wanted:
         if name in others:
             what = "a control" if others[name].control else others[name].status if others[name].reason else "not a recipe"

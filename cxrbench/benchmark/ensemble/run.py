@@ -53,9 +53,7 @@ def add_ensemble(store: ProtocolFolder, ensemble: Ensemble, externals: Externals
         CxrbenchError: the stored scores of the candidates are of different images.
         TestSetLocked: another selection of an ensemble of this name has scored the test images.
     """
-    tables = {
-        entry.recipe: read_predictions(store.path / entry.predictions, within=store.path) for entry in ensemble.candidates
-    }
+    tables = {entry.name: read_predictions(store.path / entry.predictions, within=store.path) for entry in ensemble.candidates}
     validation, test = stack_scores(tables, "validation"), stack_scores(tables, "test")
     shifted = [stack_scores(table, "validation") for table in _development_tables(store, ensemble)]
     _require_all_heads(ensemble, validation, test, *shifted)
@@ -70,7 +68,7 @@ def add_ensemble(store: ProtocolFolder, ensemble: Ensemble, externals: Externals
     write_predictions(store.predictions(ensemble.name), [*validated.values(), *tested.values()])
     store.add(ensemble.name, entry)
     for results in externals.values():
-        of_members = [results[one.recipe] for one in ensemble.candidates if one.recipe in results]
+        of_members = [results[one.name] for one in ensemble.candidates if one.name in results]
         if len(of_members) == len(ensemble.candidates) and len({one.fingerprint for one in of_members}) == 1:
             _add_external(store, frozen, of_members[0])
     return entry
@@ -82,12 +80,12 @@ def _development_tables(store: ProtocolFolder, ensemble: Ensemble) -> list[dict[
     for other in others:
         if other.development != first.development:
             raise CxrbenchError(
-                f"{first.recipe} and {other.recipe} were selected under different shifts: "
+                f"{first.name} and {other.name} were selected under different shifts: "
                 f"{', '.join(first.development) or 'none'}; {', '.join(other.development) or 'none'}"
             )
     return [
         {
-            entry.recipe: read_predictions(store.development(Path(entry.predictions).stem, shift), within=store.path)
+            entry.name: read_predictions(store.development(Path(entry.predictions).stem, shift), within=store.path)
             for entry in ensemble.candidates
         }
         for shift in first.development
@@ -99,14 +97,14 @@ def _require_all_heads(ensemble: Ensemble, *stacks: Mapping[Key, ScoreStack]) ->
     protocol = ensemble.protocol
     heads = {(fold, seed) for fold in range(protocol.folds) for seed in range(protocol.seeds)}
     if any(stack.keys() != heads for stack in stacks):
-        names = ", ".join(entry.recipe for entry in ensemble.candidates)
+        names = ", ".join(entry.name for entry in ensemble.candidates)
         raise CxrbenchError(f"the stored validation or test scores of {names} are not those of every fold and seed")
 
 
 def _add_external(store: ProtocolFolder, frozen: FrozenEnsemble, like: ExternalResult) -> None:
     """Write the result of the ensemble on an external test set that all candidates were scored on."""
     ensemble = frozen.ensemble
-    stems = {entry.recipe: Path(entry.predictions).stem for entry in ensemble.candidates}
+    stems = {entry.name: Path(entry.predictions).stem for entry in ensemble.candidates}
     tables = {
         recipe: read_predictions(store.stored_external_predictions(like.name, stem), within=store.path)
         for recipe, stem in stems.items()
@@ -167,7 +165,7 @@ def _head_result(frozen: FrozenEnsemble, tested: Predictions) -> HeadResult:
     selection = frozen.selections[tested.fold, tested.seed]
     shares = selection.counts / selection.counts.sum()
     candidates = frozen.ensemble.candidates
-    members = {entry.recipe: float(share) for entry, share in zip(candidates, shares, strict=True) if share}
+    members = {entry.name: float(share) for entry, share in zip(candidates, shares, strict=True) if share}
     return head_result(frozen.ensemble.protocol, tested, selection.identity, members)
 
 

@@ -45,7 +45,7 @@ def write_maps(folder: Path, explanation: Explanation, model: Model, unreadable:
         _write_map(folder / name, image, record, limit)
     content = {
         "schema_version": SCHEMA_VERSION,
-        "model": {"recipe": record.recipe, "study": record.study, "seeds": list(record.heads.seeds)},
+        "model": {"recipe": record.recipe, "stage": record.stage, "study": record.study, "seeds": list(record.heads.seeds)},
         "warnings": list(model.warnings),
         **about_all(explanation, limit),
         "images": [_facts(*pair, record) for pair in zip(names, explanation.images, strict=True)],

@@ -117,7 +117,7 @@ def write_gallery(
     scored = tuple(one for one, _ in surest.images)
     content = {
         "page": str(subject.folder / GALLERY),
-        "recipe": subject.entry.recipe,
+        "recipe": subject.entry.name,
         "licence_class": subject.licence_class,
         "warnings": list(dict.fromkeys(warning for group in groups for warning in group.model.warnings)),
         **about_all(explanation, common_limit([image.values for image in explanation.images])),
@@ -162,7 +162,7 @@ def _gallery(subject: Subject, scored: Sequence[Scored], explanation: Explanatio
         board=subject.folder.name,
         dataset=protocol.dataset,
         notice=protocol.notice,
-        recipe=subject.entry.recipe,
+        recipe=subject.entry.name,
         selections=tuple(selection[:SHOWN_DIGITS] for selection in subject.entry.selections),
         class_names=subject.class_names,
         licence_class=subject.licence_class,

@@ -59,7 +59,7 @@ def frozen_backbone(record: ModelRecord, surroundings: Surroundings) -> FrozenBa
     facts = record.components.get("backbone")
     if facts and facts.weights != weights.digest:
         raise ConfigError(
-            f"{record.recipe}: the pretrained weights of {record.backbone} are other ones here: SHA-256 "
+            f"{record.name}: the pretrained weights of {record.backbone} are other ones here: SHA-256 "
             f"{weights.digest[:SHOWN_DIGITS] or 'of no file'}, not {facts.weights[:SHOWN_DIGITS] or 'of no file'}"
         )
     backbone = FrozenBackbone(
@@ -86,5 +86,5 @@ def _as_selected(record: ModelRecord, backbone: FrozenBackbone) -> FrozenBackbon
     space = discover_space(backbone)
     settings = [{name: params[name] for name in space if name in params} for params in record.params]
     if any(setting != settings[0] for setting in settings):
-        raise ConfigError(f"{record.recipe}: each fold has a backbone of its own, so all folds make no one model: use --fold")
+        raise ConfigError(f"{record.name}: each fold has a backbone of its own, so all folds make no one model: use --fold")
     return replace(backbone, part=backbone.part.at(settings[0])) if settings[0] else backbone

@@ -92,7 +92,7 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
     fold, first = heads[0]
     result = first if len(heads) == 1 else fold.mean
     if result is None:
-        raise ConfigError(f"{entry.recipe}: the mean of its heads was not scored. Use --seed for one head, or run with --fresh")
+        raise ConfigError(f"{entry.name}: the mean of its heads was not scored. Use --seed for one head, or run with --fresh")
     validation, test = (_scores(tables[0], subset, heads).at(result.threshold) for subset in ("validation", "test"))
     of_whom = "its own" if len(heads) == 1 else "the mean's own"
     rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images{_under(entry)}"
@@ -101,9 +101,9 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
 
 def _heads(entry: Entry, choice: HeadChoice) -> tuple[tuple[FoldResult, HeadResult], ...]:
     if choice.fold is not None and choice.fold >= len(entry.folds):
-        raise ConfigError(f"--fold {choice.fold}: {entry.recipe} has {_counted(len(entry.folds), 'fold')}, counted from 0")
+        raise ConfigError(f"--fold {choice.fold}: {entry.name} has {_counted(len(entry.folds), 'fold')}, counted from 0")
     if choice.seed is not None and choice.seed >= entry.protocol.seeds:
-        raise ConfigError(f"--seed {choice.seed}: {entry.recipe} has {_counted(entry.protocol.seeds, 'seed')}, counted from 0")
+        raise ConfigError(f"--seed {choice.seed}: {entry.name} has {_counted(entry.protocol.seeds, 'seed')}, counted from 0")
     return tuple(
         (fold, head)
         for fold in entry.folds
@@ -132,7 +132,7 @@ def _threshold_of_all_folds(entry: Entry, tables: Sequence[Sequence[Predictions]
     one_seed = entry.protocol.seeds == 1
     means = [(of_subset(table, "validation") if one_seed else means_of_seeds(table, "validation")).values() for table in tables]
     if any(len(pooled) != len(entry.folds) for pooled in means):
-        raise ConfigError(f"{entry.recipe}: the means of its heads were not scored. Run with --fresh")
+        raise ConfigError(f"{entry.name}: the means of its heads were not scored. Run with --fresh")
     labels, patients = (np.concatenate([getattr(one, name) for one in means[0]]) for name in ("labels", "patients"))
     scores = np.stack([np.concatenate([one.scores for one in pooled]) for pooled in means])
     policy = policy_of(entry.protocol)

@@ -25,12 +25,12 @@ def with_comparison(record: ModelRecord, entry: Path) -> ModelRecord:
         CxrbenchError: a file of the leaderboard is invalid.
     """
     rows = read_board(entry.resolve().parent.parent).rows()
-    own = next(row for row in rows if row.recipe == record.recipe)
+    own = next(row for row in rows if row.name == record.name)
     controls = [row for row in rows if row.entry.control and row.is_complete and row is not own]
-    shortcuts = (f"{row.recipe}: {remark}" for row in controls if is_shortcut(row.entry) for remark in row.standing.remarks)
+    shortcuts = (f"{row.name}: {remark}" for row in controls if is_shortcut(row.entry) for remark in row.standing.remarks)
     return record.model_copy(
         update={
-            "controls": {row.recipe: Estimates(metrics=row.entry.metrics, intervals=row.entry.intervals) for row in controls},
+            "controls": {row.name: Estimates(metrics=row.entry.metrics, intervals=row.entry.intervals) for row in controls},
             "external": {name: result for name, result in own.external.items() if result},
             "warnings": (*own.warnings, *shortcuts),
         }

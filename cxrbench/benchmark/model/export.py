@@ -66,7 +66,7 @@ def export_model(request: ExportRequest, surroundings: Surroundings, progress: P
     """
     require_free(request.folder, "--to")
     model = load_kept(request.entry, request.choice, surroundings)
-    progress.say(f"{model.record.recipe}: {request.choice.text}")
+    progress.say(f"{model.record.name}: {request.choice.text}")
     for warning in model.warnings:
         progress.warn(warning)
     with keras_of_results():
@@ -85,16 +85,16 @@ def _format(model: Model, wanted: Format | None, progress: Progress) -> Format:
     record, problem = model.record, problem_of(model.classifier.backbone)
     if wanted == "plugin" or (problem and wanted is None):
         if problem:
-            progress.say(f"{record.recipe}: {problem}. The exported folder needs {_plugin_of(record)}")
+            progress.say(f"{record.name}: {problem}. The exported folder needs {_plugin_of(record)}")
         return "plugin"
     if problem:
         raise ConfigError(
-            f"--format {wanted}: {record.recipe} has no such file: {problem}. Leave --format out for a folder that needs "
+            f"--format {wanted}: {record.name} has no such file: {problem}. Leave --format out for a folder that needs "
             f"{_plugin_of(record)}"
         )
     if wanted == "onnx" and record.protocol.precision != "float32":
         raise ConfigError(
-            f"--format onnx: {record.recipe} computes in {record.protocol.precision}, and ONNX files are written in float32 "
+            f"--format onnx: {record.name} computes in {record.protocol.precision}, and ONNX files are written in float32 "
             "alone. Leave --format out, or run with --precision float32"
         )
     return wanted or "keras"

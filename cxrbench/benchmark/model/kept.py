@@ -9,6 +9,7 @@ from cxrbench.benchmark.model.choice import choose_heads
 from cxrbench.benchmark.model.learnt import images_of, learnt_from
 from cxrbench.benchmark.model.model import Model
 from cxrbench.benchmark.model.record import model_record
+from cxrbench.config.recipe import stem_of
 from cxrbench.errors import ConfigError
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.execution.keras_process import keras_of_results
@@ -42,7 +43,9 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
     chosen = choose_heads(entry, [read_predictions(table, within=folder) for table in stored], choice)
     images = images_of(read_images(kept_file(store.images, entry), within=folder), choice)
     heads = [
-        read_head(kept_file(store.model(path.stem, entry.stage, fold.fold, head.seed), entry), head.model, within=folder)
+        read_head(
+            kept_file(store.model(stem_of(entry.recipe), entry.stage, fold.fold, head.seed), entry), head.model, within=folder
+        )
         for fold, head in chosen.heads
     ]
     record = model_record(entry, chosen, images, "plugin")
@@ -69,17 +72,17 @@ def folder_of(entry: Entry, folder: Path) -> ProtocolFolder:
 def require_recipe(entry: Entry) -> None:
     """Raise ConfigError unless an entry is that of a recipe and complete: only such an entry has a model."""
     if entry.kind == "ensemble":
-        raise ConfigError(f"{entry.recipe} is the mean of several recipes, each with a model of its own: name one of them")
+        raise ConfigError(f"{entry.name} is the mean of several recipes, each with a model of its own: name one of them")
     if entry.kind != "recipe":
-        raise ConfigError(f"{entry.recipe} gives every image the same score: there is no model")
+        raise ConfigError(f"{entry.name} gives every image the same score: there is no model")
     if entry.status != "complete":
-        raise ConfigError(f"{entry.recipe} is {entry.status}: there is no model. cxrbench show tells why")
+        raise ConfigError(f"{entry.name} is {entry.status}: there is no model. cxrbench show tells why")
 
 
 def kept_file(path: Path, entry: Entry) -> Path:
     """Return the path of a file that a run keeps with its models; raise ConfigError if it is missing."""
     if not path.is_file():
         raise ConfigError(
-            f"{entry.recipe}: its model was not kept: {path} is missing. Run the recipe again with --fresh, without --no-models"
+            f"{entry.name}: its model was not kept: {path} is missing. Run the recipe again with --fresh, without --no-models"
         )
     return path

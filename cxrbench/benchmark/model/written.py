@@ -58,6 +58,7 @@ def _metadata(record: ModelRecord, sha256: str) -> dict[str, str]:
     names = record.class_names
     return {
         "recipe": record.recipe,
+        "stage": record.stage,
         "study": record.study,
         "threshold": repr(record.threshold),
         "threshold_rule": record.threshold_rule,

@@ -40,7 +40,7 @@ def model_card(record: ModelRecord) -> str:
     names = record.class_names
     lines = [
         *front_matter(record),
-        f"# {escape_markdown(record.recipe)}: {escape_markdown(names.positive)} or {escape_markdown(names.negative)}",
+        f"# {escape_markdown(record.name)}: {escape_markdown(names.positive)} or {escape_markdown(names.negative)}",
         "",
         "> **For research only.** This model is not a medical device. Nobody has approved it for diagnosis or treatment.",
         "",

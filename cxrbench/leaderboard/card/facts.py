@@ -20,7 +20,7 @@ NO_TEST_IMAGES = (
 
 def warnings_of(record: ModelRecord) -> list[str]:
     """Return what must be read with any number of the model, the most important first."""
-    control = [f"{record.recipe} is a control: a backbone that must not do well. It is not a model to use."] * record.control
+    control = [f"{record.name} is a control: a backbone that must not do well. It is not a model to use."] * record.control
     leaks = [f"DATA LEAK: {finding.message}" for finding in record.audit.leaks]
     others = [text for text in record.audit.warnings if text not in {one.message for one in record.audit.leaks}]
     notice = [record.protocol.notice] if record.protocol.notice else []

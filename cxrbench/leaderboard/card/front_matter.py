@@ -41,7 +41,7 @@ def _metrics(record: ModelRecord) -> Iterator[str]:
     yield "metrics:"
     yield from (f"- {_name(metric)}" for metric in METRICS)
     yield "model-index:"
-    yield f"- name: {_text(record.recipe)}"
+    yield f"- name: {_text(record.name)}"
     yield "  results:"
     yield "  - task:"
     yield "      type: image-classification"

@@ -63,6 +63,7 @@ def technical_section(record: ModelRecord) -> list[str]:
 
 def _technical_rows(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "recipe", record.recipe
+    yield "stage", record.stage
     yield "protocol", record.protocol.name
     yield "identity of the result", record.study
     for kind, facts in record.components.items():

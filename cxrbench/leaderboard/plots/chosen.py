@@ -33,10 +33,10 @@ def chosen_rows(board: Board, named: Chosen) -> list[Row]:
         ConfigError: a row is not on the board, or a rank is shared by several.
     """
     if named is None:
-        scored = {number: (row, ()) for number, row in enumerate(board.rows()) if board.predictions.get(row.recipe)}
+        scored = {number: (row, ()) for number, row in enumerate(board.rows()) if board.predictions.get(row.name)}
         return [scored[number][0] for number in distinct(scored)]
     listed = [named] if isinstance(named, str | int | Row) else list(named)
-    return list({row.recipe: row for row in (_row(board, one) for one in listed)}.values())
+    return list({row.name: row for row in (_row(board, one) for one in listed)}.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +64,9 @@ def scored_rows(board: Board, named: Chosen) -> ScoredRows:
     if len(rows) > len(COLOURS):
         raise ConfigError(f"{len(rows)} rows: at most {len(COLOURS)} can be told apart in one figure")
     for row in rows:
-        if not board.predictions.get(row.recipe):
-            raise ConfigError(f"{row.recipe} is {row.entry.status}: it has no stored scores to draw a figure of")
-    return ScoredRows(rows=tuple((row, board.predictions[row.recipe]) for row in rows))
+        if not board.predictions.get(row.name):
+            raise ConfigError(f"{row.name} is {row.entry.status}: it has no stored scores to draw a figure of")
+    return ScoredRows(rows=tuple((row, board.predictions[row.name]) for row in rows))
 
 
 def _row(board: Board, named: Named) -> Row:
@@ -76,10 +76,10 @@ def _row(board: Board, named: Named) -> Row:
         if not found:
             raise ConfigError(f"no row has rank {named}: the board has {len(rows)} rows")
     else:
-        recipe = named.recipe if isinstance(named, Row) else name_in_table(named)
-        found = [row for row in rows if row.recipe == recipe]
+        recipe = named.name if isinstance(named, Row) else name_in_table(named)
+        found = [row for row in rows if row.name == recipe]
         if not found:
-            raise unknown_name("recipe", recipe, (row.recipe for row in rows))
+            raise unknown_name("recipe", recipe, (row.name for row in rows))
     if len(found) > 1:
-        raise ConfigError(f"rank {named} is shared by {' and '.join(row.recipe for row in found)}: name the recipe")
+        raise ConfigError(f"rank {named} is shared by {' and '.join(row.name for row in found)}: name the recipe")
     return found[0]

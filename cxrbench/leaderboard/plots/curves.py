@@ -74,5 +74,5 @@ def _finish(axes: Axes, x: str, y: str) -> None:
 
 def _label(row: Row, metric: str) -> str:
     """Return the recipe and, in a line of its own, a metric with its interval."""
-    name = f"{row.recipe}{' (control)' * row.entry.control}"
+    name = f"{row.name}{' (control)' * row.entry.control}"
     return f"{wrapped(name)}\n{plain(f'{metric} {in_one_line(text_of(*row.estimate(metric)))}')}"

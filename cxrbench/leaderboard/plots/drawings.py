@@ -96,7 +96,7 @@ def training(board: Board, name: Literal["loss", "accuracy"], row: Named) -> Dra
     """
     chosen = _complete(board, row)
     if not curves_of(chosen.entry):
-        raise ConfigError(f"{chosen.recipe} has no learning curves: nothing was trained for it, or by an earlier version")
+        raise ConfigError(f"{chosen.name} has no learning curves: nothing was trained for it, or by an earlier version")
     return Drawing(size=WIDE, draw=partial(draw_training, row=chosen, name=name))
 
 
@@ -104,5 +104,5 @@ def _complete(board: Board, named: Named) -> Row:
     """Return a row that has a result."""
     (row,) = chosen_rows(board, named)
     if not row.is_complete or not row.entry.folds:
-        raise ConfigError(f"{row.recipe} is {row.entry.status}: there is no result to draw")
+        raise ConfigError(f"{row.name} is {row.entry.status}: there is no result to draw")
     return row

@@ -47,7 +47,7 @@ def draw_intervals(axes: Axes, rows: Sequence[Row], metric: str) -> None:
             axes.plot(end, place, linestyle="", marker=marker, color=GREY, label="control, beyond the axis")
         text = in_one_line(text_of(value, low, high))
         axes.text(1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize="small")
-    names = [f"{text_of(row.rank)[0]}. {shortened(row.recipe)}" for row in rows]
+    names = [f"{text_of(row.rank)[0]}. {shortened(row.name)}" for row in rows]
     axes.set(xlim=(span.low - room, span.high + room), ylim=(len(rows) - 0.5, -0.5), xlabel=plain(metric))
     axes.set_yticks(range(len(rows)), names)
     axes.grid(visible=False, axis="y")

@@ -38,7 +38,7 @@ def draw_confusion(axes: Axes, row: Row) -> None:
         )
     axes.pcolormesh(shares, cmap="Greys", vmin=0, vmax=1.2, edgecolors="black", linewidth=0.6)
     names = [wrapped(name, 16) for name in (confusion.negative, confusion.positive)]
-    axes.set(xlabel="called", ylabel="image is", aspect="equal", title=wrapped(row.recipe, TITLE_WIDTH))
+    axes.set(xlabel="called", ylabel="image is", aspect="equal", title=wrapped(row.name, TITLE_WIDTH))
     axes.set_xticks([0.5, 1.5], names)
     axes.set_yticks([0.5, 1.5], names, rotation=90, va="center")
     axes.tick_params(length=0)
@@ -61,6 +61,6 @@ def draw_training(axes: Axes, row: Row, name: Trained) -> None:
                 markersize=2.5,
                 linewidth=0.9,
             )
-    axes.set(xlabel="epoch", ylabel=plain(name), title=wrapped(row.recipe))
+    axes.set(xlabel="epoch", ylabel=plain(name), title=wrapped(row.name))
     axes.locator_params(axis="x", integer=True)
     legend_below(axes)

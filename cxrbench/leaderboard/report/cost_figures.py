@@ -64,13 +64,13 @@ def _figure(cost: Cost, rows: Mapping[int, Row]) -> Figure:
         table=NumberTable(
             caption=cost.title,
             headings=("row", *next(iter(cells.values()))),
-            rows=tuple((f"{number}. {row.recipe}", *cells[number].values()) for number, row in rows.items()),
+            rows=tuple((f"{number}. {row.name}", *cells[number].values()) for number, row in rows.items()),
         ),
     )
 
 
 def _hover(row: Row, cells: Mapping[str, str]) -> str:
-    return f"{row.recipe}: {', '.join(f'{name} {text}' for name, text in cells.items())}"
+    return f"{row.name}: {', '.join(f'{name} {text}' for name, text in cells.items())}"
 
 
 def _seconds(row: Row) -> float | None:

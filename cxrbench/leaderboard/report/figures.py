@@ -127,11 +127,11 @@ def _marks(scored: Scored, curves: Mapping[int, Curve], band: Band, axes: tuple[
             kind="line",
             colour=colour_of(number),
             row=number,
-            title=scored[number][0].recipe,
+            title=scored[number][0].name,
         )
         for number, curve in curves.items()
     )
-    title = f"95 % band of {scored[first][0].recipe}"
+    title = f"95 % band of {scored[first][0].name}"
     return (Mark(path=area, kind="area", colour=colour_of(first), row=first, title=title), *lines)
 
 
@@ -143,7 +143,7 @@ def _grid_table(
     shown = {number: column[::EVERY] for number, column in values.items()}
     return NumberTable(
         caption=f"{what} each {label}",
-        headings=(label, *(f"{number}. {scored[number][0].recipe}" for number in (first, *others))),
+        headings=(label, *(f"{number}. {scored[number][0].name}" for number in (first, *others))),
         rows=tuple(
             (
                 f"{at:.1f}",

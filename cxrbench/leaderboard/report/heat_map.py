@@ -39,7 +39,7 @@ def heat_map(numbered: Mapping[int, Row]) -> HeatMap | None:
         return None
     return HeatMap(
         shifts=shifts,
-        rows=tuple((number, row.recipe, tuple(_cell(row, shift) for shift in ("", *shifts))) for number, row in scored.items()),
+        rows=tuple((number, row.name, tuple(_cell(row, shift) for shift in ("", *shifts))) for number, row in scored.items()),
     )
 
 

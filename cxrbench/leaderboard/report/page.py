@@ -25,8 +25,8 @@ def board_as_html(board: Board, sort: str = "") -> str:
     Equal boards give equal pages. Parts that need what a board lacks (stored scores, shifts, curves, trials) are left out.
     """
     numbered = dict(enumerate(board.rows(sort), start=1))
-    scored = {number: (row, heads) for number, row in numbered.items() if (heads := board.predictions.get(row.recipe))}
-    details = [row_details(number, row, board.predictions.get(row.recipe, ())) for number, row in numbered.items()]
+    scored = {number: (row, heads) for number, row in numbered.items() if (heads := board.predictions.get(row.name))}
+    details = [row_details(number, row, board.predictions.get(row.name, ())) for number, row in numbered.items()]
     images = image_table(board)
     return render(
         "page.html.j2",
@@ -39,7 +39,7 @@ def board_as_html(board: Board, sort: str = "") -> str:
         table=board_table(board, numbered, sort),
         heat=heat_map(numbered),
         curves=curve_figures(scored, board.protocol.seed),
-        picked={number: (row.recipe, number in distinct(scored)) for number, (row, _) in scored.items()},
+        picked={number: (row.name, number in distinct(scored)) for number, (row, _) in scored.items()},
         figures=tuple(cost_figures(numbered)),
         details=details,
         gallery=GALLERY if board.has_gallery else "",

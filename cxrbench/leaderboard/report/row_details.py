@@ -87,7 +87,7 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
     entry = row.entry
     calibration = (calibration_figure(number, heads),) if heads else ()
     trials = [trial for fold in entry.folds for trial in fold.history.trials()]
-    path = Path(row.board) / "entries" / f"{stem_of(entry.recipe)}.json"
+    path = Path(row.board) / "entries" / f"{stem_of(entry.name)}.json"
     exported = entry.kind != "baseline" and row.is_complete
     return RowDetails(
         number=number,
@@ -96,7 +96,7 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
         thresholds=_thresholds(entry, heads) if heads else None,
         figures=(*calibration, *training_figures(number, entry), *search_figures(number, entry)),
         facts=describe(entry, path, trials),
-        export=f"cxrbench export {shlex.quote(entry.recipe)} --to FOLDER" if exported else "",
+        export=f"cxrbench export {shlex.quote(entry.name)} --to FOLDER" if exported else "",
     )
 
 

@@ -75,7 +75,7 @@ def _images(facts: DatasetFacts) -> str:
 def _winner(board: Board, ranked: Sequence[Row]) -> str:
     metric = board.protocol.metric
     first, *others = ranked
-    said = f"{first.recipe} is first, with {_name(metric)} {shown_estimate(first, metric)}{_meaning(first, metric)}."
+    said = f"{first.name} is first, with {_name(metric)} {shown_estimate(first, metric)}{_meaning(first, metric)}."
     return f"{said} {' '.join(_lead(first, others, metric))}"
 
 
@@ -93,7 +93,7 @@ def _lead(first: Row, others: Sequence[Row], metric: str) -> Iterator[str]:
         return
     lead = first.entry.metrics[metric] - others[0].entry.metrics[metric]
     tied = sum(bool(row.standing.tied) for row in others)
-    by = f"It leads {others[0].recipe} by {f'{lead:.3f}' if lead >= LEAST else 'less than 0.001'}"
+    by = f"It leads {others[0].name} by {f'{lead:.3f}' if lead >= LEAST else 'less than 0.001'}"
     if others[0].standing.tied is None:
         yield f"{by}; whether that is more than chance is not known, because scores are missing."
     elif tied:
@@ -122,7 +122,7 @@ def _under_shifts(board: Board, complete: Sequence[Row]) -> str:
     chance = ", which may be chance" if first.shifted_ranks["auc_shifted"].low == 1 else ""
     return (
         f"When the test images are changed as other machines might ({kinds}), it does not stay first; {fall}, and "
-        f"{leader.recipe} is ahead by {by}{chance}."
+        f"{leader.name} is ahead by {by}{chance}."
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILTERS = ("backbone", "augmentation", "imbalance", "stage")
 """Fields of an entry by which rows are filtered, each if it has more than one value."""
-TEXTS = frozenset({"recipe", "status"})
+TEXTS = frozenset({"recipe", "stage", "status"})
 LOWEST_FIRST = frozenset({"rank", "threshold", "trials", *TEXTS, *LOWER_IS_BETTER})
 """Columns whose first click puts the lowest value first."""
 WHISKER = 1000
@@ -100,7 +100,7 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
         TableRow(number=number, row=row, cells=tuple(_cells(row, columns)), whisker=_whisker(row, metric, axis))
         for number, row in numbered.items()
     ]
-    by_recipe = {one.row.recipe: one for one in rows}
+    by_recipe = {one.row.name: one for one in rows}
     return BoardTable(
         metric=metric,
         axis=axis,
@@ -109,7 +109,7 @@ def board_table(board: Board, numbered: Mapping[int, Row], sort: str) -> BoardTa
             for column in columns
         ),
         bodies={
-            caption: tuple(by_recipe[row.recipe] for row in of_caption)
+            caption: tuple(by_recipe[row.name] for row in of_caption)
             for caption, of_caption in apart(numbered.values()).items()
         },
         filters={name: values for name in FILTERS if len(values := _values(name, numbered)) > 1},
@@ -153,7 +153,7 @@ def _further(caption: str, columns: Sequence[Column], numbered: Mapping[int, Row
         caption=caption,
         headings=tuple(column.heading for column in columns),
         rows=tuple(
-            (f"{number}. {row.recipe}", *(in_one_line(column.cell(row)) for column in columns[1:]))
+            (f"{number}. {row.name}", *(in_one_line(column.cell(row)) for column in columns[1:]))
             for number, row in numbered.items()
         ),
     )

@@ -1,4 +1,4 @@
-"""The finished result of one recipe under one protocol: the record that one JSON file holds."""
+"""The finished result of one recipe at one stage under one protocol: the record that one JSON file holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
-from cxrbench.config.values import ExternalName
+from cxrbench.config.recipe import row_name
+from cxrbench.config.values import ExternalName, Stage
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
@@ -221,7 +222,7 @@ class Entry(Stored):
         kind: a searched recipe; the baseline, which needs no search; or an ensemble, the mean of recipes.
         data: the dataset as a component, without its location.
         components: what stands behind backbone, augmentation, imbalance and engine; empty in entries of earlier versions.
-        stage: of training: only heads are trained today, on features of frozen backbones.
+        stage: of training.
         study: identity of the result, which does not depend on the number of trials.
         reason: failure reason and what to do; empty if the entry is complete.
         failure: kind of the failure.
@@ -249,7 +250,7 @@ class Entry(Stored):
     imbalance: ComponentText
     control: bool
     components: dict[ComponentKind, ComponentFacts] = {}
-    stage: Literal["head"] = "head"
+    stage: Stage = "head"
     study: Hash = ""
     status: Status
     reason: Line = ""
@@ -273,7 +274,7 @@ class Entry(Stored):
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Yield what ``repr`` and ``print`` show: a line, not the whole record."""
-        yield "recipe", self.recipe
+        yield "recipe", self.name
         yield "status", self.status
         if self.selected_by in self.metrics:
             yield self.selected_by, round(self.metrics[self.selected_by], 3)
@@ -283,6 +284,11 @@ class Entry(Stored):
         from cxrbench.leaderboard.report.notebook import entry_for_notebook
 
         return entry_for_notebook(self)
+
+    @property
+    def name(self) -> str:
+        """The name of the row: that of the recipe, and of the stage if more than a head was trained."""
+        return row_name(self.recipe, self.stage)
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -44,9 +44,9 @@ def read_entry(path: Path) -> Entry:
 def read_placed_entry(path: Path) -> Entry:
     """Read ``PROTOCOL/entries/RECIPE.json``; raise CxrbenchError as `read_entry`, and for the entry of another recipe."""
     entry = read_entry(path)
-    stem = stem_of(entry.recipe)
+    stem = stem_of(entry.name)
     if path.stem != stem:
-        raise CxrbenchError(f"{path} is refused: it is the entry of {entry.recipe}, whose file name is {stem}.json")
+        raise CxrbenchError(f"{path} is refused: it is the entry of {entry.name}, whose file name is {stem}.json")
     return entry
 
 
@@ -68,7 +68,7 @@ def _misnamed(entry: Entry) -> str:
     parts = "+".join((entry.backbone, entry.augmentation, entry.imbalance))
     if entry.recipe not in {parts, entry.backbone}:  # the latter for the baseline and for ensembles
         return f"its name is {entry.recipe}, but its parts make {parts}"
-    expected = predictions_path(stem_of(entry.recipe))
+    expected = predictions_path(stem_of(entry.name))
     known = {expected, str(PurePosixPath(expected).with_suffix(".csv"))}  # earlier versions wrote CSV
     if entry.predictions not in known and (entry.predictions or entry.status == "complete"):
         return f"it says that its predictions are in {entry.predictions or 'no file'}; they belong in {expected}"

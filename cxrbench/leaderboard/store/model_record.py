@@ -6,7 +6,8 @@ from typing import Literal
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName
 from cxrbench.config.protocol import Protocol
-from cxrbench.config.values import ExternalName
+from cxrbench.config.recipe import row_name
+from cxrbench.config.values import ExternalName, Stage
 from cxrbench.data.audit.findings import Audit
 from cxrbench.leaderboard.store.entry import (
     ClassLabels,
@@ -120,7 +121,7 @@ class ModelRecord(Stored):
 
     schema_version: Literal[1] = 1
     recipe: RecipeName
-    stage: Literal["head"]
+    stage: Stage
     control: bool
     format: Literal["keras", "plugin"]
     class_names: ClassLabels
@@ -152,6 +153,11 @@ class ModelRecord(Stored):
     exported_with: dict[Name, Name]
     files: dict[Name, Hash]
     digest: Hash
+
+    @property
+    def name(self) -> str:
+        """The name of the row."""
+        return row_name(self.recipe, self.stage)
 
     @property
     def input_format(self) -> InputFormat:
