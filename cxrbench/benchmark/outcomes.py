@@ -112,7 +112,7 @@ def fold_outcome(
         mean=mean,
         warnings=(
             *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
-            *dict.fromkeys(selection.head.note for selection in selections if selection.head.note),
+            *dict.fromkeys(selection.model.note for selection in selections if selection.model.note),
             *smaller_extraction_warnings(search.views),
             *smaller_training_warnings(protocol.batch_size, selected, selections),
             *smaller_scoring_warnings("test", (one.at_once for one in scored)),

@@ -15,8 +15,7 @@ from cxrbench.leaderboard.store.entry import LearningCurves
 from cxrbench.leaderboard.store.test_lock import locked
 from cxrbench.models.features.extraction import BATCH, smallest_batch
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
-from cxrbench.models.training.head_file import write_head
-from cxrbench.models.training.jobs import FrozenHead, HeadJob, freeze_head, score_images
+from cxrbench.models.training.frozen import score_images
 from cxrbench.search.record import THRESHOLD
 from cxrbench.search.study import SEARCHED_THRESHOLD
 from cxrbench.storage.files import digest
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions, Subset
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.retry import BatchResult
+    from cxrbench.models.training.frozen import FrozenModel, TrainingJob
     from cxrbench.plugin.contracts import Trial
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -54,7 +54,7 @@ class Selection:
         params: without the threshold.
         identity: hash of study, trial, parameters and threshold.
         batch_size: rows per optimizer step of its training.
-        heads: the trained head, or several whose logits are averaged.
+        models: the trained head or network, or several whose logits are averaged.
         view: the features that it was trained on.
         validated: its predictions for the validation images as they are, and then under each development shift.
     """
@@ -65,19 +65,19 @@ class Selection:
     threshold: float
     identity: str
     batch_size: int
-    heads: tuple[FrozenHead, ...]
+    models: tuple[FrozenModel, ...]
     view: ShardedArray
     validated: tuple[Predictions, ...]
 
     @property
-    def head(self) -> FrozenHead:
-        """Its only head, or the first of several."""
-        return self.heads[0]
+    def model(self) -> FrozenModel:
+        """Its only model, or the first of several."""
+        return self.models[0]
 
     @property
     def curves(self) -> LearningCurves:
         """The learning curves, as the entry holds them."""
-        curves = asdict(self.head.curves)
+        curves = asdict(self.model.curves)
         return LearningCurves(**{name: tuple(round(value, CURVE_DECIMALS) for value in curves[name]) for name in curves})
 
     def predictions(
@@ -101,15 +101,15 @@ class ScoredTest:
     at_once: int
 
 
-def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[Selection, ...]:
+def freeze(run: RunContext, fold: int, job: TrainingJob, selected: Trial) -> tuple[Selection, ...]:
     """Train the selected trial once for each seed, and choose the threshold of each head on its validation scores.
 
     The batch size is that of the trial, so that training repeats exactly, unless less memory is left now.
     """
 
-    def train(seed: int) -> Future[BatchResult[FrozenHead]]:
+    def train(seed: int) -> Future[BatchResult[FrozenModel]]:
         return submit_with_retry(
-            lambda batch: run.executor.submit(freeze_head, job.in_batches(batch), selected.number, selected.params, seed),
+            lambda batch: run.executor.submit(job.in_batches(batch).freeze, selected.number, selected.params, seed),
             selected.batch_size or job.configuration.batch_size,
         )
 
@@ -126,7 +126,7 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
                 threshold=threshold,
                 identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
                 batch_size=trained.batch,
-                heads=(trained.value,),
+                models=(trained.value,),
                 view=job.views[0],
                 validated=tuple(
                     image_predictions(run.dataset, rows, scores, ("validation", fold, seed), threshold)
@@ -137,12 +137,12 @@ def freeze(run: RunContext, fold: int, job: HeadJob, selected: Trial) -> tuple[S
     return tuple(found)
 
 
-def freeze_mean(run: RunContext, selections: Sequence[Selection], job: HeadJob) -> Selection | None:
+def freeze_mean(run: RunContext, selections: Sequence[Selection], job: TrainingJob) -> Selection | None:
     """Return the mean of the heads of all seeds, its threshold from its own validation scores; None for one seed."""
     if len(selections) == 1:
         return None
-    first, heads = selections[0], tuple(selection.head for selection in selections)
-    mean = replace(first, seed=MEAN_OF_SEEDS, heads=heads)
+    first, models = selections[0], tuple(selection.model for selection in selections)
+    mean = replace(first, seed=MEAN_OF_SEEDS, models=models)
     calls = [submit_scoring(mean, view, rows, run.executor) for view, rows in job.validation_versions]
     scores = np.stack([call.result().value for call in calls])
     searched = run.protocol.threshold == SEARCHED_THRESHOLD
@@ -155,14 +155,14 @@ def freeze_mean(run: RunContext, selections: Sequence[Selection], job: HeadJob) 
     return replace(mean, threshold=threshold, identity=identity, validated=validated)
 
 
-def _threshold(protocol: Protocol, job: HeadJob, selected: Trial, other_head: FrozenHead | None) -> float:
+def _threshold(protocol: Protocol, job: TrainingJob, selected: Trial, other: FrozenModel | None) -> float:
     """Return the threshold of the trial for its own head (None), else the best one for the head of another seed."""
-    if other_head is None or protocol.threshold == SEARCHED_THRESHOLD:
+    if other is None or protocol.threshold == SEARCHED_THRESHOLD:
         return float(selected.params[THRESHOLD])
-    return _best_threshold(protocol, job, other_head.scores)
+    return _best_threshold(protocol, job, other.scores)
 
 
-def _best_threshold(protocol: Protocol, job: HeadJob, scores: NDArray[np.float64]) -> float:
+def _best_threshold(protocol: Protocol, job: TrainingJob, scores: NDArray[np.float64]) -> float:
     return choose_pooled_threshold(protocol.threshold, job.validation[1], scores, job.patients)
 
 
@@ -193,18 +193,15 @@ def score_test(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> 
 def _keep(run: RunContext, recipe: PlannedRecipe, selection: Selection) -> str:
     """Store the weights of a head, and return their SHA-256."""
     path = run.store.model(recipe.recipe.file_stem, recipe.stage, selection.fold, selection.seed)
-    return write_head(path, selection.head.weights)
+    return selection.model.scorer.write(path)
 
 
 def submit_scoring(
     selection: Selection, view: ShardedArray, images: NDArray[np.int64], executor: Executor
 ) -> Future[BatchResult[NDArray[np.float64]]]:
     """Have images scored by a frozen selection, fewer at once if memory is short."""
-    heads = [head.weights for head in selection.heads]
-    return submit_with_retry(
-        lambda at_once: executor.submit(score_images, heads, selection.batch_size, view, images, at_once),
-        SCORED_AT_ONCE,
-    )
+    scorers = [model.scorer for model in selection.models]
+    return submit_with_retry(lambda at_once: executor.submit(score_images, scorers, view, images, at_once), SCORED_AT_ONCE)
 
 
 def smaller_extraction_warnings(views: Iterable[ShardedArray]) -> tuple[str, ...]:

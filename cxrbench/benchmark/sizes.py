@@ -23,7 +23,7 @@ def parameter_counts(run: RunContext, recipe: PlannedRecipe, fold: FoldOutcome) 
     Raises:
         DiskFull, WorkersUnavailable: as of any call of a worker.
     """
-    head = sum(weights.size for weights in fold.selections[0].head.weights)
+    head = fold.selections[0].model.scorer.parameters
     features = recipe.features
     if not isinstance(features, RecipeFeatures) or features.is_searched:
         return {"head": head}

@@ -26,7 +26,10 @@ T = TypeVar("T")
 
 
 class Executor(Protocol):
-    """Compute calls of module-level functions with picklable arguments. A cluster scheduler can implement this, too."""
+    """Compute calls of module-level functions, or of methods of records, with picklable arguments.
+
+    A cluster scheduler can implement this, too.
+    """
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call and return its future at once. A call that has not started can be cancelled."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.models.features.extraction import BATCH, extract
-from cxrbench.models.training.jobs import HeadJob, train_trial
+from cxrbench.models.training.jobs import HeadJob
 from cxrbench.storage.sharded_array import ShardedArray
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def time_trial(sample: TrialSample) -> float:
             configuration=configuration,
             seed=0,
         )
-        train_trial(job, 0, PARAMS)  # compiles the head and calls the strategy
-        result = train_trial(job, 1, PARAMS)
+        job.train_trial(0, PARAMS)  # compiles the head and calls the strategy
+        result = job.train_trial(1, PARAMS)
     return result.seconds / share / len(result.losses) * sample.configuration.epochs
 
 

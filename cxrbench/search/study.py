@@ -13,7 +13,6 @@ from cxrbench.errors import DiskFull, PluginError, WorkersUnavailable
 from cxrbench.evaluation.versions import choose_pooled_threshold, mean_search_metric
 from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log, failure_reason
 from cxrbench.execution.retry import BatchResult, submit_with_retry
-from cxrbench.models.training.jobs import HeadJob, TrialResult, train_trial
 from cxrbench.plugin.contracts import Trial
 from cxrbench.plugin.specs import Float, is_inside, is_searched
 from cxrbench.search.pruning import cut_offs
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.values import Pruning
     from cxrbench.execution.executor import Executor
+    from cxrbench.models.training.frozen import TrainingJob, TrialResult
     from cxrbench.plugin.contracts import Proposer
     from cxrbench.plugin.specs import Parameter, Space, Value
     from cxrbench.search.record import StudyRecord
@@ -56,8 +56,8 @@ class Study:
         max_failures: failed trials in a row after which the study stops.
     """
 
-    job: HeadJob
-    job_of: Callable[[Mapping[str, Value]], HeadJob]
+    job: TrainingJob
+    job_of: Callable[[Mapping[str, Value]], TrainingJob]
     space: Space
     engine: Proposer
     trials: int
@@ -176,7 +176,7 @@ def _submit(study: Study, proposal: Proposal, executor: Executor) -> Future[Batc
         return failed
 
     def train(batch: int) -> Future[TrialResult]:
-        return executor.submit(train_trial, job.in_batches(batch), proposal.number, proposal.params, proposal.cut_offs)
+        return executor.submit(job.in_batches(batch).train_trial, proposal.number, proposal.params, proposal.cut_offs)
 
     return submit_with_retry(train, job.configuration.batch_size)
 

@@ -10,7 +10,6 @@ import pytest
 from cxrbench.benchmark.selection import freeze, smaller_training_warnings
 from cxrbench.config.protocol import Protocol
 from cxrbench.execution.executor import InProcessExecutor
-from cxrbench.models.training.jobs import freeze_head, train_trial
 from cxrbench.plugin import Record, Trial
 from cxrbench.search.study import StudyStopped
 
@@ -26,7 +25,7 @@ class Cramped(InProcessExecutor):
         self.attempts = []
 
     def submit(self, function, /, *arguments, **keywords):
-        job, number, *_ = arguments
+        job, number = function.__self__, arguments[0]
         self.attempts.append((number, job.configuration.batch_size))
         if job.configuration.batch_size <= self.fits:
             return super().submit(function, *arguments, **keywords)
@@ -54,7 +53,7 @@ def test_a_trial_without_memory_is_retried_in_half_batches(make_study, search, f
     assert executor.attempts == [(0, size) for size in sizes]
     assert (trial.state, trial.batch_size) == ("complete", None if len(sizes) == 1 else sizes[-1])
     alike = replace(study.job, study="alike", configuration=replace(study.job.configuration, batch_size=sizes[-1]))
-    assert train_trial(alike, 0, trial.params).losses == trial.losses
+    assert alike.train_trial(0, trial.params).losses == trial.losses
 
 
 def test_a_trial_without_memory_fails_after_three_attempts(make_study, search):
@@ -76,9 +75,9 @@ def test_a_head_is_frozen_with_the_batch_size_of_its_trial(make_study):
     selections = freeze(run_of(job, executor, seeds=2), 0, job, selected)
     assert executor.attempts == [(3, 4), (3, 4)]
     assert [selection.batch_size for selection in selections] == [4, 4]
-    trained = train_trial(job.in_batches(4), 3, PARAMS)
+    trained = job.in_batches(4).train_trial(3, PARAMS)
     assert selections[0].head.scores.tobytes() == trained.scores.tobytes()
-    assert freeze_head(job, 3, PARAMS).scores.tobytes() != trained.scores.tobytes()
+    assert job.freeze(3, PARAMS).scores.tobytes() != trained.scores.tobytes()
     (warning,) = smaller_training_warnings(16, selected, selections)
     assert warning == "trial 3 was trained in batches of 4 rows: 16 did not fit in memory"
 

@@ -20,7 +20,6 @@ from cxrbench.evaluation.metrics import metrics
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.execution.executor import InProcessExecutor
 from cxrbench.execution.failures import CallTimeout, failure_kind, failure_log, with_log
-from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin import Choice, Float, Int, Trial
 from cxrbench.plugin.specs import Engine
 from cxrbench.search.record import StudyRecord
@@ -57,10 +56,10 @@ class Losing(InProcessExecutor):
         self.error = error
 
     def submit(self, function, /, *arguments, **keywords):
-        if not self.lost(arguments[1]):
+        if not self.lost(arguments[0]):
             return super().submit(function, *arguments, **keywords)
         future = Future()
-        future.set_exception(self.error or with_log(CallTimeout("took longer than 1 s"), [f"line of trial {arguments[1]}"]))
+        future.set_exception(self.error or with_log(CallTimeout("took longer than 1 s"), [f"line of trial {arguments[0]}"]))
         return future
 
 
@@ -72,7 +71,7 @@ class Counting(InProcessExecutor):
         self.numbers = []
 
     def submit(self, function, /, *arguments, **keywords):
-        self.numbers.append(arguments[1])
+        self.numbers.append(arguments[0])
         return super().submit(function, *arguments, **keywords)
 
 
@@ -121,7 +120,7 @@ def test_exactly_the_requested_trials_are_finished(make_study, search, tmp_path,
 def test_a_trial_is_judged_on_validation_at_its_own_threshold(make_study, search):
     study = make_study(metric="f1")
     for trial in search(study, 2)[0]:
-        scores = train_trial(study.job, trial.number, trial.params).scores[0]
+        scores = study.job.train_trial(trial.number, trial.params).scores[0]
         labels = study.job.validation[1]
         assert trial.params["threshold"] == choose_threshold("max-f1", labels, scores)
         assert trial.value == metrics(labels, scores, trial.params["threshold"])["f1"]
@@ -134,7 +133,7 @@ def test_a_trial_is_judged_by_its_mean_over_the_versions(make_study, search):
     rows, labels = study.job.validation
     job = replace(study.job, shifted=((study.job.views[0], rows[::-1]),))  # other images under the same labels
     (trial,), _ = search(replace(study, job=job, job_of=lambda params: job), 1)
-    versions = train_trial(job, 0, trial.params).scores
+    versions = job.train_trial(0, trial.params).scores
     threshold = choose_threshold("max-f1", np.tile(labels, 2), versions.ravel())
     each = [metrics(labels, scores, threshold)["auc"] for scores in versions]
     assert each[0] > each[1]
@@ -147,7 +146,7 @@ def test_a_median_threshold_draws_the_patients_of_the_images(make_study, search)
     labels = study.job.validation[1]
     job = replace(study.job, patients=np.arange(len(labels)) // 5)
     (trial,), _ = search(replace(study, job=job, job_of=lambda params: job), 1)
-    scores = train_trial(job, 0, trial.params).scores[0]
+    scores = job.train_trial(0, trial.params).scores[0]
     expected = choose_threshold("median-youden", labels, scores, job.patients)
     assert trial.params["threshold"] == expected != choose_threshold("median-youden", labels, scores)
 
@@ -270,7 +269,7 @@ def test_a_searched_threshold_comes_from_the_engine(make_study, search):
     study = make_study(policy="search", engine=Fixed({**GOOD, "threshold": 0.625}), metric="accuracy")
     (trial,), _ = search(study, 1)
     assert trial.params == {**GOOD, "threshold": 0.625}
-    scores = train_trial(study.job, 0, GOOD).scores[0]
+    scores = study.job.train_trial(0, GOOD).scores[0]
     assert trial.value == np.mean((scores >= 0.625) == study.job.validation[1])
 
 

@@ -1,4 +1,4 @@
-"""The calls of a worker process on heads: train a trial, freeze the selected head, score images."""
+"""The calls of a worker process on heads: train a trial, freeze the selected head, compute logits of images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 
 from cxrbench.config.seeds import imbalance_seed, training_seed
 from cxrbench.errors import PluginError
-from cxrbench.execution.failures import NotFinite
-from cxrbench.models.training.configuration import SCORED_AT_ONCE
-from cxrbench.models.training.curves import CurveRecorder, Curves
+from cxrbench.models.training.curves import CurveRecorder
+from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
+from cxrbench.models.training.head_file import write_head
 from cxrbench.models.training.rows import TrainingRows, apply_balance
 from cxrbench.plugin.contracts import CrossEntropy, Fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -71,79 +72,54 @@ class HeadJob:
             return self
         return replace(self, configuration=self.configuration.in_batches(batch_size))
 
+    def train_trial(self, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
+        """Train trial `number`. Prune it after an epoch if its best validation loss so far exceeds the cut-off."""
+        start = time.perf_counter()
+        fit = _fit(self, params, training_seed(self.seed, number), cut_offs)
+        scores = _version_scores(self, fit)
+        return TrialResult(losses=fit.losses, scores=scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
+
+    def freeze(self, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenModel:
+        """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
+        recorder = CurveRecorder(job=self)
+        fit = _fit(self, params, training_seed(self.seed, number, repeat), after_epoch=recorder.after_epoch)
+        return FrozenModel(
+            scorer=HeadScorer(weights=tuple(fit.head.weights()), batch_size=self.configuration.batch_size),
+            scores=_version_scores(self, fit),
+            note=_training_rows(self, _strategy_options(self, params)).note,
+            curves=recorder.curves,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialResult:
-    """The result of a trained trial.
-
-    Attributes:
-        losses: validation cross-entropy of each epoch.
-        scores: float64 ``[versions, n]``, scores of the best epoch for each of the `validation_versions`.
-        pruned: whether training stopped at a cut-off.
-    """
-
-    losses: tuple[float, ...]
-    scores: NDArray[np.float64]
-    seconds: float
-    pruned: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrozenHead:
-    """A trained head whose weights are final.
+class HeadScorer:
+    """A trained head.
 
     Attributes:
         weights: float32, as `Head.weights` returns them.
-        scores: float64 ``[versions, n]``, for each of the `validation_versions`.
-        note: the warning of the imbalance strategy, or an empty string.
-        curves: of its training.
+        batch_size: of its training; the process already has a head compiled for it.
     """
 
     weights: HeadWeights
-    scores: NDArray[np.float64]
-    note: str = ""
-    curves: Curves = field(default_factory=Curves)
+    batch_size: int
 
+    @property
+    def parameters(self) -> int:
+        """The number of its weights."""
+        return sum(weights.size for weights in self.weights)
 
-def train_trial(job: HeadJob, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
-    """Train trial `number` of a study. Prune it after an epoch if its best validation loss so far exceeds the cut-off."""
-    start = time.perf_counter()
-    fit = _fit(job, params, training_seed(job.seed, number), cut_offs)
-    scores = _version_scores(job, fit)
-    return TrialResult(losses=fit.losses, scores=scores, seconds=time.perf_counter() - start, pruned=fit.pruned)
+    def logits(self, view: ShardedArray, images: NDArray[np.int64], at_once: int) -> NDArray[np.float64]:
+        """Return the logit of each image, from the features of a view."""
+        from cxrbench.models.training.head import head_for
+        from cxrbench.models.training.trainer import head_logits
 
+        head = head_for(self.weights[0].shape[0], CrossEntropy(), self.batch_size)
+        head.set_weights(list(self.weights))
+        return head_logits(head, view, images, at_once)
 
-def freeze_head(job: HeadJob, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenHead:
-    """Train trial `number` again. Repeat 0 is exactly the trial; other repeats change the seed of the head only."""
-    recorder = CurveRecorder(job=job)
-    fit = _fit(job, params, training_seed(job.seed, number, repeat), after_epoch=recorder.after_epoch)
-    note = _training_rows(job, _strategy_options(job, params)).note
-    return FrozenHead(weights=tuple(fit.head.weights()), scores=_version_scores(job, fit), note=note, curves=recorder.curves)
-
-
-def score_images(
-    heads: Sequence[HeadWeights], batch_size: int, view: ShardedArray, images: NDArray[np.int64], at_once: int = SCORED_AT_ONCE
-) -> NDArray[np.float64]:
-    """Return the scores of images under the mean logit of frozen heads, float64 ``[n]``, from the features of a view.
-
-    Args:
-        heads: the weights of one head or of several.
-        batch_size: of its training; the process already has a head compiled for it.
-        view: features of the images.
-        images: int ``[n]``, rows of the view.
-        at_once: rows whose features are in memory at once.
-
-    Raises:
-        NotFinite: a score is not finite.
-    """
-    from cxrbench.models.training.head import head_for
-    from cxrbench.models.training.trainer import head_logits, sigmoid
-
-    scorer, logits = head_for(heads[0][0].shape[0], CrossEntropy(), batch_size), np.zeros(len(images))
-    for weights in heads:
-        scorer.set_weights(list(weights))
-        logits += head_logits(scorer, view, images, at_once) / len(heads)
-    return _finite(sigmoid(logits))
+    def write(self, path: Path) -> str:
+        """Write the weights, and return the SHA-256 of the file."""
+        return write_head(path, self.weights)
 
 
 def _version_scores(job: HeadJob, fit: Fit) -> NDArray[np.float64]:
@@ -151,14 +127,8 @@ def _version_scores(job: HeadJob, fit: Fit) -> NDArray[np.float64]:
     from cxrbench.models.training.trainer import head_logits, sigmoid
 
     at_once = job.configuration.scored_at_once
-    shifted = (_finite(sigmoid(head_logits(fit.head, view, rows, at_once))) for view, rows in job.shifted)
+    shifted = (finite(sigmoid(head_logits(fit.head, view, rows, at_once))) for view, rows in job.shifted)
     return np.stack([fit.scores, *shifted])
-
-
-def _finite(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not np.isfinite(scores).all():
-        raise NotFinite(f"the head's scores of {np.sum(~np.isfinite(scores))} of {len(scores)} images are not finite")
-    return scores
 
 
 def _fit(

@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from cxrbench.errors import CxrbenchError
+from cxrbench.models.training.frozen import score_images
 from cxrbench.models.training.head_file import TENSORS, read_head, write_head
-from cxrbench.models.training.jobs import freeze_head, score_images
+from cxrbench.models.training.jobs import HeadScorer
 
 PARAMS = {"learning_rate": 0.003, "dropout": 0.3}
 
@@ -41,13 +42,11 @@ def test_other_programs_can_read_the_weights_by_name(weights, tmp_path):
 
 def test_a_head_of_a_file_scores_like_the_frozen_one(make_job, tmp_path):
     job = make_job()
-    head = freeze_head(job, 0, PARAMS)
-    digest = write_head(tmp_path / "head", head.weights)
-    read = type(head)(weights=read_head(tmp_path / "head", digest, within=tmp_path), scores=head.scores)
+    head = job.freeze(0, PARAMS)
+    digest = head.scorer.write(tmp_path / "head")
+    read = HeadScorer(weights=read_head(tmp_path / "head", digest, within=tmp_path), batch_size=16)
     images = job.validation[0]
-    assert np.array_equal(
-        score_images([read.weights], 16, job.views[0], images), score_images([head.weights], 16, job.views[0], images)
-    )
+    assert np.array_equal(score_images([read], job.views[0], images), score_images([head.scorer], job.views[0], images))
 
 
 def test_changed_missing_and_foreign_files_are_refused(weights, tmp_path):

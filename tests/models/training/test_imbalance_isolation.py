@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from cxrbench.errors import PluginError
-from cxrbench.models.training.jobs import train_trial
 from cxrbench.plugin.contracts import Fold
 from cxrbench.plugin.host import load_host
 from cxrbench.plugin.references import load_file
@@ -86,7 +85,7 @@ def plugin(tmp_path):
 )
 def test_the_training_rows_are_all_that_a_strategy_can_reach(make_job, plugin, tensorflow_ready, name, kinds):
     job = make_job(name, of_host=load_host([plugin]), views=2)
-    train_trial(job, 0, PARAMS)
+    job.train_trial(0, PARAMS)
     reached = load_file(plugin.resolve()).REACHED
     assert sorted(type(thing).__name__ for thing in reached) == sorted(kind.__name__ for kind in kinds)
     images, labels = job.train
@@ -108,7 +107,7 @@ def test_changes_to_the_features_of_a_strategy_have_no_effect(make_job, plugin, 
     job, honest = make_job("vandal", of_host=load_host([plugin])), make_job("none")
     features = job.views[0].gather(np.arange(80))
     for number in range(2):
-        result, expected = train_trial(job, number, PARAMS), train_trial(honest, number, PARAMS)
+        result, expected = job.train_trial(number, PARAMS), honest.train_trial(number, PARAMS)
         assert result.losses == expected.losses
         assert result.scores.tobytes() == expected.scores.tobytes()
     np.testing.assert_array_equal(job.views[0].gather(np.arange(80)), features)
@@ -120,7 +119,7 @@ def test_a_strategy_that_alters_labels_in_place_is_refused(make_job, plugin, nam
     labels, held_out = job.train[1].copy(), job.validation[1].copy()
     for _ in range(2):  # the error is not cached
         with pytest.raises(PluginError, match=f"imbalance {name} altered the labels that it was given"):
-            train_trial(job, 0, PARAMS)
+            job.train_trial(0, PARAMS)
     np.testing.assert_array_equal(job.train[1], labels)
     np.testing.assert_array_equal(job.validation[1], held_out)
 
@@ -129,4 +128,4 @@ def test_a_strategy_that_alters_labels_in_place_is_refused(make_job, plugin, nam
 def test_a_strategy_that_flips_the_labels_of_its_rows_is_refused(make_job, plugin, of):
     job = make_job(f"forger:of={of}", of_host=load_host([plugin]))
     with pytest.raises(PluginError, match=r"imbalance forger(:of=5)? returned a training row with an altered label"):
-        train_trial(job, 0, PARAMS)
+        job.train_trial(0, PARAMS)

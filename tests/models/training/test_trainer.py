@@ -8,7 +8,7 @@ import pytest
 
 from cxrbench.execution.failures import NotFinite, failure_kind
 from cxrbench.models.training.configuration import TrainingConfiguration
-from cxrbench.models.training.jobs import freeze_head, score_images, train_trial
+from cxrbench.models.training.frozen import score_images
 from cxrbench.models.training.rows import TrainingRows
 from cxrbench.models.training.trainer import TrainingFailed, fit_head, head_logits, sigmoid
 from cxrbench.plugin.contracts import CrossEntropy, Focal
@@ -121,11 +121,11 @@ def test_divergence_after_a_finite_epoch_keeps_that_epoch(make_rows):
 
 def test_a_score_that_is_not_finite_is_a_failure(make_job, store):
     job = make_job()
-    head = freeze_head(job, 0, PARAMS)
+    head = job.freeze(0, PARAMS)
     features = job.views[0].gather(np.array([60, 50, 70])).copy()
     features[1] = [np.inf, -np.inf, np.inf, -np.inf]
     with pytest.raises(NotFinite, match="scores of 1 of 3 images are not finite"):
-        score_images([head.weights], 16, store(features), np.arange(3))
+        score_images([head.scorer], store(features), np.arange(3))
 
 
 def test_a_divergent_trial_does_not_affect_the_next_one(make_rows):
@@ -149,62 +149,62 @@ def test_confident_logits_become_scores_without_ties():
 @pytest.mark.parametrize("imbalance", ["none", "focal", "class-weights", "random-oversample", "smote:k_neighbors=3"])
 def test_a_frozen_head_repeats_its_trial_exactly(make_job, imbalance):
     job = make_job(imbalance, views=2)
-    first = train_trial(job, 4, PARAMS)
-    train_trial(job, 5, {"learning_rate": 1e-2, "dropout": 0.6})
-    head = freeze_head(job, 4, {**PARAMS, "threshold": 0.3})
+    first = job.train_trial(4, PARAMS)
+    job.train_trial(5, {"learning_rate": 1e-2, "dropout": 0.6})
+    head = job.freeze(4, {**PARAMS, "threshold": 0.3})
     assert head.scores.tobytes() == first.scores.tobytes()
     assert (first.scores.shape, first.scores.dtype) == ((1, 30), np.float64)
-    scores = score_images([head.weights], 16, job.views[0], np.array([79, 50, 51]))
+    scores = score_images([head.scorer], job.views[0], np.array([79, 50, 51]))
     np.testing.assert_allclose(scores, first.scores[0, [29, 0, 1]], atol=1e-6)
 
 
 def test_a_frozen_head_scores_equally_after_other_trainings(make_job):
     job = make_job(views=2)
-    head = freeze_head(job, 0, PARAMS)
-    weights = [array.copy() for array in head.weights]
-    before = score_images([head.weights], 16, job.views[0], np.arange(80))
-    freeze_head(make_job("focal"), 3, {"learning_rate": 1e-2, "dropout": 0.0})
-    assert score_images([head.weights], 16, job.views[0], np.arange(80)).tobytes() == before.tobytes()
-    assert all(array.tobytes() == copy.tobytes() for array, copy in zip(head.weights, weights, strict=True))
+    head = job.freeze(0, PARAMS)
+    weights = [array.copy() for array in head.scorer.weights]
+    before = score_images([head.scorer], job.views[0], np.arange(80))
+    make_job("focal").freeze(3, {"learning_rate": 1e-2, "dropout": 0.0})
+    assert score_images([head.scorer], job.views[0], np.arange(80)).tobytes() == before.tobytes()
+    assert all(array.tobytes() == copy.tobytes() for array, copy in zip(head.scorer.weights, weights, strict=True))
 
 
 def test_a_frozen_head_scores_the_images_of_any_view(make_job, store):
     job = make_job()
-    head = freeze_head(job, 0, PARAMS)
+    head = job.freeze(0, PARAMS)
     elsewhere = store(job.views[0].gather(np.array([60, 50, 70])))
-    of_elsewhere = score_images([head.weights], 16, elsewhere, np.array([0, 1, 2]))
-    assert of_elsewhere.tobytes() == score_images([head.weights], 16, job.views[0], np.array([60, 50, 70])).tobytes()
+    of_elsewhere = score_images([head.scorer], elsewhere, np.array([0, 1, 2]))
+    assert of_elsewhere.tobytes() == score_images([head.scorer], job.views[0], np.array([60, 50, 70])).tobytes()
 
 
 def test_repeats_differ_in_the_head_and_each_repeats_itself(make_job):
     job = make_job("smote:k_neighbors=3")
-    repeats = [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
+    repeats = [job.freeze(2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
     assert len(set(repeats)) == 3
-    assert repeats == [freeze_head(job, 2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
+    assert repeats == [job.freeze(2, PARAMS, repeat).scores.tobytes() for repeat in range(3)]
 
 
 def test_the_kept_epoch_scores_each_version_of_validation(make_job, store):
     job = make_job()
-    plain, rows = train_trial(job, 0, PARAMS), np.array([*range(29, -1, -1)])
+    plain, rows = job.train_trial(0, PARAMS), np.array([*range(29, -1, -1)])
     shifted = store(job.views[0].gather(job.validation[0][::-1]) + np.float32(0.5))  # a view of these images alone
     job = replace(job, shifted=((shifted, rows), (job.views[0], job.validation[0])))
-    found, head = train_trial(job, 0, PARAMS), freeze_head(job, 0, PARAMS)
+    found, head = job.train_trial(0, PARAMS), job.freeze(0, PARAMS)
     assert (found.losses, found.scores.shape) == (plain.losses, (3, 30))
     assert found.scores[0].tobytes() == found.scores[2].tobytes() == plain.scores[0].tobytes()
-    assert found.scores[1].tobytes() == score_images([head.weights], 16, shifted, rows).tobytes()
+    assert found.scores[1].tobytes() == score_images([head.scorer], shifted, rows).tobytes()
     assert head.scores.tobytes() == found.scores.tobytes()
     assert not np.allclose(found.scores[1], found.scores[0])
 
 
 def test_trials_of_one_study_differ_by_their_number(make_job):
     job = make_job()
-    assert train_trial(job, 0, PARAMS).scores.tobytes() != train_trial(job, 1, PARAMS).scores.tobytes()
+    assert job.train_trial(0, PARAMS).scores.tobytes() != job.train_trial(1, PARAMS).scores.tobytes()
 
 
 def test_validation_is_scored_on_the_clean_view(make_job):
     job = make_job(views=2)
     params = {"learning_rate": 1e-5, "dropout": 0.0}
-    found = train_trial(job, 0, params)
-    head = freeze_head(job, 0, params)
-    assert score_images([head.weights], 16, job.views[0], job.validation[0]).tobytes() == found.scores.tobytes()
-    assert score_images([head.weights], 16, job.views[1], job.validation[0]).tobytes() != found.scores.tobytes()
+    found = job.train_trial(0, params)
+    head = job.freeze(0, params)
+    assert score_images([head.scorer], job.views[0], job.validation[0]).tobytes() == found.scores.tobytes()
+    assert score_images([head.scorer], job.views[1], job.validation[0]).tobytes() != found.scores.tobytes()
