@@ -76,7 +76,7 @@ def test_a_head_is_frozen_with_the_batch_size_of_its_trial(make_study):
     assert executor.attempts == [(3, 4), (3, 4)]
     assert [selection.batch_size for selection in selections] == [4, 4]
     trained = job.in_batches(4).train_trial(3, PARAMS)
-    assert selections[0].head.scores.tobytes() == trained.scores.tobytes()
+    assert selections[0].model.scores.tobytes() == trained.scores.tobytes()
     assert job.freeze(3, PARAMS).scores.tobytes() != trained.scores.tobytes()
     (warning,) = smaller_training_warnings(16, selected, selections)
     assert warning == "trial 3 was trained in batches of 4 rows: 16 did not fit in memory"
