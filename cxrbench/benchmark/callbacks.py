@@ -65,4 +65,4 @@ class Callbacks:
 
 
 def _trials(entry: Entry) -> int:
-    return entry.protocol.trials * entry.protocol.folds
+    return entry.budget.get("trials", entry.protocol.trials) * entry.protocol.folds

@@ -73,6 +73,7 @@ class EntrySubject:
     imbalance: str
     control: bool
     stage: Stage = "head"
+    budget: Mapping[str, int] = field(default_factory=dict)
     components: Mapping[ComponentKind, ComponentFacts] = field(default_factory=dict)
 
 
@@ -138,6 +139,7 @@ def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject
         kind="recipe",
         recipe=str(recipe),
         stage=planned.stage,
+        budget=planned.budget,
         backbone=str(recipe.backbone.component),
         augmentation=str(recipe.augmentation.component),
         imbalance=str(recipe.imbalance.component),

@@ -114,7 +114,7 @@ def fold_outcome(
             *_repetition_warnings(protocol.metric, selected, validation[protocol.metric]),
             *dict.fromkeys(selection.model.note for selection in selections if selection.model.note),
             *smaller_extraction_warnings(search.views),
-            *smaller_training_warnings(protocol.batch_size, selected, selections),
+            *smaller_training_warnings(fold_study.study.job.configuration.batch_size, selected, selections),
             *smaller_scoring_warnings("test", (one.at_once for one in scored)),
         ),
         search_seconds=sum(trial.seconds for trial in search.trials),
@@ -136,17 +136,16 @@ def recipe_result(
     )
 
 
-def failure_of(error: Exception, studies: Sequence[FoldStudy], trials: int) -> NoResult:
+def failure_of(error: Exception, studies: Sequence[FoldStudy]) -> NoResult:
     """Return what the entry of a recipe says about an error that ended it.
 
     Args:
         error: what was raised.
         studies: those that were opened before.
-        trials: of each study, by the protocol.
     """
     if isinstance(error, FeaturesUnavailable):
         return error.missing
-    begun = count_finished(studies, trials)
+    begun = count_finished(studies)
     if isinstance(error, TestSetLocked | StudyDamaged):  # a file on disk was changed, which is no fault of a plugin
         return NoResult(status="failed", reason=str(error), failure="data_error", begun=begun)
     kind, log = failure_kind(error), failure_log(error)

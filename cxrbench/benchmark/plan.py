@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,8 @@ class PlannedRecipe:
         features: what must be extracted for it, or why that is not possible.
         studies: the identity of the study of each fold; empty without features.
         identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
+        budget: trials of each study and epochs, where they are not those of the protocol.
+        remarks: what is to be said of the choice of the recipe.
     """
 
     recipe: Recipe
@@ -54,6 +56,8 @@ class PlannedRecipe:
     studies: tuple[str, ...]
     identity: str
     stage: Stage = "head"
+    budget: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return row_name(str(self.recipe), self.stage)

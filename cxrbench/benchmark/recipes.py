@@ -28,7 +28,7 @@ def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     for the last trial of a generation.
     """
     recipes, progress, protocol = run.plan.unfinished, run.callbacks.progress, run.protocol
-    progress.begin(TRIALS, len(recipes) * protocol.trials * protocol.folds)
+    progress.begin(TRIALS, sum(recipe.budget.get("trials", protocol.trials) for recipe in recipes) * protocol.folds)
     max_concurrent = 1 + run.plan.request.settings.workers // 2
     threads = ThreadPoolExecutor(max_concurrent)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.fine_tuning.candidates import check_wanted
 from cxrbench.benchmark.grid import Grid, make_grid
 from cxrbench.benchmark.wanted_shifts import development_shifts, wanted_shifts
 from cxrbench.data.catalogue import external_datasets
@@ -57,12 +58,14 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
     """
     downloader = Downloader(offline=settings.offline, say=progress.say)
     with default_backend():  # modules of factories may import Keras
+        grid = make_grid(host, settings, downloader)
+        check_wanted(settings, [str(recipe) for recipe in grid.recipes])
         return Request(
             settings=settings,
             dataset=find_dataset(settings.data, host),
             externals=external_datasets(settings.external, host),
             engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
-            grid=make_grid(host, settings, downloader),
+            grid=grid,
             shifts=wanted_shifts(settings, host),
             development=development_shifts(settings, host),
             downloader=downloader,

@@ -1,4 +1,4 @@
-"""The story of a run: plan, extract, and for every recipe and fold search, freeze, score once; then publish."""
+"""The story of a run: plan, extract, and for every recipe and fold search, freeze, score once; fine-tune the best; publish."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import decode_and_list, start_extraction
+from cxrbench.benchmark.fine_tuning.run import fine_tune_best
+from cxrbench.benchmark.fine_tuning.studies import open_networks
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
@@ -21,7 +23,7 @@ from cxrbench.benchmark.resources import open_resources
 from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selection, score_test
 from cxrbench.benchmark.shifts import score_shifts
 from cxrbench.benchmark.sizes import parameter_counts
-from cxrbench.benchmark.studies import FoldStudy, open_studies
+from cxrbench.benchmark.studies import FoldStudy, open_heads
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.execution.executor import refuse_inside_import
@@ -89,12 +91,14 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
             run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
             add_baseline(run)
             computed = run_recipes(run, run_recipe)
+            computed += fine_tune_best(run, run_recipe)
             board = publish(plan.store)
     callbacks.on_run_end(board)
     entries = {entry.name: entry for entry in (*board.entries, *computed)}
+    names = dict.fromkeys((*map(str, plan.recipes), *(entry.name for entry in computed)))
     return RunOutcome(
         board=board,
-        entries=tuple(entries[str(recipe)] for recipe in plan.recipes),
+        entries=tuple(entries[name] for name in names),
         skipped_backbones=request.grid.skipped_backbones,
     )
 
@@ -108,22 +112,23 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     studies: list[FoldStudy] = []
     outcome: Result | NoResult
     try:
-        features, extraction_seconds = run.extraction.wait(recipe)
-        start = time.perf_counter()
+        opened = open_heads(run, recipe) if recipe.stage == "head" else open_networks(run, recipe)
+        start, studies = time.perf_counter(), opened.studies
         refuse_other_selection(run, recipe)
-        studies = open_studies(run, recipe, features)
         folds = [run_fold(run, recipe, study) for study in studies]
         development = _write_predictions(run, recipe, folds)
         selections = [selection for fold in folds for selection in fold.selections]
-        warnings = score_externals(run, recipe, features, selections) + score_shifts(run, recipe, features, selections)
-        seconds = {"features": extraction_seconds, "elapsed": time.perf_counter() - start}
+        scored = score_externals(run, recipe, opened.source, selections) + score_shifts(run, recipe, opened.source, selections)
+        seconds = {"features": opened.seconds, "elapsed": time.perf_counter() - start}
         result = recipe_result(run.protocol, recipe, folds, seconds)
         parameters = parameter_counts(run, recipe, folds[0])
-        outcome = replace(result, parameters=parameters, development=development, warnings=(*result.warnings, *warnings))
+        outcome = replace(
+            result, parameters=parameters, development=development, warnings=(*recipe.remarks, *result.warnings, *scored)
+        )
     except (DiskFull, StorageLost, WorkersUnavailable):
         raise
     except Exception as error:
-        outcome = failure_of(error, studies, run.protocol.trials)
+        outcome = failure_of(error, studies)
     return build_entry(run.facts, recipe_subject(recipe, run.plan.request.engine), outcome)
 
 
@@ -137,7 +142,7 @@ def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> F
     mean = freeze_mean(run, selections, job)
     scored = [score_test(run, recipe, selection) for selection in selections]
     scored_mean = score_test(run, recipe, mean) if mean else None
-    search = FinishedSearch(trials=trials, selected=selected, views=job.views)
+    search = FinishedSearch(trials=trials, selected=selected, views=job.extracted)
     return fold_outcome(run.protocol, fold_study, search, scored, scored_mean)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.benchmark.opened import Opened
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
 from cxrbench.models.features.feature_source import setting_of
@@ -46,30 +47,40 @@ class FoldStudy:
         return self.study.job.study
 
 
-def open_studies(run: RunContext, recipe: PlannedRecipe, source: FeatureSource) -> list[FoldStudy]:
-    """Open the study of every fold, or resume it.
+def open_heads(run: RunContext, recipe: PlannedRecipe) -> Opened:
+    """Wait for the features of a recipe, and open the study of every fold, or resume it.
 
     Raises:
+        FeaturesUnavailable: the weights of the backbone cannot be had.
         StudyDamaged: a journal cannot be read.
         PluginError: the engine or the space of a plugin is invalid.
     """
-    opened = []
+    source, seconds = run.extraction.wait(recipe)
+    studies = []
     for fold in range(run.protocol.folds):
         study = _fold_study(run, recipe, source, fold)
-        opened.append(FoldStudy(fold=fold, study=study, record=_open_record(run, recipe, study, fold)))
-    for one in opened:
-        if done := sum(trial.number < run.protocol.trials for trial in one.record.finished()):
+        studies.append(FoldStudy(fold=fold, study=study, record=open_record(run, recipe, study, fold)))
+    say_resumed(run, recipe, studies)
+    return Opened(source=source, studies=studies, seconds=seconds)
+
+
+def say_resumed(run: RunContext, recipe: PlannedRecipe, studies: Iterable[FoldStudy]) -> None:
+    """Show which studies go on with trials of an earlier run."""
+    for one in studies:
+        wanted = one.study.trials
+        if done := sum(trial.number < wanted for trial in one.record.finished()):
             name = f"{recipe}, fold {one.fold}" if run.protocol.folds > 1 else str(recipe)
-            run.callbacks.on_resume(name, done, run.protocol.trials)
-    return opened
+            run.callbacks.on_resume(name, done, wanted)
 
 
-def count_finished(studies: Iterable[FoldStudy], trials: int) -> dict[str, dict[str, int]]:
+def count_finished(studies: Iterable[FoldStudy]) -> dict[str, dict[str, int]]:
     """Return the finished trials of each study by state, by its identity; a record that cannot be read is left out."""
     counts: dict[str, dict[str, int]] = {}
     for one in studies:
         with suppress(StudyDamaged, OSError):  # that is why the recipe failed
-            counts[one.identity] = dict(Counter(trial.state for trial in one.record.finished() if trial.number < trials))
+            counts[one.identity] = dict(
+                Counter(trial.state for trial in one.record.finished() if trial.number < one.study.trials)
+            )
     return counts
 
 
@@ -87,7 +98,7 @@ def count_recorded(store: ProtocolFolder, recipe: PlannedRecipe) -> int:
 
 
 def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:
-    protocol, job = run.protocol, _head_job(run, recipe, fold)
+    protocol, job = run.protocol, head_job(run, recipe, fold)
     if not source.space:
         job = replace(job, views=source.views({}), shifted=_shifted(run, recipe, fold, {}))
     space = search_space(protocol.threshold, job.strategy_space, source.space)
@@ -114,7 +125,8 @@ def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, f
     )
 
 
-def _head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
+def head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
+    """Return the training job of a fold's heads, on the views that are there before the search."""
     labels, rows, protocol, images = run.dataset.labels, run.dataset.rows, run.protocol, run.splits[fold]
     views = recipe.arrays
     return HeadJob(
@@ -139,7 +151,8 @@ def _shifted(
     return tuple((run.development.features(recipe, setting, shift), places) for shift in run.development.wanted)
 
 
-def _open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:
+def open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:
+    """Open the record of the trials of a study."""
     store, identity = run.store, study.job.study
     about = {"recipe": str(recipe), "fold": fold, "protocol": store.name, "dataset": run.protocol.dataset}
     if store.database is None:

@@ -66,6 +66,12 @@ class Arguments(TypedDict, total=False):
     """Precision of backbones."""
     seeds: int
     """Seeds that each selected head is trained with."""
+    fine_tune: Sequence[str]
+    """Train all of the N best recipes by validation on images, one of each backbone, or of the recipe named; repeatable."""
+    fine_tune_trials: int
+    """Finished trials of each study of a fine-tuned recipe."""
+    fine_tune_epochs: int
+    """Most epochs of such a trial."""
     also_at: Sequence[float]
     """Further threshold to report rates at; repeatable."""
     prevalence: float

@@ -11,7 +11,7 @@ from pydantic import ByteSize, SecretStr
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Panel = Literal["Data", "Recipes", "Search", "Training", "Evaluation", "Compute", "Output"]
+Panel = Literal["Data", "Recipes", "Search", "Training", "Fine-tuning", "Evaluation", "Compute", "Output"]
 PANELS: tuple[Panel, ...] = get_args(Panel)
 """The groups of options in the help text, in this order."""
 

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
 from cxrbench.config.option import Option
-from cxrbench.config.protocol_settings import ProtocolSettings
+from cxrbench.config.protocol_settings import ProtocolSettings, Repeats
 from cxrbench.config.settings_files import as_lists, read_file, read_preset
 from cxrbench.config.split_name import LEFT_OUT, SplitName
 from cxrbench.config.values import Folder, MemorySize, Named, Names, Paths
@@ -73,6 +73,16 @@ class Settings(ProtocolSettings, BaseSettings):
     max_failures: Annotated[
         int, Field(ge=1), Option("Search", "Failed trials in a row after which the study of a recipe stops")
     ] = 5
+    fine_tune: Annotated[
+        Names,
+        Option(
+            "Fine-tuning",
+            "Train all of the N best recipes by validation on images, one of each backbone, or of the recipe named; repeatable",
+            "N|RECIPE",
+        ),
+    ] = ()
+    fine_tune_trials: Annotated[Repeats, Option("Fine-tuning", "Finished trials of each study of a fine-tuned recipe")] = 4
+    fine_tune_epochs: Annotated[Repeats, Option("Fine-tuning", "Most epochs of such a trial")] = 6
     workers: Annotated[
         int,
         Field(ge=0, le=256),

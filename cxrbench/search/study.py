@@ -93,13 +93,17 @@ def search_space(policy: str, *further: Space) -> Space:
         "learning_rate": Float(low=1e-5, high=1e-2, log=True),
         "dropout": Float(low=0.0, high=0.7),
     }
-    if policy == SEARCHED_THRESHOLD:
-        space[THRESHOLD] = Float(low=0.01, high=0.99)
+    space |= threshold_space(policy)
     for parameters in further:
         if clash := (space.keys() | {THRESHOLD}) & parameters.keys():
             raise PluginError(f"a plugin cannot search {', '.join(sorted(clash))}: the harness or another plugin already does")
         space |= parameters
     return space
+
+
+def threshold_space(policy: str) -> Space:
+    """Return the threshold as a searched parameter, if `policy` searches it."""
+    return {THRESHOLD: Float(low=0.01, high=0.99)} if policy == SEARCHED_THRESHOLD else {}
 
 
 def run_study(study: Study, record: StudyRecord, executor: Executor, on_trial: Callable[[Trial], None]) -> list[Trial]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-CACHE_KINDS = ("images", "features")
+CACHE_KINDS = ("images", "features", "training")
 """Folders of the cache. Their contents can be recomputed."""
 GIGABYTE = 10**9
 REMOVAL_PREFIX = ".removing-"

@@ -223,6 +223,7 @@ class Entry(Stored):
         data: the dataset as a component, without its location.
         components: what stands behind backbone, augmentation, imbalance and engine; empty in entries of earlier versions.
         stage: of training.
+        budget: ``trials`` of each study and ``epochs``, where they are not those of the protocol: beyond the stage ``head``.
         study: identity of the result, which does not depend on the number of trials.
         reason: failure reason and what to do; empty if the entry is complete.
         failure: kind of the failure.
@@ -251,6 +252,7 @@ class Entry(Stored):
     control: bool
     components: dict[ComponentKind, ComponentFacts] = {}
     stage: Stage = "head"
+    budget: dict[Name, Count] = {}
     study: Hash = ""
     status: Status
     reason: Line = ""

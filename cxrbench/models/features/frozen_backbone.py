@@ -56,6 +56,10 @@ class FrozenBackbone:
         """Return the Keras model or the function that the plugin builds; this process keeps the last two."""
         return _built(self)
 
+    def build_anew(self) -> Any:
+        """Return one that no other caller gets, whose weights may be changed."""
+        return _build(self)
+
     def compiled(self, batch: int) -> ImageBatches:
         """Return the backbone as a function of `batch` grey images, float32 ``[batch, size, size, 1]`` to ``[batch, D]``."""
         return _compiled(self, batch)
@@ -125,6 +129,10 @@ def _compiled(backbone: FrozenBackbone, batch: int) -> ImageBatches:
 @lru_cache(maxsize=2)
 def _built(backbone: FrozenBackbone) -> Any:
     """Build a backbone, once for all batch sizes."""
+    return _build(backbone)
+
+
+def _build(backbone: FrozenBackbone) -> Any:
     with _layer_precision(backbone.precision):
         weights = backbone.weights.argument
         return backbone.part.build(input_shape=backbone.input_shape, weights=weights, seed=backbone.seed)

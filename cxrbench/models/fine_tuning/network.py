@@ -11,6 +11,7 @@ from keras import ops
 from cxrbench.errors import ConfigError
 from cxrbench.models.features.frozen_backbone import CHANNELS, is_graph, is_model_of_keras
 from cxrbench.models.fine_tuning.folded import with_folded_normalisation
+from cxrbench.models.fine_tuning.network_file import NetworkWeights
 from cxrbench.models.training.head import UNITS, NoiseDropout
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.models.training.head_weights import HeadWeights
+    from cxrbench.storage.sharded_array import ShardedArray
 
     Array = NDArray[np.float32]
 
 AT_ONCE = 32
 """Images per call where nothing is trained."""
+READ_AT_ONCE = 256
+"""Images that are read at once: 13 MB."""
 
 
 class Network:
@@ -42,6 +46,7 @@ class Network:
         if not (is_model_of_keras(backbone) and is_graph(backbone)):
             raise ConfigError("the backbone is not a Keras model that is built as a graph with one input and one output")
         backbone.trainable = True
+        self._backbone = backbone
         images, noise = keras.Input((size, size, 1)), keras.Input((UNITS,), dtype="uint16")
         features = with_folded_normalisation(backbone)(ops.repeat(images, CHANNELS, axis=-1))
         features = ops.cast(features, "float32")
@@ -79,6 +84,23 @@ class Network:
         """Return one logit per grey image, uint8 ``[n, size, size]``, as if the network had these trainable weights."""
         blocks = (images[start : start + AT_ONCE, ..., None].astype(np.float32) for start in range(0, len(images), AT_ONCE))
         return np.concatenate([self._compiled(weights, block)[:, 0].astype(np.float64) for block in blocks])
+
+    def logits_of_rows(self, weights: Sequence[Array], images: ShardedArray, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return one logit per row of an array of images, which is read block by block."""
+        blocks = (images.gather(rows[start : start + READ_AT_ONCE]) for start in range(0, len(rows), READ_AT_ONCE))
+        return np.concatenate([self.logits(weights, block) for block in blocks])
+
+    def whole(self, weights: Sequence[Array]) -> NetworkWeights:
+        """Return all weights of the network, if these are the trainable ones."""
+        values = {id(one): value for one, value in zip(self.training.trainable_variables, weights, strict=True)}
+        backbone = [values.get(id(one), np.array(ops.convert_to_numpy(one))) for one in self._backbone.weights]
+        return NetworkWeights(backbone=backbone, head=tuple(values[id(one)] for one in self._head_variables))
+
+    def weights_of(self, whole: NetworkWeights) -> list[Array]:
+        """Return the trainable weights of a whole network."""
+        pairs = zip((*self._backbone.weights, *self._head_variables), (*whole.backbone, *whole.head), strict=True)
+        values = {id(one): value for one, value in pairs}
+        return [values[id(one)] for one in self.training.trainable_variables]
 
     @property
     def _head_variables(self) -> list[Any]:

@@ -182,5 +182,5 @@ def _after_epoch(training: Training, progress: Progress) -> Progress:
 def _validated(training: Training, weights: Sequence[Array]) -> tuple[NDArray[np.float64], float]:
     """Return the logits of the validation images under these weights, and their cross-entropy."""
     images, labels = training.data.validation
-    logits = training.network.logits(weights, training.data.pixels.gather(images))
+    logits = training.network.logits_of_rows(weights, training.data.pixels, images)
     return logits, mean_cross_entropy(labels, logits)

@@ -81,6 +81,10 @@ class TrainingJob(Protocol):
         """What it learns from: the clean view of all images first."""
 
     @property
+    def extracted(self) -> tuple[ShardedArray, ...]:
+        """The features among what it learns from."""
+
+    @property
     def validation(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of the validation images, and their labels."""
 

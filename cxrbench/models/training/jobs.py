@@ -56,6 +56,11 @@ class HeadJob:
     shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
 
     @property
+    def extracted(self) -> tuple[ShardedArray, ...]:
+        """The features that it learns from: all views."""
+        return self.views
+
+    @property
     def validation_versions(self) -> tuple[tuple[ShardedArray, NDArray[np.int64]], ...]:
         """The validation images as they are and under each development shift: a view of them, and their rows in it."""
         return ((self.views[0], self.validation[0]), *self.shifted)
@@ -86,7 +91,7 @@ class HeadJob:
         return FrozenModel(
             scorer=HeadScorer(weights=tuple(fit.head.weights()), batch_size=self.configuration.batch_size),
             scores=_version_scores(self, fit),
-            note=_training_rows(self, _strategy_options(self, params)).note,
+            note=training_rows(self, params).note,
             curves=recorder.curves,
         )
 
@@ -141,7 +146,7 @@ def _fit(
     from cxrbench.models.training.trainer import fit_head
 
     return fit_head(
-        _training_rows(job, _strategy_options(job, params)),
+        training_rows(job, params),
         job.validation,
         job.configuration,
         learning_rate=float(params["learning_rate"]),
@@ -150,6 +155,11 @@ def _fit(
         cut_offs=cut_offs,
         after_epoch=after_epoch,
     )
+
+
+def training_rows(job: HeadJob, params: Mapping[str, Value]) -> TrainingRows:
+    """Return the training rows after the imbalance strategy, with its searched parameters."""
+    return _training_rows(job, _strategy_options(job, params))
 
 
 def _strategy_options(job: HeadJob, params: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:

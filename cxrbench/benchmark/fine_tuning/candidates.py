@@ -1,0 +1,115 @@
+"""Which recipes are fine-tuned: those that the user names, and the best by validation, at most one of each backbone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.studies import head_job
+from cxrbench.config.recipe import name_in_table
+from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.models.fine_tuning.jobs import makes_synthetic_rows, why_not_trainable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.config.settings import Settings
+    from cxrbench.leaderboard.store.entry import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A recipe whose heads are selected.
+
+    Attributes:
+        recipe: as it was planned.
+        entry: the result of its heads.
+        remarks: why it is fine-tuned in place of another one.
+    """
+
+    recipe: PlannedRecipe
+    entry: Entry
+    remarks: tuple[str, ...] = ()
+
+
+def candidates(run: RunContext) -> list[Candidate]:
+    """Return the recipes to fine-tune, each once; those that are passed over are named with the reason."""
+    finished = list(_finished(run))
+    wanted = run.plan.request.settings.fine_tune
+    names = [name_in_table(text) for text in wanted if not text.isdecimal()]
+    chosen = {str(one.recipe): one for one in finished if str(one.recipe) in names and not _said(run, one)}
+    for count in (int(text) for text in wanted if text.isdecimal()):
+        chosen |= {str(one.recipe): one for one in _best(run, finished, count) if str(one.recipe) not in chosen}
+    return list(chosen.values())
+
+
+def check_wanted(settings: Settings, known: Sequence[str]) -> None:
+    """Check which recipes are to be fine-tuned, before any work.
+
+    Raises:
+        ConfigError: a number that is not positive, a recipe that the run does not have, or no heads are kept to start from.
+    """
+    if settings.fine_tune and not settings.models:
+        raise ConfigError("--fine-tune starts from the heads that a run keeps: leave --no-models out")
+    for text in settings.fine_tune:
+        if text.isdecimal() and int(text) == 0:
+            raise ConfigError("--fine-tune 0: give the number of recipes, from 1, or the name of a recipe")
+        if not text.isdecimal() and name_in_table(text) not in known:
+            raise unknown_name("recipe to fine-tune", name_in_table(text), known)
+
+
+def _finished(run: RunContext) -> Iterator[Candidate]:
+    """Yield the recipes with a result, the best by validation first."""
+    found = [(recipe, run.store.complete_entry(recipe.stem)) for recipe in run.plan.recipes]
+    complete = [Candidate(recipe=recipe, entry=entry) for recipe, entry in found if entry]
+    metric = run.protocol.metric
+    yield from sorted(complete, key=lambda one: (-(one.entry.validation(metric) or 0.0), str(one.recipe)))
+
+
+def _best(run: RunContext, finished: Sequence[Candidate], count: int) -> Iterator[Candidate]:
+    """Yield the best recipes that can be fine-tuned, one of each backbone."""
+    refused: dict[str, str] = {}
+    passed: dict[str, str] = {}
+    taken: set[str] = set()
+    for one in finished:
+        backbone = one.entry.backbone
+        if len(taken) == count:
+            break
+        if one.entry.control or backbone in taken or backbone in refused:
+            continue
+        if reason := _backbone_problem(run, one):
+            refused[backbone] = reason
+            run.callbacks.progress.say(f"{backbone} cannot be fine-tuned: {reason}")
+        elif reason := _strategy_problem(run, one):
+            passed.setdefault(backbone, f"{one.entry.recipe} was better on validation, but cannot be fine-tuned: {reason}")
+        else:
+            taken.add(backbone)
+            yield Candidate(recipe=one.recipe, entry=one.entry, remarks=(passed[backbone],) if backbone in passed else ())
+
+
+def _said(run: RunContext, one: Candidate) -> str:
+    """Return why a recipe that the user names cannot be fine-tuned, and say it; an empty string if it can."""
+    reason = _backbone_problem(run, one) or _strategy_problem(run, one)
+    if reason:
+        run.callbacks.progress.warn(f"{one.recipe} cannot be fine-tuned: {reason}")
+    return reason
+
+
+def _backbone_problem(run: RunContext, one: Candidate) -> str:
+    features = one.recipe.features
+    if not isinstance(features, RecipeFeatures):
+        return "its weights cannot be had"
+    if features.is_searched:
+        return "the search sets parameters of its backbone"
+    return run.executor.submit(why_not_trainable, features.views[0].frozen_backbone).result()
+
+
+def _strategy_problem(run: RunContext, one: Candidate) -> str:
+    for fold in one.entry.folds:
+        job = head_job(run, one.recipe, fold.fold)
+        if run.executor.submit(makes_synthetic_rows, job, dict(fold.params)).result():
+            return f"{one.entry.imbalance} makes rows of features, which are no images"
+    return ""

@@ -1,0 +1,227 @@
+"""The calls of a worker process on whole networks: train a trial, freeze the selected network, compute logits of images."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cxrbench.config.seeds import training_seed
+from cxrbench.errors import ConfigError
+from cxrbench.models.fine_tuning.network_file import read_network, write_network
+from cxrbench.models.training.curves import Curves
+from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
+from cxrbench.models.training.jobs import training_rows
+from cxrbench.storage.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cxrbench.config.part import Part
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
+    from cxrbench.models.fine_tuning.checkpoint import Progress
+    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.steps import NetworkSteps
+    from cxrbench.models.training.configuration import TrainingConfiguration
+    from cxrbench.models.training.head_weights import HeadWeights
+    from cxrbench.models.training.jobs import HeadJob
+    from cxrbench.plugin.contracts import Loss
+    from cxrbench.plugin.specs import Augmentation, Value
+    from cxrbench.storage.sharded_array import ShardedArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkJob:
+    """Everything that a worker needs to train networks of one recipe. Picklable, without test images and labels.
+
+    Attributes:
+        study: name of the study; jobs with the same name are equal.
+        head: the job of the heads that it starts from: its rows and its strategy are those of the networks, too.
+        head_params: what the search of the heads selected.
+        starts: the selected head of each seed.
+        backbone: of the recipe, with its pretrained weights.
+        augmentation: of the training images; None for none.
+        pixels: all images, uint8 ``[rows, size, size]``.
+        shifted: the validation images under each development shift: an array of them, and their rows in it.
+        seed: the seed of each trial derives from it.
+        folder: where epochs and finished networks are kept until the result is complete.
+    """
+
+    study: str
+    head: HeadJob = field(compare=False)
+    head_params: Mapping[str, Value] = field(compare=False)
+    starts: tuple[HeadWeights, ...] = field(compare=False)
+    backbone: FrozenBackbone = field(compare=False)
+    augmentation: Part[Augmentation] | None = field(compare=False)
+    pixels: ShardedArray = field(compare=False)
+    configuration: TrainingConfiguration = field(compare=False)
+    seed: int = field(compare=False)
+    folder: Path = field(compare=False)
+    shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
+
+    @property
+    def views(self) -> tuple[ShardedArray, ...]:
+        """The images."""
+        return (self.pixels,)
+
+    @property
+    def extracted(self) -> tuple[ShardedArray, ...]:
+        """The features that it learns from: none."""
+        return ()
+
+    @property
+    def validation(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the validation images, and their labels."""
+        return self.head.validation
+
+    @property
+    def patients(self) -> NDArray[np.int64] | None:
+        """Whose validation image it is."""
+        return self.head.patients
+
+    @property
+    def validation_versions(self) -> tuple[tuple[ShardedArray, NDArray[np.int64]], ...]:
+        """The validation images as they are and under each development shift."""
+        return ((self.pixels, self.validation[0]), *self.shifted)
+
+    def in_batches(self, batch_size: int) -> NetworkJob:
+        """Return the job with another batch size, or itself if the size is the same."""
+        if batch_size == self.configuration.batch_size:
+            return self
+        return replace(self, configuration=self.configuration.in_batches(batch_size))
+
+    def train_trial(self, number: int, params: Mapping[str, Value], cut_offs: Sequence[float] = ()) -> TrialResult:
+        """Train trial `number`, from the last epoch that was kept. No trial is pruned: there are too few of them."""
+        del cut_offs
+        start = time.perf_counter()
+        progress = _trained(self, number, params, 0)
+        losses = tuple(loss for loss in progress.losses if np.isfinite(loss))
+        return TrialResult(
+            losses=losses, scores=_version_scores(self, progress), seconds=time.perf_counter() - start, pruned=False
+        )
+
+    def freeze(self, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenModel:
+        """Return the network of trial `number`, which is kept. Other repeats start from the head of another seed."""
+        progress = _trained(self, number, params, repeat)
+        file = self.folder / f"{number}-{repeat}.network"
+        whole = _network(self.backbone).whole(progress.best_weights)
+        sha256 = write_network(file, whole)
+        parameters = sum(weights.size for weights in progress.best_weights)
+        return FrozenModel(
+            scorer=NetworkScorer(backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
+            scores=_version_scores(self, progress),
+            note=training_rows(self.head, self.head_params).note,
+            curves=Curves(validation_loss=tuple(loss for loss in progress.losses if np.isfinite(loss))),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkScorer:
+    """A trained network.
+
+    Attributes:
+        backbone: as the plugin builds it.
+        file: the weights of all of it.
+        sha256: of the file.
+        parameters: the number of its weights that were trained.
+    """
+
+    backbone: FrozenBackbone
+    file: Path
+    sha256: str
+    parameters: int
+
+    def logits(self, view: ShardedArray, images: NDArray[np.int64], at_once: int) -> NDArray[np.float64]:
+        """Return the logit of each image, a row of an array of images."""
+        del at_once  # a network has less in memory than any head
+        network = _network(self.backbone)
+        return network.logits_of_rows(_weights(self), view, images)
+
+    def write(self, path: Path) -> str:
+        """Write the weights, and return the SHA-256 of the file."""
+        content = self.file.read_bytes()
+        with atomic_write(path) as file:
+            file.write(content)
+        return hashlib.sha256(content).hexdigest()
+
+
+def makes_synthetic_rows(job: HeadJob, params: Mapping[str, Value]) -> bool:
+    """Return whether the imbalance strategy of a job makes rows of features that are of no image."""
+    return bool(len(training_rows(job, params).synthetic))
+
+
+def why_not_trainable(backbone: FrozenBackbone) -> str:
+    """Return why a backbone cannot be trained, or an empty string."""
+    try:
+        _network(backbone)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: int) -> Progress:
+    from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training, fine_tune
+
+    rows, network = training_rows(job.head, job.head_params), _network(job.backbone)
+    data = ImageRows(
+        pixels=job.pixels,
+        rows=rows.rows,
+        labels=rows.labels,
+        weights=rows.weights,
+        validation=job.validation,
+        augmentation=job.augmentation,
+    )
+    training = Training(
+        network=network,
+        steps=_steps(network, rows.loss, job.configuration.batch_size),
+        start=job.starts[repeat],
+        data=data,
+        configuration=job.configuration,
+        checkpoint=job.folder / f"{number}-{repeat}.progress",
+        depends_on=job.study,
+    )
+    setting = Setting(
+        learning_rate=float(params["learning_rate"]),
+        layer_decay=float(params["layer_decay"]),
+        dropout=float(params["dropout"]),
+        weight_decay=float(params["weight_decay"]),
+        seed=training_seed(job.seed, number, repeat),
+    )
+    return fine_tune(training, setting)
+
+
+def _version_scores(job: NetworkJob, progress: Progress) -> NDArray[np.float64]:
+    from cxrbench.models.training.trainer import sigmoid
+
+    network, weights = _network(job.backbone), progress.best_weights
+    shifted = (network.logits_of_rows(weights, view, rows) for view, rows in job.shifted)
+    return np.stack([finite(sigmoid(logits)) for logits in (progress.best_logits, *shifted)])
+
+
+@lru_cache(maxsize=1)
+def _network(backbone: FrozenBackbone) -> Network:
+    """Return this process's network on a backbone of its own, whose weights are those of the last training."""
+    from cxrbench.models.fine_tuning.network import Network
+
+    return Network(backbone.build_anew(), backbone.size)
+
+
+@lru_cache(maxsize=1)
+def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
+    from cxrbench.models.fine_tuning.steps import NetworkSteps
+    from cxrbench.models.training.losses import loss_function
+
+    return NetworkSteps(network.training, loss_function(loss), batch_size)
+
+
+@lru_cache(maxsize=2)
+def _weights(scorer: NetworkScorer) -> list[Any]:
+    network = read_network(scorer.file, scorer.sha256, within=scorer.file.parent)
+    return _network(scorer.backbone).weights_of(network)
