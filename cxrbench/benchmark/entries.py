@@ -133,7 +133,7 @@ def build_entry(facts: EntryFacts, subject: EntrySubject, outcome: Result | NoRe
 
 
 def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject:
-    """Return a recipe, with the engine of its search, as the subject of its entry."""
+    """Return a recipe as the subject of its entry, with the engine that searched its heads."""
     recipe = planned.recipe
     return EntrySubject(
         kind="recipe",
@@ -148,7 +148,7 @@ def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject
             "backbone": _component_facts(recipe.backbone, planned.weights),
             "augmentation": _component_facts(recipe.augmentation),
             "imbalance": _component_facts(recipe.imbalance),
-            "engine": _component_facts(engine),
+            **({"engine": _component_facts(engine)} if planned.stage == "head" else {}),
         },
     )
 

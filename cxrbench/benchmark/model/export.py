@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from cxrbench.benchmark.model.comparison import with_comparison
 from cxrbench.benchmark.model.kept import load_kept
 from cxrbench.benchmark.model.verification import require_equal_results
-from cxrbench.benchmark.model.written import write_head_alone, write_network, write_network_as_onnx
+from cxrbench.benchmark.model.written import write_network, write_network_as_onnx, write_weights
 from cxrbench.errors import ConfigError
 from cxrbench.execution.keras_process import keras_of_results
 from cxrbench.leaderboard.card.card import model_card
@@ -126,7 +126,7 @@ def _write(folder: Path, model: Model, chosen: Format, progress: Progress) -> No
     write_images(folder / IMAGES, ImageRecord(fingerprint=model.record.dataset.fingerprint, folds=(dict(model.images),)))
     write_self_test(folder / SELF_TEST, make_self_test(model.classifier))
     if chosen == "plugin":
-        write_head_alone(folder, model.classifier)
+        write_weights(folder, model.classifier, model.record.stage)
         return
     write_network(folder, model.classifier)
     if chosen == "onnx":

@@ -10,8 +10,9 @@ from cxrbench.benchmark.model.model import Model
 from cxrbench.errors import CxrbenchError
 from cxrbench.execution.keras_process import keras_of_results
 from cxrbench.leaderboard.store.image_record import read_images
-from cxrbench.leaderboard.store.model_folder import HEAD, IMAGES, NETWORK, SELF_TEST, read_model_record
+from cxrbench.leaderboard.store.model_folder import ALL_WEIGHTS, HEAD, IMAGES, NETWORK, SELF_TEST, read_model_record
 from cxrbench.models.classifier import make_classifier
+from cxrbench.models.fine_tuning.network_file import read_network_weights
 from cxrbench.models.formats.keras_file import read_network, take_apart
 from cxrbench.models.self_test import TOLERANCE, difference, read_self_test
 from cxrbench.models.training.head_file import read_head
@@ -52,7 +53,11 @@ def _parts(folder: Path, record: ModelRecord, surroundings: Surroundings) -> tup
     if record.format == "keras":
         return *take_apart(read_network(folder / NETWORK, within=folder)), ()
     backbone = frozen_backbone(record, surroundings)
-    return backbone.build(), read_head(folder / HEAD, record.files[HEAD], within=folder), other_code(record, backbone)
+    warnings = other_code(record, backbone)
+    if record.stage == "head":
+        return backbone.build(), read_head(folder / HEAD, record.files[HEAD], within=folder), warnings
+    weights = read_network_weights(folder / ALL_WEIGHTS, record.files[ALL_WEIGHTS], within=folder)
+    return weights.built(backbone), weights.head, warnings
 
 
 def _require_same(folder: Path, record: ModelRecord, classifier: Classifier, found: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cxrbench.benchmark.model.backbone import frozen_backbone, other_code
 from cxrbench.benchmark.model.choice import choose_heads
@@ -18,6 +18,7 @@ from cxrbench.leaderboard.store.entry_files import read_entry
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.leaderboard.store.image_record import read_images
 from cxrbench.models.classifier import make_classifier
+from cxrbench.models.fine_tuning.network_file import read_network_weights
 from cxrbench.models.training.head_file import read_head
 from cxrbench.models.training.head_weights import mean_head
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.benchmark.model.backbone import Surroundings
-    from cxrbench.benchmark.model.choice import HeadChoice
-    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.benchmark.model.choice import Chosen, HeadChoice
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
+    from cxrbench.models.training.head_weights import HeadWeights
 
 
 def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Model:
@@ -42,19 +45,12 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
     stored = (folder / entry.predictions, *(store.development(path.stem, shift) for shift in entry.development))
     chosen = choose_heads(entry, [read_predictions(table, within=folder) for table in stored], choice)
     images = images_of(read_images(kept_file(store.images, entry), within=folder), choice)
-    heads = [
-        read_head(
-            kept_file(store.model(stem_of(entry.recipe), entry.stage, fold.fold, head.seed), entry), head.model, within=folder
-        )
-        for fold, head in chosen.heads
-    ]
     record = model_record(entry, chosen, images, "plugin")
     backbone = frozen_backbone(record, surroundings)
     size, resize = entry.protocol.image_size, entry.protocol.resize
     with keras_of_results():
-        classifier = make_classifier(
-            entry.backbone, backbone.build(), mean_head(heads), chosen.threshold, size=size, resize=resize
-        )
+        built, head = _trained(entry, chosen, store, backbone)
+        classifier = make_classifier(entry.backbone, built, head, chosen.threshold, size=size, resize=resize)
     return Model(
         classifier=classifier,
         record=record,
@@ -62,6 +58,22 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
         learnt=learnt_from(images),
         warnings=other_code(record, backbone),
     )
+
+
+def _trained(entry: Entry, chosen: Chosen, store: ProtocolFolder, backbone: FrozenBackbone) -> tuple[Any, HeadWeights]:
+    """Return the built backbone and the head, or the mean of several heads on one backbone."""
+
+    def kept(fold: FoldResult, head: HeadResult) -> Path:
+        return kept_file(store.model(stem_of(entry.recipe), entry.stage, fold.fold, head.seed), entry)
+
+    if entry.stage == "head":
+        heads = [read_head(kept(fold, head), head.model, within=store.path) for fold, head in chosen.heads]
+        return backbone.build(), mean_head(heads)
+    if len(chosen.heads) > 1:
+        raise ConfigError(f"{entry.name} is {len(chosen.heads)} networks: choose one with --fold and --seed")
+    ((fold, head),) = chosen.heads
+    weights = read_network_weights(kept(fold, head), head.model, within=store.path)
+    return weights.built(backbone), weights.head
 
 
 def folder_of(entry: Entry, folder: Path) -> ProtocolFolder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError
-from cxrbench.leaderboard.store.model_folder import HEAD, NETWORK, ONNX
+from cxrbench.leaderboard.store.model_folder import ALL_WEIGHTS, HEAD, NETWORK, ONNX
+from cxrbench.models.fine_tuning.network_file import NetworkWeights, write_network_weights
 from cxrbench.models.formats.keras_file import make_network, network_scores
 from cxrbench.models.formats.map_output import with_map
 from cxrbench.models.formats.onnx_file import write_onnx
@@ -16,6 +17,7 @@ from cxrbench.storage.files import digest_file
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cxrbench.config.values import Stage
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.store.model_record import ModelRecord
     from cxrbench.models.classifier import Classifier
@@ -24,9 +26,13 @@ SAME_SCORE = 1e-4
 """Scores of one network in two formats differ by less."""
 
 
-def write_head_alone(folder: Path, classifier: Classifier) -> None:
-    """Write the head as ``head.safetensors``."""
-    write_head(folder / HEAD, classifier.head)
+def write_weights(folder: Path, classifier: Classifier, stage: Stage) -> None:
+    """Write what was trained: the head as ``head.safetensors``, or the whole network as ``weights.safetensors``."""
+    if stage == "head":
+        write_head(folder / HEAD, classifier.head)
+    else:
+        weights = NetworkWeights(backbone=classifier.backbone.get_weights(), head=classifier.head)
+        write_network_weights(folder / ALL_WEIGHTS, weights)
 
 
 def write_network(folder: Path, classifier: Classifier) -> None:

@@ -14,7 +14,9 @@ from cxrbench.storage.schema import Schema
 if TYPE_CHECKING:
     from pathlib import Path
 
-RECORD, NETWORK, HEAD, ONNX = "model.json", "model.keras", "head.safetensors", "model.onnx"
+RECORD, NETWORK, ONNX = "model.json", "model.keras", "model.onnx"
+HEAD, ALL_WEIGHTS = "head.safetensors", "weights.safetensors"
+"""Of the format ``plugin``: the head, or the weights of the whole network if it was trained."""
 IMAGES, SELF_TEST, CARD = "images.json", "self_test.npz", "README.md"
 MODEL = Schema(what="record of a model", model=ModelRecord, version=1)
 LARGEST_FILE = 8 * 2**30
@@ -49,7 +51,8 @@ def read_model_record(folder: Path) -> ModelRecord:
     # The digest is that of the file's own content: a later version may have read it with further fields.
     if record.digest != _digest_of(json.loads(path.read_bytes())):
         raise CxrbenchError(f"{path} was changed after the export: its content is not that of its digest. {EXPORT_AGAIN}")
-    needed = {SELF_TEST, IMAGES, NETWORK if record.format == "keras" else HEAD}
+    of_plugin = HEAD if record.stage == "head" else ALL_WEIGHTS
+    needed = {SELF_TEST, IMAGES, NETWORK if record.format == "keras" else of_plugin}
     if missing := needed - record.files.keys():
         raise CxrbenchError(
             f"{path} is not a valid record of a model: it has no digest of {sorted(missing)[0]}. {EXPORT_AGAIN}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrbench.config.seeds import training_seed
 from cxrbench.errors import ConfigError
-from cxrbench.models.fine_tuning.network_file import read_network, write_network
+from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
 from cxrbench.models.training.curves import Curves
 from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
 from cxrbench.models.training.jobs import training_rows
@@ -112,7 +112,7 @@ class NetworkJob:
         progress = _trained(self, number, params, repeat)
         file = self.folder / f"{number}-{repeat}.network"
         whole = _network(self.backbone).whole(progress.best_weights)
-        sha256 = write_network(file, whole)
+        sha256 = write_network_weights(file, whole)
         parameters = sum(weights.size for weights in progress.best_weights)
         return FrozenModel(
             scorer=NetworkScorer(backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
@@ -223,5 +223,5 @@ def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
 
 @lru_cache(maxsize=2)
 def _weights(scorer: NetworkScorer) -> list[Any]:
-    network = read_network(scorer.file, scorer.sha256, within=scorer.file.parent)
+    network = read_network_weights(scorer.file, scorer.sha256, within=scorer.file.parent)
     return _network(scorer.backbone).weights_of(network)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.training.head_weights import HeadWeights
 
     Array = NDArray[np.float32]
@@ -39,8 +40,24 @@ class NetworkWeights:
     backbone: Sequence[Array]
     head: HeadWeights
 
+    def built(self, backbone: FrozenBackbone) -> Any:
+        """Return the Keras model of a backbone with these weights.
 
-def write_network(path: Path, network: NetworkWeights) -> str:
+        Raises:
+            CxrbenchError: the plugin builds another network than that of the weights.
+        """
+        model = backbone.build_anew()
+        shapes, expected = [one.shape for one in self.backbone], [tuple(one.shape) for one in model.weights]
+        if shapes != expected:
+            raise CxrbenchError(
+                f"{backbone.part.component}: the plugin builds another network here: {len(expected)} arrays of weights, "
+                f"of other shapes than the {len(shapes)} that were trained"
+            )
+        model.set_weights(list(self.backbone))
+        return model
+
+
+def write_network_weights(path: Path, network: NetworkWeights) -> str:
     """Write the weights of a network, and return the SHA-256 of the file; equal weights give equal files."""
     from safetensors.numpy import save
 
@@ -52,7 +69,7 @@ def write_network(path: Path, network: NetworkWeights) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_network(path: Path, sha256: str, *, within: Path) -> NetworkWeights:
+def read_network_weights(path: Path, sha256: str, *, within: Path) -> NetworkWeights:
     """Return the weights of a network.
 
     Args:
