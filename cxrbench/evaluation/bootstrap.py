@@ -7,6 +7,7 @@ weights: how often each patient was drawn. The metrics of all draws are then mat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -33,9 +34,9 @@ BLOCK_WEIGHTS = 2**16
 """Elements of a block of the draws x images matrix, small enough for the processor's cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FoldDraws:
-    """The bootstrap draws of one fold's patients.
+    """The bootstrap draws of one fold's patients. What all entries share is computed once.
 
     Attributes:
         patients: str ``[p]``, sorted.
@@ -48,6 +49,18 @@ class FoldDraws:
     images: NDArray[np.int64]
     positives: NDArray[np.int64]
     weights: Floats
+
+    @cached_property
+    def class_counts(self) -> tuple[Floats, Floats]:
+        """The positive and the negative images in each draw, each ``[draws]``."""
+        return self.weights @ self.positives, self.weights @ (self.images - self.positives)
+
+    @cached_property
+    def class_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The weights of the patients with positive images and of those with negative ones, each ``[draws, patients]``."""
+        with_class = (self.positives > 0, self.images > self.positives)
+        positive, negative = (self.weights[:, patients].astype(np.float32) for patients in with_class)
+        return positive, negative
 
     def rows(self, predictions: Predictions) -> NDArray[np.int64]:
         """Return the patient number of each image ``[n]``; raise DataError if the images are not those of the fold."""
@@ -125,48 +138,51 @@ def _fold_values(
     values = {"auc": _bootstrap_auc(predictions, rows, fold)} if "auc" in names else {}
     others = [name for name in names if name != "auc"]
     if others:
+        sums = _drawn_sums(predictions, rows, fold, also_at)
         seeds = [
-            _head_values(head, row, fold, prevalence=prevalence, also_at=also_at, names=others)
-            for head, row in zip(predictions, rows, strict=True)
+            _from_sums(total, fold, prevalence, also_at) | _from_curves(head, row, fold, others)
+            for head, row, total in zip(predictions, rows, sums, strict=True)
         ]
         values |= {name: _elementwise_mean([seed[name] for seed in seeds]) for name in others}
     return values
 
 
-def _head_values(
-    head: Predictions,
-    rows: NDArray[np.int64],
-    fold: FoldDraws,
-    *,
-    prevalence: float,
-    also_at: Sequence[float],
-    names: Collection[str],
-) -> dict[str, Floats]:
-    values = _metrics_from_sums(head, rows, fold, also_at)
+def _drawn_sums(
+    predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], fold: FoldDraws, also_at: Sequence[float]
+) -> Floats:
+    """Return sums over images in each draw ``[heads, sums, draws]``: sum per patient once, then take one matrix product.
+
+    They are the true and the false positives at each threshold, and the squared errors.
+    """
+    sums = []
+    for head, row in zip(predictions, rows, strict=True):
+        positive_calls = [head.scores >= threshold for threshold in (head.chosen_threshold, *also_at)]
+        columns = [calls & (head.labels == label) for calls in positive_calls for label in (1, 0)]
+        columns.append(brier(head.labels, head.scores))
+        sums += [np.bincount(row, weights=column, minlength=len(fold.patients)) for column in columns]
+    return (fold.weights @ np.stack(sums, axis=1)).T.reshape(len(predictions), -1, len(fold.weights))
+
+
+def _from_sums(sums: Floats, fold: FoldDraws, prevalence: float, also_at: Sequence[float]) -> dict[str, Floats]:
+    """Return the metrics of a head that are functions of its sums over images."""
+    positives, negatives = fold.class_counts
+    values = rates(sums[0], sums[1], positives, negatives)
     values["ppv"] = ppv(values["recall"], values["specificity"], prevalence)
     values["npv"] = npv(values["recall"], values["specificity"], prevalence)
-    if not set(FROM_CURVES).isdisjoint(names):
-        rising = np.argsort(head.scores, kind="stable")
-        labels, scores = head.labels[rising], head.scores[rising]
-        blocks = [from_curves(labels, scores, weights, names) for weights in image_weights(fold, rows[rising])]
-        values |= {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return values
-
-
-def _metrics_from_sums(
-    head: Predictions, rows: NDArray[np.int64], fold: FoldDraws, also_at: Sequence[float]
-) -> dict[str, Floats]:
-    """Return the metrics that are functions of sums over images: sum per patient once, then take one matrix product."""
-    positive_calls = [head.scores >= threshold for threshold in (head.chosen_threshold, *also_at)]
-    columns = [calls & (head.labels == label) for calls in positive_calls for label in (1, 0)]
-    columns.append(brier(head.labels, head.scores))
-    sums = [np.bincount(rows, weights=column, minlength=len(fold.patients)) for column in columns]
-    *totals, positives, images = (fold.weights @ np.stack([*sums, fold.positives, fold.images], axis=1)).T
-    values = rates(totals[0], totals[1], positives, images - positives)
     for number, threshold in enumerate(also_at, start=1):
-        further = rates(totals[2 * number], totals[2 * number + 1], positives, images - positives)
+        further = rates(sums[2 * number], sums[2 * number + 1], positives, negatives)
         values |= {metric_at(name, threshold): further[name] for name in AT_THRESHOLD}
-    return values | {"brier": totals[-1] / images}
+    return values | {"brier": sums[-1] / (positives + negatives)}
+
+
+def _from_curves(head: Predictions, rows: NDArray[np.int64], fold: FoldDraws, names: Collection[str]) -> dict[str, Floats]:
+    """Return the metrics of a head that need all its scores, if one of them is wanted."""
+    if set(FROM_CURVES).isdisjoint(names):
+        return {}
+    rising = np.argsort(head.scores, kind="stable")
+    labels, scores = head.labels[rising], head.scores[rising]
+    blocks = [from_curves(labels, scores, weights, names) for weights in image_weights(fold, rows[rising])]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def _bootstrap_auc(predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], fold: FoldDraws) -> Floats:
@@ -175,20 +191,19 @@ def _bootstrap_auc(predictions: Sequence[Predictions], rows: Sequence[NDArray[np
     M[p, q] counts the concordant pairs of patient p's positives and patient q's negatives, ties half. A draw with weights w has
     AUC = w M w' / (positives x negatives) (Obuchowski, Biometrics 1997, as a quadratic form). All seeds share the divisor.
     """
-    positives = fold.weights @ fold.positives
-    negatives = fold.weights @ (fold.images - fold.positives)
     if fold.positives.sum() * (fold.images - fold.positives).sum() > MAX_KERNEL_PAIRS:
         return _elementwise_mean([_auc_from_curve(head, row, fold) for head, row in zip(predictions, rows, strict=True)])
-    kernel = _concordant(predictions, rows)
-    left, right = fold.weights[:, fold.positives > 0], fold.weights[:, fold.images > fold.positives]
+    (positives, negatives), (left, right) = fold.class_counts, fold.class_weights
     largest = 2 * len(predictions) * positives.max() * fold.images.max()  # of the product of two matrices of whole numbers
     precision = np.float32 if largest < EXACT_IN_FLOAT32 else np.float64
-    by_negative = left.astype(precision) @ kernel.astype(precision)
-    concordant: Floats = np.einsum("ij,ij->i", by_negative.astype(np.float64), right) / (2 * len(predictions))
+    by_negative = left.astype(precision, copy=False) @ _concordant(predictions, rows, precision)
+    concordant: Floats = np.einsum("ij,ij->i", by_negative, right, dtype=np.float64) / (2 * len(predictions))
     return concordant / (positives * negatives)
 
 
-def _concordant(predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+def _concordant(
+    predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], precision: type[np.floating[Any]]
+) -> NDArray[Any]:
     """Return 2 M ``[patients with positives, patients with negatives]``, summed over seeds: whole numbers.
 
     Sorted by patient, the images of all seeds are of the same patients, so pairs are summed before patients are.
@@ -199,14 +214,25 @@ def _concordant(predictions: Sequence[Predictions], rows: Sequence[NDArray[np.in
     for head, row in zip(predictions, rows, strict=True):
         order = np.argsort(row, kind="stable")
         positive, negative = order[head.labels[order] == 1], order[head.labels[order] == 0]
-        above, level = head.scores[positive][:, None], head.scores[negative]
+        ranks = np.unique(head.scores, return_inverse=True)[1].astype(np.min_scalar_type(len(order)))  # compared faster
+        above, level = ranks[positive][:, None], ranks[negative]
         pairs = pairs + ((above > level).view(np.int8) + (above >= level).view(np.int8)).astype(smallest, copy=False)
         positives, negatives = row[positive], row[negative]
-    by_positive = np.add.reduceat(pairs, np.unique(positives, return_index=True)[1], axis=0, dtype=np.int32)
-    kernel: NDArray[np.float32] = np.add.reduceat(
-        by_positive, np.unique(negatives, return_index=True)[1], axis=1, dtype=np.float32
-    )
-    return kernel
+    by_positive = _sums_of_patients(pairs.astype(precision), positives)
+    return _sums_of_patients(by_positive.T, negatives).T
+
+
+def _sums_of_patients(images: NDArray[Any], patients: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the sum of each patient's rows, which follow one another.
+
+    Adds the second images of all patients to the first ones, then the third: `reduceat` is slow for few rows a patient.
+    """
+    _, first, count = np.unique(patients, return_index=True, return_counts=True)
+    sums = images[first]
+    for number in range(1, count.max()):
+        having = np.flatnonzero(count > number)
+        sums[having] += images[first[having] + number]
+    return sums
 
 
 def _auc_from_curve(head: Predictions, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.config.recipe import stem_of
@@ -15,7 +15,7 @@ from cxrbench.evaluation.ranking import headlines
 from cxrbench.evaluation.shifted import as_repeats
 from cxrbench.leaderboard.columns import columns_of
 from cxrbench.leaderboard.rows import Row
-from cxrbench.leaderboard.shifted_ranks import RANKED, ranks_under_shifts, standings_under_shifts
+from cxrbench.leaderboard.shifted_ranks import RANKED, UnderShifts
 from cxrbench.leaderboard.standings import in_place_of, rank_entries
 from cxrbench.leaderboard.store.attempts import attempt_of, folder_name
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
@@ -41,7 +41,7 @@ GALLERY = "images.html"
 """The page of test images with saliency maps, in a protocol's folder."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Board:
     """The entries of one protocol.
 
@@ -180,10 +180,10 @@ class Board:
         return training(self, "accuracy", row).shown(ax)
 
     def _rank(self, metric: str) -> tuple[Row, ...]:
-        by_shifts = ranks_under_shifts(self.shifted, self.protocol)
+        by_shifts = self._under_shifts.ranks
         standings = rank_entries(self.entries, self.predictions, RANKED.get(metric, metric), self.protocol)
         if metric in RANKED:
-            shifted = standings_under_shifts(self.shifted, metric, self.protocol)
+            shifted = self._under_shifts.standings(metric)
             standings = {recipe: in_place_of(standing, shifted.get(recipe)) for recipe, standing in standings.items()}
         ordered = sorted(self.entries, key=lambda entry: (standings[entry.name].rank or len(standings) + 1, entry.name))
         columns = self.columns
@@ -200,6 +200,10 @@ class Board:
             for entry in ordered
         )
         return tuple(replace(row, values={key: column.value(row) for key, column in columns.items()}) for row in rows)
+
+    @cached_property
+    def _under_shifts(self) -> UnderShifts:
+        return UnderShifts(predictions=self.shifted, protocol=self.protocol)
 
     def _loader(self, entry: Entry) -> Callable[..., RowModel] | None:
         if self.folder is None or self.load_model is None:

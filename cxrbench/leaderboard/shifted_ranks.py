@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cxrbench.evaluation.ranking import ranks, resample, standings
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.ranking import Rank, Resampled, Standing
 
-    Shifted = Mapping[str, tuple[Predictions, ...]]
-
 WORST = "auc_worst"
 RANKED = {
     "auc_shifted": "auc",
@@ -27,28 +27,41 @@ RANKED = {
 """The columns under shifts that have ranks and that a board can be ranked by, and their metrics."""
 
 
-def ranks_under_shifts(shifted: Shifted, protocol: Protocol) -> dict[str, dict[str, Rank]]:
-    """Return the rank of each entry by each column of `RANKED`, by column and recipe; controls count.
+@dataclass(frozen=True, kw_only=True)
+class UnderShifts:
+    """The entries of a board under the standard shifts; they are resampled once for all columns of `RANKED`.
 
-    Args:
-        shifted: by recipe, the test predictions under the standard shifts, as if each shift were a further seed.
+    Attributes:
+        predictions: by recipe, the test predictions under the shifts, as if each shift were a further seed.
         protocol: of the entries.
     """
-    means, worst = (_resampled(shifted, column, protocol) for column in ("auc_shifted", WORST))
-    return {column: ranks(worst if column == WORST else means, metric) for column, metric in RANKED.items()}
 
+    predictions: Mapping[str, tuple[Predictions, ...]]
+    protocol: Protocol
 
-def standings_under_shifts(shifted: Shifted, column: str, protocol: Protocol) -> dict[str, Standing]:
-    """Return the standing of each entry by one column of `RANKED`, by recipe; arguments as `ranks_under_shifts`."""
-    resampled = _resampled(shifted, column, protocol)
-    return standings(_scored(shifted, column), resampled, metric=RANKED[column], seed=protocol.seed)
+    @cached_property
+    def ranks(self) -> dict[str, dict[str, Rank]]:
+        """The rank of each entry by each column of `RANKED`, by column and recipe; controls count."""
+        return {column: ranks(self._resampled(column), metric) for column, metric in RANKED.items()}
 
+    def standings(self, column: str) -> dict[str, Standing]:
+        """Return the standing of each entry by one column of `RANKED`, by recipe."""
+        scored = self._worst if column == WORST else self.predictions
+        return standings(scored, self._resampled(column), metric=RANKED[column], seed=self.protocol.seed)
 
-def _resampled(shifted: Shifted, column: str, protocol: Protocol) -> Resampled:
-    names = {"auc"} if column == WORST else set(RANKED.values())
-    return resample(_scored(shifted, column), names, seed=protocol.seed, prevalence=protocol.prevalence)
+    def _resampled(self, column: str) -> Resampled:
+        return self._worst_resampled if column == WORST else self._means_resampled
 
+    @cached_property
+    def _worst(self) -> dict[str, tuple[Predictions, ...]]:
+        """The test predictions under the shift that is worst for each recipe."""
+        return {recipe: worst_shift(heads) for recipe, heads in self.predictions.items()}
 
-def _scored(shifted: Shifted, column: str) -> Shifted:
-    """Return the predictions that a column is about."""
-    return {recipe: worst_shift(heads) for recipe, heads in shifted.items()} if column == WORST else shifted
+    @cached_property
+    def _worst_resampled(self) -> Resampled:
+        return resample(self._worst, {"auc"}, seed=self.protocol.seed, prevalence=self.protocol.prevalence)
+
+    @cached_property
+    def _means_resampled(self) -> Resampled:
+        names = set(RANKED.values())
+        return resample(self.predictions, names, seed=self.protocol.seed, prevalence=self.protocol.prevalence)

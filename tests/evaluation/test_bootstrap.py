@@ -28,7 +28,8 @@ def by_repeating_rows(predictions, draws, number):
 
 
 def test_every_draw_equals_the_metrics_of_repeated_rows(any_predictions, monkeypatch):
-    by_kernel_and_by_curve = (bootstrap.MAX_KERNEL_PAIRS, 0)
+    pairs, exact = bootstrap.MAX_KERNEL_PAIRS, bootstrap.EXACT_IN_FLOAT32
+    by_curve_and_by_kernel_in_both_precisions = ((0, exact), (pairs, exact), (pairs, 0))
     monkeypatch.setattr(bootstrap, "BLOCK_WEIGHTS", 40)
 
     @settings(max_examples=60)
@@ -36,8 +37,9 @@ def test_every_draw_equals_the_metrics_of_repeated_rows(any_predictions, monkeyp
     def check(predictions):
         draws = draw_patients(predictions, 0, draws=12)
         expected = [by_repeating_rows(predictions, draws, number) for number in range(12)]
-        for pairs in by_kernel_and_by_curve:
-            monkeypatch.setattr(bootstrap, "MAX_KERNEL_PAIRS", pairs)
+        for most_pairs, largest_in_float32 in by_curve_and_by_kernel_in_both_precisions:
+            monkeypatch.setattr(bootstrap, "MAX_KERNEL_PAIRS", most_pairs)
+            monkeypatch.setattr(bootstrap, "EXACT_IN_FLOAT32", largest_in_float32)
             found = bootstrap_values(predictions, draws, prevalence=0.2, also_at=ALSO_AT)
             assert found.keys() == set(metric_names(ALSO_AT))
             for number in range(12):

@@ -7,6 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 
+from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration, worst_shift
 
 
@@ -31,6 +32,13 @@ def test_the_worst_shift_has_the_lowest_mean_auc(shifts):
 def test_every_shift_is_a_seed_of_its_own(shifts):
     repeats = as_repeats(shifts)
     assert len({(one.fold, one.seed) for one in repeats}) == len(repeats) == 12
+
+
+def test_draws_of_repeats_are_means_of_the_draws_of_each_shift(shifts):
+    draws = draw_patients(shifts[0], 0, draws=50)
+    of_each = [bootstrap_values(shift, draws, prevalence=0.1) for shift in shifts]
+    for name, values in bootstrap_values(as_repeats(shifts), draws, prevalence=0.1).items():
+        assert values == pytest.approx(np.mean([found[name] for found in of_each], axis=0), abs=1e-12)
 
 
 def test_no_threshold_is_better_than_the_best(head):
