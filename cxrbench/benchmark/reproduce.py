@@ -68,7 +68,15 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
         "allow_leak": bool(entry.audit.leaks),
         "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }
-    return read_settings({"data": entry.data, **equal, **recipe, **given})
+    return read_settings({"data": entry.data, **equal, **recipe, **_stage_settings(entry), **given})
+
+
+def _stage_settings(entry: Entry) -> dict[str, Any]:
+    """Return the settings of the stage beyond the heads."""
+    if entry.stage == "head":
+        return {}
+    budget = {f"fine_tune_{name}": count for name, count in entry.budget.items()}
+    return {"fine_tune": (entry.recipe,), **budget}
 
 
 def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:
@@ -90,7 +98,9 @@ def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: H
     with tempfile.TemporaryDirectory(prefix="cxrbench-reproduce-") as folder:
         elsewhere = settings.model_copy(update={"out": Path(folder), "storage": None, "fresh": False})  # nothing from before
         outcome = run_benchmark(elsewhere, host, progress, expected=entry.protocol)
-        (again,) = outcome.entries
+        again = outcome.entries[-1]  # of the last stage
+        if again.name != entry.name:
+            raise NothingFinished(f"{entry.name} cannot be computed now; the messages above say why")
         if again.status != "complete":
             raise NothingFinished(f"{again.name} is {again.status} now: {again.reason}")
         scores = _scores(Path(folder) / again.protocol.name / again.predictions)

@@ -101,6 +101,8 @@ def study_facts(entry: Entry, folder: ProtocolFolder, *, in_database: bool) -> I
 def _summary_facts(entry: Entry) -> Iterator[Fact]:
     yield "protocol", entry.protocol.name
     yield "kind", f"{entry.kind}{', a control' if entry.control else ''}"
+    if entry.budget:
+        yield "stage", f"{entry.stage}, {', '.join(f'{count} {name}' for name, count in entry.budget.items())} at most"
     yield "status", entry.status
     if entry.reason:
         yield "reason", entry.reason

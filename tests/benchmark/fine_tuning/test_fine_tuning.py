@@ -1,0 +1,127 @@
+"""A fine-tuned recipe is a row of its own beside that of its heads: searched, frozen, kept and used like it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+
+from cxrbench.benchmark.model.choice import HeadChoice
+from cxrbench.benchmark.model.kept import load_kept
+from cxrbench.config.recipe import stem_of
+from cxrbench.data.source import find_dataset, read_images
+from cxrbench.evaluation.prediction_table import read_predictions
+from cxrbench.evaluation.predictions import of_subset
+from cxrbench.leaderboard.board import read_boards
+
+MOBILENET = "mobilenet:alpha=0.25,weights=none"
+RECIPE = HEAD = f"{MOBILENET}+none+none"
+FINE_TUNED = f"{RECIPE}@fine-tuned"
+RUN = (
+    *("run", "--data", "phantom:images=640,size=32", "--image-size", 32, "--split", "grouped", "--offline", "--no-controls"),
+    *("--backbone", MOBILENET, "--backbone", "texture", "--augmentation", "none", "--imbalance", "none"),
+    *("--trials", 2, "--epochs", 2, "--workers", 0),
+)
+STAGE = ("--fine-tune", 1, "--fine-tune-trials", 2, "--fine-tune-epochs", 2)
+
+
+@pytest.fixture(scope="session")
+def fine_tuned_run(run_once):
+    """Fine-tune the one network among two recipes on small phantoms, once for all tests; return workspace and process."""
+    return run_once("fine-tuned", *RUN, *STAGE)
+
+
+@pytest.fixture(scope="module")
+def board(fine_tuned_run):
+    (board,) = read_boards(fine_tuned_run[0].folder / "leaderboard")
+    return board
+
+
+@pytest.fixture(scope="module")
+def rows(board):
+    return {row.name: row for row in board.rows()}
+
+
+@pytest.fixture
+def run_again(fine_tuned_run, tmp_path, make_workspace):
+    """Return a function that runs the command in a copy of the finished run."""
+    shutil.copytree(fine_tuned_run[0].folder, tmp_path / "again")
+    workspace = make_workspace(tmp_path / "again")
+    return lambda *flags: (workspace, workspace.call_here(*RUN, *flags))
+
+
+def test_the_network_is_a_row_beside_that_of_its_heads(rows):
+    tuned, head = rows[FINE_TUNED].entry, rows[HEAD].entry
+    assert (tuned.stage, tuned.budget, tuned.trials) == ("fine-tuned", {"trials": 2, "epochs": 2}, {"complete": 2})
+    assert (head.stage, head.budget, head.recipe) == ("head", {}, tuned.recipe)
+    assert rows[FINE_TUNED].rank
+    assert tuned.metrics["brier"] != head.metrics["brier"]
+    assert set(tuned.folds[0].params) == {"learning_rate", "layer_decay", "dropout", "weight_decay"}
+
+
+def test_a_backbone_without_gradients_is_named(fine_tuned_run, rows):
+    assert "texture cannot be fine-tuned: the backbone is not a Keras model" in fine_tuned_run[1].stderr
+    assert [name for name in rows if "@" in name] == [FINE_TUNED]
+
+
+def test_it_is_never_worse_on_validation_than_its_head(rows):
+    losses = rows[FINE_TUNED].entry.folds[0].heads[0].curves.validation_loss
+    assert len(losses) == 3
+    assert min(losses) <= losses[0]
+
+
+def test_the_tables_name_the_stage(fine_tuned_run, board):
+    with (board.folder / "leaderboard.csv").open() as file:
+        stages = {(row["recipe"], row["stage"]) for row in csv.DictReader(file)}
+    assert {(RECIPE, "head"), (RECIPE, "fine-tuned")} < stages
+    assert " fine-tuned |" in (board.folder / "LEADERBOARD.md").read_text()
+    assert "fine-tuned" in fine_tuned_run[1].stdout
+
+
+def test_its_model_scores_as_the_run_did(board, rows, surroundings, host):
+    model = load_kept(board.folder / "entries" / f"{stem_of(FINE_TUNED)}.json", HeadChoice(), surroundings)
+    stored = of_subset(read_predictions(board.folder / rows[FINE_TUNED].entry.predictions), "test")[0, 0]
+    images = read_images(find_dataset("phantom:images=640,size=32", host), fetch=None)
+    pixels = np.stack([model.classifier.read(images.read(key))[0] for key in stored.keys])
+    assert model.classifier.scores(pixels) == pytest.approx(stored.scores, abs=1e-5)
+    assert model.record.stage == "fine-tuned"
+
+
+def test_its_epochs_leave_the_cache_with_the_result(fine_tuned_run):
+    assert list((fine_tuned_run[0].folder / "cache" / "training").glob("*")) == []
+
+
+def test_a_finished_run_computes_nothing_again(run_again, fine_tuned_run):
+    before = fine_tuned_run[0].files("*/entries/*.json")
+    workspace, result = run_again(*STAGE)
+    assert result.returncode == 0
+    assert FINE_TUNED not in result.stderr
+    assert workspace.files("*/entries/*.json") == before
+
+
+def test_a_run_without_the_stage_keeps_the_row(run_again):
+    _, result = run_again()
+    assert "fine-tuned" in result.stdout
+
+
+def test_other_trials_are_refused_in_words(run_again):
+    _, result = run_again("--fine-tune", 1, "--fine-tune-trials", 3, "--fine-tune-epochs", 2)
+    assert result.returncode == 1
+    assert "fresh" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--fine-tune", "0"), "from 1"),
+        (("--fine-tune", "mobilenet+none+none"), "unknown recipe to fine-tune 'mobilenet+none+none'"),
+        (("--fine-tune", "1", "--no-models"), "leave --no-models out"),
+    ],
+    ids=["zero", "unknown", "no-models"],
+)
+def test_wishes_that_cannot_be_met_are_refused_at_once(workspace, flags, said):
+    result = workspace.call_here(*RUN, *flags)
+    assert result.returncode == 2
+    assert said in result.stderr
