@@ -97,18 +97,42 @@ def test_statistics_after_each_step_are_those_of_keras(learner, pixels):
     assert np.abs(expected[0]).max() > 0.01
 
 
-def test_it_learns_and_what_it_kept_is_a_model_of_keras(train, learner, validation):
+@pytest.fixture
+def kept(learner):
+    """Return a function of a training's result to a backbone, and a head, that have the weights of its best epoch."""
+
+    def models(done):
+        network, backbone = learner[0], build(99)
+        values = dict(zip((id(one) for one in (*network.learning, *network.statistics)), done.best_weights, strict=True))
+        backbone.set_weights([values.pop(id(one)) for one in network._backbone.weights])
+        return backbone, tuple(values[id(one)] for one in network._head.variables)
+
+    return models
+
+
+def test_it_learns_and_what_it_kept_is_a_model_of_keras(train, kept, validation):
     done = train(epochs=12)
     images, labels = validation
     assert done.losses[0] == np.inf
     assert done.losses[done.best] == min(done.losses) < 0.3
     assert np.mean((done.best_logits > 0) == labels) > 0.9
-    network, backbone = learner[0], build(99)
-    values = dict(zip((id(one) for one in (*network.learning, *network.statistics)), done.best_weights, strict=True))
-    backbone.set_weights([values.pop(id(one)) for one in network._backbone.weights])
+    backbone, head = kept(done)
     features = np.asarray(backbone(in_colour(images), training=False))
-    head = tuple(values[id(one)] for one in network._head.variables)
     np.testing.assert_allclose(logits_of(head, features), done.best_logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("epochs", [2, 12])
+def test_averaged_statistics_suit_the_averaged_weights(train, kept, training, epochs):
+    import keras
+
+    backbone, _ = kept(train(epochs=epochs))
+    images = in_colour(training.data.pixels.gather(training.data.rows))
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            maps = np.asarray(keras.Model(backbone.input, layer.input)(images, training=False))
+            mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
+            assert (np.abs(layer.moving_mean.numpy() - mean) / np.sqrt(variance)).max() < 0.4
+            assert layer.moving_variance.numpy() / variance == pytest.approx(1, rel=0.25)
 
 
 def test_averages_cover_the_latest_tenth_of_the_steps(learner):
