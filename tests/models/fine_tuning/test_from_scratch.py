@@ -102,10 +102,11 @@ def kept(learner):
     """Return a function of a training's result to a backbone, and a head, that have the weights of its best epoch."""
 
     def models(done):
-        network, backbone = learner[0], build(99)
-        values = dict(zip((id(one) for one in (*network.learning, *network.statistics)), done.best_weights, strict=True))
-        backbone.set_weights([values.pop(id(one)) for one in network._backbone.weights])
-        return backbone, tuple(values[id(one)] for one in network._head.variables)
+        whole, backbone = learner[0].whole(done.best_weights), build(99)
+        backbone.set_weights(list(whole.backbone))
+        for one, other in zip(learner[0].weights_of(whole), done.best_weights, strict=True):
+            assert np.array_equal(one, other)
+        return backbone, whole.head
 
     return models
 
