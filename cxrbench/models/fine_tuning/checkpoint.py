@@ -24,7 +24,8 @@ class Progress:
     """A training after some epochs.
 
     Attributes:
-        losses: validation cross-entropy of the start and then after each epoch, of the averaged weights.
+        losses: validation cross-entropy of the start and then after each epoch, of the averaged weights; infinite for a start
+            that is no candidate.
         best: the epoch with the lowest one; 0 for the start.
         best_weights: the averaged weights of this epoch.
         best_logits: float64 ``[n]``, of the validation images.

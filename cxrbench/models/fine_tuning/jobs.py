@@ -181,7 +181,7 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
     training = Training(
         network=network,
         steps=_steps(network, rows.loss, job.configuration.batch_size),
-        start=job.starts[repeat],
+        start=network.weights_with(job.starts[repeat]),
         data=data,
         configuration=job.configuration,
         checkpoint=job.folder / f"{number}-{repeat}.progress",
@@ -218,7 +218,7 @@ def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import loss_function
 
-    return NetworkSteps(network.training, loss_function(loss), batch_size)
+    return NetworkSteps(network, loss_function(loss), batch_size)
 
 
 @lru_cache(maxsize=2)

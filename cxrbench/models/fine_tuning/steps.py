@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.models.fine_tuning.learning import LearningNetwork
+
     Array = NDArray[np.float32]
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-7
@@ -42,8 +44,8 @@ class NetworkSteps:
     Keras has no learning rate by layer, and Adam's step does not depend on the scale of a gradient, so the step is scaled.
     """
 
-    def __init__(self, network: Any, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
-        """Compile the steps of a network, (images ``[n, height, width, 1]``, noise ``[n, units]``) to logits ``[n, 1]``.
+    def __init__(self, network: LearningNetwork, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
+        """Compile the steps of a network.
 
         Raises:
             ConfigError: the Keras backend is not TensorFlow.
@@ -53,21 +55,22 @@ class NetworkSteps:
         import tensorflow
 
         self._network, self._loss, self._batch_size = network, loss, batch_size
-        self._variables = [variable.value for variable in network.trainable_variables]
-        zeros = [tensorflow.zeros_like(variable) for variable in self._variables]
-        self._moments = [[tensorflow.Variable(zero) for zero in zeros] for _ in range(2)]
-        self._averages = [tensorflow.Variable(zero) for zero in zeros]
+        self._learning = [variable.value for variable in network.learning]
+        self._weights = [*self._learning, *(variable.value for variable in network.statistics)]
+        self._other_state = [variable.value for variable in network.other_state]
+        self._moments = [[_zero_like(variable) for variable in self._learning] for _ in range(2)]
+        self._averages = [_zero_like(variable) for variable in self._weights]
         self._count = tensorflow.Variable(0.0)
-        self._shares = tensorflow.Variable(np.ones(len(zeros), dtype=np.float32))
+        self._shares = tensorflow.Variable(np.ones(len(self._learning), dtype=np.float32))
         self._weight_decay = tensorflow.Variable(0.0)
-        images, noise = (tensorflow.TensorSpec(one.shape, one.dtype) for one in network.inputs)
+        images, noise = (tensorflow.TensorSpec(one.shape, one.dtype) for one in network.training.inputs)
         vector = tensorflow.TensorSpec((None,), tensorflow.float32)
         function = tensorflow.function(self._steps, input_signature=[images, noise, vector, vector, vector], autograph=False)
         self._compiled = function.get_concrete_function()
 
     def reset(self, weights: Sequence[Array], rates: Rates) -> None:
         """Start a training from these weights, which are the average, too."""
-        for variable, average, value in zip(self._variables, self._averages, weights, strict=True):
+        for variable, average, value in zip(self._weights, self._averages, weights, strict=True):
             variable.assign(value)
             average.assign(value)
         for moment in (one for moments in self._moments for one in moments):
@@ -88,7 +91,7 @@ class NetworkSteps:
 
     @property
     def averages(self) -> list[Array]:
-        """Copies of the averaged weights, in the order of the network's trainable variables."""
+        """Copies of the averaged weights, in the order of the network's `learning` and `statistics`."""
         return [variable.numpy().copy() for variable in self._averages]
 
     def take(self, images: Array, noise: NDArray[np.uint16], labels: Array, weights: Array, learning_rates: Array) -> None:
@@ -107,11 +110,12 @@ class NetworkSteps:
 
     @property
     def _all(self) -> Iterator[Any]:
-        yield from self._variables
+        yield from self._weights
         for moments in self._moments:
             yield from moments
         yield from self._averages
         yield self._count
+        yield from self._other_state
 
     def _set_rates(self, rates: Rates) -> None:
         self._shares.assign(np.array(rates.shares, dtype=np.float32))
@@ -133,14 +137,21 @@ class NetworkSteps:
         import tensorflow
 
         with tensorflow.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._variables)
-            logits = self._network([images, noise], training=False)[:, 0]
+            tape.watch(self._learning)
+            logits = self._network.call(images, noise)[:, 0]
             loss = tensorflow.reduce_mean(self._loss(labels, logits) * weights)
-        gradients = tape.gradient(loss, self._variables)
         self._count.assign_add(1.0)
+        self._learn(tape.gradient(loss, self._learning), learning_rate)
+        over = self._network.average_over(self._count)
+        for variable, average in zip(self._weights, self._averages, strict=True):
+            average.assign_sub((average - variable) / over)
+
+    def _learn(self, gradients: Sequence[Any], learning_rate: Any) -> None:
+        import tensorflow
+
         first_power, second_power = FIRST_DECAY**self._count, SECOND_DECAY**self._count
-        rows = zip(self._variables, *self._moments, self._averages, gradients, strict=True)
-        for number, (variable, first, second, average, gradient) in enumerate(rows):
+        rows = zip(self._learning, *self._moments, gradients, strict=True)
+        for number, (variable, first, second, gradient) in enumerate(rows):
             rate = learning_rate * self._shares[number]
             if len(variable.shape) > 1:
                 variable.assign_sub(rate * self._weight_decay * variable)
@@ -156,4 +167,9 @@ class NetworkSteps:
                 epsilon=EPSILON,
                 grad=gradient,
             )
-            average.assign_sub((average - variable) / AVERAGE_OVER)
+
+
+def _zero_like(variable: Any) -> Any:
+    import tensorflow
+
+    return tensorflow.Variable(tensorflow.zeros_like(variable))

@@ -1,4 +1,4 @@
-"""Train a network on images: from the selected head, with early stopping, and never worse than what it started from."""
+"""Train a network on images, from the selected head or from random weights, with early stopping."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from cxrbench.models.fine_tuning.checkpoint import Progress, read_progress, writ
 from cxrbench.models.fine_tuning.rates import learning_rates
 from cxrbench.models.fine_tuning.steps import Rates
 from cxrbench.models.training.head import noise
-from cxrbench.models.training.trainer import mean_cross_entropy
+from cxrbench.models.training.trainer import TrainingFailed, mean_cross_entropy
 from cxrbench.storage.files import digest, seed_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from cxrbench.config.part import Part
     from cxrbench.models.features.frozen_backbone import ImageBatches
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.learning import LearningNetwork
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
-    from cxrbench.models.training.head_weights import HeadWeights
     from cxrbench.plugin.specs import Augmentation
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -63,14 +62,14 @@ class Setting:
 
     Attributes:
         learning_rate: the highest, of the last layer.
-        layer_decay: share of it at the first layer.
+        layer_decay: share of it at the first layer; 1 from random weights, where no layer has learnt anything yet.
         dropout: of the head's hidden units.
         weight_decay: as in `Rates`.
         seed: of row order, augmentation and dropout; each epoch has its own.
     """
 
     learning_rate: float
-    layer_decay: float
+    layer_decay: float = 1.0
     dropout: float
     weight_decay: float
     seed: int
@@ -78,21 +77,21 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A training of a network from a head.
+    """A training of a network.
 
     Attributes:
         network: that learns.
         steps: its compiled steps.
-        start: the head that it starts from.
+        start: the weights that it starts from, as `Network.weights_with` or `NetworkFromScratch.start` returns them.
         data: what it learns from.
         configuration: epochs, batch size and patience.
         checkpoint: file that is written after each epoch and continued from.
         depends_on: hash of what the caller made network and data from.
     """
 
-    network: Network
+    network: LearningNetwork
     steps: NetworkSteps
-    start: HeadWeights
+    start: Sequence[Array]
     data: ImageRows
     configuration: TrainingConfiguration
     checkpoint: Path
@@ -100,18 +99,41 @@ class Training:
 
 
 def fine_tune(training: Training, setting: Setting) -> Progress:
-    """Train, or continue a training that was interrupted, and return what the last epoch reached.
+    """Train from a head, or continue such a training, and return what the last epoch reached.
+
+    The result is never worse than the head: epoch zero, the start, is a candidate for the best epoch.
 
     Each epoch depends on the state that the epoch before left, on the setting and on its number. So a training that was killed
     and continued gives the same weights, bit by bit, where the machine computes the same way.
     """
-    identity = digest([training.depends_on, repr(setting), repr(training.configuration)])
+    return _train(training, setting, [], _validated_start)
+
+
+def train_from_scratch(training: Training, setting: Setting) -> Progress:
+    """Train from random weights, or continue such a training, and return what the last epoch reached.
+
+    All is as in `fine_tune`, but that the random network itself is no candidate: the loss of epoch zero is infinite.
+
+    Raises:
+        TrainingFailed: the validation loss was not finite after the first epoch.
+    """
+    progress = _train(training, setting, ["from-scratch"], _start_without_candidate)
+    if progress.best == 0:
+        rate = f"learning rate {setting.learning_rate:.2g}"
+        raise TrainingFailed(f"the validation loss was {progress.losses[1]} after the first epoch ({rate})")
+    return progress
+
+
+def _train(training: Training, setting: Setting, kind: list[str], start: Callable[[Training], Progress]) -> Progress:
+    identity = digest([training.depends_on, repr(setting), repr(training.configuration), *kind])
     rates = Rates(shares=training.network.shares(setting.layer_decay), weight_decay=setting.weight_decay)
     training.network.set_dropout(setting.dropout)
+    training.network.set_seed(setting.seed)
     if progress := read_progress(training.checkpoint, identity):
         training.steps.restore(progress.state, rates)
     else:
-        progress = _start(training, rates)
+        training.steps.reset(training.start, rates)
+        progress = start(training)
     per_epoch = -(-len(training.data.rows) // training.configuration.batch_size)
     schedule = learning_rates(setting.learning_rate, per_epoch * training.configuration.epochs).reshape(-1, per_epoch)
     while not _is_finished(progress, training.configuration):
@@ -122,18 +144,20 @@ def fine_tune(training: Training, setting: Setting) -> Progress:
     return progress
 
 
-def _start(training: Training, rates: Rates) -> Progress:
-    """Return the head itself as epoch zero."""
-    weights = training.network.weights_with(training.start)
-    training.steps.reset(weights, rates)
-    logits, loss = _validated(training, weights)
-    return Progress(losses=(loss,), best=0, best_weights=weights, best_logits=logits, state=training.steps.state)
+def _validated_start(training: Training) -> Progress:
+    logits, loss = _validated(training, training.start)
+    return Progress(losses=(loss,), best=0, best_weights=training.start, best_logits=logits, state=training.steps.state)
+
+
+def _start_without_candidate(training: Training) -> Progress:
+    return Progress(losses=(np.inf,), best=0, best_weights=(), best_logits=np.empty(0), state=training.steps.state)
 
 
 def _is_finished(progress: Progress, configuration: TrainingConfiguration) -> bool:
     epochs = len(progress.losses) - 1
     patient = epochs - progress.best < configuration.patience
-    return epochs >= configuration.epochs or not patient or not np.isfinite(progress.losses[-1])
+    diverged = epochs > 0 and not np.isfinite(progress.losses[-1])
+    return epochs >= configuration.epochs or not patient or diverged
 
 
 def _train_epoch(training: Training, setting: Setting, epoch: int, rates: Array) -> None:

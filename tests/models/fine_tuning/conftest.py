@@ -44,7 +44,7 @@ def learning(backbone):
     from cxrbench.models.training.losses import cross_entropy
 
     network = Network(backbone, SIZE)
-    return network, NetworkSteps(network.training, cross_entropy, BATCH), random_head(WIDTH, 512, np.random.default_rng(0))
+    return network, NetworkSteps(network, cross_entropy, BATCH), random_head(WIDTH, 512, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def training(learning, pixels, tmp_path):
     """Return a training of four epochs on 43 images, which make five batches and a part of one."""
     from cxrbench.models.fine_tuning.trainer import ImageRows, Training
 
-    (network, steps, start), (array, labels) = learning, pixels
+    (network, steps, head), (array, labels) = learning, pixels
     rows, validation = np.arange(43), np.arange(43, 60)
     data = ImageRows(
         pixels=array,
@@ -77,7 +77,7 @@ def training(learning, pixels, tmp_path):
     return Training(
         network=network,
         steps=steps,
-        start=start,
+        start=network.weights_with(head),
         data=data,
         configuration=TrainingConfiguration(epochs=4, batch_size=BATCH, patience=4),
         checkpoint=tmp_path / "progress.safetensors",

@@ -30,7 +30,7 @@ def content(progress):
 def test_it_starts_from_the_head_and_learns(train, training):
     done = train()
     network, labels = training.network, training.data.validation[1]
-    logits = network.logits(network.weights_with(training.start), training.data.pixels.gather(training.data.validation[0]))
+    logits = network.logits(training.start, training.data.pixels.gather(training.data.validation[0]))
     assert done.losses[0] == pytest.approx(np.mean(np.logaddexp(0, logits) - labels * logits), abs=1e-9)
     assert len(done.losses) == 5
     assert done.losses[done.best] == min(done.losses) < done.losses[0]
