@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.selection import Selection
     from cxrbench.benchmark.shifted_images import ShiftedImages
     from cxrbench.config.protocol import Protocol
+    from cxrbench.data.shifted import Shifted
     from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
-    from cxrbench.models.features.extraction import Shifted
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.storage.sharded_array import ShardedArray
 
