@@ -21,10 +21,11 @@ import numpy as np
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.config.seeds import backbone_seed
+from cxrbench.data.batches import BATCH
 from cxrbench.data.decoding.pixels import Pixels
 from cxrbench.execution.executor import open_executor
 from cxrbench.execution.progress import Progress
-from cxrbench.models.features.extraction import BATCH, Extraction
+from cxrbench.models.features.extraction import Extraction
 from cxrbench.models.features.frozen_backbone import CHANNELS
 from cxrbench.models.features.schedule import extract_missing
 from cxrbench.models.weights import Weights, weights_option

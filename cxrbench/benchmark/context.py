@@ -11,7 +11,7 @@ import numpy as np
 from cxrbench.benchmark.comparability import require_same_parts
 from cxrbench.benchmark.entries import EntryFacts, dataset_facts
 from cxrbench.benchmark.image_record import record_images
-from cxrbench.benchmark.shifted_images import start_shifted
+from cxrbench.benchmark.shifted_images import extract_shifted, start_shifts
 from cxrbench.benchmark.wanted_shifts import divided
 from cxrbench.data.audit.audit import audit, check_classes
 from cxrbench.data.dataset import load_dataset
@@ -24,7 +24,7 @@ from cxrbench.leaderboard.store.test_lock import LockedTestSet
 from cxrbench.storage.safe_text import all_without_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.extraction import StartedExtraction
     from cxrbench.benchmark.plan import Plan
     from cxrbench.benchmark.resources import Resources
-    from cxrbench.benchmark.shifted_images import ShiftedImages
+    from cxrbench.benchmark.shifted_images import ShiftedImages, StartedShifts
     from cxrbench.config.protocol import Protocol
     from cxrbench.data.dataset import LoadedDataset
     from cxrbench.data.split import Split
     from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.store.folder import ProtocolFolder
-    from cxrbench.models.features.extraction import Shifted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,36 +115,47 @@ def open_run(plan: Plan, resources: Resources, extraction: StartedExtraction) ->
     splits = split_dataset(dataset, protocol.split, protocol.seed, protocol.folds)
     require_same_parts(plan.store, dataset, splits)
 
-    def shifted(wanted: tuple[Shifted, ...], parts: Sequence[NDArray[np.int64]], stage: str) -> ShiftedImages | None:
-        return start_shifted(plan, extraction, wanted, np.unique(dataset.rows[np.concatenate(parts)]), stage)
-
-    tests = [split.test for split in splits]
-    standard, further = divided(plan.request.shifts)
-    under_shifts = (
-        shifted(standard, tests, "shifted features"),
-        shifted(further, sampled(dataset, tests, protocol.seed), "further shifted features"),
-    )
+    started = _start_shifts(plan, resources, dataset, splits)
+    facts = _entry_facts(plan, dataset, splits, externals)  # workers shift images in the meantime
+    of_externals = all_without_paths(f"external {one.name}: {warning}" for one in externals for warning in one.dataset.warnings)
+    for warning in (*facts.warnings, *of_externals):  # entries do not depend on external test sets
+        resources.callbacks.progress.warn(warning)
+    plan.store.write_protocol()
+    if plan.request.settings.models:
+        write_images(plan.store.images, record_images(dataset, splits))
+    development, *tests = (extract_shifted(plan, extraction, one) if one else None for one in started)
     run = RunContext(
         plan=plan,
         executor=resources.executor,
         dataset=dataset,
         splits=tuple(FoldImages(train=split.train, validation=split.validation) for split in splits),
-        test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(tests)),
+        test=LockedTestSet(lock=plan.store.test_lock, rows=tuple(split.test for split in splits)),
         externals=externals,
         extraction=extraction,
-        development=shifted(plan.request.development, [split.validation for split in splits], "shifted validation features"),
-        shifts=tuple(images for images in under_shifts if images),
-        facts=_entry_facts(plan, dataset, splits, externals),
+        development=development,
+        shifts=tuple(images for images in tests if images),
+        facts=facts,
         callbacks=resources.callbacks,
     )
-    of_externals = all_without_paths(f"external {one.name}: {warning}" for one in externals for warning in one.dataset.warnings)
-    for warning in (*run.facts.warnings, *of_externals):  # entries do not depend on external test sets
-        run.callbacks.progress.warn(warning)
-    run.store.write_protocol()
-    if plan.request.settings.models:
-        write_images(run.store.images, record_images(dataset, splits))
     run.callbacks.on_run_start(protocol, [recipe.recipe for recipe in plan.recipes])
     return run
+
+
+def _start_shifts(
+    plan: Plan, resources: Resources, dataset: LoadedDataset, splits: tuple[Split, ...]
+) -> list[StartedShifts | None]:
+    """Have images of all folds shifted: validation images, test images, and a sample of these under all further shifts."""
+    tests = [split.test for split in splits]
+    standard, further = divided(plan.request.shifts)
+    parts = (
+        ("shifted validation", plan.request.development, [split.validation for split in splits]),
+        ("shifted", standard, tests),
+        ("further shifted", further, sampled(dataset, tests, plan.protocol.seed)),
+    )
+    return [
+        start_shifts(plan, resources, wanted, np.unique(dataset.rows[np.concatenate(rows)]), name)
+        for name, wanted, rows in parts
+    ]
 
 
 @contextmanager

@@ -9,8 +9,7 @@ import numpy as np
 
 from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.evaluation.metrics import confusion, metrics
-from cxrbench.evaluation.predictions import by_fold
-from cxrbench.evaluation.summary import summarise
+from cxrbench.evaluation.summary import measure
 from cxrbench.leaderboard.store.entry import (
     ClassLabels,
     ComponentFacts,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from cxrbench.data.split import Split
     from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
-    from cxrbench.evaluation.summary import Summary
+    from cxrbench.evaluation.summary import Measured, Summary
     from cxrbench.leaderboard.store.entry import ComponentKind, EntryKind, FoldResult, Status
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import ClassNames, Failure
@@ -181,21 +180,30 @@ def _measured(protocol: Protocol, tested: Predictions) -> dict[str, Any]:
     }
 
 
-def summarise_under(
+def summarise_under(protocol: Protocol, tested: Sequence[Predictions]) -> Summary:
+    """Return metrics, intervals and seed spread of the heads of one entry, as `summary_under` does."""
+    return summary_under(protocol, measure_under(protocol, tested))
+
+
+def measure_under(
     protocol: Protocol,
     tested: Sequence[Predictions],
     names: Collection[str] | None = None,
     drawn: Mapping[int, FoldDraws] | None = None,
-) -> Summary:
-    """Return metrics (all if `names` is None), intervals and seed spread of the heads of one entry.
-
-    A mean over groups that were left out has no interval: a handful of groups says nothing of others. `drawn` are the draws of
-    the patients of these images, if they are at hand.
-    """
-    summary = summarise(
+) -> Measured:
+    """Measure the heads of one entry: all metrics if `names` is None. `drawn` are the patients' draws, if they are at hand."""
+    return measure(
         tested, seed=protocol.seed, prevalence=protocol.prevalence, also_at=protocol.also_at, names=names, drawn=drawn
     )
-    return replace(summary, intervals={}) if len(by_fold(tested)) > 1 and protocol.left_out else summary
+
+
+def summary_under(protocol: Protocol, measured: Measured) -> Summary:
+    """Return the summary of what was measured.
+
+    A mean over groups that were left out has no interval: a handful of groups says nothing of others.
+    """
+    summary = measured.summary()
+    return replace(summary, intervals={}) if len(measured.folds) > 1 and protocol.left_out else summary
 
 
 def with_group(protocol: Protocol, fold: FoldResult, tested: Sequence[Predictions]) -> FoldResult:

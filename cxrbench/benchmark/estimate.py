@@ -16,6 +16,7 @@ from cxrbench.benchmark.samples import take_samples
 from cxrbench.benchmark.studies import count_recorded
 from cxrbench.benchmark.wanted_shifts import divided
 from cxrbench.data.sample import SAMPLE
+from cxrbench.data.shifted import Shifting
 from cxrbench.data.split import expected_parts
 from cxrbench.execution.executor import open_executor
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.samples import Samples
     from cxrbench.config.settings import Settings
+    from cxrbench.data.shifted import Shifted
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
-    from cxrbench.models.features.extraction import Extraction, Shifted
+    from cxrbench.models.features.extraction import Extraction
     from cxrbench.plugin.host import Host
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -110,14 +112,17 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     decoding = sum(rows * catalogue.time_decoding() for catalogue, rows in undecoded if rows)
     images = sum(rows for _, rows in undecoded)
     views = _missing_views(plan)
-    samples = take_samples(plan, views, executor)
+    shiftings = _shiftings(plan)
+    samples = take_samples(plan, views, shiftings, executor)
     recipes = tuple(_recipe_estimate(plan, recipe, views, samples) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
     features = sum(views[view] * one.width for view, one in samples.views.items())
-    copied = sum(images for _, images in _shifted_images(plan)) if any(view.shift for view in views) else 0
+    copied = sum(images for _, images in _shifted_images(plan)) if shiftings else 0
     return Estimate(
-        seconds=max(startup, planning + decoding) + _extracting(plan, views, samples) + _searching(plan, trials, samples),
-        cache_bytes=(images + copied) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
+        seconds=max(startup, planning + decoding)
+        + _extracting(plan, views, shiftings, samples)
+        + _searching(plan, trials, samples),
+        cache_bytes=(images + copied + sum(shiftings.values())) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,
         recipes=recipes,
@@ -133,12 +138,20 @@ def _missing_views(plan: Plan) -> dict[Extraction, int]:
 
 
 def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extraction, int]:
-    """Return the images of each shifted view. Which images are in which part is known only when all are decoded."""
-    views: Counter[Extraction] = Counter()
-    for view in dict.fromkeys(one.views[0] for one in needed if not one.is_searched):
+    """Return the images of each view of shifted images."""
+    clean = dict.fromkeys(one.views[0] for one in needed if not one.is_searched)
+    shiftings = _shiftings(plan)
+    return {replace(view, pixels=one.pixels): images for view in clean for one, images in shiftings.items()}
+
+
+def _shiftings(plan: Plan) -> dict[Shifting, int]:
+    """Return how many images of all folds are changed by each shift. Which ones is known only when all are decoded."""
+    counts: Counter[Shifting] = Counter()
+    if plan.unfinished:
+        original = plan.catalogues.main.pixels
         for shifts, images in _shifted_images(plan):
-            views.update({replace(view, shift=shift): images for shift in shifts})
-    return views
+            counts.update({Shifting(original=original, shift=shift, seed=plan.protocol.seed): images for shift in shifts})
+    return dict(counts)
 
 
 def _shifted_images(plan: Plan) -> list[tuple[tuple[Shifted, ...], int]]:
@@ -170,10 +183,12 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
     return RecipeEstimate(recipe=str(recipe), trials=left, features=state)
 
 
-def _extracting(plan: Plan, views: Mapping[Extraction, int], samples: Samples) -> float:
-    """Return the seconds of extraction: the workers share the images, and each of them builds every backbone."""
-    setup = {view.backbone: one.setup for view, one in samples.views.items() if not (view.augmentation or view.shift)}
-    return sum(setup.values()) + sum(views[view] * one.per_image for view, one in samples.views.items()) / _workers(plan)
+def _extracting(plan: Plan, views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples) -> float:
+    """Return the seconds of shifts and extraction: the workers share the images, and each of them builds every backbone."""
+    setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
+    shifting = sum(shiftings[one] * per_image for one, per_image in samples.shiftings.items())
+    extracting = sum(views[view] * one.per_image for view, one in samples.views.items())
+    return sum(setup.values()) + (shifting + extracting) / _workers(plan)
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:

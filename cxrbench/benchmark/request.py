@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.config.settings import Settings
+    from cxrbench.data.shifted import Shifted
     from cxrbench.execution.progress import Progress
-    from cxrbench.models.features.extraction import Shifted
     from cxrbench.plugin.host import Host
     from cxrbench.plugin.specs import Dataset, Engine
 

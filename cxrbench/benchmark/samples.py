@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.data.shifted import time_shifting
 from cxrbench.data.split import expected_parts
 from cxrbench.execution.failures import failure_reason
 from cxrbench.models.timing import ExtractionTime, TrialSample, time_extraction, time_trial
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
+    from cxrbench.data.shifted import Shifting
     from cxrbench.execution.executor import Executor
     from cxrbench.models.features.extraction import Extraction
 
@@ -29,19 +31,22 @@ class Samples:
 
     Attributes:
         views: of the views to extract.
+        shiftings: seconds per image.
         trials: seconds of one trial of each unfinished recipe, by its name.
         widths: features per image of each of them.
         failures: the reason of each recipe of which a sample failed, by its name.
     """
 
     views: Mapping[Extraction, ExtractionTime]
+    shiftings: Mapping[Shifting, float]
     trials: Mapping[str, float]
     widths: Mapping[str, int]
     failures: Mapping[str, str]
 
 
-def take_samples(plan: Plan, views: Iterable[Extraction], executor: Executor) -> Samples:
-    """Time a sample of each of these views, and of the trials of each unfinished recipe."""
+def take_samples(plan: Plan, views: Iterable[Extraction], shiftings: Iterable[Shifting], executor: Executor) -> Samples:
+    """Time a sample of each of these views and shifts, and of the trials of each unfinished recipe."""
+    shift_times, _ = _timed(executor, time_shifting, {one: one for one in shiftings})
     times, failed_views = _timed(executor, time_extraction, {view: _sample_of(plan, view) for view in views})
     samples = {str(recipe): _trial_sample(plan, recipe, times) for recipe in plan.unfinished}
     trials, failures = _timed(executor, time_trial, {recipe: sample for recipe, sample in samples.items() if sample})
@@ -49,7 +54,7 @@ def take_samples(plan: Plan, views: Iterable[Extraction], executor: Executor) ->
         needed = recipe.features.views if isinstance(recipe.features, RecipeFeatures) else ()
         failures |= {str(recipe): failed_views[view] for view in needed if view in failed_views}
     widths = {recipe: sample.width for recipe, sample in samples.items() if sample}
-    return Samples(views=times, trials=trials, widths=widths, failures=failures)
+    return Samples(views=times, shiftings=shift_times, trials=trials, widths=widths, failures=failures)
 
 
 def _sample_of(plan: Plan, view: Extraction) -> Extraction:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.benchmark.scores import image_predictions
+from cxrbench.data.batches import BATCH
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.evaluation.versions import choose_pooled_threshold
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.leaderboard.store.entry import LearningCurves
 from cxrbench.leaderboard.store.test_lock import locked
-from cxrbench.models.features.extraction import BATCH, smallest_batch
+from cxrbench.models.features.extraction import smallest_batch
 from cxrbench.models.training.configuration import SCORED_AT_ONCE
 from cxrbench.models.training.frozen import score_images
 from cxrbench.search.record import THRESHOLD

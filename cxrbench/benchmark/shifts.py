@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.benchmark.entries import summarise_under
+from cxrbench.benchmark.entries import measure_under, summary_under
 from cxrbench.benchmark.selection import submit_scoring
 from cxrbench.benchmark.wanted_shifts import STANDARD, is_standard
 from cxrbench.evaluation.bootstrap import draw_patients
 from cxrbench.evaluation.prediction_table import write_predictions
-from cxrbench.evaluation.shifted import as_repeats, best_accuracy, recalibration
+from cxrbench.evaluation.shifted import best_accuracy, recalibration
+from cxrbench.evaluation.summary import mean_measured
 from cxrbench.leaderboard.store.shift_result import Loss, ShiftResult, ShiftScore, write_shift_result
 from cxrbench.models.features.feature_source import ExtractionFailed, setting_of
 from cxrbench.storage.safe_text import without_paths
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.selection import Selection
     from cxrbench.benchmark.shifted_images import ShiftedImages
     from cxrbench.config.protocol import Protocol
-    from cxrbench.evaluation.bootstrap import FoldDraws
+    from cxrbench.data.shifted import Shifted
     from cxrbench.evaluation.predictions import Predictions
-    from cxrbench.models.features.extraction import Shifted
+    from cxrbench.evaluation.summary import Measured, Summary
     from cxrbench.models.features.feature_source import FeatureSource
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -48,8 +49,10 @@ def score_shifts(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, 
         for shift, heads in scored.items():
             write_predictions(run.store.shift_predictions(recipe.stem, str(shift)), heads)
         drawn = draw_patients(next(iter(scored.values())), run.protocol.seed) if scored else None  # the same for all shifts
-        found |= {shift: _shift_score(run.protocol, recipe, shift, outcomes[shift], drawn) for shift in images.wanted}
-        means |= _standard(run.protocol, scored, drawn)
+        measured = {shift: measure_under(run.protocol, heads, METRICS, drawn) for shift, heads in scored.items()}
+        summaries = {shift: summary_under(run.protocol, one) for shift, one in measured.items()}
+        found |= {shift: _shift_score(recipe, shift, outcomes[shift], summaries.get(shift)) for shift in images.wanted}
+        means |= _standard(run.protocol, measured)
     scores = tuple(found[shift] for shift in run.plan.request.shifts)
     selected = tuple(selection.identity for selection in selections)
     write_shift_result(
@@ -68,8 +71,8 @@ class _ShiftedViews:
     shift: Shifted
 
     def of(self, selection: Selection) -> ShardedArray:
-        """Return the features under the backbone of a selection."""
-        return self.images.features(self.recipe, setting_of(self.source.space, selection.params), self.shift)
+        """Return the features under the backbone of a selection, or the images that its network sees."""
+        return self.images.view(self.recipe, setting_of(self.source.space, selection.params), self.shift)
 
 
 def _score(
@@ -91,15 +94,10 @@ def _predictions(run: RunContext, recipe: PlannedRecipe, selection: Selection, v
 
 
 def _shift_score(
-    protocol: Protocol,
-    recipe: PlannedRecipe,
-    shift: Shifted,
-    outcome: tuple[Predictions, ...] | str,
-    drawn: Mapping[int, FoldDraws] | None,
+    recipe: PlannedRecipe, shift: Shifted, outcome: tuple[Predictions, ...] | str, summary: Summary | None
 ) -> ShiftScore:
     spec, augmentation = shift.part.spec, recipe.recipe.augmentation.spec.name
     problem = outcome if isinstance(outcome, str) else ""
-    summary = None if isinstance(outcome, str) else summarise_under(protocol, outcome, METRICS, drawn)
     return ShiftScore(
         name=str(shift),
         shift=str(shift.part.component),
@@ -129,12 +127,10 @@ def _loss(heads: Sequence[Predictions]) -> Loss:
     )
 
 
-def _standard(
-    protocol: Protocol, scored: Mapping[Shifted, tuple[Predictions, ...]], drawn: Mapping[int, FoldDraws] | None
-) -> dict[str, Any]:
-    """Return the means over the standard kinds, if all are here: shifts are like repeats of the heads on the same patients."""
-    found = [heads for shift, heads in scored.items() if is_standard(shift)]
+def _standard(protocol: Protocol, measured: Mapping[Shifted, Measured]) -> dict[str, Any]:
+    """Return the means over the standard kinds, if all are here."""
+    found = [one for shift, one in measured.items() if is_standard(shift)]
     if len(found) < len(STANDARD):
         return {}
-    summary = summarise_under(protocol, as_repeats(found), METRICS, drawn)
+    summary = summary_under(protocol, mean_measured(found))
     return {"metrics": summary.metrics, "intervals": summary.intervals}

@@ -100,7 +100,7 @@ def count_recorded(store: ProtocolFolder, recipe: PlannedRecipe) -> int:
 def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, fold: int) -> Study:
     protocol, job = run.protocol, head_job(run, recipe, fold)
     if not source.space:
-        job = replace(job, views=source.views({}), shifted=_shifted(run, recipe, fold, {}))
+        job = replace(job, views=source.views({}), shifted=shifted_validation(run, recipe, fold, {}))
     space = search_space(protocol.threshold, job.strategy_space, source.space)
 
     def job_of(params: Mapping[str, Value]) -> HeadJob:
@@ -108,7 +108,7 @@ def _fold_study(run: RunContext, recipe: PlannedRecipe, source: FeatureSource, f
             return job
         views = source.views(params)
         study = digest([job.study, *(view.folder.name for view in views)])
-        shifted = _shifted(run, recipe, fold, setting_of(source.space, params))
+        shifted = shifted_validation(run, recipe, fold, setting_of(source.space, params))
         return replace(job, study=study, views=views, shifted=shifted)
 
     return Study(
@@ -141,14 +141,14 @@ def head_job(run: RunContext, recipe: PlannedRecipe, fold: int) -> HeadJob:
     )
 
 
-def _shifted(
+def shifted_validation(
     run: RunContext, recipe: PlannedRecipe, fold: int, setting: Mapping[str, Value]
 ) -> tuple[tuple[ShardedArray, NDArray[np.int64]], ...]:
     """Return the validation images of a fold under each development shift, with this setting of the backbone."""
     if run.development is None:
         return ()
     places = run.development.places(run.dataset.rows[run.splits[fold].validation])
-    return tuple((run.development.features(recipe, setting, shift), places) for shift in run.development.wanted)
+    return tuple((run.development.view(recipe, setting, shift), places) for shift in run.development.wanted)
 
 
 def open_record(run: RunContext, recipe: PlannedRecipe, study: Study, fold: int) -> StudyRecord:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
+from cxrbench.data.shifted import Shifted
 from cxrbench.errors import ConfigError
-from cxrbench.models.features.extraction import Shifted
 from cxrbench.plugin.specs import Shift
 
 if TYPE_CHECKING:

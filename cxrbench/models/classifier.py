@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.data.decoding.decode import Examined, ImageSource
-    from cxrbench.models.features.frozen_backbone import ImageBatches
     from cxrbench.models.training.head_weights import HeadWeights
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.models.features.extraction import BATCH, extract
+from cxrbench.data.batches import BATCH
+from cxrbench.models.features.extraction import extract
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.storage.sharded_array import ShardedArray
 

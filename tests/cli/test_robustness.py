@@ -27,13 +27,16 @@ from cxrbench.plugin import Shift, hookimpl
 @hookimpl
 def register_shifts():
     strengths = {"unit": "percent", "strengths": (4.0, 8.0, 16.0)}
-    return [Shift(name=name, factory=f"{__name__}:{name}", **strengths) for name in ("veil", "broken")]
+    return [Shift(name=name, factory=f"{__name__}:{name}", **strengths) for name in ("veil", "broken", "blank")]
 
 def veil(*, input_shape, strength, seed):
     return lambda images: images * (1 - strength / 100) + 2.55 * strength
 
 def broken(*, input_shape, strength, seed):
     raise RuntimeError("the shift broke")
+
+def blank(*, input_shape, strength, seed):
+    return lambda images: images * float("nan")
 """
 
 
@@ -113,6 +116,16 @@ def test_shifted_images_are_the_test_images_of_the_fold(standard):
             assert set(head.keys) == stored[head.fold, head.seed]
 
 
+def test_images_are_shifted_once_for_all_backbones(standard):
+    decoded, of_the_test, shifted = 1, 1, len(STANDARD)
+    images = list((standard.folder / "home" / "images").glob("*/rows.raw"))
+    assert len(images) == decoded + of_the_test + shifted
+    sizes = sorted(path.stat().st_size for path in images)
+    assert sizes == [sizes[0]] * (of_the_test + shifted) + [600 * 32 * 32]
+    rows = [line.split() for line in standard.call_here("cache", "info").stdout.splitlines()]
+    assert [row[1] for row in rows if row[:1] == ["images"]] == [str(len(images))]
+
+
 def test_entries_do_not_depend_on_shifts(standard, make_workspace, tmp_path, rows_of):
     plain = make_workspace(tmp_path)
     assert plain.call_here(*RUN[:-1], "none").returncode == 0
@@ -136,7 +149,8 @@ def test_all_kinds_are_added_without_a_trial(copy, rows_of):
     assert "shift broken@4 was not scored: " in done.stderr + row["warnings"]
     scores = {one["name"]: one for one in result_of(copy, BORDER)["scores"]}
     assert "the shift broke" in scores["broken@16"]["problem"]
-    assert len(scores) == (14 + 2) * 3
+    assert "shift blank@4 returned pixels that are not finite" in scores["blank@4"]["problem"]
+    assert len(scores) == (14 + 3) * 3
     shown = copy.call_here("show", BORDER).stdout
     assert "test images under shifts" in shown
     assert "veil@16" in shown

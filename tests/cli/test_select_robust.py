@@ -123,5 +123,6 @@ def test_the_plan_names_its_protocol_and_counts_its_images(robust, make_workspac
     assert plain["protocol"] != planned["protocol"] == robust.protocol_folder().name
     images = {key for heads in versions(robust, INTENSITY).values() for key in heads[0].keys}
     head = load_file(robust.protocol_folder() / "models" / INTENSITY / "head" / "fold-0-seed-0.safetensors")
-    of_image = 32 * 32 + len(DEVELOPMENT) * 4 * len(head["hidden.kernel"])  # the features of searched backbones are not counted
+    pixels = (1 + len(DEVELOPMENT)) * 32 * 32  # as they are, and under each shift
+    of_image = pixels + len(DEVELOPMENT) * 4 * len(head["hidden.kernel"])  # those of searched backbones are not counted
     assert planned["cache_bytes"] - plain["cache_bytes"] == pytest.approx(len(images) * of_image, rel=0.05)

@@ -8,7 +8,8 @@ import pytest
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.evaluation.intervals import effective_patients, interval, wilson
 from cxrbench.evaluation.metrics import metric_names, metrics
-from cxrbench.evaluation.summary import summarise
+from cxrbench.evaluation.shifted import as_repeats
+from cxrbench.evaluation.summary import mean_measured, measure, summarise
 
 
 def summary(predictions, **changes):
@@ -55,6 +56,21 @@ def test_an_interval_is_that_of_fold_values_and_draws(simulated, folds):
     means = by_hand(predictions, "auc").mean(axis=1).tolist()
     draws = bootstrap_values(predictions, draw_patients(predictions, 0), prevalence=0.1, names=["auc"])["auc"]
     assert summary(predictions).intervals["auc"] == interval("auc", means, draws, effective_patients(predictions))
+
+
+@pytest.mark.parametrize(("folds", "seeds"), [(1, 1), (3, 2)])
+def test_the_mean_over_shifts_is_that_of_shifts_as_repeats(simulated, folds, seeds):
+    shifts = [
+        simulated(number, distance=distance, folds=folds, seeds=seeds) for number, distance in enumerate((3.0, 1.0, 60.0))
+    ]
+    given = {"seed": 0, "prevalence": 0.1, "drawn": draw_patients(shifts[0], 0)}
+    expected = summarise(as_repeats(shifts), **given)
+    found = mean_measured([measure(shift, **given) for shift in shifts]).summary()
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-12)
+    assert found.intervals.keys() == expected.intervals.keys()
+    for name, ends in expected.intervals.items():
+        assert found.intervals[name] == pytest.approx(ends, rel=1e-9)
+        assert found.intervals[name] != summarise(shifts[0], **given).intervals[name]
 
 
 def test_folds_that_disagree_widen_the_interval(simulated):

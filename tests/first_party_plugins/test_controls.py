@@ -62,6 +62,11 @@ def test_intensity_sees_what_the_pixels_are():
     assert not np.array_equal(control(noise_images(0)), control(noise_images(0) * np.float32(0.9)))
 
 
+def test_intensity_sees_whole_grey_levels_as_it_sees_others():
+    control, images = build(controls.intensity), noise_images(5)
+    np.testing.assert_allclose(control(images), control(images + np.float32(1e-3)), atol=2e-5)
+
+
 def test_intensity_counts_every_pixel_once():
     frequencies = np.square(build(controls.intensity)(noise_images(3))[:, 9:])
     np.testing.assert_allclose(frequencies.sum(axis=1), 1, rtol=1e-5)

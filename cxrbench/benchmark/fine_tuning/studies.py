@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.opened import Opened
-from cxrbench.benchmark.studies import FoldStudy, head_job, open_record, say_resumed
+from cxrbench.benchmark.studies import FoldStudy, head_job, open_record, say_resumed, shifted_validation
 from cxrbench.config.recipe import stem_of
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import CxrbenchError
@@ -97,6 +97,7 @@ def _job(run: RunContext, recipe: PlannedRecipe, entry: Entry, fold: FoldResult)
         configuration=TrainingConfiguration(epochs=settings.fine_tune_epochs, batch_size=BATCH_SIZE, patience=PATIENCE),
         seed=study_seed(run.protocol.seed, f"{recipe.recipe.canonical}@{recipe.stage}", fold.fold),
         folder=checkpoints(recipe.studies[fold.fold]),
+        shifted=shifted_validation(run, recipe, fold.fold, {}),
     )
 
 

@@ -9,48 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.config.seeds import augmentation_seed, backbone_seed, shift_seed
+from cxrbench.config.seeds import augmentation_seed, backbone_seed
+from cxrbench.data.batches import BATCH, checked_change, padded_batches
 from cxrbench.errors import ConfigError, PluginError
-from cxrbench.execution.failures import NotFinite
 from cxrbench.models.features.frozen_backbone import FrozenBackbone, is_model_of_keras
 from cxrbench.storage.files import digest, home
 from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.storage.versions import NUMERICAL_PACKAGES, name_of, versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from cxrbench.config.part import Part
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.values import Precision
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.data.decoding.pixels import Pixels
     from cxrbench.models.weights import Weights
-    from cxrbench.plugin.specs import Augmentation, Backbone, Shift
-
-    ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    from cxrbench.plugin.specs import Augmentation, Backbone
 
 FORMAT = 4
 """Part of every cache key. Raise it when a change here gives other numbers for the same components."""
-BATCH = 32
-"""Images per backbone call if memory allows. An augmentation always gets batches of this size."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shifted:
-    """A shift at one strength."""
-
-    part: Part[Shift]
-    strength: float
-
-    def __str__(self) -> str:
-        return f"{self.part.component}@{self.strength:.4g}"
-
-    @property
-    def identity(self) -> str:
-        """Everything that shifted images depend on."""
-        return digest(["shift", self.part.identity, self.strength])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +42,6 @@ class Extraction:
         augmentation: None for the clean view.
         view: 0 for the clean view, then 1, 2, ...
         seed, precision: of the protocol.
-        shift: what the images of a clean view are changed by before; None for the images as they are.
     """
 
     pixels: Pixels
@@ -71,22 +51,17 @@ class Extraction:
     view: int
     seed: int
     precision: Precision
-    shift: Shifted | None = None
 
     @property
     def features(self) -> ShardedArray:
         """The features on disk; the folder name is a hash of all that they depend on."""
-        changed: tuple[object, ...] | None = None
-        if self.augmentation:
-            changed = (self.augmentation.identity, self.view, self.seed)
-        elif self.shift:
-            changed = (self.shift.identity, self.seed)
+        augmented = (self.augmentation.identity, self.view, self.seed) if self.augmentation else None
         depends_on = [self.pixels.digest, self.backbone.identity, self.weights.name, self.weights.digest, self.backbone_seed]
         key = digest(
             [
                 FORMAT,
                 *depends_on,
-                changed,
+                augmented,
                 BATCH,
                 self.pixels.shard_rows,
                 self.precision,
@@ -163,8 +138,7 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
 
 def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
     """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
-    change = _shard_change(extraction, shard)
-    augmented = (change(_padded_batch(images[first : first + BATCH])) for first in range(0, len(images), BATCH))
+    augmented = map(_shard_augmentation(extraction, shard), padded_batches(images))
     batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
     features = [extraction.frozen_backbone.features(images) for images in batches]
     widths = sorted({block.shape[1] for block in features})
@@ -181,42 +155,20 @@ def smallest_batch(views: Iterable[ShardedArray]) -> int:
     return min((note for view in views for note in view.notes().values() if note), default=BATCH)
 
 
-def _padded_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return float32 ``[BATCH, size, size, 1]``, padded with copies of the first image so that only one shape is compiled."""
-    padded = np.concatenate([images, np.repeat(images[:1], BATCH - len(images), axis=0)])
-    return padded[..., None].astype(np.float32)
-
-
 @cache
 def _versions(requirements: tuple[str, ...]) -> str:
     """Return the versions of the packages that features depend on: numerical ones, and those that the backbone requires."""
     return repr(versions_of(*NUMERICAL_PACKAGES, *map(name_of, requirements)))
 
 
-def _shard_change(extraction: Extraction, shard: int) -> ImageBatches:
-    """Return what the images of one shard are changed by: an augmentation, a shift, or nothing."""
-    shape = (extraction.pixels.size, extraction.pixels.size, 1)
-    if part := extraction.augmentation:
-        seed = augmentation_seed(extraction.seed, extraction.view, shard)
-        augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
-        return _checked_change(f"augmentation {part.component}", augment)
-    if shift := extraction.shift:
-        seed = shift_seed(extraction.seed, shard)
-        built = shift.part.build(input_shape=shape, strength=shift.strength, seed=seed)
-        return _checked_change(f"shift {shift}", built)
-    return lambda images: images
-
-
-def _checked_change(name: str, change: ImageBatches) -> ImageBatches:
-    def checked(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        changed = np.asarray(change(images), dtype=np.float32)
-        if changed.shape != images.shape:
-            raise PluginError(f"{name} changed shape {images.shape} to {changed.shape}; it must keep the shape")
-        if not np.isfinite(changed).all():
-            raise NotFinite(f"{name} returned pixels that are not finite")
-        return changed.clip(0, 255)
-
-    return checked
+def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
+    """Return the augmentation of one shard; without one, a function that changes nothing."""
+    part, shape = extraction.augmentation, (extraction.pixels.size, extraction.pixels.size, 1)
+    if part is None:
+        return lambda images: images
+    seed = augmentation_seed(extraction.seed, extraction.view, shard)
+    augment = as_augmentation(part.build(input_shape=shape, seed=seed), (BATCH, *shape))
+    return checked_change(f"augmentation {part.component}", augment)
 
 
 def as_augmentation(built: Any, shape: tuple[int, ...]) -> ImageBatches:

@@ -14,17 +14,15 @@ from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
     from cxrbench.config.part import Part
     from cxrbench.config.values import Precision
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.specs import Backbone
-
-    ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 MOST_FEATURES = 2**16
 """Largest number of features per image. More would cost the head gigabytes and usually means that pooling is missing."""

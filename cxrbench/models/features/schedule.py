@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cxrbench.data.batches import BATCH
 from cxrbench.errors import DiskFull, WorkersUnavailable
 from cxrbench.execution.failures import failure_reason
 from cxrbench.execution.retry import submit_with_retry
-from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.models.features.extraction import Extraction, extract_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
@@ -46,7 +47,7 @@ class PendingExtractions:
     """Extractions submitted to workers: the calls of their shards and the failures so far.
 
     When a shard fails, dependent extractions fail too and their remaining shards are cancelled: for a clean view all views of
-    the backbone, for an augmented view all views of the backbone with that augmentation, and for a shifted one itself.
+    the backbone, and for an augmented view all views of the backbone with that augmentation.
     """
 
     calls: Mapping[Extraction, list[Future[BatchResult[float]]]]
@@ -73,7 +74,7 @@ class PendingExtractions:
     def failure_of(self, extraction: Extraction) -> Exception | None:
         """Return the error that makes an extraction fail, or None so far."""
         any_view = replace(extraction, view=0)
-        return self.failed.get(replace(any_view, augmentation=None, shift=None)) or self.failed.get(any_view)
+        return self.failed.get(replace(any_view, augmentation=None)) or self.failed.get(any_view)
 
     def on_shard_done(self, extraction: Extraction, call: Future[BatchResult[float]]) -> None:
         """Record the failure of a shard and cancel the remaining shards that depend on it."""

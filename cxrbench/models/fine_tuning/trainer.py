@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.part import Part
-    from cxrbench.models.features.frozen_backbone import ImageBatches
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.models.fine_tuning.learning import LearningNetwork
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration

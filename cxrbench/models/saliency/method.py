@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.models.classifier import Classifier
-    from cxrbench.models.features.frozen_backbone import ImageBatches
     from cxrbench.models.saliency.cut import Cut
     from cxrbench.models.training.head_weights import HeadWeights
 

@@ -15,7 +15,7 @@ from cxrbench.models.training.head_weights import logits_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cxrbench.models.features.frozen_backbone import ImageBatches
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.models.training.head_weights import HeadWeights
 
 GRID = 7

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.models.features.frozen_backbone import ImageBatches
+    from cxrbench.data.batches import ImageBatches
     from cxrbench.models.training.head_weights import HeadWeights
 
 HEADS = 20

@@ -11,8 +11,9 @@ import pytest
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import bind
 from cxrbench.config.protocol import Protocol
+from cxrbench.data.batches import BATCH
 from cxrbench.data.decoding.pixels import Pixels
-from cxrbench.models.features.extraction import BATCH, Extraction, extract_shard
+from cxrbench.models.features.extraction import Extraction, extract_shard
 from cxrbench.models.weights import Weights
 from cxrbench.plugin import Augmentation, Backbone
 from cxrbench.plugin.host import load_host

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cxrbench.config.part import bind
+from cxrbench.data.batches import BATCH
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.execution.failures import NotFinite, failure_kind, failure_reason
-from cxrbench.models.features.extraction import BATCH, count_views, extract_shard, extractions
+from cxrbench.models.features.extraction import count_views, extract_shard, extractions
 from cxrbench.models.weights import Weights
 from cxrbench.plugin import Backbone
 from cxrbench.plugin.host import Declaration, Plugin

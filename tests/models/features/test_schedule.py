@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cxrbench.data.batches import BATCH
 from cxrbench.data.dataset import catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.errors import DiskFull, WorkersUnavailable
 from cxrbench.execution.executor import InProcessExecutor, open_executor
 from cxrbench.execution.failures import WorkerLost, failure_kind, failure_log
 from cxrbench.execution.progress import Progress
-from cxrbench.models.features.extraction import BATCH, smallest_batch
+from cxrbench.models.features.extraction import smallest_batch
 from cxrbench.models.features.schedule import Extracted, extract_missing
 from cxrbench.plugin import Images, Record
 
