@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cxrbench.config.component import parse_component
 from cxrbench.config.part import check_options
-from cxrbench.config.recipe import Recipe, all_recipes, control_recipes, expand, is_pattern
+from cxrbench.config.recipe import Recipe, all_recipes, control_recipes, expand, is_pattern, name_in_table
 from cxrbench.config.settings import DEFAULT_BACKBONES
 from cxrbench.errors import ConfigError, PluginError, unknown_name
 from cxrbench.models.features.extraction import count_views
@@ -35,6 +35,27 @@ class Grid:
 
     recipes: tuple[Recipe, ...]
     skipped_backbones: tuple[str, ...]
+
+
+def find_recipe(host: Host, text: str) -> Recipe:
+    """Return the recipe of a name as tables show it.
+
+    Raises:
+        ConfigError: it is not three components that are known, or an option is invalid.
+    """
+    names = name_in_table(text).split("+")
+    if len(names) != 3 or any(map(is_pattern, names)):
+        raise ConfigError(
+            f"{text!r} is not the name of a recipe: give BACKBONE+AUGMENTATION+IMBALANCE, such as darkcovidnet+gentle+none"
+        )
+    recipe = Recipe(
+        backbone=expand(host, Backbone, names[:1])[0],
+        augmentation=expand(host, Augmentation, names[1:2])[0],
+        imbalance=expand(host, Imbalance, names[2:])[0],
+    )
+    for part in (recipe.backbone, recipe.augmentation, recipe.imbalance):
+        _check_component(part)
+    return recipe
 
 
 def make_grid(host: Host, settings: Settings, downloader: Downloader) -> Grid:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures, needed_features
+from cxrbench.benchmark.fine_tuning.planned import planned_from_scratch
 from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
@@ -90,6 +91,7 @@ class Plan:
         store: the folder for the results.
         stamps: of the entries that were there when the plan was made.
         unfinished: the recipes without a result, which will run.
+        from_scratch: recipes whose networks are trained from random weights.
     """
 
     request: Request
@@ -99,6 +101,7 @@ class Plan:
     store: ProtocolFolder
     stamps: Mapping[str, Stamp | None]
     unfinished: tuple[PlannedRecipe, ...] = ()
+    from_scratch: tuple[PlannedRecipe, ...] = ()
 
     @property
     def data(self) -> str:
@@ -154,9 +157,18 @@ def make_plan(
     if not settings.fresh:  # before weights are fetched
         store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
     refuse_unsuitable(catalogues, protocol, settings, partial(decode, store) if decode else None)
-    recipes = plan_recipes(request, catalogues, protocol)
+    recipes = plan_recipes(request, request.grid.recipes, catalogues, protocol)
+    networks = plan_recipes(request, request.from_scratch, catalogues, protocol)
     stamps = store.stamps(recipe.stem for recipe in recipes)
-    plan = Plan(request=request, protocol=protocol, catalogues=catalogues, recipes=recipes, store=store, stamps=stamps)
+    plan = Plan(
+        request=request,
+        protocol=protocol,
+        catalogues=catalogues,
+        recipes=recipes,
+        store=store,
+        stamps=stamps,
+        from_scratch=tuple(planned_from_scratch(recipe, settings) for recipe in networks),
+    )
     return replace(plan, unfinished=tuple(recipe for recipe in recipes if settings.fresh or not plan.is_finished(recipe)))
 
 
@@ -192,9 +204,11 @@ def make_protocol(
     )
 
 
-def plan_recipes(request: Request, catalogues: Catalogues, protocol: Protocol) -> tuple[PlannedRecipe, ...]:
-    """Return every recipe of the grid with its features and its identity; weights that are missing are fetched."""
-    needed = needed_features(request.grid.recipes, catalogues, protocol, request.downloader)
+def plan_recipes(
+    request: Request, recipes: Sequence[Recipe], catalogues: Catalogues, protocol: Protocol
+) -> tuple[PlannedRecipe, ...]:
+    """Return recipes with their features and identities; weights that are missing are fetched."""
+    needed = needed_features(recipes, catalogues, protocol, request.downloader)
     return tuple(_planned(recipe, features, protocol, request) for recipe, features in needed.items())
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.fine_tuning.candidates import check_wanted
-from cxrbench.benchmark.grid import Grid, make_grid
+from cxrbench.benchmark.grid import Grid, find_recipe, make_grid
 from cxrbench.benchmark.wanted_shifts import development_shifts, wanted_shifts
 from cxrbench.data.catalogue import external_datasets
 from cxrbench.data.download import Downloader
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cxrbench.config.part import Part
+    from cxrbench.config.recipe import Recipe
     from cxrbench.config.settings import Settings
     from cxrbench.data.shifted import Shifted
     from cxrbench.execution.progress import Progress
@@ -35,6 +36,7 @@ class Request:
         externals: further test sets by name.
         engine: proposes trials.
         grid: the recipes.
+        from_scratch: recipes whose networks are trained from random weights.
         shifts: of the test images, with their strengths.
         development: shifts of the validation images that the search selects under, likewise.
         downloader: fetches weights and datasets.
@@ -45,6 +47,7 @@ class Request:
     externals: Mapping[str, Part[Dataset]]
     engine: Part[Engine]
     grid: Grid
+    from_scratch: tuple[Recipe, ...]
     shifts: tuple[Shifted, ...]
     development: tuple[Shifted, ...]
     downloader: Downloader
@@ -66,6 +69,7 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
             externals=external_datasets(settings.external, host),
             engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
             grid=grid,
+            from_scratch=tuple(find_recipe(host, text) for text in settings.from_scratch),
             shifts=wanted_shifts(settings, host),
             development=development_shifts(settings, host),
             downloader=downloader,

@@ -1,4 +1,4 @@
-"""The story of a run: plan, extract, and for every recipe and fold search, freeze, score once; fine-tune the best; publish."""
+"""The story of a run: plan, extract, and for every recipe and fold search, freeze, score once; train networks; publish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import decode_and_list, start_extraction
-from cxrbench.benchmark.fine_tuning.run import fine_tune_best
+from cxrbench.benchmark.fine_tuning.run import train_networks
 from cxrbench.benchmark.fine_tuning.studies import open_networks
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
 from cxrbench.benchmark.plan import in_new_attempt, make_plan
@@ -91,7 +91,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
             run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
             add_baseline(run)
             computed = run_recipes(run, run_recipe)
-            computed += fine_tune_best(run, run_recipe)
+            computed += train_networks(run, run_recipe)
             board = publish(plan.store)
     callbacks.on_run_end(board)
     entries = {entry.name: entry for entry in (*board.entries, *computed)}

@@ -72,6 +72,12 @@ class Arguments(TypedDict, total=False):
     """Finished trials of each study of a fine-tuned recipe."""
     fine_tune_epochs: int
     """Most epochs of such a trial."""
+    from_scratch: Sequence[str]
+    """Recipe, as BACKBONE+AUGMENTATION+IMBALANCE, whose network is trained from random weights; repeatable."""
+    from_scratch_trials: int
+    """Finished trials of each study from random weights."""
+    from_scratch_epochs: int
+    """Most epochs of such a trial."""
     also_at: Sequence[float]
     """Further threshold to report rates at; repeatable."""
     prevalence: float

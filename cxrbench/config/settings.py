@@ -83,6 +83,16 @@ class Settings(ProtocolSettings, BaseSettings):
     ] = ()
     fine_tune_trials: Annotated[Repeats, Option("Fine-tuning", "Finished trials of each study of a fine-tuned recipe")] = 4
     fine_tune_epochs: Annotated[Repeats, Option("Fine-tuning", "Most epochs of such a trial")] = 6
+    from_scratch: Annotated[
+        Names,
+        Option(
+            "Fine-tuning",
+            "Recipe, as BACKBONE+AUGMENTATION+IMBALANCE, whose network is trained from random weights; repeatable",
+            "RECIPE",
+        ),
+    ] = ()
+    from_scratch_trials: Annotated[Repeats, Option("Fine-tuning", "Finished trials of each study from random weights")] = 2
+    from_scratch_epochs: Annotated[Repeats, Option("Fine-tuning", "Most epochs of such a trial")] = 30
     workers: Annotated[
         int,
         Field(ge=0, le=256),

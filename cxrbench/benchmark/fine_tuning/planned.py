@@ -1,10 +1,12 @@
-"""What the result of a fine-tuned recipe depends on."""
+"""What the results of trained networks depend on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.errors import ConfigError
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
@@ -16,18 +18,48 @@ FORMAT = 1
 """Part of every identity. Raise it when a change of the training gives other networks."""
 
 
-def planned_network(candidate: Candidate, settings: Settings) -> PlannedRecipe:
+def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedRecipe:
     """Return a recipe at the stage ``fine-tuned``, from the heads that were selected for it.
 
     A study depends on the heads that it starts from and on the number of epochs; the result also on the number of trials.
     """
-    recipe = candidate.recipe
-    studies = tuple(
-        digest(
-            [recipe.studies[fold.fold], "fine-tuned", FORMAT, settings.fine_tune_epochs, [one.selection for one in fold.heads]]
-        )
-        for fold in candidate.entry.folds
+    recipe, epochs, trials = candidate.recipe, settings.fine_tune_epochs, settings.fine_tune_trials
+    heads = [[head.selection for head in fold.heads] for fold in candidate.entry.folds]
+    studies = [
+        digest([study, "fine-tuned", FORMAT, epochs, selected]) for study, selected in zip(recipe.studies, heads, strict=True)
+    ]
+    return replace(
+        recipe,
+        stage="fine-tuned",
+        studies=tuple(studies),
+        identity=digest([*studies, trials]),
+        budget={"trials": trials, "epochs": epochs},
+        remarks=candidate.remarks,
     )
-    identity = digest([*studies, settings.fine_tune_trials])
-    budget = {"trials": settings.fine_tune_trials, "epochs": settings.fine_tune_epochs}
-    return replace(recipe, stage="fine-tuned", studies=studies, identity=identity, budget=budget, remarks=candidate.remarks)
+
+
+def planned_from_scratch(recipe: PlannedRecipe, settings: Settings) -> PlannedRecipe:
+    """Return a recipe at the stage ``from-scratch``. What it depends on is what its heads would depend on, and the epochs.
+
+    Raises:
+        ConfigError: its backbone has pretrained weights, or its strategy needs features.
+    """
+    features = recipe.features
+    if isinstance(features, RecipeFeatures) and (features.views[0].weights.digest or features.is_searched):
+        raise ConfigError(
+            f"--from-scratch {recipe}: its backbone has pretrained weights, or parameters that are searched. Use one without, "
+            f"such as {recipe.recipe.backbone.component.name}:weights=none"
+        )
+    if recipe.recipe.imbalance.spec.needs_features:
+        raise ConfigError(
+            f"--from-scratch {recipe}: {recipe.recipe.imbalance.component} works on features, which there are not"
+        )
+    epochs, trials = settings.from_scratch_epochs, settings.from_scratch_trials
+    studies = [digest([study, "from-scratch", FORMAT, epochs]) for study in recipe.studies]
+    return replace(
+        recipe,
+        stage="from-scratch",
+        studies=tuple(studies),
+        identity=digest([*studies, trials]),
+        budget={"trials": trials, "epochs": epochs},
+    )

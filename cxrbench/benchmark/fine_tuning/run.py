@@ -1,4 +1,4 @@
-"""Fine-tune the best recipes of a run: each is searched, frozen and scored like heads, and is a row of its own."""
+"""Train whole networks, from their heads or from random weights: each is a row that is run like those of heads."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.fine_tuning.candidates import candidates
-from cxrbench.benchmark.fine_tuning.planned import planned_network
+from cxrbench.benchmark.fine_tuning.planned import planned_fine_tuning
 from cxrbench.benchmark.fine_tuning.studies import checkpoints
 from cxrbench.benchmark.recipes import run_recipes
 
 if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.recipes import RunRecipe
     from cxrbench.leaderboard.store.entry import Entry
 
 
-def fine_tune_best(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
-    """Fine-tune the recipes that are named, and the best by validation; return the entries that were computed."""
+def train_networks(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
+    """Train what is asked for; return the entries that were computed.
+
+    Fine-tuned are the recipes that are named, and the best by validation.
+    """
     settings = run.plan.request.settings
-    if not settings.fine_tune:
+    if not (settings.fine_tune or run.plan.from_scratch):
         return []
-    rows = tuple(planned_network(one, settings) for one in candidates(run))
+    best = (planned_fine_tuning(one, settings) for one in candidates(run)) if settings.fine_tune else ()
+    rows = (*best, *run.plan.from_scratch)
     plan = replace(run.plan, recipes=rows, stamps=run.store.stamps(row.stem for row in rows))
     plan = replace(plan, unfinished=tuple(row for row in rows if settings.fresh or not plan.is_finished(row)))
     entries = run_recipes(replace(run, plan=plan), run_recipe)
     for row in rows:
         if plan.is_finished(row):
-            for study in row.studies:
-                shutil.rmtree(checkpoints(study), ignore_errors=True)
+            _remove_checkpoints(row)
     return entries
+
+
+def _remove_checkpoints(row: PlannedRecipe) -> None:
+    for study in row.studies:
+        shutil.rmtree(checkpoints(study), ignore_errors=True)

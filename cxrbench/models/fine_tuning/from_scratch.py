@@ -64,8 +64,10 @@ class NetworkFromScratch:
         images, noise = network_inputs(size)
         self.training = keras.Model([images, noise], self._head.logits_with_dropout(features_of(backbone, images), noise))
         self.learning = self.training.trainable_variables
-        self.statistics = [one for one in backbone.non_trainable_weights if keras.backend.is_float_dtype(one.dtype)]
-        self.other_state = _without(backbone.non_trainable_variables, self.statistics)
+        self.statistics: Sequence[Any] = [
+            one for one in backbone.non_trainable_weights if keras.backend.is_float_dtype(one.dtype)
+        ]
+        self.other_state: Sequence[Any] = _without(backbone.non_trainable_variables, self.statistics)
         self._weights = [*self.learning, *self.statistics]
         logits = self._head.logits(features_of(with_folded_normalisation(backbone), images))
         self._inference = CompiledInference(keras.Model(images, logits), self._weights, size)

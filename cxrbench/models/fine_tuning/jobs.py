@@ -13,6 +13,7 @@ import numpy as np
 from cxrbench.config.seeds import training_seed
 from cxrbench.errors import ConfigError
 from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
+from cxrbench.models.fine_tuning.origins import network_to_fine_tune
 from cxrbench.models.training.curves import Curves
 from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
 from cxrbench.models.training.jobs import training_rows
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from cxrbench.config.part import Part
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.checkpoint import Progress
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.learning import LearningNetwork
+    from cxrbench.models.fine_tuning.origins import Build, Origin
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
-    from cxrbench.models.training.head_weights import HeadWeights
     from cxrbench.models.training.jobs import HeadJob
     from cxrbench.plugin.contracts import Loss
     from cxrbench.plugin.specs import Augmentation, Value
@@ -43,9 +44,9 @@ class NetworkJob:
 
     Attributes:
         study: name of the study; jobs with the same name are equal.
-        head: the job of the heads that it starts from: its rows and its strategy are those of the networks, too.
-        head_params: what the search of the heads selected.
-        starts: the selected head of each seed.
+        origin: what it starts from.
+        head: a job of heads with the rows and the strategy of the networks.
+        head_params: the parameters of the strategy, as the search of the heads selected them.
         backbone: of the recipe, with its pretrained weights.
         augmentation: of the training images; None for none.
         pixels: all images, uint8 ``[rows, size, size]``.
@@ -57,7 +58,7 @@ class NetworkJob:
     study: str
     head: HeadJob = field(compare=False)
     head_params: Mapping[str, Value] = field(compare=False)
-    starts: tuple[HeadWeights, ...] = field(compare=False)
+    origin: Origin = field(compare=False)
     backbone: FrozenBackbone = field(compare=False)
     augmentation: Part[Augmentation] | None = field(compare=False)
     pixels: ShardedArray = field(compare=False)
@@ -111,11 +112,13 @@ class NetworkJob:
         """Return the network of trial `number`, which is kept. Other repeats start from the head of another seed."""
         progress = _trained(self, number, params, repeat)
         file = self.folder / f"{number}-{repeat}.network"
-        whole = _network(self.backbone).whole(progress.best_weights)
+        whole = self.origin.build(self.backbone).whole(progress.best_weights)
         sha256 = write_network_weights(file, whole)
         parameters = sum(weights.size for weights in progress.best_weights)
         return FrozenModel(
-            scorer=NetworkScorer(backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
+            scorer=NetworkScorer(
+                build=self.origin.build, backbone=self.backbone, file=file, sha256=sha256, parameters=parameters
+            ),
             scores=_version_scores(self, progress),
             note=training_rows(self.head, self.head_params).note,
             curves=Curves(validation_loss=tuple(loss for loss in progress.losses if np.isfinite(loss))),
@@ -127,12 +130,14 @@ class NetworkScorer:
     """A trained network.
 
     Attributes:
+        build: what builds the network on a backbone.
         backbone: as the plugin builds it.
         file: the weights of all of it.
         sha256: of the file.
         parameters: the number of its weights that were trained.
     """
 
+    build: Build
     backbone: FrozenBackbone
     file: Path
     sha256: str
@@ -141,8 +146,7 @@ class NetworkScorer:
     def logits(self, view: ShardedArray, images: NDArray[np.int64], at_once: int) -> NDArray[np.float64]:
         """Return the logit of each image, a row of an array of images."""
         del at_once  # a network has less in memory than any head
-        network = _network(self.backbone)
-        return network.logits_of_rows(_weights(self), view, images)
+        return self.build(self.backbone).logits_of_rows(_weights(self), view, images)
 
     def write(self, path: Path) -> str:
         """Write the weights, and return the SHA-256 of the file."""
@@ -160,16 +164,17 @@ def makes_synthetic_rows(job: HeadJob, params: Mapping[str, Value]) -> bool:
 def why_not_trainable(backbone: FrozenBackbone) -> str:
     """Return why a backbone cannot be trained, or an empty string."""
     try:
-        _network(backbone)
+        network_to_fine_tune(backbone)
     except ConfigError as error:
         return str(error)
     return ""
 
 
 def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: int) -> Progress:
-    from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training, fine_tune
+    from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training
 
-    rows, network = training_rows(job.head, job.head_params), _network(job.backbone)
+    rows, network = training_rows(job.head, job.head_params), job.origin.build(job.backbone)
+    seed = training_seed(job.seed, number, repeat)
     data = ImageRows(
         pixels=job.pixels,
         rows=rows.rows,
@@ -181,7 +186,7 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
     training = Training(
         network=network,
         steps=_steps(network, rows.loss, job.configuration.batch_size),
-        start=network.weights_with(job.starts[repeat]),
+        start=job.origin.start(job.backbone, repeat, seed),
         data=data,
         configuration=job.configuration,
         checkpoint=job.folder / f"{number}-{repeat}.progress",
@@ -189,32 +194,24 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
     )
     setting = Setting(
         learning_rate=float(params["learning_rate"]),
-        layer_decay=float(params["layer_decay"]),
+        layer_decay=float(params.get("layer_decay", 1.0)),
         dropout=float(params["dropout"]),
         weight_decay=float(params["weight_decay"]),
-        seed=training_seed(job.seed, number, repeat),
+        seed=seed,
     )
-    return fine_tune(training, setting)
+    return job.origin.train(training, setting)
 
 
 def _version_scores(job: NetworkJob, progress: Progress) -> NDArray[np.float64]:
     from cxrbench.models.training.trainer import sigmoid
 
-    network, weights = _network(job.backbone), progress.best_weights
+    network, weights = job.origin.build(job.backbone), progress.best_weights
     shifted = (network.logits_of_rows(weights, view, rows) for view, rows in job.shifted)
     return np.stack([finite(sigmoid(logits)) for logits in (progress.best_logits, *shifted)])
 
 
 @lru_cache(maxsize=1)
-def _network(backbone: FrozenBackbone) -> Network:
-    """Return this process's network on a backbone of its own, whose weights are those of the last training."""
-    from cxrbench.models.fine_tuning.network import Network
-
-    return Network(backbone.build_anew(), backbone.size)
-
-
-@lru_cache(maxsize=1)
-def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
+def _steps(network: LearningNetwork, loss: Loss, batch_size: int) -> NetworkSteps:
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import loss_function
 
@@ -224,4 +221,4 @@ def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
 @lru_cache(maxsize=2)
 def _weights(scorer: NetworkScorer) -> list[Any]:
     network = read_network_weights(scorer.file, scorer.sha256, within=scorer.file.parent)
-    return _network(scorer.backbone).weights_of(network)
+    return scorer.build(scorer.backbone).weights_of(network)

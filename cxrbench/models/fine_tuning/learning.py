@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cxrbench.models.fine_tuning.network_file import NetworkWeights
     from cxrbench.storage.sharded_array import ShardedArray
 
     Array = NDArray[np.float32]
@@ -30,6 +31,9 @@ class LearningNetwork(Protocol):
     statistics: Sequence[Any]
     other_state: Sequence[Any]
 
+    def __hash__(self) -> int:
+        """Return a number; each network equals itself alone."""
+
     def call(self, images: Any, noise: Any) -> Any:
         """Return the logits that the loss is computed from."""
 
@@ -47,6 +51,12 @@ class LearningNetwork(Protocol):
 
     def logits(self, weights: Sequence[Array], images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return one logit per grey image, uint8 ``[n, size, size]``, as if `learning` and `statistics` had these values."""
+
+    def whole(self, weights: Sequence[Array]) -> NetworkWeights:
+        """Return all weights of the network, if `learning` and `statistics` had these values."""
+
+    def weights_of(self, whole: NetworkWeights) -> list[Array]:
+        """Return the values of `learning` and `statistics` in a whole network."""
 
     def logits_of_rows(self, weights: Sequence[Array], images: ShardedArray, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return one logit per row of an array of images."""
