@@ -119,7 +119,7 @@ def train_with_cxrbench(path: Path, backbone: str, barrier: Any, queue: Any) -> 
     images, labels = loaded(path)
     model = built(backbone)
     network = Network(model, SIZE)
-    steps = NetworkSteps(network.training, cross_entropy, BATCH)
+    steps = NetworkSteps(network, cross_entropy, BATCH)
     head = random_head(model.output_shape[-1], 512, np.random.default_rng(0))
     setting = trainer.Setting(learning_rate=1e-4, layer_decay=0.5, dropout=0.2, weight_decay=1e-3, seed=0)
     rates = Rates(shares=network.shares(setting.layer_decay), weight_decay=setting.weight_decay)
@@ -134,12 +134,13 @@ def train_with_cxrbench(path: Path, backbone: str, barrier: Any, queue: Any) -> 
             labels=labels,
             weights=np.ones(len(images), dtype=np.float32),
             validation=(np.arange(1), labels[:1].astype(np.int64)),
+            followed=(np.arange(1), labels[:1].astype(np.int64)),
             augmentation=Gentle(),
         )
         training = trainer.Training(
             network=network,
             steps=steps,
-            start=head,
+            start=network.weights_with(head),
             data=data,
             configuration=TrainingConfiguration(epochs=2, batch_size=BATCH, patience=2),
             checkpoint=Path(folder) / "progress",

@@ -75,8 +75,8 @@ def _stage_settings(entry: Entry) -> dict[str, Any]:
     """Return the settings of the stage beyond the heads."""
     if entry.stage == "head":
         return {}
-    budget = {f"fine_tune_{name}": count for name, count in entry.budget.items()}
-    return {"fine_tune": (entry.recipe,), **budget}
+    setting = {"fine-tuned": "fine_tune", "from-scratch": "from_scratch"}[entry.stage]
+    return {setting: (entry.recipe,), **{f"{setting}_{name}": count for name, count in entry.budget.items()}}
 
 
 def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:

@@ -30,6 +30,8 @@ class Progress:
         best_weights: the averaged weights of this epoch.
         best_logits: float64 ``[n]``, of the validation images.
         state: of the steps, as `NetworkSteps.state` returns it.
+        followed: after each epoch, and of the start if it is a candidate: loss and accuracy of the training images that are
+            followed, and accuracy of the validation images.
     """
 
     losses: tuple[float, ...]
@@ -37,6 +39,7 @@ class Progress:
     best_weights: Sequence[Array]
     best_logits: NDArray[np.float64]
     state: Sequence[Array]
+    followed: tuple[tuple[float, float, float], ...] = ()
 
 
 def write_progress(path: Path, progress: Progress, identity: str) -> None:
@@ -52,6 +55,7 @@ def write_progress(path: Path, progress: Progress, identity: str) -> None:
     arrays = {f"state.{number}": np.atleast_1d(value) for number, value in enumerate(progress.state)}
     arrays |= {f"best.{number}": np.atleast_1d(value) for number, value in enumerate(progress.best_weights)}
     facts = {"identity": identity, "losses": json.dumps(progress.losses), "best": str(progress.best)}
+    facts["followed"] = json.dumps(progress.followed)
     with atomic_write(path) as file:
         file.write(save({**arrays, "logits": progress.best_logits}, metadata=facts))
 
@@ -71,6 +75,7 @@ def read_progress(path: Path, identity: str) -> Progress | None:
             best_weights=_numbered(arrays, "best"),
             best_logits=arrays["logits"],
             state=_numbered(arrays, "state"),
+            followed=tuple(tuple(one) for one in json.loads(facts["followed"])),
         )
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None

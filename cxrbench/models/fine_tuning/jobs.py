@@ -121,7 +121,7 @@ class NetworkJob:
             ),
             scores=_version_scores(self, progress),
             note=training_rows(self.head, self.head_params).note,
-            curves=Curves(validation_loss=tuple(loss for loss in progress.losses if np.isfinite(loss))),
+            curves=_curves(progress),
         )
 
 
@@ -181,6 +181,7 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
         labels=rows.labels,
         weights=rows.weights,
         validation=job.validation,
+        followed=_followed(job),
         augmentation=job.augmentation,
     )
     training = Training(
@@ -200,6 +201,25 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
         seed=seed,
     )
     return job.origin.train(training, setting)
+
+
+def _followed(job: NetworkJob) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return as many training images as there are validation images, and their labels."""
+    rows, labels = job.head.train
+    chosen = np.random.default_rng(job.seed).permutation(len(rows))[: len(job.validation[0])]
+    return rows[chosen], labels[chosen]
+
+
+def _curves(progress: Progress) -> Curves:
+    """Return what is known of each epoch with a finite loss, the start among them if it is a candidate."""
+    losses = [loss for loss in progress.losses if np.isfinite(loss)]
+    train_loss, train_accuracy, validation_accuracy = zip(*progress.followed[: len(losses)], strict=True)
+    return Curves(
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        validation_loss=tuple(losses),
+        validation_accuracy=validation_accuracy,
+    )
 
 
 def _version_scores(job: NetworkJob, progress: Progress) -> NDArray[np.float64]:

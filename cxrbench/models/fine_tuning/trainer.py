@@ -45,6 +45,7 @@ class ImageRows:
         rows: int ``[m]``, training images as the imbalance strategy chose them; an image may occur several times.
         labels, weights: float32 ``[m]``.
         validation: rows of the validation images, and their labels.
+        followed: training images whose loss is measured after each epoch, likewise, as they are.
         augmentation: of the training images, drawn anew for each image and epoch; None for none.
     """
 
@@ -53,6 +54,7 @@ class ImageRows:
     labels: NDArray[np.float32]
     weights: NDArray[np.float32]
     validation: tuple[NDArray[np.int64], NDArray[np.int64]]
+    followed: tuple[NDArray[np.int64], NDArray[np.int64]]
     augmentation: Part[Augmentation] | None
 
 
@@ -145,8 +147,15 @@ def _train(training: Training, setting: Setting, kind: list[str], start: Callabl
 
 
 def _validated_start(training: Training) -> Progress:
-    logits, loss = _validated(training, training.start)
-    return Progress(losses=(loss,), best=0, best_weights=training.start, best_logits=logits, state=training.steps.state)
+    logits, loss, followed = _validated(training, training.start)
+    return Progress(
+        losses=(loss,),
+        best=0,
+        best_weights=training.start,
+        best_logits=logits,
+        state=training.steps.state,
+        followed=(followed,),
+    )
 
 
 def _start_without_candidate(training: Training) -> Progress:
@@ -193,18 +202,33 @@ def _augmented(images: NDArray[np.uint8], augment: ImageBatches | None, batch: i
 
 def _after_epoch(training: Training, progress: Progress) -> Progress:
     weights: Sequence[Array] = training.steps.averages
-    logits, loss = _validated(training, weights)
+    logits, loss, followed = _validated(training, weights)
     losses = (*progress.losses, loss)
     if np.isfinite(loss) and loss < progress.losses[progress.best]:
         best, best_weights, best_logits = len(losses) - 1, weights, logits
     else:
         best, best_weights, best_logits = progress.best, progress.best_weights, progress.best_logits
-    state = training.steps.state
-    return Progress(losses=losses, best=best, best_weights=best_weights, best_logits=best_logits, state=state)
+    return Progress(
+        losses=losses,
+        best=best,
+        best_weights=best_weights,
+        best_logits=best_logits,
+        state=training.steps.state,
+        followed=(*progress.followed, followed),
+    )
 
 
-def _validated(training: Training, weights: Sequence[Array]) -> tuple[NDArray[np.float64], float]:
-    """Return the logits of the validation images under these weights, and their cross-entropy."""
-    images, labels = training.data.validation
-    logits = training.network.logits_of_rows(weights, training.data.pixels, images)
-    return logits, mean_cross_entropy(labels, logits)
+def _validated(training: Training, weights: Sequence[Array]) -> tuple[NDArray[np.float64], float, tuple[float, float, float]]:
+    """Return the logits of the validation images under these weights, their cross-entropy, and what `Progress` follows."""
+
+    def logits_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        return training.network.logits_of_rows(weights, training.data.pixels, rows)
+
+    (images, labels), (some, some_labels) = training.data.validation, training.data.followed
+    logits, of_some = logits_of(images), logits_of(some)
+    followed = (mean_cross_entropy(some_labels, of_some), _accuracy(some_labels, of_some), _accuracy(labels, logits))
+    return logits, mean_cross_entropy(labels, logits), followed
+
+
+def _accuracy(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> float:
+    return float(np.mean((logits >= 0) == (labels == 1)))

@@ -72,6 +72,7 @@ def training(learning, pixels, tmp_path):
         labels=labels[rows].astype(np.float32),
         weights=np.ones(43, dtype=np.float32),
         validation=(validation, labels[validation]),
+        followed=(np.arange(1), labels[:1].astype(np.int64)),
         augmentation=None,
     )
     return Training(
