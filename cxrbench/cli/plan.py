@@ -46,12 +46,21 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "images": f"{images:,}, of which {images - estimate.undecoded:,} are decoded",
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
+        **_networks(plan.request.settings),
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
         "time": f"about {duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
         **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",
     }
+
+
+def _networks(settings: Settings) -> dict[str, object]:
+    """Return which networks are trained after the heads."""
+    counts = {"fine-tuned": sum(int(text) if text.isdecimal() else 1 for text in settings.fine_tune)}
+    counts["from random weights"] = len(settings.from_scratch)
+    wanted = [f"{count} {how}" for how, count in counts.items() if count]
+    return {"networks": f"{' and '.join(wanted)}, whose time is not estimated"} if wanted else {}
 
 
 def _megabytes(size: int) -> str:
