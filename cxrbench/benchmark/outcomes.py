@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.studies import FoldStudy
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.leaderboard.store.entry import MeanResult
     from cxrbench.plugin.contracts import Trial
     from cxrbench.storage.sharded_array import ShardedArray
 
@@ -102,11 +103,11 @@ def fold_outcome(
             history=history_of(search.trials),
             heads=tuple(
                 head_result(protocol, one.predictions, one.selection.identity).model_copy(
-                    update={"model": one.model, "curves": one.selection.curves}
+                    update={"model": one.model, "curves": one.selection.curves, **_temperature(protocol, one)}
                 )
                 for one in scored
             ),
-            mean=mean_result(protocol, mean.predictions, mean.selection.identity) if mean else None,
+            mean=_mean_result(protocol, mean) if mean else None,
         ),
         scored=tuple(scored),
         mean=mean,
@@ -119,6 +120,15 @@ def fold_outcome(
         ),
         search_seconds=sum(trial.seconds for trial in search.trials),
     )
+
+
+def _mean_result(protocol: Protocol, scored: ScoredTest) -> MeanResult:
+    result = mean_result(protocol, scored.predictions, scored.selection.identity)
+    return result.model_copy(update=_temperature(protocol, scored))
+
+
+def _temperature(protocol: Protocol, scored: ScoredTest) -> dict[str, float]:
+    return {} if protocol.calibrate == "none" else {"temperature": scored.selection.temperature}
 
 
 def recipe_result(

@@ -139,7 +139,7 @@ def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> F
     selected = select_trial(trials)
     job = fold_study.study.job_of(selected.params)
     selections = freeze(run, fold_study.fold, job, selected)
-    mean = freeze_mean(run, selections, job)
+    mean = freeze_mean(run, selections, job, selected)
     scored = [score_test(run, recipe, selection) for selection in selections]
     scored_mean = score_test(run, recipe, mean) if mean else None
     search = FinishedSearch(trials=trials, selected=selected, views=job.extracted)

@@ -9,6 +9,7 @@ import numpy as np
 
 from cxrbench.benchmark.scores import image_predictions
 from cxrbench.data.batches import BATCH
+from cxrbench.evaluation.calibration import at_temperature, fit_temperature
 from cxrbench.evaluation.predictions import MEAN_OF_SEEDS
 from cxrbench.evaluation.versions import choose_pooled_threshold
 from cxrbench.execution.retry import submit_with_retry
@@ -53,11 +54,12 @@ class Selection:
     Attributes:
         seed: number of the repeat of the training, or `MEAN_OF_SEEDS`.
         params: without the threshold.
-        identity: hash of study, trial, parameters and threshold.
+        identity: hash of study, trial, parameters, threshold and, if it is not 1, temperature.
         batch_size: rows per optimizer step of its training.
         models: the trained head or network, or several whose logits are averaged.
         view: the features that it was trained on.
         validated: its predictions for the validation images as they are, and then under each development shift.
+        temperature: what its logits are divided by, everywhere but in `models`.
     """
 
     fold: int
@@ -69,6 +71,7 @@ class Selection:
     models: tuple[FrozenModel, ...]
     view: ShardedArray
     validated: tuple[Predictions, ...]
+    temperature: float = 1.0
 
     @property
     def model(self) -> FrozenModel:
@@ -84,8 +87,9 @@ class Selection:
     def predictions(
         self, dataset: LoadedDataset, rows: NDArray[np.int64], subset: Subset, scores: NDArray[np.float64]
     ) -> Predictions:
-        """Return its scores of images of a dataset, float64 ``[n]``, with its threshold."""
-        return image_predictions(dataset, rows, scores, (subset, self.fold, self.seed), self.threshold)
+        """Return scores that its models gave images of a dataset, float64 ``[n]``, at its temperature, with its threshold."""
+        calibrated = at_temperature(scores, self.temperature)
+        return image_predictions(dataset, rows, calibrated, (subset, self.fold, self.seed), self.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,53 +122,75 @@ def freeze(run: RunContext, fold: int, job: TrainingJob, selected: Trial) -> tup
     calls = [train(seed) for seed in range(run.protocol.seeds)]
     found = []
     for seed, trained in enumerate(call.result() for call in calls):
-        threshold = _threshold(run.protocol, job, selected, trained.value if seed else None)
+        raw = trained.value.scores
+        scored = _calibrated(run.protocol, job, raw, _threshold(run.protocol, job, selected, raw if seed else None))
+        chosen = {**selected.params, THRESHOLD: scored.threshold}
         found.append(
             Selection(
                 fold=fold,
                 seed=seed,
                 params={name: value for name, value in selected.params.items() if name != THRESHOLD},
-                threshold=threshold,
-                identity=digest([job.study, fold, seed, selected.number, {**selected.params, THRESHOLD: threshold}]),
+                threshold=scored.threshold,
+                identity=digest([job.study, fold, seed, selected.number, chosen, *scored.of_identity]),
                 batch_size=trained.batch,
                 models=(trained.value,),
                 view=job.views[0],
                 validated=tuple(
-                    image_predictions(run.dataset, rows, scores, ("validation", fold, seed), threshold)
-                    for scores in trained.value.scores
+                    image_predictions(run.dataset, rows, scores, ("validation", fold, seed), scored.threshold)
+                    for scores in scored.scores
                 ),
+                temperature=scored.temperature,
             )
         )
     return tuple(found)
 
 
-def freeze_mean(run: RunContext, selections: Sequence[Selection], job: TrainingJob) -> Selection | None:
+def freeze_mean(run: RunContext, selections: Sequence[Selection], job: TrainingJob, selected: Trial) -> Selection | None:
     """Return the mean of the heads of all seeds, its threshold from its own validation scores; None for one seed."""
     if len(selections) == 1:
         return None
     first, models = selections[0], tuple(selection.model for selection in selections)
     mean = replace(first, seed=MEAN_OF_SEEDS, models=models)
     calls = [submit_scoring(mean, view, rows, run.executor) for view, rows in job.validation_versions]
-    scores = np.stack([call.result().value for call in calls])
-    searched = run.protocol.threshold == SEARCHED_THRESHOLD
-    threshold = first.threshold if searched else _best_threshold(run.protocol, job, scores)
+    raw = np.stack([call.result().value for call in calls])
+    scored = _calibrated(run.protocol, job, raw, _threshold(run.protocol, job, selected, raw))
     validated = tuple(
-        replace(one, seed=MEAN_OF_SEEDS, scores=of_version, threshold=threshold)
-        for one, of_version in zip(first.validated, scores, strict=True)
+        replace(one, seed=MEAN_OF_SEEDS, scores=of_version, threshold=scored.threshold)
+        for one, of_version in zip(first.validated, scored.scores, strict=True)
     )
-    identity = digest([*(selection.identity for selection in selections), threshold])
-    return replace(mean, threshold=threshold, identity=identity, validated=validated)
+    identity = digest([*(selection.identity for selection in selections), scored.threshold, *scored.of_identity])
+    return replace(mean, threshold=scored.threshold, identity=identity, validated=validated, temperature=scored.temperature)
 
 
-def _threshold(protocol: Protocol, job: TrainingJob, selected: Trial, other: FrozenModel | None) -> float:
-    """Return the threshold of the trial for its own head (None), else the best one for the head of another seed."""
-    if other is None or protocol.threshold == SEARCHED_THRESHOLD:
+def _threshold(protocol: Protocol, job: TrainingJob, selected: Trial, scores: NDArray[np.float64] | None) -> float:
+    """Return the threshold of the trial for its own head (None), else the best one for these scores ``[versions, n]``."""
+    if scores is None or protocol.threshold == SEARCHED_THRESHOLD:
         return float(selected.params[THRESHOLD])
-    return _best_threshold(protocol, job, other.scores)
-
-
-def _best_threshold(protocol: Protocol, job: TrainingJob, scores: NDArray[np.float64]) -> float:
     return choose_pooled_threshold(protocol.threshold, job.validation[1], scores, job.patients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calibrated:
+    """Validation scores ``[versions, n]`` and a threshold at a temperature, which moves no score across the threshold."""
+
+    temperature: float
+    scores: NDArray[np.float64]
+    threshold: float
+
+    @property
+    def of_identity(self) -> tuple[float, ...]:
+        """What it adds to the identity of a selection: nothing without a calibration."""
+        return () if self.temperature == 1 else (self.temperature,)
+
+
+def _calibrated(protocol: Protocol, job: TrainingJob, scores: NDArray[np.float64], threshold: float) -> _Calibrated:
+    """Return scores and threshold at the temperature that fits the scores of the images as they are, or at 1."""
+    temperature = fit_temperature(job.validation[1], scores[0]) if protocol.calibrate == "temperature" else 1.0
+    return _Calibrated(
+        temperature=temperature,
+        scores=at_temperature(scores, temperature),
+        threshold=float(at_temperature(np.array(threshold), temperature)),
+    )
 
 
 def refuse_other_selection(run: RunContext, recipe: PlannedRecipe) -> None:

@@ -78,6 +78,8 @@ class Arguments(TypedDict, total=False):
     """Finished trials of each study from random weights."""
     from_scratch_epochs: int
     """Most epochs of such a trial."""
+    calibrate: Literal["none", "temperature"]
+    """Divide logits by a number fitted on validation images, for Brier score and calibration; moves no decision."""
     also_at: Sequence[float]
     """Further threshold to report rates at; repeatable."""
     prevalence: float

@@ -26,7 +26,7 @@ FORM = CanonicalForm(
 )
 """To rename a field, change its key here and keep its value."""
 ALWAYS_RECORDED = ("image_size", "resize", "seed", "trials", "metric", "threshold", "epochs", "batch_size", "patience")
-NOT_OF_A_STUDY = frozenset({"trials", "dataset", "notice", "seeds", "also_at", "prevalence"})
+NOT_OF_A_STUDY = frozenset({"trials", "dataset", "notice", "seeds", "calibrate", "also_at", "prevalence"})
 
 
 class Protocol(ProtocolSettings):

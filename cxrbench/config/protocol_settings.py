@@ -7,7 +7,17 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from cxrbench.config.option import Option
-from cxrbench.config.values import Metric, OpenShare, Precision, Pruning, Resize, SelectOn, ThresholdPolicy, Thresholds
+from cxrbench.config.values import (
+    Calibration,
+    Metric,
+    OpenShare,
+    Precision,
+    Pruning,
+    Resize,
+    SelectOn,
+    ThresholdPolicy,
+    Thresholds,
+)
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Repeats = Annotated[int, Field(ge=1, le=10**12)]
@@ -38,5 +48,12 @@ class ProtocolSettings(BaseModel):
     patience: Annotated[Repeats, Option("Training", "Epochs without a better validation loss after which a trial stops")] = 3
     precision: Annotated[Precision, Option("Training", "Precision of backbones")] = "float32"
     seeds: Annotated[int, Field(ge=1, le=100), Option("Training", "Seeds that each selected head is trained with")] = 1
+    calibrate: Annotated[
+        Calibration,
+        Option(
+            "Evaluation",
+            "Divide logits by a number fitted on validation images, for Brier score and calibration; moves no decision",
+        ),
+    ] = "none"
     also_at: Annotated[Thresholds, Option("Evaluation", "Further threshold to report rates at; repeatable", "T")] = ()
     prevalence: Annotated[OpenShare, Option("Evaluation", "Prevalence of the positive class for ppv and npv")] = 0.1

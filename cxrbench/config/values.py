@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field
 from pydantic_settings import NoDecode
 
+Calibration = Literal["none", "temperature"]
 Metric = Literal["auc", "f1", "accuracy", "recall", "precision", "balanced-accuracy"]
 Precision = Literal["float32", "bfloat16"]
 Pruning = Literal["none", "median", "halving"]

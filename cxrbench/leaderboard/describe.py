@@ -153,7 +153,8 @@ def _validation(entry: Entry, fold: FoldResult) -> str:
 
 def _head_text(head: HeadResult) -> str:
     counts = ", ".join(f"{name} {count}" for name, count in head.confusion.model_dump().items())
-    return f"threshold {head.threshold:.4g}; {counts}"
+    calibrated = "" if head.temperature is None else f" at temperature {head.temperature:.4g}"
+    return f"threshold {head.threshold:.4g}{calibrated}; {counts}"
 
 
 def _trial_facts(entry: Entry, trials: Sequence[Trial]) -> Iterator[Fact]:

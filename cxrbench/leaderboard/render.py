@@ -67,10 +67,11 @@ def title(board: Board) -> str:
     folds = "groups" if protocol.left_out else "folds"
     repeats = [f"{protocol.folds} {folds}"] * (protocol.folds > 1) + [f"{protocol.seeds} seeds"] * (protocol.seeds > 1)
     shifted = " and its development shifts" if protocol.select == "robust" else ""
+    calibrated = f", scores calibrated by {protocol.calibrate}" if protocol.calibrate != "none" else ""
     attempt = f" (attempt {board.attempt})" if board.attempt > 1 else ""
     return (
         f"{board.name}{attempt}: split {', '.join([split, *repeats])}, {protocol.trials} trials per study, {protocol.metric} "
-        f"maximised on validation{shifted}, threshold {protocol.threshold}, seed {protocol.seed}"
+        f"maximised on validation{shifted}, threshold {protocol.threshold}{calibrated}, seed {protocol.seed}"
     )
 
 

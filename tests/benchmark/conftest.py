@@ -11,21 +11,18 @@ from cxrbench.data.download import Downloader
 
 
 @pytest.fixture(scope="session")
-def kept_run(run_once):
-    """Run two recipes on small phantoms with two folds and two seeds, once for all tests."""
+def kept_run_command():
+    """Return the command that runs two recipes on small phantoms with two folds and two seeds."""
     flags = ("--folds", 2, "--seeds", 2, "--trials", 2, "--epochs", 2, "--workers", 0, "--offline", "--no-controls")
-    recipes = (
-        "--backbone",
-        "random-convnet",
-        "--backbone",
-        "control-thumbnail",
-        "--augmentation",
-        "none",
-        "--imbalance",
-        "none",
-    )
+    backbones = ("--backbone", "random-convnet", "--backbone", "control-thumbnail")
     data = ("--data", "phantom:images=640,size=32", "--image-size", 32, "--split", "grouped")
-    return run_once("kept", "run", *data, *flags, *recipes)[0]
+    return ("run", *data, *flags, *backbones, "--augmentation", "none", "--imbalance", "none")
+
+
+@pytest.fixture(scope="session")
+def kept_run(run_once, kept_run_command):
+    """Run that command once for all tests."""
+    return run_once("kept", *kept_run_command)[0]
 
 
 @pytest.fixture

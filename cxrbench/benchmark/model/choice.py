@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cxrbench.evaluation.predictions import Predictions, Subset
-    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult
+    from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult, MeanResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,7 @@ class Chosen:
 
     Attributes:
         heads: fold and result of each.
+        temperatures: what the logits of each are divided by, before or after the mean, which is the same.
         threshold: of their mean.
         rule: the threshold's policy, and the scores that it was applied to.
         validation, test: the scores of their mean; None for heads of all folds, which have learnt from every image.
@@ -68,6 +69,7 @@ class Chosen:
 
     choice: HeadChoice
     heads: tuple[tuple[FoldResult, HeadResult], ...]
+    temperatures: tuple[float, ...]
     threshold: float
     rule: str
     validation: Predictions | None
@@ -88,7 +90,8 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
     heads = _heads(entry, choice)
     if choice.fold is None:
         threshold, rule = _threshold_of_all_folds(entry, tables)
-        return Chosen(choice=choice, heads=heads, threshold=threshold, rule=rule, validation=None, test=None)
+        own = tuple(_temperature(head) for _, head in heads)
+        return Chosen(choice=choice, heads=heads, temperatures=own, threshold=threshold, rule=rule, validation=None, test=None)
     fold, first = heads[0]
     result = first if len(heads) == 1 else fold.mean
     if result is None:
@@ -96,7 +99,19 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
     validation, test = (_scores(tables[0], subset, heads).at(result.threshold) for subset in ("validation", "test"))
     of_whom = "its own" if len(heads) == 1 else "the mean's own"
     rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images{_under(entry)}"
-    return Chosen(choice=choice, heads=heads, threshold=result.threshold, rule=rule, validation=validation, test=test)
+    return Chosen(
+        choice=choice,
+        heads=heads,
+        temperatures=(_temperature(result),) * len(heads),
+        threshold=result.threshold,
+        rule=rule + ("" if result.temperature is None else f", at temperature {result.temperature:.4g}"),
+        validation=validation,
+        test=test,
+    )
+
+
+def _temperature(result: HeadResult | MeanResult) -> float:
+    return 1.0 if result.temperature is None else result.temperature
 
 
 def _heads(entry: Entry, choice: HeadChoice) -> tuple[tuple[FoldResult, HeadResult], ...]:

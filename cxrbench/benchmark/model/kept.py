@@ -20,7 +20,7 @@ from cxrbench.leaderboard.store.image_record import read_images
 from cxrbench.models.classifier import make_classifier
 from cxrbench.models.fine_tuning.network_file import read_network_weights
 from cxrbench.models.training.head_file import read_head
-from cxrbench.models.training.head_weights import mean_head
+from cxrbench.models.training.head_weights import head_at_temperature, mean_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,19 +61,19 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
 
 
 def _trained(entry: Entry, chosen: Chosen, store: ProtocolFolder, backbone: FrozenBackbone) -> tuple[Any, HeadWeights]:
-    """Return the built backbone and the head, or the mean of several heads on one backbone."""
+    """Return the built backbone and the calibrated head, or the mean of several such heads on one backbone."""
 
     def kept(fold: FoldResult, head: HeadResult) -> Path:
         return kept_file(store.model(stem_of(entry.recipe), entry.stage, fold.fold, head.seed), entry)
 
     if entry.stage == "head":
         heads = [read_head(kept(fold, head), head.model, within=store.path) for fold, head in chosen.heads]
-        return backbone.build(), mean_head(heads)
+        return backbone.build(), mean_head(list(map(head_at_temperature, heads, chosen.temperatures)))
     if len(chosen.heads) > 1:
         raise ConfigError(f"{entry.name} is {len(chosen.heads)} networks: choose one with --fold and --seed")
     ((fold, head),) = chosen.heads
     weights = read_network_weights(kept(fold, head), head.model, within=store.path)
-    return weights.built(backbone), weights.head
+    return weights.built(backbone), head_at_temperature(weights.head, *chosen.temperatures)
 
 
 def folder_of(entry: Entry, folder: Path) -> ProtocolFolder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, PositiveFloat, SerializerFunctionWrapHandler, model_serializer
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
@@ -24,7 +24,6 @@ ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
 Metrics = dict[Name, float]
 Intervals = dict[Name, tuple[float, float]]
 
-
 OF_A_GROUP = ("group", "intervals")
 """The fields of a fold that only groups have."""
 
@@ -33,6 +32,11 @@ class Stored(BaseModel):
     """A record that is written to disk and checked when it is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _without(field: tuple[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Leave a field out where it has this value: earlier versions read the record, too."""
+    return {name: value for name, value in values.items() if (name, value) != field}
 
 
 class ClassLabels(Stored):
@@ -77,8 +81,7 @@ class DatasetFacts(Stored):
     @model_serializer(mode="wrap")
     def _without_licence_class(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave the class out where none is declared: records of earlier versions have none, and digests cover them."""
-        values: dict[str, Any] = handler(self)
-        return {name: value for name, value in values.items() if (name, value) != ("licence_class", "undeclared")}
+        return _without(("licence_class", "undeclared"), handler(self))
 
 
 class Confusion(Stored):
@@ -105,6 +108,7 @@ class HeadResult(Stored):
     Attributes:
         seed: number of the repeat of the training, from 0.
         threshold: chosen on validation.
+        temperature: what the logits of the stored weights are divided by; None without ``--calibrate``.
         selection: hash of all that was frozen before the test images were scored.
         model: SHA-256 of the stored weights; empty if they are not kept.
         curves: of the training; empty in entries of earlier versions.
@@ -113,6 +117,7 @@ class HeadResult(Stored):
 
     seed: Count
     threshold: float
+    temperature: PositiveFloat | None = None
     selection: Name = ""
     model: Hash = ""
     curves: LearningCurves = LearningCurves()
@@ -120,19 +125,29 @@ class HeadResult(Stored):
     confusion: Confusion
     metrics: Metrics
 
+    @model_serializer(mode="wrap")
+    def _without_temperature(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(("temperature", None), handler(self))
+
 
 class MeanResult(Stored):
     """The result of the mean of the heads of all seeds of a fold: the model that is exported.
 
     Attributes:
         threshold: chosen on the validation scores of the mean.
+        temperature: what its logits are divided by; None without ``--calibrate``.
         selection: hash of all that was frozen before the test images were scored.
     """
 
     threshold: float
+    temperature: PositiveFloat | None = None
     selection: Name
     confusion: Confusion
     metrics: Metrics
+
+    @model_serializer(mode="wrap")
+    def _without_temperature(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(("temperature", None), handler(self))
 
 
 class FoldResult(Stored):

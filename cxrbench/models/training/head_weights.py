@@ -35,6 +35,12 @@ def mean_head(heads: Sequence[HeadWeights]) -> HeadWeights:
     )
 
 
+def head_at_temperature(head: HeadWeights, temperature: float) -> HeadWeights:
+    """Return the head whose logits are those of this head divided by a temperature; 1 changes no weight."""
+    *hidden, output_kernel, output_bias = head
+    return (*hidden, output_kernel / np.float32(temperature), output_bias / np.float32(temperature))
+
+
 def split_head(head: HeadWeights, count: int) -> tuple[HeadWeights, ...]:
     """Return `count` heads whose mean is this head: those that `mean_head` joined, but each with the mean output bias."""
     hidden_kernel, hidden_bias, output_kernel, output_bias = head

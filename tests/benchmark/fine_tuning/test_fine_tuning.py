@@ -80,13 +80,38 @@ def test_the_tables_name_the_stage(fine_tuned_run, board):
     assert "fine-tuned" in fine_tuned_run[1].stdout
 
 
-def test_its_model_scores_as_the_run_did(board, rows, surroundings, host):
-    model = load_kept(board.folder / "entries" / f"{stem_of(FINE_TUNED)}.json", HeadChoice(), surroundings)
-    stored = of_subset(read_predictions(board.folder / rows[FINE_TUNED].entry.predictions), "test")[0, 0]
-    images = read_images(find_dataset("phantom:images=640,size=32", host), fetch=None)
-    pixels = np.stack([model.classifier.read(images.read(key))[0] for key in stored.keys])
-    assert model.classifier.scores(pixels) == pytest.approx(stored.scores, abs=1e-5)
+@pytest.fixture
+def scored_and_stored(surroundings, host):
+    """Return a function that takes a board and returns its network, its scores of the test images, and the stored ones."""
+
+    def score(board):
+        (row,) = (row for row in board.rows() if row.name == FINE_TUNED)
+        model = load_kept(board.folder / "entries" / f"{stem_of(FINE_TUNED)}.json", HeadChoice(), surroundings)
+        stored = of_subset(read_predictions(board.folder / row.entry.predictions), "test")[0, 0]
+        images = read_images(find_dataset("phantom:images=640,size=32", host), fetch=None)
+        pixels = np.stack([model.classifier.read(images.read(key))[0] for key in stored.keys])
+        return model, model.classifier.scores(pixels), stored.scores
+
+    return score
+
+
+def test_its_model_scores_as_the_run_did(board, scored_and_stored):
+    model, scores, stored = scored_and_stored(board)
+    assert scores == pytest.approx(stored, abs=1e-5)
     assert model.record.stage == "fine-tuned"
+
+
+def test_its_calibrated_model_scores_as_the_run_did(run_again, rows, scored_and_stored):
+    workspace, result = run_again(*STAGE, "--calibrate", "temperature")
+    assert result.returncode == 0, result.stderr
+    boards = read_boards(workspace.folder / "leaderboard")
+    (board,) = (board for board in boards if board.protocol.calibrate == "temperature")
+    model, scores, stored = scored_and_stored(board)
+    assert scores == pytest.approx(stored, abs=1e-5)
+    (before,), (now,) = (entry.folds[0].heads for entry in (rows[FINE_TUNED].entry, *board.entries) if entry.name == FINE_TUNED)
+    assert now.temperature not in {None, 1}
+    assert (now.model, now.confusion) == (before.model, before.confusion)
+    assert model.record.threshold == now.threshold != before.threshold
 
 
 def test_its_epochs_leave_the_cache_with_the_result(fine_tuned_run):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cxrbench.models.training.head import UNITS, Head
-from cxrbench.models.training.head_weights import logits_of, mean_head
+from cxrbench.models.training.head_weights import head_at_temperature, logits_of, mean_head
 from cxrbench.plugin.contracts import CrossEntropy
 
 
@@ -22,6 +22,15 @@ def test_the_mean_head_has_the_mean_of_all_logits(seed, width, count):
     features = generator.normal(size=(9, width)).astype(np.float32)
     expected = np.mean([logits_of(head, features) for head in heads], axis=0)
     np.testing.assert_allclose(logits_of(mean_head(heads), features), expected, atol=1e-4)
+
+
+@given(seed=st.integers(0, 2**32 - 1), temperature=st.floats(0.05, 20))
+def test_a_temperature_divides_all_logits(seed, temperature):
+    generator = np.random.default_rng(seed)
+    head, features = drawn_head(generator, 5), generator.normal(size=(9, 5)).astype(np.float32)
+    expected = logits_of(head, features) / temperature
+    np.testing.assert_allclose(logits_of(head_at_temperature(head, temperature), features), expected, rtol=1e-4, atol=1e-4)
+    assert all(map(np.array_equal, head_at_temperature(head, 1.0), head))
 
 
 def test_logits_are_those_of_the_trained_head(tensorflow_ready):
