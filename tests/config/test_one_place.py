@@ -73,7 +73,7 @@ def test_every_setting_is_an_option_of_run():
 
 def test_the_help_has_a_panel_for_each_group_of_settings(workspace):
     text = workspace.call("run", "--help", COLUMNS="160").stdout
-    assert tuple(re.findall(r"─ (\w+) ─", text)) == ("Options", *PANELS)
+    assert tuple(re.findall(r"─ ([\w-]+) ─", text)) == ("Options", *PANELS)
     for name, option in options_of(Settings).items():
         default = Settings.model_fields[name].default
         line = re.search(rf"--{name.replace('_', '-')} .*?(?=│ --|╯)", text, re.DOTALL)[0]

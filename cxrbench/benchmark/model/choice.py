@@ -90,7 +90,7 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
     heads = _heads(entry, choice)
     if choice.fold is None:
         threshold, rule = _threshold_of_all_folds(entry, tables)
-        own = tuple(_temperature(head) for _, head in heads)
+        own = tuple(_temperature(fold.mean or head) for fold, head in heads)  # of the scores behind the threshold
         return Chosen(choice=choice, heads=heads, temperatures=own, threshold=threshold, rule=rule, validation=None, test=None)
     fold, first = heads[0]
     result = first if len(heads) == 1 else fold.mean
