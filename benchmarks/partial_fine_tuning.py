@@ -14,33 +14,22 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
 import numpy as np
+from starting_head import SIZE, Task, part_of, prepare
 
-from cxrbench.config.component import parse_component
-from cxrbench.config.part import Part, bind
 from cxrbench.config.seeds import augmentation_seed
-from cxrbench.data.batches import BATCH, checked_change, padded_batches
-from cxrbench.data.dataset import LoadedDataset, catalogue_images, load_dataset
-from cxrbench.data.decoding.pixels import Decoding
-from cxrbench.data.source import find_dataset, read_images
-from cxrbench.data.split import Split, split_dataset
+from cxrbench.data.batches import BATCH, checked_change
 from cxrbench.evaluation.metrics import auc
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.ranking import Resampled, resample
 from cxrbench.models.features.extraction import as_augmentation
-from cxrbench.models.features.frozen_backbone import FrozenBackbone
 from cxrbench.models.training.configuration import TrainingConfiguration
-from cxrbench.models.training.rows import TrainingRows
-from cxrbench.models.weights import Weights
-from cxrbench.plugin import Augmentation, Backbone
-from cxrbench.plugin.contracts import CrossEntropy
-from cxrbench.plugin.host import load_host
+from cxrbench.plugin import Augmentation
 from cxrbench.storage.sharded_array import ShardedArray
 
 if TYPE_CHECKING:
@@ -48,11 +37,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.config.part import Part
     from cxrbench.models.fine_tuning.learning import LearningRows
     from cxrbench.models.fine_tuning.network import Network
-    from cxrbench.models.training.head_weights import HeadWeights
 
-SIZE = 224
 ALL, MIXED = "all", "mixed"
 
 
@@ -75,18 +63,6 @@ class MixedRows:
         clean, augmented = (one.inputs(seed, epoch, batch) for one in (replace(self.images, augmentation=None), self.images))
         stays = np.random.default_rng([seed % 2**32, epoch]).random(len(self.images.rows)) < self.clean_share
         return lambda block: np.where(stays[block][:, None, None, None], clean(block), augmented(block))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What every training is measured on."""
-
-    backbone: FrozenBackbone
-    dataset: LoadedDataset
-    split: Split
-    head: HeadWeights
-    arguments: argparse.Namespace
-    folder: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +97,14 @@ def main() -> None:
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        task = _task(arguments, Path(folder))
+        task = prepare(arguments, Path(folder))
         sizes = ", ".join(
             f"{len(part)} {name}" for name, part in zip(("training", "validation", "test"), _parts(task), strict=True)
         )
         print(f"{machine.describe()}\n\n{arguments.backbone}, images: {sizes}; {_setting(arguments)}\n", flush=True)
         _report(task, "no augmentation", _measured(task, None, arguments.plain))
         if arguments.gentle:
-            gentle = _part("gentle", Augmentation)
+            gentle = part_of("gentle", Augmentation)
             _report(task, f"gentle, {arguments.views} cached views", _measured(task, gentle, arguments.gentle))
 
 
@@ -252,65 +228,6 @@ def _setting(arguments: argparse.Namespace) -> Any:
         weight_decay=1e-3,
         seed=arguments.seed,
     )
-
-
-def _task(arguments: argparse.Namespace, folder: Path) -> Task:
-    dataset = _dataset(arguments.data)
-    split = _fewer(split_dataset(dataset, "grouped", arguments.seed)[0], dataset, arguments)
-    part = _part(arguments.backbone, Backbone)
-    backbone = FrozenBackbone(part=part, weights=Weights(name="imagenet"), seed=0, size=SIZE, precision="float32")
-    return Task(
-        backbone=backbone,
-        dataset=dataset,
-        split=split,
-        head=_head(backbone, dataset, split, folder),
-        arguments=arguments,
-        folder=folder,
-    )
-
-
-def _dataset(data: str) -> LoadedDataset:
-    images = read_images(find_dataset(data, load_host()), lambda download: Path(download.file_name))
-    catalogue = catalogue_images(images, Decoding(size=SIZE, resize="stretch", threads=1))
-    deque(catalogue.decode(), maxlen=0)
-    return load_dataset(catalogue)
-
-
-def _fewer(split: Split, dataset: LoadedDataset, arguments: argparse.Namespace) -> Split:
-    """Return the split with the training images of random patients, about as many as were asked for."""
-    groups = dataset.groups[split.train]
-    order = np.random.default_rng(arguments.seed).permutation(np.unique(groups))
-    chosen = order[np.cumsum([np.sum(groups == one) for one in order]) <= arguments.images]
-    return replace(split, train=split.train[np.isin(groups, chosen)])
-
-
-def _head(backbone: FrozenBackbone, dataset: LoadedDataset, split: Split, folder: Path) -> HeadWeights:
-    """Return a head that is trained on clean features, and print what it reaches."""
-    from cxrbench.models.training.trainer import fit_head
-
-    pixels = dataset.pixels.array
-    features = ShardedArray(folder=folder / "features", rows=pixels.rows, dtype="float32")
-    for shard in features.missing():
-        images = pixels.read(*features.bounds(shard))
-        features.write(shard, [np.concatenate([backbone.features(batch) for batch in padded_batches(images)])[: len(images)]])
-    labels = dataset.labels
-    rows = TrainingRows(
-        views=(features,),
-        rows=split.train,
-        synthetic=np.empty((0, features.row_shape()[0]), dtype=np.float32),
-        labels=labels[split.train].astype(np.float32),
-        weights=np.ones(len(split.train), dtype=np.float32),
-        loss=CrossEntropy(),
-    )
-    configuration = TrainingConfiguration(epochs=30, batch_size=64, patience=5)
-    validation = (split.validation, labels[split.validation])
-    fit = fit_head(rows, validation, configuration, learning_rate=1e-3, dropout=0.3, seed=0)
-    return tuple(fit.head.weights())
-
-
-def _part(text: str, kind: Any) -> Any:
-    component = parse_component(text)
-    return bind(component, load_host().find(kind, component.name))
 
 
 def _report(task: Task, title: str, measured: Iterator[Measured]) -> None:
