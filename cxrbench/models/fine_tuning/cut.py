@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.05
 """How far from a share the maps may be chosen for their size: just after a stride they are half as large, or a quarter."""
+FARTHEST = 0.25
+"""How far from a share a place may be: a network whose blocks pass on two tensors, as NASNet's do, has one near its start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +64,7 @@ def cut(backbone: Any, size: int, share: float) -> CutBackbone:
     last few layers. The place is the one with the smallest maps, at most `TOLERANCE` from the share; else the nearest.
 
     Raises:
-        ConfigError: the backbone is not a graph of Keras layers, or no place divides its weights; the message is the reason.
+        ConfigError: the backbone is not a graph of Keras layers, or has no place near the share; the message is the reason.
     """
     flat = with_nested_layers(backbone, size)
     backbone.trainable = True
@@ -70,6 +72,11 @@ def cut(backbone: Any, size: int, share: float) -> CutBackbone:
     if not places:
         raise ConfigError("the backbone cannot be cut: no single tensor has layers that learn both before and after it")
     place = min(places, key=lambda one: _preference(one, share))
+    if abs(place.share - share) > FARTHEST:
+        raise ConfigError(
+            f"the backbone cannot be cut at {share:.0%} of its multiplications: the nearest place where a single tensor passes "
+            f"is at {place.share:.0%}"
+        )
     lower, upper = keras.Model(flat.inputs[0], place.tensor), keras.Model(place.tensor, flat.outputs[0])
     return CutBackbone(backbone=backbone, lower=lower, upper=upper, share=place.share)
 

@@ -32,7 +32,7 @@ def names(backbone, size=16):
     return [place.tensor._keras_history.operation.name for place in places_to_cut(with_nested_layers(backbone, size))]
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.5, 0.9])
 def test_both_parts_give_the_features(backbone_to_cut, share):
     from cxrbench.models.fine_tuning.cut import cut
 
@@ -108,6 +108,13 @@ def test_a_backbone_without_a_place_is_refused(layers, convolutions):
         maps = layers.BatchNormalization()(layers.Conv2D(4, 3)(maps))
     with pytest.raises(ConfigError, match="cannot be cut"):
         cut(model(images, maps), 16, 0.5)
+
+
+def test_a_share_without_a_place_nearby_is_refused(backbone_to_cut):
+    from cxrbench.models.fine_tuning.cut import cut
+
+    with pytest.raises(ConfigError, match=r"cannot be cut at 30% .* nearest place .* is at 64%"):
+        cut(backbone_to_cut, 16, 0.3)
 
 
 def test_a_function_cannot_be_cut():
