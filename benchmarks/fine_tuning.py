@@ -109,7 +109,7 @@ def train_with_cxrbench(path: Path, backbone: str, barrier: Any, queue: Any) -> 
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     from cxrbench.models.fine_tuning import trainer
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.network import network_on_images
     from cxrbench.models.fine_tuning.steps import NetworkSteps, Rates
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.head_weights import random_head
@@ -118,7 +118,7 @@ def train_with_cxrbench(path: Path, backbone: str, barrier: Any, queue: Any) -> 
 
     images, labels = loaded(path)
     model = built(backbone)
-    network = Network(model, SIZE)
+    network = network_on_images(model, SIZE)
     steps = NetworkSteps(network, cross_entropy, BATCH)
     head = random_head(model.output_shape[-1], 512, np.random.default_rng(0))
     setting = trainer.Setting(learning_rate=1e-4, layer_decay=0.5, dropout=0.2, weight_decay=1e-3, seed=0)

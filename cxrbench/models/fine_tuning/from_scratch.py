@@ -13,7 +13,7 @@ from cxrbench.models.fine_tuning.layers import (
     CompiledInference,
     HeadLayers,
     features_of,
-    network_inputs,
+    noise_input,
     require_graph,
     shares_by_layer,
     values_of,
@@ -61,7 +61,7 @@ class NetworkFromScratch:
         require_graph(backbone)
         backbone.trainable = True
         self._backbone, self._head = backbone, HeadLayers()
-        images, noise = network_inputs(size)
+        images, noise = keras.Input((size, size, 1)), noise_input()
         self.training = keras.Model([images, noise], self._head.logits_with_dropout(features_of(backbone, images), noise))
         self.learning = self.training.trainable_variables
         self.statistics: Sequence[Any] = [
@@ -70,7 +70,7 @@ class NetworkFromScratch:
         self.other_state: Sequence[Any] = _without(backbone.non_trainable_variables, self.statistics)
         self._weights = [*self.learning, *self.statistics]
         logits = self._head.logits(features_of(with_folded_normalisation(backbone), images))
-        self._inference = CompiledInference(keras.Model(images, logits), self._weights, size)
+        self._inference = CompiledInference(keras.Model(images, logits), self._weights)
 
     def start(self, backbone: Any, seed: int) -> list[Array]:
         """Return random weights: those of `backbone`, and a head that is drawn from the seed as any other head.

@@ -64,9 +64,9 @@ def require_graph(backbone: Any) -> None:
         raise ConfigError("the backbone is not a Keras model that is built as a graph with one input and one output")
 
 
-def network_inputs(size: int) -> tuple[Any, Any]:
-    """Return the inputs of a network: grey images, and the noise of its dropout."""
-    return keras.Input((size, size, 1)), keras.Input((UNITS,), dtype="uint16")
+def noise_input() -> Any:
+    """Return the input of a network for the noise of its dropout."""
+    return keras.Input((UNITS,), dtype="uint16")
 
 
 def features_of(backbone: Any, images: Any) -> Any:
@@ -118,15 +118,14 @@ def _learning_layers(network: Any) -> Iterator[Any]:
 
 
 class CompiledInference:
-    """A network as a function of weights and grey images."""
+    """A network as a function of weights and of what it learns from: grey images, or maps."""
 
-    def __init__(self, model: Any, variables: Sequence[Any], size: int) -> None:
+    def __init__(self, model: Any, variables: Sequence[Any]) -> None:
         """Compile a model, whose other variables keep the values that they have.
 
         Args:
-            model: images ``[n, size, size, 1]`` to logits ``[n, 1]``.
+            model: images ``[n, size, size, 1]``, or maps, to logits ``[n, 1]``.
             variables: of the model, those whose values are given.
-            size: of the images.
         """
         import tensorflow
 
@@ -137,14 +136,16 @@ class CompiledInference:
             return model.stateless_call(*values, images, training=False)[0]
 
         specs = [tensorflow.TensorSpec(one.shape, tensorflow.float32) for one in variables]
-        signature = [specs, tensorflow.TensorSpec((None, size, size, 1), tensorflow.float32)]
+        self._shape = model.inputs[0].shape[1:]
+        signature = [specs, tensorflow.TensorSpec((None, *self._shape), tensorflow.float32)]
         self._compiled: Callable[..., Any] = tensorflow.function(call, input_signature=signature, autograph=False)
 
-    def logits(self, weights: Sequence[Array], images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return one logit per grey image, uint8 ``[n, size, size]``."""
+    def logits(self, weights: Sequence[Array], images: NDArray[Any]) -> NDArray[np.float64]:
+        """Return one logit per grey image, uint8 ``[n, size, size]``, or per row of maps."""
         import tensorflow
 
-        blocks = (images[start : start + AT_ONCE, ..., None].astype(np.float32) for start in range(0, len(images), AT_ONCE))
+        shaped = images.reshape(len(images), *self._shape)
+        blocks = (shaped[start : start + AT_ONCE].astype(np.float32) for start in range(0, len(images), AT_ONCE))
         logits = (np.asarray(self._compiled(list(weights), tensorflow.constant(block))) for block in blocks)
         return np.concatenate([block[:, 0].astype(np.float64) for block in logits])
 

@@ -84,9 +84,9 @@ class RandomWeights:
 @lru_cache(maxsize=1)
 def network_to_fine_tune(backbone: FrozenBackbone) -> Network:
     """Return this process's network on a backbone of its own, whose weights are those of the last training."""
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.network import network_on_images
 
-    return Network(backbone.build_anew(), backbone.size)
+    return network_on_images(backbone.build_anew(), backbone.size)
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.data.batches import ImageBatches
-    from cxrbench.models.fine_tuning.learning import LearningNetwork
+    from cxrbench.models.fine_tuning.learning import LearningNetwork, LearningRows
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.plugin.specs import Augmentation
@@ -56,6 +56,16 @@ class ImageRows:
     validation: tuple[NDArray[np.int64], NDArray[np.int64]]
     followed: tuple[NDArray[np.int64], NDArray[np.int64]]
     augmentation: Part[Augmentation] | None
+
+    @property
+    def clean(self) -> ShardedArray:
+        """The images."""
+        return self.pixels
+
+    def inputs(self, seed: int, epoch: int, batch: int) -> Callable[[NDArray[np.int64]], Array]:
+        """Return a function of numbers in `rows` to their images, each augmented anew in each epoch."""
+        augment = _augmentation(self, augmentation_seed(seed, epoch, 0), batch)
+        return lambda block: np.concatenate(list(_augmented(self.pixels.gather(self.rows[block]), augment, batch)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +104,7 @@ class Training:
     network: LearningNetwork
     steps: NetworkSteps
     start: Sequence[Array]
-    data: ImageRows
+    data: LearningRows
     configuration: TrainingConfiguration
     checkpoint: Path
     depends_on: str
@@ -173,13 +183,14 @@ def _train_epoch(training: Training, setting: Setting, epoch: int, rates: Array)
     """Take one step per batch, over all rows in random order."""
     data, batch = training.data, training.configuration.batch_size
     generator = np.random.default_rng(seed_from(setting.seed, "epoch", epoch))
-    augment = _augmentation(data, augmentation_seed(setting.seed, epoch, 0), batch)
+    inputs = data.inputs(setting.seed, epoch, batch)
     order = generator.permutation(len(data.rows))
     for number in range(0, len(rates), BATCHES_AT_ONCE):
         block = order[number * batch : (number + BATCHES_AT_ONCE) * batch]
-        images = np.concatenate(list(_augmented(data.pixels.gather(data.rows[block]), augment, batch)))
         drawn = noise(len(block), generator)
-        training.steps.take(images, drawn, data.labels[block], data.weights[block], rates[number : number + BATCHES_AT_ONCE])
+        training.steps.take(
+            inputs(block), drawn, data.labels[block], data.weights[block], rates[number : number + BATCHES_AT_ONCE]
+        )
 
 
 def _augmentation(data: ImageRows, seed: int, batch: int) -> ImageBatches | None:
@@ -222,7 +233,7 @@ def _validated(training: Training, weights: Sequence[Array]) -> tuple[NDArray[np
     """Return the logits of the validation images under these weights, their cross-entropy, and what `Progress` follows."""
 
     def logits_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return training.network.logits_of_rows(weights, training.data.pixels, rows)
+        return training.network.logits_of_rows(weights, training.data.clean, rows)
 
     (images, labels), (some, some_labels) = training.data.validation, training.data.followed
     logits, of_some = logits_of(images), logits_of(some)

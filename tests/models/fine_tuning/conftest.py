@@ -14,6 +14,11 @@ SIZE, WIDTH, BATCH = 16, 6, 8
 
 @pytest.fixture(scope="session")
 def backbone(tensorflow_ready):
+    """Return a backbone, whose weights are those of the last training."""
+    return make_backbone()
+
+
+def make_backbone():
     """Return a backbone with a nested network, and statistics and scales that are not those of a new one."""
     import keras
 
@@ -37,13 +42,19 @@ def backbone(tensorflow_ready):
 
 
 @pytest.fixture(scope="session")
+def backbone_to_cut(tensorflow_ready):
+    """Return an equal backbone with variables of its own, likewise."""
+    return make_backbone()
+
+
+@pytest.fixture(scope="session")
 def learning(backbone):
     """Return the network, its steps and a head to start from."""
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.network import network_on_images
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import cross_entropy
 
-    network = Network(backbone, SIZE)
+    network = network_on_images(backbone, SIZE)
     return network, NetworkSteps(network, cross_entropy, BATCH), random_head(WIDTH, 512, np.random.default_rng(0))
 
 

@@ -49,7 +49,7 @@ def test_layers_learn_faster_towards_the_head(learning):
 
 def test_a_function_cannot_learn():
     from cxrbench.errors import ConfigError
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.network import network_on_images
 
     with pytest.raises(ConfigError, match="not a Keras model"):
-        Network(lambda images: images, 16)
+        network_on_images(lambda images: images, 16)
