@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
+CLEAN = 1 / 3
+"""Share of the images of an epoch that are not augmented. On augmented ones alone no network got below the loss of its head."""
 BATCHES_AT_ONCE = 8
 """Batches whose images are in memory, and are trained on in one compiled call."""
 
@@ -63,9 +65,18 @@ class ImageRows:
         return self.pixels
 
     def inputs(self, seed: int, epoch: int, batch: int) -> Callable[[NDArray[np.int64]], Array]:
-        """Return a function of numbers in `rows` to their images, each augmented anew in each epoch."""
+        """Return a function of numbers in `rows` to their images, each augmented anew in each epoch, or left as it is."""
         augment = _augmentation(self, augmentation_seed(seed, epoch, 0), batch)
-        return lambda block: np.concatenate(list(_augmented(self.pixels.gather(self.rows[block]), augment, batch)))
+        generator = np.random.default_rng(seed_from(seed, "clean", epoch))
+
+        def images_of(block: NDArray[np.int64]) -> Array:
+            images = self.pixels.gather(self.rows[block])
+            augmented = np.concatenate(list(_augmented(images, augment, batch)))
+            clean = generator.random(len(block)) < CLEAN
+            augmented[clean] = images[clean, ..., None]
+            return augmented
+
+        return images_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

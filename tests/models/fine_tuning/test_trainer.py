@@ -122,3 +122,28 @@ def test_augmentation_is_drawn_anew_for_each_epoch(train, training):
     seeds = [seed for seed, _ in seen]
     assert len(seeds) == 2 * 6
     assert len(set(seeds)) == 2
+
+
+def test_a_third_of_the_images_is_not_augmented(training):
+    from cxrbench.models.fine_tuning.trainer import ImageRows
+
+    class Black:
+        def build(self, *, input_shape, seed):
+            return lambda images, *, training: images * 0
+
+    rows = np.tile(training.data.rows, 20)
+    one = training.data.labels[:1]
+    data = ImageRows(
+        pixels=training.data.pixels,
+        rows=rows,
+        labels=one,
+        weights=one,
+        validation=training.data.validation,
+        followed=training.data.followed,
+        augmentation=Black(),
+    )
+    images = data.inputs(seed=3, epoch=1, batch=8)(np.arange(len(rows)))
+    clean = images.reshape(len(images), -1).any(axis=1)
+    assert 0.28 < clean.mean() < 0.39
+    assert np.array_equal(images[clean][..., 0], training.data.pixels.gather(rows)[clean])
+    assert not np.array_equal(clean, data.inputs(seed=3, epoch=2, batch=8)(np.arange(len(rows))).any(axis=(1, 2, 3)))
