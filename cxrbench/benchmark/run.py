@@ -20,7 +20,7 @@ from cxrbench.benchmark.plan import in_new_attempt, make_plan
 from cxrbench.benchmark.recipes import run_recipes
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
-from cxrbench.benchmark.selection import freeze, freeze_mean, refuse_other_selection, score_test
+from cxrbench.benchmark.selection import freeze, freeze_mean, score_test
 from cxrbench.benchmark.shifts import score_shifts
 from cxrbench.benchmark.sizes import parameter_counts
 from cxrbench.benchmark.studies import FoldStudy, open_heads
@@ -114,7 +114,6 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
     try:
         opened = open_heads(run, recipe) if recipe.stage == "head" else open_networks(run, recipe)
         start, studies = time.perf_counter(), opened.studies
-        refuse_other_selection(run, recipe)
         folds = [run_fold(run, recipe, study) for study in studies]
         development = _write_predictions(run, recipe, folds)
         selections = [selection for fold in folds for selection in fold.selections]

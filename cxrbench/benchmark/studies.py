@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.benchmark.opened import Opened
+from cxrbench.benchmark.selection import refuse_other_selection
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import StudyDamaged
 from cxrbench.models.features.feature_source import setting_of
@@ -52,10 +53,12 @@ def open_heads(run: RunContext, recipe: PlannedRecipe) -> Opened:
 
     Raises:
         FeaturesUnavailable: the weights of the backbone cannot be had.
+        TestSetLocked: another selection has scored the test images.
         StudyDamaged: a journal cannot be read.
         PluginError: the engine or the space of a plugin is invalid.
     """
     source, seconds = run.extraction.wait(recipe)
+    refuse_other_selection(run, recipe)
     studies = []
     for fold in range(run.protocol.folds):
         study = _fold_study(run, recipe, source, fold)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.opened import Opened
+from cxrbench.benchmark.selection import refuse_other_selection
 from cxrbench.benchmark.studies import FoldStudy, head_job, open_record, say_resumed, shifted_validation
 from cxrbench.config.recipe import stem_of
 from cxrbench.config.seeds import study_seed
@@ -63,7 +64,9 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
     Raises:
         CxrbenchError: a head that a network starts from was not kept, or is not that of its entry.
         StudyDamaged: a journal cannot be read.
+        TestSetLocked: another selection has scored the test images.
     """
+    refuse_other_selection(run, recipe)
     starts = _from_heads(run, recipe) if recipe.stage == "fine-tuned" else _from_scratch(run)
     run.extraction.resources.claim([checkpoints(study) for study in recipe.studies])
     studies = []
