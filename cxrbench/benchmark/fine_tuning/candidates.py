@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
-from cxrbench.benchmark.studies import head_job
+from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.models.fine_tuning.jobs import makes_synthetic_rows, why_not_trainable
@@ -109,7 +109,7 @@ def _backbone_problem(run: RunContext, one: Candidate) -> str:
 
 def _strategy_problem(run: RunContext, one: Candidate) -> str:
     for fold in one.entry.folds:
-        job = head_job(run, one.recipe, fold.fold)
+        job = rows_job(run, one.recipe, fold.fold)
         if run.executor.submit(makes_synthetic_rows, job, dict(fold.params)).result():
             return f"{one.entry.imbalance} makes rows of features, which are no images"
     return ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.benchmark.opened import Opened
 from cxrbench.benchmark.selection import refuse_other_selection
-from cxrbench.benchmark.studies import FoldStudy, head_job, open_record, say_resumed, shifted_validation
+from cxrbench.benchmark.studies import FoldStudy, open_record, say_resumed, shifted_validation
 from cxrbench.config.recipe import stem_of
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import CxrbenchError
@@ -126,11 +127,10 @@ def _study(run: RunContext, recipe: PlannedRecipe, job: NetworkJob) -> Study:
 def _job(run: RunContext, recipe: PlannedRecipe, fold: int, start: _Start) -> NetworkJob:
     assert isinstance(recipe.features, RecipeFeatures)
     augmentation, pixels = recipe.recipe.augmentation, run.plan.catalogues.main.pixels.array
-    head = head_job(run, recipe, fold)
     return NetworkJob(
         study=recipe.studies[fold],
         origin=start.origin,
-        head=head if recipe.stage == "fine-tuned" else replace(head, views=(pixels,)),
+        head=rows_job(run, recipe, fold),
         head_params=start.params,
         backbone=recipe.features.views[0].frozen_backbone,
         augmentation=augmentation if augmentation.spec.views else None,

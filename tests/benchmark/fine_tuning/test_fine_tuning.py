@@ -45,11 +45,16 @@ def rows(board):
 
 
 @pytest.fixture
-def run_again(fine_tuned_run, tmp_path, make_workspace):
-    """Return a function that runs the command in a copy of the finished run."""
+def copy_of_run(fine_tuned_run, tmp_path, make_workspace):
+    """Return a copy of the finished run."""
     shutil.copytree(fine_tuned_run[0].folder, tmp_path / "again")
-    workspace = make_workspace(tmp_path / "again")
-    return lambda *flags: (workspace, workspace.call_here(*RUN, *flags))
+    return make_workspace(tmp_path / "again")
+
+
+@pytest.fixture
+def run_again(copy_of_run):
+    """Return a function that runs the command in the copy."""
+    return lambda *flags: copy_of_run.call_here(*RUN, *flags)
 
 
 def test_the_network_is_a_row_beside_that_of_its_heads(rows):
@@ -101,10 +106,10 @@ def test_its_model_scores_as_the_run_did(board, scored_and_stored):
     assert model.record.stage == "fine-tuned"
 
 
-def test_its_calibrated_model_scores_as_the_run_did(run_again, rows, scored_and_stored):
-    workspace, result = run_again(*STAGE, "--calibrate", "temperature")
+def test_its_calibrated_model_scores_as_the_run_did(run_again, copy_of_run, rows, scored_and_stored):
+    result = run_again(*STAGE, "--calibrate", "temperature")
     assert result.returncode == 0, result.stderr
-    boards = read_boards(workspace.folder / "leaderboard")
+    boards = read_boards(copy_of_run.folder / "leaderboard")
     (board,) = (board for board in boards if board.protocol.calibrate == "temperature")
     model, scores, stored = scored_and_stored(board)
     assert scores == pytest.approx(stored, abs=1e-5)
@@ -115,24 +120,35 @@ def test_its_calibrated_model_scores_as_the_run_did(run_again, rows, scored_and_
 
 
 def test_its_epochs_leave_the_cache_with_the_result(fine_tuned_run):
-    assert list((fine_tuned_run[0].folder / "cache" / "training").glob("*")) == []
+    assert list((fine_tuned_run[0].folder / "home" / "training").glob("*")) == []
 
 
-def test_a_finished_run_computes_nothing_again(run_again, fine_tuned_run):
+def test_a_finished_run_computes_nothing_again(run_again, copy_of_run, fine_tuned_run):
     before = fine_tuned_run[0].files("*/entries/*.json")
-    workspace, result = run_again(*STAGE)
+    result = run_again(*STAGE)
     assert result.returncode == 0
     assert FINE_TUNED not in result.stderr
-    assert workspace.files("*/entries/*.json") == before
+    assert copy_of_run.files("*/entries/*.json") == before
+
+
+def test_a_cleared_cache_costs_time_alone(run_again, copy_of_run, fine_tuned_run):
+    folder, stem = copy_of_run.folder, stem_of(FINE_TUNED)
+    before = fine_tuned_run[0].files(f"*/predictions/{stem}.npz")
+    shutil.rmtree(folder / "home")
+    for path in folder.glob(f"leaderboard/*/*/{stem}.*"):
+        path.unlink()
+    result = run_again(*STAGE)
+    assert result.returncode == 0, result.stderr
+    assert copy_of_run.files(f"*/predictions/{stem}.npz") == before
 
 
 def test_a_run_without_the_stage_keeps_the_row(run_again):
-    _, result = run_again()
+    result = run_again()
     assert "fine-tuned" in result.stdout
 
 
 def test_other_trials_are_refused_in_words(run_again):
-    _, result = run_again("--fine-tune", 1, "--fine-tune-trials", 3, "--fine-tune-epochs", 2)
+    result = run_again("--fine-tune", 1, "--fine-tune-trials", 3, "--fine-tune-epochs", 2)
     assert result.returncode == 1
     assert "fresh" in result.stdout + result.stderr
 
