@@ -13,7 +13,7 @@ from cxrbench.config.option import Option
 from cxrbench.config.protocol_settings import ProtocolSettings, Repeats
 from cxrbench.config.settings_files import as_lists, read_file, read_preset
 from cxrbench.config.split_name import LEFT_OUT, SplitName
-from cxrbench.config.values import Folder, MemorySize, Named, Names, Paths
+from cxrbench.config.values import Folder, MemorySize, Named, Names, NumbersOrNames, Paths
 from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Settings(ProtocolSettings, BaseSettings):
         int, Field(ge=1), Option("Search", "Failed trials in a row after which the study of a recipe stops")
     ] = 5
     fine_tune: Annotated[
-        Names,
+        NumbersOrNames,
         Option(
             "Fine-tuning",
             "Train all of the N best recipes by validation on images, one of each backbone, or of the recipe named; repeatable",

@@ -59,8 +59,17 @@ def _words(value: Any) -> Any:
 
 Stage = Literal["head", "fine-tuned", "from-scratch"]
 """What was trained: a head on the features of a frozen backbone, all of it from there, or all of it from random weights."""
+def _numbers_or_names(value: Any) -> Any:
+    """Return names as `_words` does, and numbers among them or alone as texts."""
+    if isinstance(value, int):
+        return (str(value),)
+    found = _words(value)
+    return tuple(str(one) if type(one) is int else one for one in found) if isinstance(found, list | tuple) else found
+
+
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+NumbersOrNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_numbers_or_names)]
 Thresholds = Annotated[
     tuple[OpenShare, ...], NoDecode, BeforeValidator(_words), AfterValidator(lambda found: tuple(sorted(set(found))))
 ]

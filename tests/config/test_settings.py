@@ -330,3 +330,13 @@ def test_groups_that_are_left_out_are_the_folds():
     with pytest.raises(ConfigError, match="--folds 5: --split left-out:by=site has one fold for each group: leave --folds out"):
         read_settings({"split": "left-out:by=site", "folds": 5})
     assert read_settings({"split": "left-out:by=site", "folds": 1}).folds == 1
+
+
+@pytest.mark.parametrize("given", [2, "2", ["2"], [2]])
+def test_a_number_of_recipes_to_fine_tune_is_a_number_or_a_text(given):
+    assert read_settings({"fine_tune": given}).fine_tune == ("2",)
+
+
+def test_numbers_and_names_of_recipes_are_mixed_in_a_file(tmp_path):
+    (tmp_path / "cxrbench.toml").write_text('fine_tune = [1, "texture+none+none"]\n')
+    assert read_settings({}, tmp_path / "cxrbench.toml").fine_tune == ("1", "texture+none+none")
