@@ -59,6 +59,8 @@ def _words(value: Any) -> Any:
 
 Stage = Literal["head", "fine-tuned", "from-scratch"]
 """What was trained: a head on the features of a frozen backbone, all of it from there, or all of it from random weights."""
+
+
 def _numbers_or_names(value: Any) -> Any:
     """Return names as `_words` does, and numbers among them or alone as texts."""
     if isinstance(value, int):

@@ -54,7 +54,7 @@ def test_what_is_no_network_of_keras_is_refused(backbone_of, name):
 
 def one_epoch(backbone, count, batch, folder):
     """Train all of a backbone for an epoch on random images; return the losses and whether the first weights moved."""
-    from cxrbench.models.fine_tuning.network import Network
+    from cxrbench.models.fine_tuning.network import network_on_images
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training, fine_tune
     from cxrbench.models.training.losses import cross_entropy
@@ -64,7 +64,7 @@ def one_epoch(backbone, count, batch, folder):
     pixels = ShardedArray(folder=folder / "pixels", rows=count, dtype="uint8", shard_rows=count)
     pixels.write(0, [images])
     built = backbone.build_anew()
-    network = Network(built, backbone.size)
+    network = network_on_images(built, backbone.size)
     start = network.weights_with(random_head(built.output_shape[-1], 512, np.random.default_rng(0)))
     data = ImageRows(
         pixels=pixels,
