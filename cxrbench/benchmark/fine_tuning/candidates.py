@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
@@ -37,9 +37,11 @@ class Candidate:
 
 def candidates(run: RunContext) -> list[Candidate]:
     """Return the recipes to fine-tune, each once; those that are passed over are named with the reason."""
-    finished = list(_finished(run))
+    finished = _finished(run)
     wanted = run.plan.request.settings.fine_tune
     names = [name_in_table(text) for text in wanted if not text.isdecimal()]
+    for name in set(names).difference(str(one.recipe) for one in finished):
+        run.callbacks.progress.warn(f"{name} cannot be fine-tuned: its heads have no result")
     chosen = {str(one.recipe): one for one in finished if str(one.recipe) in names and not _said(run, one)}
     for count in (int(text) for text in wanted if text.isdecimal()):
         chosen |= {str(one.recipe): one for one in _best(run, finished, count) if str(one.recipe) not in chosen}
@@ -61,12 +63,12 @@ def check_wanted(settings: Settings, known: Sequence[str]) -> None:
             raise unknown_name("recipe to fine-tune", name_in_table(text), known)
 
 
-def _finished(run: RunContext) -> Iterator[Candidate]:
-    """Yield the recipes with a result, the best by validation first."""
+def _finished(run: RunContext) -> list[Candidate]:
+    """Return the recipes with a result, the best by validation first."""
     found = [(recipe, run.store.complete_entry(recipe.stem)) for recipe in run.plan.recipes]
     complete = [Candidate(recipe=recipe, entry=entry) for recipe, entry in found if entry]
     metric = run.protocol.metric
-    yield from sorted(complete, key=lambda one: (-(one.entry.validation(metric) or 0.0), str(one.recipe)))
+    return sorted(complete, key=lambda one: (-(one.entry.validation(metric) or 0.0), str(one.recipe)))
 
 
 def _best(run: RunContext, finished: Sequence[Candidate], count: int) -> Iterator[Candidate]:
@@ -87,7 +89,7 @@ def _best(run: RunContext, finished: Sequence[Candidate], count: int) -> Iterato
             passed.setdefault(backbone, f"{one.entry.recipe} was better on validation, but cannot be fine-tuned: {reason}")
         else:
             taken.add(backbone)
-            yield Candidate(recipe=one.recipe, entry=one.entry, remarks=(passed[backbone],) if backbone in passed else ())
+            yield replace(one, remarks=(passed[backbone],) if backbone in passed else ())
 
 
 def _said(run: RunContext, one: Candidate) -> str:

@@ -13,7 +13,6 @@ from cxrbench.benchmark.recipes import run_recipes
 
 if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
-    from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.benchmark.recipes import RunRecipe
     from cxrbench.leaderboard.store.entry import Entry
 
@@ -33,10 +32,6 @@ def train_networks(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     entries = run_recipes(replace(run, plan=plan), run_recipe)
     for row in rows:
         if plan.is_finished(row):
-            _remove_checkpoints(row)
+            for study in row.studies:
+                shutil.rmtree(checkpoints(run.store, study), ignore_errors=True)
     return entries
-
-
-def _remove_checkpoints(row: PlannedRecipe) -> None:
-    for study in row.studies:
-        shutil.rmtree(checkpoints(study), ignore_errors=True)

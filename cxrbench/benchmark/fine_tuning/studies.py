@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.benchmark.entries import NoResult
+from cxrbench.benchmark.extraction import FeaturesUnavailable
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.benchmark.opened import Opened
@@ -21,7 +23,7 @@ from cxrbench.models.training.head_file import read_head
 from cxrbench.plugin.specs import Float
 from cxrbench.search.quasi_random import QuasiRandom
 from cxrbench.search.study import Study, threshold_space
-from cxrbench.storage.files import home
+from cxrbench.storage.files import digest, home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.leaderboard.store.entry import Entry, FoldResult
+    from cxrbench.leaderboard.store.folder import ProtocolFolder
     from cxrbench.models.fine_tuning.origins import Origin
     from cxrbench.models.training.head_weights import HeadWeights
     from cxrbench.plugin.specs import Space, Value
@@ -63,13 +66,16 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
     """Open the study of every fold, or resume it.
 
     Raises:
+        FeaturesUnavailable: the backbone cannot be had.
         CxrbenchError: a head that a network starts from was not kept, or is not that of its entry.
         StudyDamaged: a journal cannot be read.
         TestSetLocked: another selection has scored the test images.
     """
+    if isinstance(recipe.features, NoResult):
+        raise FeaturesUnavailable(recipe.features)
     refuse_other_selection(run, recipe)
     starts = _from_heads(run, recipe) if recipe.stage == "fine-tuned" else _from_scratch(run)
-    run.extraction.resources.claim([checkpoints(study) for study in recipe.studies])
+    run.extraction.resources.claim([checkpoints(run.store, study) for study in recipe.studies])
     studies = []
     for fold, start in enumerate(starts):
         study = _study(run, recipe, _job(run, recipe, fold, start))
@@ -80,9 +86,12 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
     return Opened(source=CachedFeatures(extracted=(catalogues.main.pixels.array,), of_external=external), studies=studies)
 
 
-def checkpoints(study: str) -> Path:
-    """Return the folder of the cache where the epochs and the networks of a study are kept until its result is complete."""
-    return home() / "training" / study
+def checkpoints(store: ProtocolFolder, study: str) -> Path:
+    """Return the folder of the cache where the epochs and the networks of a study are kept until its result is complete.
+
+    Each folder of results has its own: its lock keeps other processes away.
+    """
+    return home() / "training" / digest([str(store.path.resolve()), study])
 
 
 def _from_heads(run: RunContext, recipe: PlannedRecipe) -> list[_Start]:
@@ -137,6 +146,6 @@ def _job(run: RunContext, recipe: PlannedRecipe, fold: int, start: _Start) -> Ne
         pixels=pixels,
         configuration=TrainingConfiguration(epochs=recipe.budget["epochs"], batch_size=BATCH_SIZE, patience=PATIENCE),
         seed=study_seed(run.protocol.seed, f"{recipe.recipe.canonical}@{recipe.stage}", fold),
-        folder=checkpoints(recipe.studies[fold]),
+        folder=checkpoints(run.store, recipe.studies[fold]),
         shifted=shifted_validation(run, recipe, fold, {}),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -149,11 +148,10 @@ class NetworkScorer:
         return self.build(self.backbone).logits_of_rows(_weights(self), view, images)
 
     def write(self, path: Path) -> str:
-        """Write the weights, and return the SHA-256 of the file."""
-        content = self.file.read_bytes()
+        """Copy the file of the weights, and return its SHA-256."""
         with atomic_write(path) as file:
-            file.write(content)
-        return hashlib.sha256(content).hexdigest()
+            file.write(self.file.read_bytes())
+        return self.sha256
 
 
 def makes_synthetic_rows(job: HeadJob, params: Mapping[str, Value]) -> bool:

@@ -1,22 +1,19 @@
-"""A whole network as a file: the weights of its backbone and of its head as safetensors, which hold numbers and no code."""
+"""A whole network as a file: the weights of its backbone and of its head."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cxrbench.errors import CxrbenchError
 from cxrbench.models.training.head_file import TENSORS
-from cxrbench.storage.files import atomic_write
-from cxrbench.storage.json_records import require_regular
+from cxrbench.models.training.weights_file import Holds, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 PREFIX = "backbone."
-LARGEST_BYTES = 8 * 2**30
+HOLDS = Holds(what="network", largest=8 * 2**30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,38 +56,18 @@ class NetworkWeights:
 
 def write_network_weights(path: Path, network: NetworkWeights) -> str:
     """Write the weights of a network, and return the SHA-256 of the file; equal weights give equal files."""
-    from safetensors.numpy import save
-
-    arrays = {f"{PREFIX}{number}": np.ascontiguousarray(value) for number, value in enumerate(network.backbone)}
-    arrays |= {name: np.ascontiguousarray(value) for name, value in zip(TENSORS, network.head, strict=True)}
-    content = save(arrays)
-    with atomic_write(path) as file:
-        file.write(content)
-    return hashlib.sha256(content).hexdigest()
+    backbone = {f"{PREFIX}{number}": value for number, value in enumerate(network.backbone)}
+    return write_tensors(path, {**backbone, **dict(zip(TENSORS, network.head, strict=True))})
 
 
 def read_network_weights(path: Path, sha256: str, *, within: Path) -> NetworkWeights:
-    """Return the weights of a network.
-
-    Args:
-        path: the file.
-        sha256: that it must have, from its entry.
-        within: the folder that must contain the file after links are followed.
+    """Return the weights of a network; arguments as of `read_tensors`.
 
     Raises:
         CxrbenchError: the file is missing, has other bytes, or holds no network.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    require_regular(path, LARGEST_BYTES, within=within)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise CxrbenchError(f"{path} is refused: its SHA-256 is not that of its entry. Run the recipe again with --fresh")
-    try:
-        tensors = load(content)
-        count = sum(name.startswith(PREFIX) for name in tensors)
-        backbone = [tensors[f"{PREFIX}{number}"] for number in range(count)]
-        return NetworkWeights(backbone=backbone, head=tuple(tensors[name] for name in TENSORS))
-    except (SafetensorError, KeyError) as error:
-        raise CxrbenchError(f"{path} holds no network: {error}") from None
+    tensors = read_tensors(path, sha256, HOLDS, within=within)
+    backbone = [f"{PREFIX}{number}" for number in range(sum(name.startswith(PREFIX) for name in tensors))]
+    if missing := [name for name in (*backbone, *TENSORS) if name not in tensors]:
+        raise CxrbenchError(f"{path} holds no network: {missing[0]} is missing")
+    return NetworkWeights(backbone=[tensors[name] for name in backbone], head=tuple(tensors[name] for name in TENSORS))

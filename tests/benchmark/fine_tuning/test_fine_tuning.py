@@ -166,3 +166,10 @@ def test_wishes_that_cannot_be_met_are_refused_at_once(workspace, flags, said):
     result = workspace.call_here(*RUN, *flags)
     assert result.returncode == 2
     assert said in result.stderr
+
+
+def test_a_network_whose_weights_cannot_be_had_is_a_row(workspace):
+    result = workspace.call_here(*RUN[:-4], "--trials", 1, "--epochs", 1, "--workers", 0, "--from-scratch", "chexnet+none+none")
+    assert result.returncode == 1
+    assert "chexnet+none+none@from-scratch: unavailable" in result.stderr
+    assert "AssertionError" not in result.stderr + result.stdout
