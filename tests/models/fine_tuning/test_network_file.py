@@ -40,5 +40,5 @@ def test_changed_bytes_are_refused(weights, tmp_path):
 
 def test_arrays_of_something_else_are_refused(tmp_path):
     digest = write_tensors(tmp_path / "other", {"backbone.0": np.zeros(3, dtype=np.float32)})
-    with pytest.raises(CxrbenchError, match="holds no network: hidden.kernel is missing"):
+    with pytest.raises(CxrbenchError, match=r"holds no network: hidden\.kernel is missing"):
         read_network_weights(tmp_path / "other", digest, within=tmp_path)
