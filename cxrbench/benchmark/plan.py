@@ -49,6 +49,7 @@ class PlannedRecipe:
         studies: the identity of the study of each fold; empty without features.
         identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
         budget: trials of each study and epochs, where they are not those of the protocol.
+        learns_from: what of the network is trained: ``all`` or, above a cut, ``auto`` or the name of the layer below it.
         remarks: what is to be said of the choice of the recipe.
     """
 
@@ -58,6 +59,7 @@ class PlannedRecipe:
     identity: str
     stage: Stage = "head"
     budget: Mapping[str, int] = field(default_factory=dict)
+    learns_from: str = "all"
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:

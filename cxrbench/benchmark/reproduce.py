@@ -76,7 +76,9 @@ def _stage_settings(entry: Entry) -> dict[str, Any]:
     if entry.stage == "head":
         return {}
     setting = {"fine-tuned": "fine_tune", "from-scratch": "from_scratch"}[entry.stage]
-    return {setting: (entry.recipe,), **{f"{setting}_{name}": count for name, count in entry.budget.items()}}
+    budget = {f"{setting}_{name}": count for name, count in entry.budget.items()}
+    learns_from = {"fine_tune_from": entry.learns_from} if entry.stage == "fine-tuned" else {}
+    return {setting: (entry.recipe,), **budget, **learns_from}
 
 
 def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:

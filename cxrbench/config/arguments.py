@@ -72,6 +72,8 @@ class Arguments(TypedDict, total=False):
     """Finished trials of each study of a fine-tuned recipe."""
     fine_tune_epochs: int
     """Most epochs of such a trial."""
+    fine_tune_from: str
+    """What is trained: all of the network, the upper half (auto; seconds per epoch), or what follows a layer."""
     from_scratch: Sequence[str]
     """Recipe, as BACKBONE+AUGMENTATION+IMBALANCE, whose network is trained from random weights; repeatable."""
     from_scratch_trials: int

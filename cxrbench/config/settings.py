@@ -83,6 +83,15 @@ class Settings(ProtocolSettings, BaseSettings):
     ] = ()
     fine_tune_trials: Annotated[Repeats, Option("Fine-tuning", "Finished trials of each study of a fine-tuned recipe")] = 4
     fine_tune_epochs: Annotated[Repeats, Option("Fine-tuning", "Most epochs of such a trial")] = 6
+    fine_tune_from: Annotated[
+        str,
+        Field(min_length=1),
+        Option(
+            "Fine-tuning",
+            "What is trained: all of the network, the upper half (auto; seconds per epoch), or what follows a layer",
+            "LAYER|auto|all",
+        ),
+    ] = "all"
     from_scratch: Annotated[
         Names,
         Option(
