@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from cxrbench.config.component import Component, parse_component
 from cxrbench.config.part import Part, bind, check_options
+from cxrbench.data.pseudonyms import user_secret, with_pseudonyms
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.plugin.contracts import ClassNames, Images, LicenceClass
 from cxrbench.plugin.references import Reference
@@ -42,6 +43,8 @@ def find_dataset(text: str, host: Host) -> Part[Dataset]:
 def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
     """Call the dataset's factory; without a source, `fetch` the dataset's download first, if it has one.
 
+    Keys and patients of credentialed images are pseudonyms from here on.
+
     Raises:
         PluginError: the factory failed or did not return Images.
     """
@@ -63,6 +66,8 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         expected = ", ".join(get_args(LicenceClass))
         raise PluginError(f"dataset {part.component}: licence_class is {images.licence_class!r}, expected one of {expected}")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
+    if images.licence_class == "credentialed":
+        images = with_pseudonyms(images, user_secret())
     return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
 
 
