@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.blank import blank_copies
+from cxrbench.data.collections import collections_of
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.image_bytes import UNREADABLE
 from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
@@ -71,6 +72,7 @@ class LoadedDataset:
         blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows.
+        collections: the public collections that the images are from.
     """
 
     name: str
@@ -85,6 +87,7 @@ class LoadedDataset:
     blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
     licence_class: LicenceClass = "undeclared"
+    collections: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -164,6 +167,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         blank_copies=tuple(np.flatnonzero(blank).tolist()),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        collections=collections_of(images),
     )
 
 
@@ -186,6 +190,7 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
         digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        collections=collections_of(images),
     )
 
 

@@ -72,6 +72,8 @@ class Images:
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows. No page shows images that are not ``open`` unless the user answers
             for it.
+        collection: the public collection that all images are from, such as ``nih``; else ``source`` of each record tells. Two
+            data sets of collections that share images, and weights that learnt from one of them, are warned of.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Images:
     warnings: tuple[str, ...] = ()
     class_names: ClassNames = ClassNames()
     licence_class: LicenceClass = "undeclared"
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

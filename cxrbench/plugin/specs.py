@@ -137,14 +137,17 @@ class Backbone(Spec):
         control: whether this backbone is a control, which must NOT do well. Controls run once in every run.
         space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters that the
             search sets and the factory receives as options. Features are extracted for each setting that is tried.
+        seen: the public collections of chest X-rays that the pretrained weights learnt from. Users say it of their own weights
+            with ``name:seen=nih+chexpert``.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
-    KEPT: ClassVar[frozenset[str]] = frozenset({"weights"})
+    KEPT: ClassVar[frozenset[str]] = frozenset({"weights", "seen"})
 
     weights: str = ""
     control: bool = False
     space: str = ""
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

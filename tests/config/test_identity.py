@@ -133,8 +133,8 @@ def test_a_searched_threshold_unseen_by_the_metric_is_warned_of():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_declarations_are_spelled_as_they_were(host, kind):
-    for declaration in host.declarations(kind):
-        assert canonical_text(declaration.spec) == repr(declaration.spec)
+    for declaration in host.declarations(kind):  # `seen` is newer than the form, and counts where it says something
+        assert canonical_text(declaration.spec) == repr(declaration.spec).replace(", seen=()", "")
 
 
 def test_values_inside_a_declaration_are_spelled_as_they_were():

@@ -46,7 +46,7 @@ def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedReci
         identity=digest([*studies, trials]),
         budget={"trials": trials, "epochs": epochs},
         learns_from=candidate.learns_from,
-        remarks=candidate.remarks,
+        remarks=(*recipe.remarks, *candidate.remarks),
     )
 
 

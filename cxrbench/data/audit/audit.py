@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.audit.compared import compared_images
-from cxrbench.data.audit.duplicates import copies, shared_patients, shared_with, sides_of
+from cxrbench.data.audit.duplicates import copies, shared_collections, shared_patients, shared_with, sides_of
 from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding
 from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
@@ -75,6 +75,7 @@ def audit(
         images = compared_images(dataset, small, blank)
         findings += [*blank_findings(dataset, blank), *copies(sides, images), *odd_files(dataset, small)]
         for other in others:
+            findings += shared_collections(dataset, other)
             theirs = thumbnails(other)
             findings += shared_with(sides, images, other, compared_images(other, theirs, blank_images(theirs)))
     elif dataset.digests:

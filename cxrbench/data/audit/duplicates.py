@@ -10,6 +10,7 @@ import numpy as np
 
 from cxrbench.data.audit.compared import FoundPairs, found_pairs
 from cxrbench.data.audit.findings import Finding, examples
+from cxrbench.data.collections import sharing
 from cxrbench.data.groups import differ_within, numbered, repeated
 
 if TYPE_CHECKING:
@@ -141,6 +142,13 @@ def shared_with(sides: Sides, images: ComparedImages, other: LoadedDataset, othe
         if len(rows):
             message = f"{_count(len(rows), 'image')} also in {other.name}{how}, which is therefore not an independent test set"
             yield sides.finding("other-dataset", "leak", rows, message)
+
+
+def shared_collections(dataset: LoadedDataset, other: LoadedDataset) -> Iterator[Finding]:
+    """Find public collections of both datasets that share images, which other sizes or crops may hide from the comparison."""
+    for one, of_other in sharing(dataset.collections, other.collections):
+        message = f"images of {one} are also in {of_other}, which {other.name} is from: it may be no independent test set"
+        yield Finding(check="shared-collections", severity="warning", count=len(other.records), message=message)
 
 
 def _unexpected(
