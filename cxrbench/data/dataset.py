@@ -71,6 +71,7 @@ class LoadedDataset:
         blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows.
+        leaks: why no split can keep the images of a patient on one side, as the dataset declares.
     """
 
     name: str
@@ -85,6 +86,7 @@ class LoadedDataset:
     blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
     licence_class: LicenceClass = "undeclared"
+    leaks: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -164,6 +166,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         blank_copies=tuple(np.flatnonzero(blank).tolist()),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        leaks=images.leaks,
     )
 
 
@@ -186,6 +189,7 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
         digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        leaks=images.leaks,
     )
 
 

@@ -63,7 +63,8 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
         expected = ", ".join(get_args(LicenceClass))
         raise PluginError(f"dataset {part.component}: licence_class is {images.licence_class!r}, expected one of {expected}")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
-    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
+    warnings, leaks = (tuple(map(as_line, lines)) for lines in (images.warnings, images.leaks))
+    return replace(images, name=as_line(images.name), warnings=warnings, leaks=leaks, class_names=names)
 
 
 def _looks_like_path(text: str, host: Host) -> bool:
