@@ -29,7 +29,7 @@ class FileReader:
 def require_folder(source: str | None, dataset: str, layout: str) -> Path:
     """Return the folder that the user gave; raise ConfigError if there is none, with what it must hold."""
     if source is None:
-        raise ConfigError(f"the dataset {dataset} needs a source: {layout}")
+        raise ConfigError(f"the dataset {dataset} needs a source: write {dataset}:source=FOLDER, and give {layout}")
     folder = Path(source).expanduser().absolute()
     if not folder.is_dir():
         raise ConfigError(f"{dataset}:source={source} is not a folder: give {layout}; unpack archives first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -145,7 +146,6 @@ def _ages(strange: int) -> Iterator[str]:
 def _check(name: str, records: list[Record], left_out: Collection[str]) -> None:
     if not records:
         raise DataError(f"{name}: no image is left with these options. {'; '.join(left_out) or 'The tables list none'}")
-    keys = Counter(record.key for record in records)
-    if len(keys) < len(records):
-        key, count = keys.most_common(1)[0]
-        raise DataError(f"{name}: the tables list {key} {count} times: use the published tables")
+    for before, record in pairwise(records):
+        if before.key == record.key:
+            raise DataError(f"{name}: the tables list {record.key} more than once: use the published tables")

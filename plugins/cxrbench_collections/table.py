@@ -7,12 +7,12 @@ import gzip
 import zlib
 from contextlib import contextmanager
 from operator import itemgetter
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
 
 from cxrbench.plugin import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 Column = str | tuple[str, ...]
@@ -54,7 +54,7 @@ def read_rows(path: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ...]
     with _reading(path) as lines:
         header = _header(path, lines)
         reader = csv.reader(lines)
-        pick = itemgetter(*(_place(path, header, column) for column in columns))
+        pick: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*(_place(path, header, column) for column in columns))
         width = len(header)
         for cells in reader:
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
@@ -64,7 +64,7 @@ def read_rows(path: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ...]
                     f"{path}, line {reader.line_num + 1}: {len(cells)} values for {width} columns: compare this line with the "
                     "published table"
                 )
-            yield cast("tuple[str, ...]", pick(cells))
+            yield pick(cells)
 
 
 def _header(path: Path, lines: Iterator[str]) -> tuple[str, ...]:

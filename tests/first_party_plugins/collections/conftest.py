@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from cxrbench.data.source import find_dataset, read_images
+from cxrbench.testing import run_checks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +69,17 @@ def labels_of():
 def records_of():
     """Return a function from images to the record of each key."""
     return lambda images: {record.key: record for record in images.records}
+
+
+@pytest.fixture
+def broken_rules(tmp_path, encode):
+    """Return a function that runs the conformance kit on the collection in this test's folder, whose files become images."""
+
+    def check(name: str) -> list[tuple[str, str]]:
+        generator = np.random.default_rng(0)
+        for path in (path for path in tmp_path.rglob("*.*") if path.is_file() and not path.stat().st_size):
+            path.write_bytes(encode(generator.integers(0, 256, (16, 16), dtype=np.uint8)))
+        results = run_checks(f"{name}:source='{tmp_path}'", kind="dataset")
+        return [(result.check.name, result.message) for result in results if result.state != "passed"]
+
+    return check

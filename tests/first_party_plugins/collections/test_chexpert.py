@@ -167,3 +167,7 @@ def test_a_train_csv_of_another_collection_is_not_claimed(write, tmp_path, load)
     assert not claims_chexpert(tmp_path)
     with pytest.raises(DataError, match=r"has no train\.csv or valid\.csv"):
         load("chexpert")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("chexpert") == []

@@ -66,3 +66,7 @@ def test_a_folder_of_other_classes_is_refused(touch, tmp_path, load):
     touch(tmp_path, "COVID/1.png", "other/2.png")
     with pytest.raises(DataError, match="has no folder COVID and another class"):
         load("covid-radiography")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("covid-radiography") == []

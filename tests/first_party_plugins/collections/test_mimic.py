@@ -164,3 +164,7 @@ def test_an_unknown_part_is_refused(tree, load):
     packed(tree / "mimic-cxr-2.0.0-split.csv.gz", SPLIT, "d01,1,1,dev")
     with pytest.raises(DataError, match="split 'dev' is not valid"):
         load("mimic-cxr-jpg")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("mimic-cxr-jpg") == []

@@ -180,14 +180,18 @@ def test_an_image_in_two_folders_is_read_once_and_said_so(tree, touch, load):
 
 def test_an_image_that_is_listed_twice_is_refused(tree, write, load):
     write(tree / "Data_Entry_2017_v2020.csv", HEADER, *ROWS, ROWS[3])
-    with pytest.raises(DataError, match=r"the tables list 00000002_000\.png 2 times"):
+    with pytest.raises(DataError, match=r"the tables list 00000002_000\.png more than once"):
         load("nih")
 
 
 def test_a_missing_folder_is_refused(images_of, tmp_path):
-    with pytest.raises(ConfigError, match="nih needs a source: the folder of ChestX-ray14"):
+    with pytest.raises(ConfigError, match="nih needs a source: write nih:source=FOLDER, and give the folder of ChestX-ray14"):
         images_of("nih")
     with pytest.raises(ConfigError, match="is not a folder"):
         images_of(f"nih:source='{tmp_path / 'none'}'")
     with pytest.raises(DataError, match=r"has neither Data_Entry_2017_v2020\.csv nor"):
         images_of(f"nih:source='{tmp_path}'")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("nih") == []

@@ -151,3 +151,7 @@ def test_a_missing_column_is_refused_by_name(tree, write, load, column):
     write(tree / TABLE, ",".join("other" if name == column else name for name in COLUMNS), line(0, IMAGES[0]))
     with pytest.raises(DataError, match=rf"column '{column}' is missing"):
         load("padchest")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("padchest") == []

@@ -135,3 +135,7 @@ def test_a_run_without_the_mapping_ends_with_3(tree, workspace):
     allowed = workspace.call_here(*command, "--allow-leak")
     assert "not of patients" not in allowed.stderr
     assert "none of the 4 files could be read" in allowed.stderr
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("rsna") == []

@@ -67,3 +67,8 @@ def test_the_summary_says_that_the_finding_is_tuberculosis(host, name):
     from cxrbench.plugin import Dataset
 
     assert "tuberculosis (not pneumonia)" in host.find(Dataset, name).spec.summary
+
+
+@pytest.mark.parametrize("name", ["shenzhen", "montgomery"])
+def test_the_rules_for_datasets_are_kept(trees, broken_rules, name):
+    assert broken_rules(name) == []

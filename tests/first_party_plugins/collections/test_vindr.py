@@ -100,3 +100,7 @@ def test_a_missing_column_is_refused_by_name(tree, write, load, column):
     write(tree / "annotations" / "image_labels_train.csv", header, f"a,R8,{votes('Pneumonia')}")
     with pytest.raises(DataError, match=rf"image_labels_train\.csv: column '{column}'.* is missing"):
         load("vindr-cxr")
+
+
+def test_the_rules_for_datasets_are_kept(tree, broken_rules):
+    assert broken_rules("vindr-cxr") == []
