@@ -51,7 +51,7 @@ def load_chexpert(
     Args:
         source: the folder of the tables, or the folder around it.
         finding: the label of positive images, in upper or lower case.
-        label: what becomes of images where the finding is uncertain (-1): left out, positive, or negative.
+        label: what images are where the finding is uncertain (-1), whatever `negatives` is: left out, positive, or negative.
         negatives: ``no-finding`` takes the images where No Finding is 1 alone; ``all`` takes every image where the finding is 0
             or blank. Blank means that the report does not mention it, not that a radiologist excluded it.
         views: ``frontal``, ``PA``, ``AP``, ``lateral`` or ``all``, joined with ``+``.

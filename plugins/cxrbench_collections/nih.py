@@ -17,7 +17,7 @@ from cxrbench_collections.disk import FileReader, list_folders, list_images, req
 from cxrbench_collections.labels import LabelRule, Negatives, find_finding
 from cxrbench_collections.listing import Collected, Listed, Split, dataset_name, how_many, images_of
 from cxrbench_collections.sexes import sex_of
-from cxrbench_collections.table import find_tables, read_rows
+from cxrbench_collections.table import find_tables, read_rows, read_words
 from cxrbench_collections.views import wanted_views
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _official_split(root: Path) -> tuple[Mapping[str, Split], tuple[str, ...]]:
     """Return the part of each image by the two published lists, or a warning that they are not there."""
     if missing := [name for name in LISTS if not (root / name).is_file()]:
         return {}, (f"no official split, because {' and '.join(missing)} is not there",)
-    lists = ((name, (root / name).read_text(encoding="utf-8-sig").split()) for name in LISTS)
+    lists = ((name, read_words(root / name)) for name in LISTS)
     return dict(chain.from_iterable(((image, LISTS[name]) for image in images) for name, images in lists)), ()
 
 

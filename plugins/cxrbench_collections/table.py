@@ -67,6 +67,12 @@ def read_rows(path: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ...]
             yield pick(cells)
 
 
+def read_words(path: Path) -> list[str]:
+    """Return the words of a list, such as one file name a line; raise DataError if it cannot be read."""
+    with _reading(path) as lines:
+        return lines.read().split()
+
+
 def _header(path: Path, lines: Iterator[str]) -> tuple[str, ...]:
     """Return the names of the columns, without those at the end that have no name."""
     names = [name.strip() for name in next(csv.reader(lines), [])]

@@ -136,6 +136,12 @@ def test_without_the_lists_there_is_no_split(tree, load):
     assert images.warnings[0] == "no official split, because test_list.txt is not there"
 
 
+def test_a_list_that_is_no_text_is_refused(tree, load):
+    (tree / "test_list.txt").write_bytes(b"\xff\xfe0")
+    with pytest.raises(DataError, match=r"test_list\.txt is not UTF-8 text"):
+        load("nih")
+
+
 def test_images_in_no_list_are_counted(tree, write, load, records_of):
     write(tree / "test_list.txt", KEYS[-1])
     images = load("nih")
