@@ -119,20 +119,22 @@ def write_mimic(folder: Path) -> None:
 
 
 def write_padchest(folder: Path) -> None:
-    """Write the table of PadChest: 160,868 images, with some 20,000 different lists of labels."""
-    rows, generator = 160_868, np.random.default_rng(0)
+    """Write the table of PadChest: 160,861 images of 67,625 patients, with some 29,000 different lists of labels."""
+    rows, generator = 160_861, np.random.default_rng(0)
     several = [f"finding {number}" for number in range(170)]
-    lists = [str(sorted(generator.choice(several, 3, replace=False).tolist())) for _ in range(20_000)]
-    labels = _drawn({"['normal']": 50_000, "['pneumonia']": 5_000, "['unchanged']": 9_000}, rows, "", generator)
+    lists = [str(sorted(generator.choice(several, 3, replace=False).tolist())) for _ in range(28_800)]
+    labels = _drawn({"['normal']": 50_340, "['pneumonia']": 7_953, "['unchanged']": 14_207}, rows, "", generator)
     labels = np.where(labels == "", np.array(lists, dtype=object)[generator.integers(0, len(lists), rows)], labels)
-    views = _drawn({"PA": 91_728, "AP_horizontal": 14_355, "L": 49_580, "AP": 4_557, "COSTAL": 631}, rows, "UNK", generator)
+    views = _drawn(
+        {"PA": 91_728, "AP_horizontal": 14_346, "L": 49_579, "AP": 4_559, "COSTAL": 630, "EXCLUDE": 11}, rows, "UNK", generator
+    )
     header = (
         *("", "ImageID", "ImageDir", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM"),
         *("Projection", "MethodLabel", "Report", "Labels"),
     )
     lines = (
         (
-            *(row, f"{row * 7919:017d}_{row:06d}.png", row % 55, 20_100_228, row // 2, f"p{row % 67_000}", 1930 + row % 70),
+            *(row, f"{row * 7919:017d}_{row:06d}.png", row % 55, 20_100_228, row // 2, f"p{row % 67_625}", 1930 + row % 70),
             *("MF"[row % 2], view, "Physician" if row % 100 < 27 else "RNN_model", "sin hallazgos , patologicos " * 4, text),
         )
         for row, (view, text) in enumerate(zip(views, labels, strict=True))

@@ -35,7 +35,7 @@ MIMIC = _dataset(
     "a folder with mimic-cxr-2.0.0-chexpert.csv.gz",
 )
 PADCHEST = _dataset(
-    *("padchest", "padchest", "padchest", "PadChest: 160,868 images, findings from reports, a quarter read by physicians"),
+    *("padchest", "padchest", "padchest", "PadChest: 160,861 images, findings from reports, a quarter read by physicians"),
     "a folder with PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv",
 )
 VINDR = _dataset(

@@ -134,7 +134,7 @@ def _unused(tables: list[Path]) -> Iterator[str]:
 def _official_split(root: Path) -> tuple[Mapping[str, Split], tuple[str, ...]]:
     """Return the part of each image by the two published lists, or a warning that they are not there."""
     if missing := [name for name in LISTS if not (root / name).is_file()]:
-        return {}, (f"no official split, because {' and '.join(missing)} is not there",)
+        return {}, (f"no official split without {' and '.join(missing)}",)
     lists = ((name, read_words(root / name)) for name in LISTS)
     return dict(chain.from_iterable(((image, LISTS[name]) for image in images) for name, images in lists)), ()
 

@@ -52,8 +52,9 @@ def load(source, *, size: int = 28):
     return Images(name=f"{source} {size}", records=[Record(key="a", label=0, patient="a")], read=Path)
 
 
-def load_leaking(source):
-    return Images(name="x", records=(), read=str, warnings=("a\\nb",), leaks=("ids of\\nimages",))
+def load_leaking(source, *, number: int = 0):
+    leaks = "ids" if number else ("ids of\\nimages",)
+    return Images(name="x", records=(), read=str, warnings=("a\\nb",), leaks=leaks)
 
 
 def lie(source):
@@ -277,6 +278,11 @@ def test_a_factory_that_returns_something_else_is_named(host, name, words):
 
 def test_downloads_lie_in_the_cache(cache):
     assert Downloader(offline=True, say=print).folder == cache / "downloads"
+
+
+def test_a_text_instead_of_leaks_is_refused(host):
+    with pytest.raises(PluginError, match="dataset leaking:number=1: leaks is the text 'ids', expected a tuple of texts"):
+        read_images(find_dataset("leaking:number=1", host), no_fetch)
 
 
 def test_declared_leaks_are_lines(host):

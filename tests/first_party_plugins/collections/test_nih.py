@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from cxrbench.data.dataset import catalogue_images
@@ -133,7 +135,7 @@ def test_without_the_lists_there_is_no_split(tree, load):
     (tree / "test_list.txt").unlink()
     images = load("nih")
     assert {record.split for record in images.records} == {None}
-    assert images.warnings[0] == "no official split, because test_list.txt is not there"
+    assert images.warnings[0] == "no official split without test_list.txt"
 
 
 def test_a_list_that_is_no_text_is_refused(tree, load):
@@ -188,6 +190,21 @@ def test_an_image_that_is_listed_twice_is_refused(tree, write, load):
     write(tree / "Data_Entry_2017_v2020.csv", HEADER, *ROWS, ROWS[3])
     with pytest.raises(DataError, match=r"the tables list 00000002_000\.png more than once"):
         load("nih")
+
+
+def test_no_image_is_looked_at(tree, touch, load, monkeypatch):
+    def calls():
+        counted = []
+        with monkeypatch.context() as patch:
+            real = os.stat
+            patch.setattr(os, "stat", lambda *arguments, **options: counted.append(arguments) or real(*arguments, **options))
+            load("nih")
+        return len(counted)
+
+    load("nih")
+    before = calls()
+    touch(tree / "images", *(f"{number:08d}_000.png" for number in range(100, 400)))
+    assert calls() == before
 
 
 def test_a_missing_folder_is_refused(images_of, tmp_path):
