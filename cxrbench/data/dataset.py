@@ -73,6 +73,7 @@ class LoadedDataset:
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows.
         collections: the public collections that the images are from.
+        leaks: why no split can keep the images of a patient on one side, as the dataset declares.
     """
 
     name: str
@@ -88,6 +89,7 @@ class LoadedDataset:
     class_names: ClassNames = field(default_factory=ClassNames)
     licence_class: LicenceClass = "undeclared"
     collections: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -168,6 +170,7 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         class_names=images.class_names,
         licence_class=images.licence_class,
         collections=collections_of(images),
+        leaks=images.leaks,
     )
 
 
@@ -191,6 +194,7 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
         class_names=images.class_names,
         licence_class=images.licence_class,
         collections=collections_of(images),
+        leaks=images.leaks,
     )
 
 

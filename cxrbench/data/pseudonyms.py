@@ -59,15 +59,24 @@ class PseudonymReader:
 
 
 def with_pseudonyms(images: Images, secret: bytes) -> Images:
-    """Return images whose keys and patients are pseudonyms, also where a warning names one."""
+    """Return images whose keys and patients are pseudonyms, also where a text names one."""
     names = {text: pseudonym(text, secret) for record in images.records for text in (record.key, record.patient)}
     records = [replace(record, key=names[record.key], patient=names[record.patient]) for record in images.records]
     keys = {names[record.key]: record.key for record in images.records}
     spelled = (
         names | {Path(key).name: name for name, key in keys.items()} | {Path(key).stem: name for name, key in keys.items()}
     )
-    warnings = tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), warning) for warning in images.warnings)
-    return replace(images, records=records, read=PseudonymReader(read=images.read, keys=keys), warnings=warnings)
+
+    def without_names(lines: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
+
+    return replace(
+        images,
+        records=records,
+        read=PseudonymReader(read=images.read, keys=keys),
+        warnings=without_names(images.warnings),
+        leaks=without_names(images.leaks),
+    )
 
 
 def pseudonym(text: str, secret: bytes) -> str:

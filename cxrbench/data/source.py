@@ -65,10 +65,13 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
     if images.licence_class not in get_args(LicenceClass):
         expected = ", ".join(get_args(LicenceClass))
         raise PluginError(f"dataset {part.component}: licence_class is {images.licence_class!r}, expected one of {expected}")
+    if isinstance(images.leaks, str):
+        raise PluginError(f"dataset {part.component}: leaks is the text {images.leaks!r}, expected a tuple of texts")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
     if images.licence_class == "credentialed":
         images = with_pseudonyms(images, user_secret())
-    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
+    warnings, leaks = (tuple(map(as_line, lines)) for lines in (images.warnings, images.leaks))
+    return replace(images, name=as_line(images.name), warnings=warnings, leaks=leaks, class_names=names)
 
 
 def _looks_like_path(text: str, host: Host) -> bool:

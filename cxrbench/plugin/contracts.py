@@ -74,6 +74,9 @@ class Images:
             for it.
         collection: the public collection that all images are from, such as ``nih``; else ``source`` of each record tells. Two
             data sets of collections that share images, and weights that learnt from one of them, are warned of.
+        leaks: reasons why no split can keep the images of a patient on one side, each with what to do about it. A run ends with
+            exit code 3 unless the user passes ``--allow-leak``, which marks every row. As an external test set, the images
+            may be used.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Images:
     class_names: ClassNames = ClassNames()
     licence_class: LicenceClass = "undeclared"
     collection: str = ""
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

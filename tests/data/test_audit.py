@@ -146,6 +146,16 @@ def test_paper_may_share_patients_with_a_warning(shared):
     assert "say" in found.warnings[0]
 
 
+def test_a_declared_leak_stops_with_its_reason(parts_with):
+    dataset, split = parts_with()
+    leaking = replace(dataset, leaks=("the ids are of images: set mapping=FILE",))
+    words = refusal(leaking, split)
+    assert "handmade: the ids are of images: set mapping=FILE. What to do: do what the dataset says there; or" in words
+    found = checked(leaking, split, allow_leak=True)
+    assert found.verdict == "1 finding: 240 declared-leak (leak)"
+    assert checked(leaking, split, split_name="paper").verdict == "1 finding: 240 declared-leak (warning)"
+
+
 def test_what_several_folds_share_is_counted_once(shared):
     dataset, split = shared
     turned = Split(train=split.test, validation=split.validation, test=split.train)

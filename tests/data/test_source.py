@@ -22,6 +22,7 @@ def register_datasets():
         Dataset(name="notes-too", factory=f"{HERE}:load", claims=f"{HERE}:claims_two", layout="a file that ends in .two"),
         Dataset(name="fetched", factory=f"{HERE}:load", download=f"{HERE}:download"),
         Dataset(name="liar", factory=f"{HERE}:lie"),
+        Dataset(name="leaking", factory=f"{HERE}:load_leaking"),
         Dataset(name="unnamed-classes", factory=f"{HERE}:load_with_class_list"),
         Dataset(name="own-licence", factory=f"{HERE}:load_with_own_licence"),
     ]
@@ -49,6 +50,11 @@ def download(*, size: int = 28):
 
 def load(source, *, size: int = 28):
     return Images(name=f"{source} {size}", records=[Record(key="a", label=0, patient="a")], read=Path)
+
+
+def load_leaking(source, *, number: int = 0):
+    leaks = "ids" if number else ("ids of\\nimages",)
+    return Images(name="x", records=(), read=str, warnings=("a\\nb",), leaks=leaks)
 
 
 def lie(source):
@@ -272,3 +278,13 @@ def test_a_factory_that_returns_something_else_is_named(host, name, words):
 
 def test_downloads_lie_in_the_cache(cache):
     assert Downloader(offline=True, say=print).folder == cache / "downloads"
+
+
+def test_a_text_instead_of_leaks_is_refused(host):
+    with pytest.raises(PluginError, match="dataset leaking:number=1: leaks is the text 'ids', expected a tuple of texts"):
+        read_images(find_dataset("leaking:number=1", host), no_fetch)
+
+
+def test_declared_leaks_are_lines(host):
+    images = read_images(find_dataset("leaking", host), no_fetch)
+    assert (images.warnings, images.leaks) == (("a\\nb",), ("ids of\\nimages",))

@@ -49,13 +49,13 @@ class Sides:
         return Finding(check=check, severity=severity, count=len(rows), message=message, examples=examples(self.dataset, rows))
 
 
-def sides_of(dataset: LoadedDataset, splits: Sequence[Split], *, permitted: bool) -> Sides:
-    """Return the sides of all splits; `permitted`: patients and images may be on both, as in the literature."""
+def sides_of(dataset: LoadedDataset, splits: Sequence[Split], severity: Severity) -> Sides:
+    """Return the sides of all splits; `severity` is that of a patient or an image on both."""
     parts = np.full((len(splits), len(dataset.records)), -1, dtype=np.int64)
     for part, split in zip(parts, splits, strict=True):
         for number, rows in enumerate((split.train, split.validation, split.test)):
             part[rows] = number
-    return Sides(dataset=dataset, parts=parts, severity="warning" if permitted else "leak")
+    return Sides(dataset=dataset, parts=parts, severity=severity)
 
 
 def shared_patients(sides: Sides) -> Iterator[Finding]:
