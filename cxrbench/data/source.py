@@ -41,9 +41,15 @@ def find_dataset(text: str, host: Host) -> Part[Dataset]:
 
 
 def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
+    """Return the images as `named_images` does; keys and patients of credentialed ones are pseudonyms."""
+    images = named_images(part, fetch)
+    return with_pseudonyms(images, user_secret()) if images.licence_class == "credentialed" else images
+
+
+def named_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
     """Call the dataset's factory; without a source, `fetch` the dataset's download first, if it has one.
 
-    Keys and patients of credentialed images are pseudonyms from here on.
+    For what stays on this machine: all else takes `read_images`.
 
     Raises:
         PluginError: the factory failed or did not return Images.
@@ -68,8 +74,6 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
     if isinstance(images.leaks, str):
         raise PluginError(f"dataset {part.component}: leaks is the text {images.leaks!r}, expected a tuple of texts")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
-    if images.licence_class == "credentialed":
-        images = with_pseudonyms(images, user_secret())
     warnings, leaks = (tuple(map(as_line, lines)) for lines in (images.warnings, images.leaks))
     return replace(images, name=as_line(images.name), warnings=warnings, leaks=leaks, class_names=names)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from cxrbench.data.source import find_dataset, read_images
+from cxrbench.data.source import find_dataset, named_images
 from cxrbench.testing import run_checks
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def images_of(host):
     def no_fetch(download):
         raise AssertionError(download)
 
-    return lambda text: read_images(find_dataset(str(text), host), no_fetch)
+    return lambda text: named_images(find_dataset(str(text), host), no_fetch)
 
 
 @pytest.fixture
