@@ -173,3 +173,12 @@ def test_absolute_keys_are_shortened_in_examples(shared):
     records = tuple(replace(record, key=f"/home/me/secret/images/{record.key}.png") for record in dataset.records)
     (finding,) = checked(replace(dataset, records=records), split, allow_leak=True).findings
     assert finding.examples[0] == "secret/images/00000.png"
+
+
+def test_collections_that_share_images_are_warned_of(parts_with):
+    dataset, split = parts_with()
+    other = replace(dataset, name="ward", collections=("rsna",))
+    (finding,) = checked(replace(dataset, collections=("nih",)), split, others=[other]).findings
+    assert (finding.check, finding.severity, finding.count) == ("shared-collections", "warning", 240)
+    assert "images of nih are also in rsna, which ward is from" in finding.message
+    assert checked(replace(dataset, collections=("chexpert",)), split, others=[other]).findings == ()

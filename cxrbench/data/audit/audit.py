@@ -71,13 +71,14 @@ def audit(
     findings = [*_unreadable_files(dataset, strict=strict), *_small_validation(dataset, splits)]
     sides = sides_of(dataset, splits, leak_severity(split_name))
     findings += [*declared_leaks(dataset, split_name), *shared_patients(sides), *predictive_attributes(dataset)]
+    for other in others:
+        findings += shared_collections(dataset, other)
     if dataset.files:
         small = thumbnails(dataset)
         blank = blank_images(small)
         images = compared_images(dataset, small, blank)
         findings += [*blank_findings(dataset, blank), *copies(sides, images), *odd_files(dataset, small)]
         for other in others:
-            findings += shared_collections(dataset, other)
             theirs = thumbnails(other)
             findings += shared_with(sides, images, other, compared_images(other, theirs, blank_images(theirs)))
     elif dataset.digests:
