@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.benchmark.entry_images import locate_images
+from cxrbench.benchmark.entry_images import chosen_classes, locate_images
 from cxrbench.benchmark.requirements import require_plugins, with_files
 from cxrbench.benchmark.run import run_benchmark
 from cxrbench.config.settings import Settings, read_settings
@@ -68,7 +68,8 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
         "allow_leak": bool(entry.audit.leaks),
         "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }
-    return read_settings({"data": entry.data, **equal, **recipe, **_stage_settings(entry), **given})
+    classes = chosen_classes(entry, given.get("data", entry.data))
+    return read_settings({"data": entry.data, **classes, **equal, **recipe, **_stage_settings(entry), **given})
 
 
 def _stage_settings(entry: Entry) -> dict[str, Any]:

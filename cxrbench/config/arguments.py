@@ -14,6 +14,10 @@ class Arguments(TypedDict, total=False):
     """Name or path of the dataset."""
     external: Sequence[str]
     """External test set, scored once with the frozen heads; repeatable."""
+    positive: str | None
+    """Class of a folder tree or CSV file that is the positive one, such as TB; join several: TB+COVID."""
+    negative: str | None
+    """Likewise, the negative one; classes that are neither are left out."""
     split: str | None
     """How images are divided: official, grouped, paper, or left-out:by=COLUMN to test on each group of a column in turn."""
     allow_leak: bool

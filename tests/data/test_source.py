@@ -6,6 +6,7 @@ import pytest
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
+from cxrbench.plugin.contracts import ClassNames
 from cxrbench.plugin.host import load_host
 
 PLUGIN = """
@@ -158,6 +159,30 @@ def test_a_source_can_be_named_with_its_options(host, tree):
     assert [record.patient for record in images.records] == ["NORMAL/a.png", "PNEUMONIA/b.png"]
     swapped = read_images(find_dataset(f"folder:source={tree},negative=PNEUMONIA,positive=NORMAL", host), no_fetch)
     assert [record.label for record in swapped.records] == [1, 0]
+
+
+def test_classes_are_options_of_a_dataset_that_has_them(host, tree):
+    classes = {"positive": "NORMAL", "negative": "PNEUMONIA"}
+    part = find_dataset(str(tree), host, classes)
+    assert [record.label for record in read_images(part, no_fetch).records] == [1, 0]
+    assert str(part.component.without("source")) == "folder:negative=PNEUMONIA,positive=NORMAL"
+    again = find_dataset(f"folder:source={tree},positive=NORMAL", host, classes)
+    assert again.component == part.component
+    with pytest.raises(ConfigError, match="--positive NORMAL: the dataset says positive=PNEUMONIA"):
+        find_dataset(f"folder:source={tree},positive=PNEUMONIA", host, classes)
+    with pytest.raises(ConfigError, match="--positive NORMAL: phantom has no option positive"):
+        find_dataset("phantom", host, classes)
+    with pytest.raises(ConfigError, match="at most 1,000 characters"):
+        find_dataset(str(tree), host, {"positive": "+".join(["a class"] * 200)})
+
+
+def test_a_tree_of_other_classes_goes_to_the_dataset_that_may_read_it(host, tree):
+    (tree / "PNEUMONIA").rename(tree / "TB")
+    part = find_dataset(str(tree), host, {"positive": "TB"})
+    assert part.spec.name == "folder"
+    assert read_images(part, no_fetch).class_names == ClassNames(negative="NORMAL", positive="TB")
+    with pytest.raises(DataError, match=r"--positive TB --negative NORMAL"):
+        read_images(find_dataset(str(tree), host), no_fetch)
 
 
 def test_a_named_source_is_not_fetched(host, tmp_path):
