@@ -69,7 +69,7 @@ class Found:
     @property
     def spelled(self) -> Mapping[str, str]:
         """The first spelling of each class, by its casefolded name."""
-        return {name.casefold(): name for name in reversed(self.counts)}
+        return {name.casefold(): name for name in reversed(list(self.counts))}
 
     def unclear(self, problem: str) -> DataError:
         """Return an error that names the classes and shows how to choose."""

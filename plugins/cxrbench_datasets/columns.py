@@ -33,9 +33,9 @@ class Columns:
         """Return the value of a known column; empty if the table has none."""
         return row.cells[self.places[column]] if column in self.places else ""
 
-    def path(self, row: Row) -> str:
-        """Return the path with forward slashes, also if the table was written on Windows."""
-        return self.get(row, "path").replace("\\", "/")
+    def paths(self, table: Table) -> list[str]:
+        """Return the paths with forward slashes, also if the table was written on Windows."""
+        return [self.get(row, "path").replace("\\", "/") for row in table.rows]
 
 
 def wanted_names(given: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
-FORMS = ("NFC", "NFD")
+FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 
 def find_path(path: Path) -> Path:

@@ -11,7 +11,7 @@ from cxrbench_datasets.classes import JOIN, Choice, Classes, Found, choose_class
 from cxrbench_datasets.image_files import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cxrbench_datasets.columns import Columns
     from cxrbench_datasets.table import Table
@@ -36,38 +36,45 @@ def spelled_choice(negative: object, positive: object) -> Choice:
     return Choice(**dict(zip(("negative", "positive"), texts, strict=True)))
 
 
-def read_classes(table: Table, columns: Columns, choice: Choice, source: str) -> Classes:
-    """Return the classes that the labels of a table stand for.
+def read_labels(table: Table, columns: Columns) -> list[str]:
+    """Return the label of each row, in the spelling that is compared."""
+    written = [columns.get(row, "label") for row in table.rows]
+    spellings = {label: spelled(label) for label in set(written)}
+    return [spellings[label] for label in written]
+
+
+def read_classes(table: Table, labels: Sequence[str], choice: Choice, source: str) -> Classes:
+    """Return the classes that the labels of a table, from `read_labels`, stand for.
 
     Raises:
         DataError: it is unclear what a label means.
     """
-    counts = _counts(table, columns)
+    counts = _counts(labels)
     found = Found(dataset="manifest", source=source, counts={name: count for name, count in counts.items() if name})
     if choice.is_made:
         return choose_classes(choice, found)
-    for row in table.rows:
-        label = columns.get(row, "label")
-        if spelled(label).casefold() not in USUAL:
-            problem = f"line {row.line} has the label {label!r}, which is neither 0, false, normal nor 1, true, pneumonia"
-            raise _invalid(table.where(row), label, found, problem)
+    if any(label.casefold() not in USUAL for label in counts):
+        row, label = next((row, one) for row, one in zip(table.rows, labels, strict=True) if one.casefold() not in USUAL)
+        problem = f"line {row.line} has the label {label!r}, which is neither 0, false, normal nor 1, true, pneumonia"
+        raise _invalid(table.where(row), label, found, problem)
     return Classes(names=CLASS_NAMES, labels=USUAL)
 
 
-def left_out(table: Table, columns: Columns, classes: Classes) -> Iterator[str]:
+def left_out(labels: Sequence[str], classes: Classes) -> Iterator[str]:
     """Yield a warning of the images whose class is not read."""
-    counts = _counts(table, columns)
+    counts = _counts(labels)
     others = {name or UNLABELLED: count for name, count in counts.items() if name.casefold() not in classes.labels}
     if total := sum(others.values()):
-        images = f"{total:,} of {len(table.rows):,} images"
+        images = f"{total:,} of {len(labels):,} images"
         yield f"ignored classes that are neither the positive nor the negative one: {images} in {listed(others)}"
 
 
-def _counts(table: Table, columns: Columns) -> dict[str, int]:
+def _counts(labels: Sequence[str]) -> dict[str, int]:
     """Return the number of images of each label, most first, by its first spelling."""
     spellings: dict[str, str] = {}
-    labels = (spelled(columns.get(row, "label")) for row in table.rows)
-    counts = Counter(spellings.setdefault(label.casefold(), label) for label in labels)
+    counts = Counter[str]()
+    for label, count in Counter(labels).items():
+        counts[spellings.setdefault(label.casefold(), label)] += count
     return {name: counts[name] for name in sorted(counts, key=lambda name: (-counts[name], name))}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING
 from cxrbench.plugin import ConfigError, DataError, Images, LicenceClass, Record
 from cxrbench_datasets.columns import HEADER, column_warnings, find_columns, wanted_names
 from cxrbench_datasets.file_names import find_path
-from cxrbench_datasets.labels import left_out, read_classes, spelled, spelled_choice
+from cxrbench_datasets.labels import left_out, read_classes, read_labels, spelled_choice
 from cxrbench_datasets.paths import is_absolute, locate, name_places
 from cxrbench_datasets.table import read_table
 from cxrbench_datasets.tree import PARTS
 from cxrbench_datasets.unlisted import unlisted_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cxrbench_datasets.classes import Choice, Classes
     from cxrbench_datasets.columns import Columns
@@ -111,21 +112,22 @@ def _read(file: Path, given: Mapping[str, str]) -> tuple[Table, Columns]:
 
 def _list_images(file: Path, read: tuple[Table, Columns], choice: Choice, source: str, licence: LicenceClass) -> Images:
     table, columns = read
-    keyed = list(zip(_keys(table, columns), table.rows, strict=True))
-    classes = read_classes(table, columns, choice, source)
-    taken = [(key, row) for key, row in keyed if spelled(columns.get(row, "label")).casefold() in classes.labels]
-    records = [_record(table, columns, row, key, classes) for key, row in taken]
-    paths = {key: columns.path(row) for key, row in keyed}
+    keys, labels = _keys(table, columns), read_labels(table, columns)
+    classes = read_classes(table, labels, choice, source)
+    records = list(_records(table, columns, zip(keys, labels, table.rows, strict=True), classes))
+    paths = dict(zip(keys, columns.paths(table), strict=True))
     reader = ManifestReader(folder=file.parent, elsewhere={key: path for key, path in paths.items() if is_absolute(path)})
+    place = f"{file.parent}{os.sep}"
+    places = ((key, f"{place}{key}" if key.isascii() and key == path else str(reader(key))) for key, path in paths.items())
     return Images(
         name=file.stem,
         records=records,
         read=reader,
         warnings=(
-            *left_out(table, columns, classes),
+            *left_out(labels, classes),
             *column_warnings(table, columns),
             *_patient_warnings(records),
-            *unlisted_images((key, reader(key)) for key in paths),
+            *unlisted_images(places),
         ),
         class_names=classes.names,
         licence_class=licence,
@@ -134,7 +136,7 @@ def _list_images(file: Path, read: tuple[Table, Columns], choice: Choice, source
 
 def _keys(table: Table, columns: Columns) -> list[str]:
     """Return one key per row; raise DataError if an image is listed twice."""
-    texts = [columns.path(row) for row in table.rows]
+    texts = columns.paths(table)
     if "" in texts:
         raise DataError(f"{table.where(table.rows[texts.index('')])}: the path is empty: fill it in or remove the line")
     places = locate(texts, table.file.parent)
@@ -147,22 +149,27 @@ def _keys(table: Table, columns: Columns) -> list[str]:
     return name_places(places, texts)
 
 
-def _record(table: Table, columns: Columns, row: Row, key: str, classes: Classes) -> Record:
-    split = columns.get(row, "split")
-    if split.casefold() not in _SPLITS:
-        raise DataError(f"{table.where(row)}: split {split!r} is not valid: write train, val, test or nothing")
-    return Record(
-        key=key,
-        label=classes.labels[spelled(columns.get(row, "label")).casefold()],
-        patient=columns.get(row, "patient") or key,
-        split=_SPLITS[split.casefold()],
-        view=columns.get(row, "view") or None,
-        age=columns.get(row, "age") or None,
-        sex=columns.get(row, "sex") or None,
-        site=columns.get(row, "site") or None,
-        source=columns.get(row, "source") or None,
-        columns=tuple((name, row.cells[at]) for name, at in columns.further.items()),
-    )
+def _records(table: Table, columns: Columns, listed: Iterable[tuple[str, str, Row]], classes: Classes) -> Iterator[Record]:
+    """Yield the records of the rows whose class is read, each given as key, label and row."""
+    get = columns.get
+    for key, label, row in listed:
+        if label.casefold() not in classes.labels:
+            continue
+        split = get(row, "split").casefold()
+        if split not in _SPLITS:
+            raise DataError(f"{table.where(row)}: split {get(row, 'split')!r} is not valid: write train, val, test or nothing")
+        yield Record(
+            key=key,
+            label=classes.labels[label.casefold()],
+            patient=get(row, "patient") or key,
+            split=_SPLITS[split],
+            view=get(row, "view") or None,
+            age=get(row, "age") or None,
+            sex=get(row, "sex") or None,
+            site=get(row, "site") or None,
+            source=get(row, "source") or None,
+            columns=tuple((name, row.cells[at]) for name, at in columns.further.items()),
+        )
 
 
 def _patient_warnings(records: Sequence[Record]) -> Iterator[str]:
