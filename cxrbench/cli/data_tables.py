@@ -37,24 +37,34 @@ def print_composition(dataset: LoadedDataset) -> None:
 
 def print_ages(dataset: LoadedDataset) -> None:
     """Print the ages of each class, if any is known."""
+    from cxrbench.cli import console
     from cxrbench.data.overview import ages_by_label
 
     ages = ages_by_label(dataset.records)
     if any(one.middle is not None for one in ages):
-        _print_ranges("age in years", ages, dataset)
+        rows = [(name, *_numbers(one), f"{one.unknown:,}") for name, one in zip(_classes(dataset), ages, strict=True)]
+        console.print_table(("age in years", "min", "median", "max", UNKNOWN), rows)
 
 
 def print_sizes(dataset: LoadedDataset) -> None:
     """Print the width and the height of each class, if the images were opened."""
+    from cxrbench.cli import console
     from cxrbench.data.overview import sizes_by_label
 
     if dataset.files:
-        _print_ranges("width in pixels", sizes_by_label(dataset.records, dataset.files, "width"), dataset)
-        _print_ranges("height in pixels", sizes_by_label(dataset.records, dataset.files, "height"), dataset)
+        widths, heights = (sizes_by_label(dataset.records, dataset.files, side) for side in ("width", "height"))
+        sides = zip(_classes(dataset), widths, heights, strict=True)
+        rows = [(name, *_numbers(width), *_numbers(height)) for name, width, height in sides]
+        headings = ("pixels", "width: min", "median", "max", "height: min", "median", "max")
+        console.print_table(headings, rows)
+
+
+def _classes(dataset: LoadedDataset) -> tuple[str, str]:
+    return dataset.class_names.negative, dataset.class_names.positive
 
 
 def _headings(dataset: LoadedDataset) -> tuple[str, ...]:
-    return "images", dataset.class_names.negative, dataset.class_names.positive, "patients"
+    return "images", *_classes(dataset), "patients"
 
 
 def _values(cell: Cell, columns: Sequence[str]) -> tuple[str, ...]:
@@ -65,16 +75,5 @@ def _counts(negatives: int, positives: int, patients: int) -> tuple[str, ...]:
     return tuple(f"{count:,}" for count in (negatives + positives, negatives, positives, patients))
 
 
-def _print_ranges(name: str, ranges: Sequence[Range], dataset: LoadedDataset) -> None:
-    from cxrbench.cli import console
-
-    classes = dataset.class_names.negative, dataset.class_names.positive
-    rows = [
-        (label, *map(_number, (one.least, one.middle, one.most)), f"{one.unknown:,}")
-        for label, one in zip(classes, ranges, strict=True)
-    ]
-    console.print_table((name, "min", "median", "max", UNKNOWN), rows)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{round(value, 1):g}"
+def _numbers(one: Range) -> tuple[str, ...]:
+    return tuple("" if value is None else f"{round(value, 1):g}" for value in (one.least, one.middle, one.most))
