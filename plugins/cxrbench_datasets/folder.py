@@ -166,6 +166,6 @@ def _warnings(records: Sequence[Record], repeated: Sequence[str]) -> Iterator[st
     if alone := sum(record.patient == record.key for record in records):
         yield (
             f"{alone:,} of {len(records):,} files count as one patient each, because the patient is unknown: images of one "
-            "patient may be on both sides of a split. To prevent that, use a manifest with a patient column, which cxrbench data "
-            "convert writes"
+            "patient may be on both sides of a split. To prevent that, use a manifest with a patient column (cxrbench data "
+            "convert writes one to fill in)"
         )

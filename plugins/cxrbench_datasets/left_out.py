@@ -125,7 +125,9 @@ def _reason(path: Path, tree: Tree) -> tuple[str, Path]:
     is_copy = part == tree.root and inside[0] == tree.root.name and _is_repeated(path, tree.root.joinpath(*inside[1:]), tree)
     if is_copy:
         return REPEATED, part / inside[0]
-    return NEITHER if _is_other_class(inside[0], part, tree) else OTHER, part / inside[0]
+    if not _is_other_class(inside[0], part, tree):
+        return OTHER, part / inside[0]
+    return (MASK, path.parent) if is_mask(path, part / inside[0]) else (NEITHER, part / inside[0])
 
 
 def _is_other_class(name: str, part: Path, tree: Tree) -> bool:
