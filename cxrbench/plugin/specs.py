@@ -111,20 +111,20 @@ class Dataset(Spec):
     Attributes:
         claims: ``"module:attribute"`` of a fast function ``(path) -> bool`` that returns whether this dataset can read the
             path.
-        may_claim: likewise, of a function that is asked only about paths that no dataset claims: whether this dataset can read
-            the path if the user says more, such as the names of classes.
         download: ``"module:attribute"`` of ``(**options) -> Download``, used when the user gives no source.
         layout: the expected files in a few words. The error for a path that no dataset can read shows it.
         notice: a line that is printed with every table made from these images.
+        may_claim: like `claims`, of a function that is asked only about paths that no dataset claims: whether this dataset can
+            read the path if the user says more, such as the names of classes.
     """
 
     KEPT: ClassVar[frozenset[str]] = frozenset({"source"})
 
     claims: str = ""
-    may_claim: str = ""
     download: str = ""
     layout: str = ""
     notice: str = ""
+    may_claim: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

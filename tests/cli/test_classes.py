@@ -28,7 +28,7 @@ def lungs(workspace, draw_images):
     return "lungs"
 
 
-def test_chosen_classes_go_from_the_run_to_model_and_reproduction(run_here, workspace, lungs):
+def test_chosen_classes_go_from_the_run_to_its_reproduction(run_here, workspace, lungs):
     refused = run_here(*RUN, *QUICK, "--data", lungs)
     assert refused.returncode == 3
     assert UNCLEAR in refused.stderr

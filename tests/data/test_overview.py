@@ -76,7 +76,7 @@ def test_a_sheet_has_a_few_patients_of_each_class_and_split(images):
     assert len({one.patient for records in rows.values() for one in records if one.label}) == 11
 
 
-def test_a_sheet_shows_the_images_and_an_empty_place_for_the_unreadable(images):
+def test_a_sheet_has_an_empty_place_for_an_unreadable_image(images):
     unread = []
     sheet = np.asarray(draw_sheet(images, sheet_rows(images), lambda key, reason: unread.append((key, reason))))
     assert sheet.shape == (GAP + 4 * (HEADING + TILE + GAP), GAP + PER_ROW * (TILE + GAP))

@@ -176,7 +176,7 @@ def test_classes_are_options_of_a_dataset_that_has_them(host, tree):
         find_dataset(str(tree), host, {"positive": "+".join(["a class"] * 200)})
 
 
-def test_a_tree_of_other_classes_goes_to_the_dataset_that_may_read_it(host, tree):
+def test_a_tree_of_other_classes_goes_to_who_may_read_it(host, tree):
     (tree / "PNEUMONIA").rename(tree / "TB")
     part = find_dataset(str(tree), host, {"positive": "TB"})
     assert part.spec.name == "folder"

@@ -46,7 +46,7 @@ def test_two_classes_of_a_tree_are_read_and_others_counted(tree):
     assert images.warnings[0] == f"{others}4 image files in test/COVID/ (1), train/COVID/ (3)"
 
 
-def test_masks_of_a_class_that_is_left_out_are_not_counted_with_it(tree, draw):
+def test_masks_of_a_class_that_is_left_out_are_masks(tree, draw):
     draw(tree / "train" / "COVID" / "masks" / "d.png")
     images = load_folder(str(tree), positive="tb", negative="normal")
     assert images.warnings[0].endswith("4 image files in test/COVID/ (1), train/COVID/ (3)")
