@@ -34,8 +34,8 @@ def convert_dataset(context: typer.Context, source: DatasetArgument, to: TO, ima
     """
     _require_new(to, images)
     with open_inspector(context.obj, data=source) as inspector:
-        listed = inspector.list_images(inspector.find())
-        for warning in listed.warnings:
+        listed = inspector.name_images(inspector.find())
+        for warning in (*listed.warnings, *listed.leaks):
             inspector.progress.warn(warning)
         conversion = _convert(listed, to, images, inspector.progress)
         for line in _closing_lines(listed, conversion, to):
@@ -86,4 +86,4 @@ def _closing_lines(images: Images, conversion: Conversion, to: Path) -> Iterator
     flags = "" if labels == NUMBERS else f" --positive {shlex.quote(labels.positive)} --negative {shlex.quote(labels.negative)}"
     yield f"Next: cxrbench run --data {shlex.quote(data)}{flags}"
     if images.licence_class in {"agreement", "credentialed"}:
-        yield f"The licence class of these images is {images.licence_class}: the file names them, so hand it on to nobody else"
+        yield f"The licence class of these images is {images.licence_class}: the file names them and their patients. Keep it"

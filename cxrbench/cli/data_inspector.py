@@ -98,6 +98,12 @@ class Inspector:
 
         return read_images(part, self._downloader().fetch)
 
+    def name_images(self, part: Part[Dataset]) -> Images:
+        """Return the images of a dataset by their own names, also credentialed ones: for a file that stays on this machine."""
+        from cxrbench.data.source import named_images
+
+        return named_images(part, self._downloader().fetch)
+
     def inspect_tables(self, part: Part[Dataset], images: Images) -> Inspection:
         """Split and audit a dataset by its records alone."""
         from cxrbench.config.split_name import LEFT_OUT

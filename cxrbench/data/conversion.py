@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Conversion:
 
 
 def convert(images: Images, folder: Path, place_of: Callable[[Record], Path]) -> Conversion:
-    """Return a dataset as a table.
+    """Return a dataset as a table. The collection that all images are from is the source of those that name none.
 
     Args:
         images: the dataset.
@@ -70,7 +70,8 @@ def convert(images: Images, folder: Path, place_of: Callable[[Record], Path]) ->
     further = list(dict.fromkeys(name for record in images.records for name, _ in record.columns))
     labels = _label_words(images.class_names)
     base = folder.resolve()
-    rows = [_row(record, _written(place_of(record), base, record), labels, further) for record in images.records]
+    whole = (replace(record, source=record.source or images.collection or None) for record in images.records)
+    rows = [_row(record, _written(place_of(record), base, record), labels, further) for record in whole]
     used = [at for at, name in enumerate(COLUMNS) if name in COLUMNS[:3] or any(row[at] for row in rows)]
     kept = [*used, *range(len(COLUMNS), len(COLUMNS) + len(further))]
     header = [*COLUMNS, *(f"other {name}" if name.strip().casefold() in COLUMNS else name for name in further)]

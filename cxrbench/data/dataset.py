@@ -191,6 +191,8 @@ def tabled_dataset(images: Images, decoding: Decoding) -> LoadedDataset:
         warnings=tuple(images.warnings),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        collections=collections_of(images),
+        leaks=images.leaks,
     )
 
 

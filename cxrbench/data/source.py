@@ -90,8 +90,8 @@ def _with_classes(part: Part[Dataset], classes: Mapping[str, str]) -> Part[Datas
     for option, text in classes.items():
         if option not in known.parameters and not known.takes_any:
             raise ConfigError(
-                f"--{option} {text}: {part.spec.name} has no option {option}, because its classes cannot be chosen. Leave "
-                f"--{option} out, or name a folder with one folder per class or a CSV file"
+                f"--{option} {text}: {part.spec.name} has no option {option}: its classes are not chosen by name. Leave "
+                f"--{option} out. What it has: cxrbench plugins show {part.spec.name}"
             )
         if option in given and str(given[option]) != text:
             raise ConfigError(f"--{option} {text}: the dataset says {option}={given[option]}. Keep one of the two")

@@ -68,4 +68,5 @@ def test_restricted_images_are_named_with_a_warning(run_here, workspace, write_i
     write_images("set", 2, 2)
     made = run_here("data", "convert", "folder:source=set,licence=credentialed", "--to", "set.csv")
     assert made.returncode == 0, made.stderr
-    assert "licence class of these images is credentialed: the file names them" in made.stderr
+    assert "licence class of these images is credentialed: the file names them and their patients. Keep it" in made.stderr
+    assert "set/NORMAL/000.jpeg,0," in (workspace.folder / "set.csv").read_text()

@@ -134,6 +134,12 @@ def test_labels_are_words_unless_they_would_be_misread(tmp_path, names, labels):
     assert [row[1] for row in convert(images, tmp_path, partial(file_of, images)).rows] == [*labels]
 
 
+def test_the_collection_of_images_is_their_source(tmp_path):
+    records = [Record(key="a.png", label=1, patient="p"), Record(key="b.png", label=0, patient="q", source="ward 3")]
+    images = Images(name="x", records=records, read=lambda key: tmp_path / key, collection="nih")
+    assert [one.source for one in written(images, tmp_path / "table.csv").records] == ["nih", "ward 3"]
+
+
 def test_letters_that_spreadsheets_misread_get_a_byte_order_mark(tmp_path):
     def text(patient):
         images = Images(name="x", records=[Record(key="a.png", label=1, patient=patient)], read=lambda key: tmp_path / key)
