@@ -43,7 +43,7 @@ def find_dataset(text: str, host: Host, classes: Mapping[str, str] | None = None
     _explain_spelling(text, host)
     part = _dataset_at(path, host) if _looks_like_path(text, host) else _dataset_named(text, host)
     check_options(part)
-    return _with_classes(part, classes) if classes else part
+    return _with_classes(part, classes, host) if classes else part
 
 
 def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
@@ -84,20 +84,27 @@ def named_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Imag
     return replace(images, name=as_line(images.name), warnings=warnings, leaks=leaks, class_names=names)
 
 
-def _with_classes(part: Part[Dataset], classes: Mapping[str, str]) -> Part[Dataset]:
+def _with_classes(part: Part[Dataset], classes: Mapping[str, str], host: Host) -> Part[Dataset]:
     """Return the dataset with classes chosen; raise ConfigError if it has no such options, or has other values for them."""
     known, given = signature_of(part.factory()), dict(part.component.options)
     for option, text in classes.items():
         if option not in known.parameters and not known.takes_any:
             raise ConfigError(
                 f"--{option} {text}: {part.spec.name} has no option {option}: its classes are not chosen by name. Leave "
-                f"--{option} out. What it has: cxrbench plugins show {part.spec.name}"
+                f"--{option} out{_other_readers(part, host)}. What it has: cxrbench plugins show {part.spec.name}"
             )
         if option in given and str(given[option]) != text:
             raise ConfigError(f"--{option} {text}: the dataset says {option}={given[option]}. Keep one of the two")
     chosen = part.at(classes)
     require_length(str(chosen.component.without("source")))
     return chosen
+
+
+def _other_readers(part: Part[Dataset], host: Host) -> str:
+    """Return, in words, the other datasets that may read the same source."""
+    source = Path(str(part.option("source", ""))).expanduser()
+    may_read = (one.spec for one in host.declarations(Dataset) if _says_yes(one, one.spec.may_claim, source))
+    return "".join(f", or write --data {spec.name}:source={source}" for spec in may_read if spec.name != part.spec.name)
 
 
 def _looks_like_path(text: str, host: Host) -> bool:

@@ -185,6 +185,14 @@ def test_a_tree_of_other_classes_goes_to_who_may_read_it(host, tree):
         read_images(find_dataset(str(tree), host), no_fetch)
 
 
+def test_classes_of_a_collection_are_refused_with_who_else_reads_it(host, tree):
+    (tree / "PNEUMONIA").rename(tree / "COVID")
+    assert find_dataset(str(tree), host).spec.name == "covid-radiography"
+    with pytest.raises(ConfigError, match=rf"has no option positive: .*, or write --data folder:source={tree}\. What it has"):
+        find_dataset(str(tree), host, {"positive": "COVID"})
+    assert find_dataset(f"folder:source={tree}", host, {"positive": "COVID"}).spec.name == "folder"
+
+
 def test_a_named_source_is_not_fetched(host, tmp_path):
     assert read_images(find_dataset(f"fetched:source={tmp_path}", host), no_fetch).name == f"{tmp_path} 28"
 
