@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -59,17 +58,17 @@ class Range:
 
 def composition(records: Sequence[Record]) -> list[Cell]:
     """Count the images of each split, view and sex, sorted by split and then by number of images."""
-    labels: dict[tuple[str, str, str], Counter[int]] = {}
-    patients: dict[tuple[str, str, str], set[str]] = {}
+    written: dict[tuple[str | None, str | None, str | None], list[Record]] = {}
     for record in records:
-        place = record.split or "", " ".join((record.view or "").split()), " ".join((record.sex or "").split())
-        labels.setdefault(place, Counter())[record.label] += 1
-        patients.setdefault(place, set()).add(record.patient)
+        written.setdefault((record.split, record.view, record.sex), []).append(record)
+    found: dict[tuple[str, str, str], list[Record]] = {}
+    for (split, view, sex), some in written.items():
+        place = split or "", " ".join((view or "").split()), " ".join((sex or "").split())
+        found.setdefault(place, []).extend(some)
     cells = [
-        Cell(
-            split=split, view=view, sex=sex, negatives=counts[0], positives=counts[1], patients=len(patients[split, view, sex])
-        )
-        for (split, view, sex), counts in labels.items()
+        Cell(split=split, view=view, sex=sex, negatives=len(some) - positives, positives=positives, patients=patients)
+        for (split, view, sex), some in found.items()
+        for positives, patients in [(sum(record.label for record in some), len({record.patient for record in some}))]
     ]
     return sorted(cells, key=lambda cell: (SPLITS.index(cell.split), -cell.images, cell.view, cell.sex))
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from cxrbench.plugin import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from cxrbench_datasets.table import Row, Table
+    from cxrbench_datasets.table import Table
 
 REQUIRED = ("path", "label")
 KNOWN = (*REQUIRED, "patient", "split", "view", "age", "sex", "site", "source")
@@ -29,9 +29,9 @@ class Columns:
     places: Mapping[str, int]
     further: Mapping[str, int]
 
-    def get(self, row: Row, column: str) -> str:
-        """Return the value of a known column; empty if the table has none."""
-        return row.cells[self.places[column]] if column in self.places else ""
+    def get(self, row: Sequence[str], column: str) -> str:
+        """Return the value of a known column in a row; empty if the table has none."""
+        return row[self.places[column]] if column in self.places else ""
 
     def paths(self, table: Table) -> list[str]:
         """Return the paths with forward slashes, also if the table was written on Windows."""
@@ -85,7 +85,7 @@ def column_warnings(table: Table, columns: Columns) -> Iterator[str]:
     used = {*columns.places.values(), *columns.further.values()}
     ignored = list(dict.fromkeys(name for at, name in enumerate(table.header) if name and at not in used))
     unnamed = [at for at, name in enumerate(table.header) if not name]
-    if any(row.cells[at] for row in table.rows for at in unnamed):
+    if any(row[at] for row in table.rows for at in unnamed):
         ignored.append("(without a name)")
     if ignored:
         yield f"ignored columns without a name of their own: {', '.join(ignored)} {known}"

@@ -54,8 +54,8 @@ def read_classes(table: Table, labels: Sequence[str], choice: Choice, source: st
     if choice.is_made:
         return choose_classes(choice, found)
     if any(label.casefold() not in USUAL for label in counts):
-        row, label = next((row, one) for row, one in zip(table.rows, labels, strict=True) if one.casefold() not in USUAL)
-        problem = f"line {row.line} has the label {label!r}, which is neither 0, false, normal nor 1, true, pneumonia"
+        row, label = next((row, one) for row, one in enumerate(labels) if one.casefold() not in USUAL)
+        problem = f"line {table.lines[row]} has the label {label!r}, which is neither 0, false, normal nor 1, true, pneumonia"
         raise _invalid(table.where(row), label, found, problem)
     return Classes(names=CLASS_NAMES, labels=USUAL)
 

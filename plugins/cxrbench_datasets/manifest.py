@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cxrbench_datasets.classes import Choice, Classes
     from cxrbench_datasets.columns import Columns
-    from cxrbench_datasets.table import Row, Table
+    from cxrbench_datasets.table import Table
     from cxrbench_datasets.tree import Split
 
 _SPLITS: Mapping[str, Split | None] = {"": None, **PARTS, "validate": "val"}
@@ -114,7 +114,7 @@ def _list_images(file: Path, read: tuple[Table, Columns], choice: Choice, source
     table, columns = read
     keys, labels = _keys(table, columns), read_labels(table, columns)
     classes = read_classes(table, labels, choice, source)
-    records = list(_records(table, columns, zip(keys, labels, table.rows, strict=True), classes))
+    records = list(_records(table, columns, zip(keys, labels, strict=True), classes))
     paths = dict(zip(keys, columns.paths(table), strict=True))
     reader = ManifestReader(folder=file.parent, elsewhere={key: path for key, path in paths.items() if is_absolute(path)})
     place = f"{file.parent}{os.sep}"
@@ -138,26 +138,29 @@ def _keys(table: Table, columns: Columns) -> list[str]:
     """Return one key per row; raise DataError if an image is listed twice."""
     texts = columns.paths(table)
     if "" in texts:
-        raise DataError(f"{table.where(table.rows[texts.index('')])}: the path is empty: fill it in or remove the line")
+        raise DataError(f"{table.where(texts.index(''))}: the path is empty: fill it in or remove the line")
     places = locate(texts, table.file.parent)
-    first: dict[str, Row] = {}
-    for row, text, place in zip(table.rows, texts, places, strict=True):
-        if first.setdefault(place, row) is not row:
+    first: dict[str, int] = {}
+    for row, place in enumerate(places):
+        if first.setdefault(place, row) != row:
             raise DataError(
-                f"{table.where(row)}: {text!r} is already listed at {table.where(first[place])}: keep one of the two"
+                f"{table.where(row)}: {texts[row]!r} is already listed at {table.where(first[place])}: keep one of the two"
             )
     return name_places(places, texts)
 
 
-def _records(table: Table, columns: Columns, listed: Iterable[tuple[str, str, Row]], classes: Classes) -> Iterator[Record]:
-    """Yield the records of the rows whose class is read, each given as key, label and row."""
+def _records(table: Table, columns: Columns, listed: Iterable[tuple[str, str]], classes: Classes) -> Iterator[Record]:
+    """Yield the records of the rows whose class is read; `listed` are key and label of each row."""
     get = columns.get
-    for key, label, row in listed:
+    for number, (key, label) in enumerate(listed):
+        row = table.rows[number]
         if label.casefold() not in classes.labels:
             continue
         split = get(row, "split").casefold()
         if split not in _SPLITS:
-            raise DataError(f"{table.where(row)}: split {get(row, 'split')!r} is not valid: write train, val, test or nothing")
+            raise DataError(
+                f"{table.where(number)}: split {get(row, 'split')!r} is not valid: write train, val, test or nothing"
+            )
         yield Record(
             key=key,
             label=classes.labels[label.casefold()],
@@ -168,7 +171,7 @@ def _records(table: Table, columns: Columns, listed: Iterable[tuple[str, str, Ro
             sex=get(row, "sex") or None,
             site=get(row, "site") or None,
             source=get(row, "source") or None,
-            columns=tuple((name, row.cells[at]) for name, at in columns.further.items()),
+            columns=tuple((name, row[at]) for name, at in columns.further.items()),
         )
 
 

@@ -23,35 +23,25 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """The values of one line.
-
-    Attributes:
-        line: number of the line in the file, from 1.
-        cells: one value per column, without white space around it.
-    """
-
-    line: int
-    cells: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """The lines of a file.
 
     Attributes:
-        line: number of the line of the header.
+        line: number of the line of the header, from 1.
         header: the names of the columns, casefolded.
+        lines: number of the line of each row.
+        rows: one value per column, without white space around it.
     """
 
     file: Path
     line: int
     header: Sequence[str]
-    rows: Sequence[Row]
+    lines: Sequence[int]
+    rows: Sequence[Sequence[str]]
 
-    def where(self, row: Row) -> str:
-        """Return where a row is, for messages."""
-        return f"{self.file}, line {row.line}"
+    def where(self, row: int) -> str:
+        """Return where the row of an index is, for messages."""
+        return f"{self.file}, line {self.lines[row]}"
 
 
 def read_table(file: Path, wanted: Collection[str], expected: str) -> Table:
@@ -76,13 +66,19 @@ def read_table(file: Path, wanted: Collection[str], expected: str) -> Table:
     if not numbered:
         raise DataError(f"{file} is empty: the first line must be the header {expected}")
     header = [cell.strip().casefold() for cell in numbered[0][1]]
-    rows = [Row(line=line, cells=[cell.strip() for cell in cells]) for line, cells in numbered[1:]]
-    if wrong := next((row for row in rows if len(row.cells) != len(header)), None):
-        raise DataError(
-            f"{file}, line {wrong.line}: {len(wrong.cells)} values for {len(header)} columns: write one value per column, "
-            f"which may be empty, and put a value that contains a {SEPARATORS.get(separator, 'separator')} in double quotes"
-        )
-    return Table(file=file, line=numbered[0][0], header=header, rows=rows)
+    rows = [tuple(map(str.strip, cells)) for _, cells in numbered[1:]]
+    table = Table(file=file, line=numbered[0][0], header=header, lines=[line for line, _ in numbered[1:]], rows=rows)
+    for at, row in enumerate(rows):
+        if len(row) != len(header):
+            raise _wrong_row(table, at, separator)
+    return table
+
+
+def _wrong_row(table: Table, row: int, separator: str) -> DataError:
+    return DataError(
+        f"{table.where(row)}: {len(table.rows[row])} values for {len(table.header)} columns: write one value per column, "
+        f"which may be empty, and put a value that contains a {SEPARATORS.get(separator, 'separator')} in double quotes"
+    )
 
 
 def _read_text(file: Path) -> str:
