@@ -7,6 +7,7 @@ import typer
 from cxrbench.cli.data_audit import audit_dataset
 from cxrbench.cli.data_convert import convert_dataset
 from cxrbench.cli.data_inspect import inspect_dataset
+from cxrbench.cli.data_name import name_images
 from cxrbench.cli.settings_command import settings_command
 
 CHOSEN = ("positive", "negative")
@@ -16,3 +17,4 @@ data = typer.Typer(help="Inspect, audit and convert datasets.", no_args_is_help=
 data.command("inspect", cls=settings_command(*DIVIDED))(inspect_dataset)
 data.command("audit", cls=settings_command(*DIVIDED, "folds"))(audit_dataset)
 data.command("convert", cls=settings_command(*CHOSEN, "plugin", "offline"))(convert_dataset)
+data.command("name", cls=settings_command("plugin", "offline"))(name_images)

@@ -60,7 +60,7 @@ class PseudonymReader:
 
 def with_pseudonyms(images: Images, secret: bytes) -> Images:
     """Return images whose keys and patients are pseudonyms, also where a text names one."""
-    names = {text: pseudonym(text, secret) for record in images.records for text in (record.key, record.patient)}
+    names = {text: one for one, text in names_behind(images, secret).items()}
     records = [replace(record, key=names[record.key], patient=names[record.patient]) for record in images.records]
     keys = {names[record.key]: record.key for record in images.records}
     spelled = (
@@ -77,6 +77,11 @@ def with_pseudonyms(images: Images, secret: bytes) -> Images:
         warnings=without_names(images.warnings),
         leaks=without_names(images.leaks),
     )
+
+
+def names_behind(images: Images, secret: bytes) -> dict[str, str]:
+    """Return the key or the patient behind each pseudonym of images that have their own names."""
+    return {pseudonym(text, secret): text for record in images.records for text in (record.key, record.patient)}
 
 
 def pseudonym(text: str, secret: bytes) -> str:

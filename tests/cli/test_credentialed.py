@@ -70,8 +70,14 @@ def test_no_message_names_one(ran):
 def test_what_could_not_be_read_is_listed_by_pseudonym(ran):
     (board,) = read_boards(ran[0].folder / "leaderboard")
     (listed,) = board.folder.glob("skipped*")
-    assert "does not exist" in listed.read_text()
-    assert "is not an image" in listed.read_text()
+    rows = list(csv.reader(listed.read_text().splitlines()))
+    assert any("does not exist" in reason for _, reason in rows)
+    (pseudonym,) = (key for key, reason in rows if "is not an image" in reason)
+    source = RUN[RUN.index("--data") + 1]
+    named = ran[0].call_here("data", "name", source, pseudonym)
+    assert named.stdout.startswith(f"{pseudonym}: images/NORMAL/subject0005.jpeg")
+    unknown = ran[0].call_here("data", "name", source, "0" * 32)
+    assert (unknown.returncode, "no image and no patient" in unknown.stderr) == (2, True)
 
 
 def test_an_exported_model_holds_no_digests_and_says_so(ran):
