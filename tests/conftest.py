@@ -98,6 +98,14 @@ class Workspace:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def secret_of_the_tests(tmp_path_factory):
+    """Keep the secret for pseudonyms away from that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXRBENCH_SECRET_FILE", str(tmp_path_factory.mktemp("secret") / "secret"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def phantoms_are_drawn_once():
     """Keep every phantom that this process draws: their drawing would take a third of the time of all tests."""
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from cxrbench.plugin import ConfigError, DataError, Images, LicenceClass, Record
 from cxrbench_datasets.class_folders import chosen_classes, default_classes, may_have_classes, usual_classes
 from cxrbench_datasets.classes import Choice
-from cxrbench_datasets.kermany import find_patient, is_collection
+from cxrbench_datasets.kermany import KERMANY, find_patient, is_collection
 from cxrbench_datasets.left_out import Tree, left_out, odd_places
 from cxrbench_datasets.subfolders import is_in_subfolder, is_mask, refuse_unclear_subfolders
 from cxrbench_datasets.tree import (
@@ -99,8 +99,9 @@ def load_folder(
         images = _list_images(folder, classes, str(subfolder), patient_key, is_chosen=choice.is_made)
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
-    is_open = licence == "undeclared" and is_collection((Path(record.key).name, record.label) for record in images.records)
-    return replace(images, licence_class="open" if is_open else licence)
+    if not is_collection((Path(record.key).name, record.label) for record in images.records):
+        return replace(images, licence_class=licence)
+    return replace(images, collection=KERMANY, licence_class="open" if licence == "undeclared" else licence)
 
 
 def _list_images(folder: Path, read: Classes, subfolder: str, patient_key: PatientKey, *, is_chosen: bool) -> Images:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+KERMANY = "kermany"
+"""The name of the collection."""
 # Kaggle's names (person23_bacteria_77, IM-0115-0001, NORMAL2-IM-0007-0001-0002), then disease-patient-image of the later
 # Mendeley release (BACTERIA-1008087-0001); the last value is the prefix of the patient id with `merged`.
 _NAMES = (

@@ -14,6 +14,7 @@ from tokenize import TokenError
 from typing import TYPE_CHECKING, Literal, cast
 
 from cxrbench.plugin import ClassNames, ConfigError, DataError, Download, Images, Record
+from cxrbench_datasets.kermany import KERMANY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -135,6 +136,7 @@ def load_medmnist(
         warnings=(*_further_arrays(path), *_unpublished_file(path, len(records), digest), no_patients),
         class_names=ClassNames(negative=str(negative), positive=str(positive)),
         licence_class="open" if digest in _MD5.values() else "undeclared",
+        collection=KERMANY if is_named else "",
     )
 
 

@@ -49,8 +49,9 @@ def test_images_that_come_with_the_package_are_open(images_of, name):
 
 
 def test_images_of_users_are_undeclared(images_of, write_images, manifest):
-    assert images_of(write_images("ward2", 2, 2)).licence_class == "undeclared"
-    assert images_of(manifest).licence_class == "undeclared"
+    for place in (write_images("ward2", 2, 2), manifest):
+        images = images_of(place)
+        assert (images.licence_class, images.collection) == ("undeclared", "")
 
 
 @pytest.mark.parametrize("licence", ["open", "agreement", "credentialed"])
@@ -73,9 +74,10 @@ def test_what_is_declared_does_not_change_the_identity_of_images(images_of, mani
 
 @pytest.mark.parametrize("files", [COLLECTION, LATER])
 def test_the_collection_of_kermany_is_open(images_of, tmp_path, files):
-    assert images_of(write_tree(tmp_path / "tree", files)).licence_class == "open"
-    told = f"folder:source='{tmp_path / 'tree'}',licence=agreement"
-    assert images_of(told).licence_class == "agreement"
+    images = images_of(write_tree(tmp_path / "tree", files))
+    assert (images.licence_class, images.collection) == ("open", "kermany")
+    told = images_of(f"folder:source='{tmp_path / 'tree'}',licence=agreement")
+    assert (told.licence_class, told.collection) == ("agreement", "kermany")
 
 
 @pytest.mark.parametrize(

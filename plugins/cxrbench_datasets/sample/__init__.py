@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cxrbench.plugin import ClassNames, ConfigError, Images, Record
-from cxrbench_datasets.kermany import find_patient
+from cxrbench_datasets.kermany import KERMANY, find_patient
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -43,7 +43,9 @@ def load_sample(source: str | None = None) -> Images:
     with zipfile.ZipFile(ARCHIVE) as archive:
         records = tuple(_record(key) for key in sorted(archive.namelist()))
     reader = ArchiveReader(archive=ARCHIVE)
-    return Images(name="sample", records=records, read=reader, class_names=CLASS_NAMES, licence_class="open")
+    return Images(
+        name="sample", records=records, read=reader, class_names=CLASS_NAMES, licence_class="open", collection=KERMANY
+    )
 
 
 def _record(key: str) -> Record:
