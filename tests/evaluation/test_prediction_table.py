@@ -368,7 +368,7 @@ def test_text_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
         "part_images": np.array([0, 1] * parts, dtype="<i4"),
     }
     np.savez_compressed(tmp_path / "recipe.npz", **arrays)
-    with pytest.raises(CxrbenchError, match="its keys and patients take more than 1,048,576 bytes"):
+    with pytest.raises(CxrbenchError, match="its keys, patients and groups take more than 1,048,576 bytes"):
         read_predictions(tmp_path / "recipe.npz")
 
 
