@@ -11,7 +11,7 @@ from cxrbench.benchmark.entries import class_labels, summarise_under
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.prediction_table import write_predictions
-from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.models.features.feature_source import ExtractionFailed
 
 if TYPE_CHECKING:

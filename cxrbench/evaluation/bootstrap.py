@@ -59,7 +59,7 @@ class FoldDraws:
     def class_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The weights of the patients with positive images and of those with negative ones, each ``[draws, patients]``."""
         with_class = (self.positives > 0, self.images > self.positives)
-        positive, negative = (self.weights[:, patients].astype(np.float32) for patients in with_class)
+        positive, negative = (np.compress(patients, self.weights, axis=1).astype(np.float32) for patients in with_class)
         return positive, negative
 
     def rows(self, predictions: Predictions) -> NDArray[np.int64]:
@@ -70,6 +70,20 @@ class FoldDraws:
         if not (same_patients and np.array_equal(images, self.images) and np.array_equal(positives, self.positives)):
             raise DataError(f"fold {predictions.fold}, seed {predictions.seed}: scored on different images")
         return index
+
+    def within(self, some: Predictions) -> tuple[FoldDraws, NDArray[np.int64]]:
+        """Return the draws of the patients of some of the fold's images of both classes, and the number of each, ``[draws]``.
+
+        In place of a draw that lacks one of the two classes among them, the next one stands that has both.
+        """
+        patients, index = np.unique(some.patients, return_inverse=True)
+        images, positives = _per_patient(index, some.labels, len(patients))
+        weights = np.take(self.weights, np.searchsorted(self.patients, patients), axis=1)
+        having = np.flatnonzero((weights @ positives > 0) & (weights @ (images - positives) > 0))
+        numbers = having[np.searchsorted(having, np.arange(len(weights))) % len(having)]
+        if len(having) < len(weights):
+            weights = weights[numbers]
+        return FoldDraws(patients=patients, images=images, positives=positives, weights=weights), numbers
 
 
 def draw_patients(predictions: Sequence[Predictions], seed: int, draws: int = DRAWS) -> dict[int, FoldDraws]:

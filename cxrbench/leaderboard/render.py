@@ -6,12 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
 from cxrbench.evaluation.metrics import METRICS, SEARCHABLE
 from cxrbench.leaderboard.columns import group_key, in_one_line, main_columns
+from cxrbench.leaderboard.worst_group import BY_CHANCE, worst_group
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.board import Board
@@ -29,6 +31,11 @@ SHIFTED = (
 OVER_GROUPS = (
     "Each group is tested by heads that saw none of its images and none of its patients. Read the groups one by one: a handful "
     "of groups does not tell how a recipe does on a further one. The intervals are about other patients of the same group."
+)
+OF_GROUPS = (
+    "worst group: the lowest AUC among {count} groups of the test images, and the group. {by_chance}: cxrbench show has every "
+    "group with its intervals, and how far the worst one is from all test images, corrected for the number of groups. Groups "
+    "of fewer than {images} images, or of fewer than {of_a_class} of a class, are listed there and not measured."
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
@@ -104,8 +111,16 @@ def footer(board: Board) -> list[str]:
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
+        *groups_line(board),
         *([_images_line(facts)] if facts else []),
     ]
+
+
+def groups_line(board: Board) -> Iterator[str]:
+    """Yield what the worst group is, if rows have groups to compare."""
+    if compared := [worst.compared for worst in map(worst_group, board.entries) if worst]:
+        chance = f"{BY_CHANCE[0].upper()}{BY_CHANCE[1:]}"
+        yield OF_GROUPS.format(count=max(compared), by_chance=chance, images=LEAST_IMAGES, of_a_class=LEAST_OF_A_CLASS)
 
 
 def intervals_line(protocol: Protocol) -> str:

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError
+from cxrbench.leaderboard.worst_group import WorstGroup, worst_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cxrbench.evaluation.ranking import Rank, Standing
     from cxrbench.leaderboard.row_model import RowModel
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, FoldResult
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.external_result import ExternalResult
+    from cxrbench.leaderboard.store.group_result import GroupResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
 
 Cell = str | int | float | bool | None | list[str]
@@ -92,9 +95,19 @@ class Row:
         """Return a metric under one shift."""
         return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
 
+    @property
+    def groups(self) -> dict[str, GroupResult]:
+        """The result of each group of test images: of those that were left out, by group, and of others by ``sex=F``."""
+        return self.entry.by_group
+
+    @property
+    def worst_group(self) -> WorstGroup | None:
+        """The group with the lowest AUC; None without groups to compare."""
+        return worst_group(self.entry)
+
     def in_group(self, group: str, name: str) -> Estimate:
-        """Return a metric of one group that was left out."""
-        return _of(self.entry.by_group.get(group), name)
+        """Return a metric of one group of `groups`."""
+        return _of(self.groups.get(group), name)
 
     def model(self, **options: Any) -> RowModel:
         """Load the model of this row, to score images with it.
@@ -114,7 +127,7 @@ class Row:
         return _of(self.external[test_set] if test_set else self.entry, name)
 
 
-def _of(result: Entry | FoldResult | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
+def _of(result: Entry | GroupResult | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
     if result is None:
         return None, None, None
     low, high = result.intervals.get(name, (None, None))

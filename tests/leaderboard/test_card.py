@@ -13,7 +13,8 @@ from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard.card.card import SECTIONS, model_card
 from cxrbench.leaderboard.card.checklists import CLAIM, NOT_DONE, TRIPOD_AI
 from cxrbench.leaderboard.card.snippet import snippet
-from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, DatasetFacts, ExternalResult
+from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, DatasetFacts
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.model_record import (
     ChosenHeads,
     InputFormat,

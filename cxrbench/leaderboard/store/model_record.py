@@ -9,18 +9,10 @@ from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import row_name
 from cxrbench.config.values import ExternalName, Stage
 from cxrbench.data.audit.findings import Audit
-from cxrbench.leaderboard.store.entry import (
-    ClassLabels,
-    ComponentFacts,
-    ComponentKind,
-    Confusion,
-    DatasetFacts,
-    ExternalResult,
-    Intervals,
-    Metrics,
-    Stored,
-)
+from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, ComponentKind, Confusion, DatasetFacts
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.image_record import FileRanges, LevelCounts, Part
+from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.leaderboard.store.trial_history import ParameterValue
 
 
