@@ -143,7 +143,7 @@ def _group_arrays_of(
     return {
         "columns": np.char.encode(np.array(columns), "utf-8"),
         "group_names": np.char.encode(names, "utf-8"),
-        "group_of": numbers[:, first].astype("|u1"),
+        "group_of": np.ascontiguousarray(numbers[:, first], dtype="|u1"),
     }
 
 

@@ -54,7 +54,7 @@ def _worst_group(first: Row) -> Iterator[str]:
     difference, value = worst.difference, in_one_line(text_of(*first.in_group(worst.name, LOWEST)))
     chance = "is more than chance" if worst.p < SIGNIFICANCE else "may be chance"
     yield (
-        f"Its worst group of {worst.compared} is {worst.name}, {LOWEST} {value}: {difference.value:+.3f} from all test images "
+        f"Its worst group of {worst.compared} is {worst.name}, {LOWEST} {value}: {difference.value:+.3f} from {worst.of_all} "
         f"({difference.low:+.3f} to {difference.high:+.3f}), which {chance} (at 5 %, corrected for the number of groups)."
     )
 

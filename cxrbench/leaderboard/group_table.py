@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cxrbench.data.columns import UNKNOWN
 from cxrbench.leaderboard.columns import text_of
 from cxrbench.leaderboard.worst_group import BY_CHANCE, worst_group
 
@@ -51,7 +52,7 @@ def worst_group_facts(entry: Entry) -> Iterator[tuple[str, str]]:
     if worst := worst_group(entry):
         yield "lowest auc", f"{worst.name}, of {worst.compared} groups"
         if difference := worst.difference:
-            yield "less all test images", f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+            yield f"less {worst.of_all}", f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
             yield "p", f"{difference.p:.2g} for this group alone, {worst.p:.2g} corrected for all of them (Holm): {BY_CHANCE}"
 
 
@@ -72,6 +73,8 @@ def _metrics(one: GroupResult) -> tuple[Shown, ...]:
 
 def _notes(entry: Entry, one: GroupResult) -> str:
     if not one.metrics:
-        return "too few images to measure"
+        return "too few"
+    if one.group == UNKNOWN:
+        return "not compared"
     folds = entry.protocol.folds
     return f"in {one.folds} of {folds} folds" if one.folds < folds else ""

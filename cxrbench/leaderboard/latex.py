@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cxrbench.data.audit.findings import Audit
-from cxrbench.leaderboard.render import SHIFTED, groups_line, intervals_line, notes, reasons, tables, title
+from cxrbench.leaderboard.render import SHIFTED, intervals_line, notes, reasons, tables, title, worst_group_line
 from cxrbench.storage.latex_text import escape_latex
 from cxrbench.storage.safe_text import as_line
 
@@ -61,7 +61,7 @@ def _main_caption(board: Board, metric: str, rows: Sequence[Row]) -> str:
     return " ".join(
         [
             f"{title(board)}. {positive}{intervals_line(board.protocol)}, and each rank its own. Bold: {bold}.",
-            *groups_line(board),
+            *worst_group_line(board),
             *warned,
             *notice,
         ]

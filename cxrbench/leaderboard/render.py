@@ -33,9 +33,9 @@ OVER_GROUPS = (
     "of groups does not tell how a recipe does on a further one. The intervals are about other patients of the same group."
 )
 OF_GROUPS = (
-    "worst group: the lowest AUC among {count} groups of the test images, and the group. {by_chance}: cxrbench show has every "
-    "group with its intervals, and how far the worst one is from all test images, corrected for the number of groups. Groups "
-    "of fewer than {images} images, or of fewer than {of_a_class} of a class, are listed there and not measured."
+    "cxrbench show has every group with its intervals, and how far the worst one is from all test images, corrected for the "
+    f"number of groups. Groups of fewer than {LEAST_IMAGES} images, or of fewer than {LEAST_OF_A_CLASS} of a class, are listed "
+    "there and not measured."
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
@@ -111,16 +111,15 @@ def footer(board: Board) -> list[str]:
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
-        *groups_line(board),
+        *(f"{line} {OF_GROUPS}" for line in worst_group_line(board)),
         *([_images_line(facts)] if facts else []),
     ]
 
 
-def groups_line(board: Board) -> Iterator[str]:
+def worst_group_line(board: Board) -> Iterator[str]:
     """Yield what the worst group is, if rows have groups to compare."""
     if compared := [worst.compared for worst in map(worst_group, board.entries) if worst]:
-        chance = f"{BY_CHANCE[0].upper()}{BY_CHANCE[1:]}"
-        yield OF_GROUPS.format(count=max(compared), by_chance=chance, images=LEAST_IMAGES, of_a_class=LEAST_OF_A_CLASS)
+        yield f"worst group: the lowest AUC among {max(compared)} groups of the test images, and the group; {BY_CHANCE}."
 
 
 def intervals_line(protocol: Protocol) -> str:

@@ -159,7 +159,10 @@ def drawn_groups(patients):
     generator = np.random.default_rng(1)
     bands = generator.choice(["5-17", "18-39", "65+", "unknown"], patients.max() + 1, p=[0.05, 0.4, 0.4, 0.15])
     drawn = {"sex": generator.choice(["F", "M"], patients.max() + 1), "age": bands}
-    return {**{column: values[patients] for column, values in drawn.items()}, "site": np.array(["Basel", "Bern"])[patients % 2]}
+    return {
+        **{column: values[patients] for column, values in drawn.items()},
+        "site": np.array(["Basel", "Bern"])[patients // 2 % 2],
+    }
 
 
 def drawn_scores(protocol, patients, backbone, distance, grouped):
