@@ -22,6 +22,7 @@ from cxrbench.leaderboard.store.entry_files import read_external, read_placed_en
 from cxrbench.leaderboard.store.group_check import differs_from_scores
 from cxrbench.leaderboard.store.shift_result import ShiftResult, read_shift_result
 from cxrbench.leaderboard.store.validation import EQUAL
+from cxrbench.leaderboard.worst_group import worst_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,6 +204,8 @@ class Board:
                 load=self._loader(entry),
                 external={name: results.get(entry.name) for name, results in self.external.items()},
                 shifts=self.shifts.get(entry.name),
+                groups=entry.by_group,
+                worst_group=worst_group(entry),
                 shifted_ranks={column: found[entry.name] for column, found in by_shifts.items() if entry.name in found},
             )
             for entry in ordered

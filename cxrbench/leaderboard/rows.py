@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError
-from cxrbench.leaderboard.worst_group import WorstGroup, worst_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.external_result import ExternalResult
     from cxrbench.leaderboard.store.group_result import GroupResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
+    from cxrbench.leaderboard.worst_group import WorstGroup
 
 Cell = str | int | float | bool | None | list[str]
 """A value in CSV and JSON."""
@@ -35,6 +35,9 @@ class Row:
         external: its result on each external test set, by name; None where it has none.
         shifts: its result on shifted test images; None where it has none.
         shifted_ranks: its ranks by what shifts leave, by column.
+        groups: its result on each group of test images: of those that were left out, by group, and of others by names such as
+            ``sex=F``.
+        worst_group: the group with the lowest AUC; None without groups to compare.
         values: of all columns, by key, as CSV and JSON hold them.
         load: loads the model of the row; None for a board whose models cannot be loaded.
     """
@@ -45,6 +48,8 @@ class Row:
     external: Mapping[str, ExternalResult | None]
     shifts: ShiftResult | None = None
     shifted_ranks: Mapping[str, Rank] = field(default_factory=dict)
+    groups: Mapping[str, GroupResult] = field(default_factory=dict)
+    worst_group: WorstGroup | None = None
     values: Mapping[str, Cell] = field(default_factory=dict)
     load: Callable[..., RowModel] | None = field(default=None, compare=False)
 
@@ -94,16 +99,6 @@ class Row:
     def under_shift(self, shift: str, name: str) -> Estimate:
         """Return a metric under one shift."""
         return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
-
-    @property
-    def groups(self) -> dict[str, GroupResult]:
-        """The result of each group of test images: of those that were left out, by group, and of others by ``sex=F``."""
-        return self.entry.by_group
-
-    @property
-    def worst_group(self) -> WorstGroup | None:
-        """The group with the lowest AUC; None without groups to compare."""
-        return worst_group(self.entry)
 
     def in_group(self, group: str, name: str) -> Estimate:
         """Return a metric of one group of `groups`."""
