@@ -80,8 +80,8 @@ def _groups(record: ModelRecord) -> list[str]:
         for one in record.groups
     )
     text = (
-        f"Results of the row on groups of the test images. Images: negative + positive. Among these groups, {BY_CHANCE}. Groups "
-        f"of fewer than {LEAST_IMAGES} images, or of fewer than {LEAST_OF_A_CLASS} of a class, are not measured."
+        f"Results of the row on groups of the test images. Images: negative + positive. Note that {BY_CHANCE}. Groups of fewer "
+        f"than {LEAST_IMAGES} images, or of fewer than {LEAST_OF_A_CLASS} of a class, are not measured."
     )
     return ["### Groups", "", *paragraph(text), *table(("group", "images", *COMPARED), rows)]
 
