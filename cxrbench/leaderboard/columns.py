@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from cxrbench.config.values import Stage
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
+    from cxrbench.leaderboard.store.group_result import GroupDifference
 
 DROPPED_METRICS = {"f1": 4, "precision": 5, "recall": 6, "accuracy": 8, "auc": 9}
 """As `Column.dropped` of the metrics, also of those of an external test set or at a further threshold."""
 STATUS_DROPPED = 10
 WORST_GROUP = "auc_worst_group"
+DIFFERENCE = f"{WORST_GROUP}_difference"
 LONGEST_SHOWN = 20
 """Characters of the name of a group in a table."""
 CONTROL = " (control)"
@@ -41,6 +43,13 @@ def text_of(value: Cell, low: Cell = None, high: Cell = None) -> Shown:
     form = "{:.3f}" if isinstance(value, float) else "{}"
     below = "" if low is None or high is None else f"{form.format(low)}\N{EN DASH}{form.format(high)}"
     return form.format(value), below
+
+
+def signed_text(difference: GroupDifference | None) -> Shown:
+    """Return a difference and its interval for people, with their signs."""
+    if difference is None:
+        return text_of(None)
+    return f"{difference.value:+.3f}", f"{difference.low:+.3f} to {difference.high:+.3f}"
 
 
 def in_one_line(shown: Shown) -> str:
@@ -158,8 +167,9 @@ def _worst_group_columns() -> Iterator[Column]:
     yield from (replace(headline, place=18, dropped=7, shown=_worst_group_cell), *ends)
     yield Column(key="worst_group", value=lambda row: row.worst_group.name if row.worst_group else None)
     yield Column(key="groups_compared", value=lambda row: row.worst_group.compared if row.worst_group else None)
-    for key, field in {"": "value", "_low": "low", "_high": "high"}.items():
-        yield Column(key=f"{WORST_GROUP}_difference{key}", value=partial(_worst_difference, field))
+    yield Column(key=DIFFERENCE, value=partial(_worst_difference, "value"), heading="less all images", shown=_difference_cell)
+    for end in ("low", "high"):
+        yield Column(key=f"{DIFFERENCE}_{end}", value=partial(_worst_difference, end))
     yield Column(key="p_worst_group", value=lambda row: row.worst_group.p if row.worst_group else None)
 
 
@@ -170,6 +180,10 @@ def _of_worst_group(row: Row) -> Estimate:
 def _worst_difference(field: str, row: Row) -> Cell:
     difference = row.worst_group.difference if row.worst_group else None
     return getattr(difference, field) if difference else None
+
+
+def _difference_cell(row: Row) -> Shown:
+    return signed_text(row.worst_group.difference if row.worst_group else None)
 
 
 def _worst_group_cell(row: Row) -> Shown:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cxrbench.data.columns import UNKNOWN
-from cxrbench.leaderboard.columns import text_of
+from cxrbench.leaderboard.columns import signed_text, text_of
 from cxrbench.leaderboard.worst_group import BY_CHANCE, worst_group
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def worst_group_facts(entry: Entry) -> Iterator[tuple[str, str]]:
 
 def _rows(entry: Entry, groups: Mapping[str, GroupResult]) -> Iterator[tuple[Shown, ...]]:
     for name, one in groups.items():
-        difference = one.difference
-        less = (f"{difference.value:+.3f}", f"{difference.low:+.3f} to {difference.high:+.3f}") if difference else ("-", "")
-        yield (*_counts(name, one), *_metrics(one), less, (_notes(entry, one), ""))
+        yield (*_counts(name, one), *_metrics(one), signed_text(one.difference), (_notes(entry, one), ""))
 
 
 def _counts(name: str, one: GroupResult) -> tuple[Shown, ...]:

@@ -100,7 +100,7 @@ def test_every_page_says_the_worst_group_and_that_it_may_be_chance(board, entry)
     assert CAVEAT in text
     assert "fewer than 30 images, or of fewer than 10 of a class, are listed there and not measured" in text
     latex = board_as_latex(board)
-    assert "auc & worst group" in latex
+    assert r"recipe & auc & worst group & less all images \\" in latex
     assert r"\scriptsize site=Bern" in latex
     assert CAVEAT in latex
     layout = fit(tables(board)[""], board.rows(), 140, "auc")
