@@ -3,7 +3,7 @@
 The four tasks of `left_out.py`: heads on MobileNet 0.25 and `texture`, and the best recipe by validation fine-tuned. Each is
 trained on one pair of a series and a kind of pneumonia, and scored on the complementary pair and under the standard shifts.
 
-    python benchmarks/fine_tuning_left_out.py run --data .../chest_xray --to FOLDER [--trials 25]
+    python benchmarks/fine_tuning_left_out.py run --data .../chest_xray --to FOLDER [--trials 25] [--learns-from auto]
     python benchmarks/fine_tuning_left_out.py report --to FOLDER
 """
 
@@ -33,13 +33,14 @@ OUT = "validation"
 STAGE = "@fine-tuned"
 
 
-def run(folder: Path, trials: int) -> None:
+def run(folder: Path, trials: int, learns_from: str) -> None:
     """Run heads and the second stage on every task."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for task in TASKS:
         command = [
             *("cxrbench", "run", "--data", f"{task}.csv", "--split", "grouped", "--trials", str(trials), "--offline"),
             *("--backbone", "mobilenet:alpha=0.25", "--backbone", "texture", "--no-controls", "--fine-tune", "1"),
+            *("--fine-tune-from", learns_from),
             *("--external", f"left-out={complement(task)}.csv", "--out", f"{OUT}/{task}"),
         ]
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -87,13 +88,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--to", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=25)
+    parser.add_argument("--learns-from", default="all")
     arguments = parser.parse_args()
     if arguments.what == "report":
         report(arguments.to)
         return
     arguments.to.mkdir(parents=True, exist_ok=True)
     write_manifests(arguments.data, arguments.to)
-    run(arguments.to, arguments.trials)
+    run(arguments.to, arguments.trials, arguments.learns_from)
 
 
 if __name__ == "__main__":

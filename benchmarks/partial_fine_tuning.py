@@ -23,7 +23,7 @@ import numpy as np
 from starting_head import SIZE, Task, part_of, prepare
 
 from cxrbench.config.seeds import augmentation_seed
-from cxrbench.data.batches import BATCH, checked_change
+from cxrbench.data.batches import BATCH, checked_change, padded_batches
 from cxrbench.evaluation.metrics import auc
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.ranking import Resampled, resample
@@ -125,7 +125,7 @@ def _all(task: Task, augmentation: Part[Augmentation] | None, name: str) -> Meas
 
 def _upper(task: Task, augmentation: Part[Augmentation] | None, share: float) -> Measured:
     from cxrbench.models.fine_tuning.cut import cut
-    from cxrbench.models.fine_tuning.maps import DTYPE, MapRows, frozen_part, write_maps
+    from cxrbench.models.fine_tuning.maps import DTYPE, MapRows, frozen_part, maps_of
     from cxrbench.models.fine_tuning.network import network_on_maps
 
     parts, pixels = cut(task.backbone.build_anew(), SIZE, share), task.dataset.pixels.array
@@ -134,18 +134,21 @@ def _upper(task: Task, augmentation: Part[Augmentation] | None, share: float) ->
     lower = frozen_part(parts)
     for view in range(1 + (task.arguments.views if augmentation else 0)):
         folder = task.folder / f"{share}-{bool(augmentation)}-{view}"
-        views.append(ShardedArray(folder=folder, rows=pixels.rows, dtype=DTYPE))
-        write_maps(views[-1], pixels, lower, _of_view(task, augmentation, view))
+        maps, augment = ShardedArray(folder=folder, rows=pixels.rows, dtype=DTYPE), _of_view(task, augmentation, view)
+        for shard in range(maps.shards):
+            images = pixels.read(*maps.bounds(shard))
+            maps.write(shard, maps_of(map(augment(shard), padded_batches(images)), len(images), lower))
+        views.append(maps)
     seconds = (time.process_time() - start) / len(views)
     data = MapRows(views=tuple(views), **_common(task))
     found = _trained(task, f"above {parts.share:.0%} ({_shape(parts.lower.output)})", data, lambda: network_on_maps(parts))
     return replace(found, maps=(seconds, 2 * parts.values * pixels.rows, len(views)))
 
 
-def _of_view(task: Task, augmentation: Part[Augmentation] | None, view: int) -> Callable[[int], Any] | None:
+def _of_view(task: Task, augmentation: Part[Augmentation] | None, view: int) -> Callable[[int], Any]:
     """Return what makes the augmentation of each shard, as that of features."""
     if augmentation is None or view == 0:
-        return None
+        return lambda _: lambda images: images
     shape = (SIZE, SIZE, 1)
 
     def of_shard(shard: int) -> Any:

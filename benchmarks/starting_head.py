@@ -47,7 +47,7 @@ class Task:
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> Task:
     """Read the images, split them and train the head; `arguments` has data, images, backbone and seed."""
-    dataset = _dataset(arguments.data)
+    dataset = read_dataset(arguments.data)
     split = _fewer(split_dataset(dataset, "grouped", arguments.seed)[0], dataset, arguments)
     part = part_of(arguments.backbone, Backbone)
     backbone = FrozenBackbone(part=part, weights=Weights(name="imagenet"), seed=0, size=SIZE, precision="float32")
@@ -61,7 +61,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> Task:
     )
 
 
-def _dataset(data: str) -> LoadedDataset:
+def read_dataset(data: str) -> LoadedDataset:
+    """Return the decoded images of a dataset."""
     images = read_images(find_dataset(data, load_host()), lambda download: Path(download.file_name))
     catalogue = catalogue_images(images, Decoding(size=SIZE, resize="stretch", threads=1))
     deque(catalogue.decode(), maxlen=0)

@@ -47,6 +47,7 @@ class Workspace:
         """Return the arguments for `subprocess` to run a command in this workspace."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CXRBENCH_", "KERAS_"))}
         home = {"CXRBENCH_HOME": str(self.folder / "home"), "KERAS_HOME": str(self.folder / "keras")}
+        home |= {"CXRBENCH_SECRET_FILE": str(self.folder / "secret")}
         home["CXRBENCH_ROBUSTNESS"] = "none"  # shifts have tests of their own, and would take a third of all time
         return {
             "args": [str(CXRBENCH), *map(str, arguments)],

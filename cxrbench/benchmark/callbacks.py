@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.config.recipe import Recipe
+    from cxrbench.config.values import Stage
     from cxrbench.execution.progress import Progress
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.store.entry import Entry
@@ -38,11 +39,11 @@ class Callbacks:
         self.progress.say(f"{study}: resuming: {done} of {wanted} trials are done")
         self.progress.skip(TRIALS, done)
 
-    def on_trial_end(self, recipe: Recipe, trial: Trial) -> None:
+    def on_trial_end(self, recipe: Recipe, stage: Stage, trial: Trial) -> None:
         """Count a finished trial and notify observers."""
         self.progress.advance(TRIALS)
         with self._one_at_a_time:
-            self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, trial=trial)
+            self.host.notify("on_trial_end", self.progress.warn, recipe=recipe, stage=stage, trial=trial)
 
     def on_entry(self, entry: Entry, *, written: bool) -> None:
         """Show the result of a recipe; notify observers if its entry was written."""

@@ -75,6 +75,7 @@ class EntrySubject:
     control: bool
     stage: Stage = "head"
     budget: Mapping[str, int] = field(default_factory=dict)
+    learns_from: str = "all"
     components: Mapping[ComponentKind, ComponentFacts] = field(default_factory=dict)
 
 
@@ -141,6 +142,7 @@ def recipe_subject(planned: PlannedRecipe, engine: Part[Engine]) -> EntrySubject
         recipe=str(recipe),
         stage=planned.stage,
         budget=planned.budget,
+        learns_from=planned.learns_from,
         backbone=str(recipe.backbone.component),
         augmentation=str(recipe.augmentation.component),
         imbalance=str(recipe.imbalance.component),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.benchmark.entries import class_labels, summarise_under
+from cxrbench.benchmark.seen import seen_warnings
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.prediction_table import write_predictions
@@ -55,7 +56,9 @@ def _score_external(
         for (selection, _), one in zip(heads, scored, strict=True)
     ]
     write_external(run, test_set, str(recipe), predictions)
-    return smaller_scoring_warnings(f"external {test_set.name}", (one.batch for one in scored))
+    name = f"external {test_set.name}"
+    seen = seen_warnings(recipe.recipe.backbone, dataset.collections, name)
+    return (*seen, *smaller_scoring_warnings(name, (one.batch for one in scored)))
 
 
 def write_external(run: RunContext, test_set: ExternalTestSet, recipe: str, heads: Sequence[tuple[str, Predictions]]) -> None:

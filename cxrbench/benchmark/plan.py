@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures, needed_features
 from cxrbench.benchmark.fine_tuning.planned import planned_from_scratch
+from cxrbench.benchmark.seen import seen_warnings
 from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.config.split_name import column_of
 from cxrbench.data.catalogue import read_catalogues
+from cxrbench.data.collections import collections_of
 from cxrbench.data.dataset import listed_dataset, load_dataset
 from cxrbench.data.split import default_split, leave_out
 from cxrbench.errors import ConfigError
@@ -49,6 +51,7 @@ class PlannedRecipe:
         studies: the identity of the study of each fold; empty without features.
         identity: of the result, whatever the number of trials, unless the engine's proposals depend on it.
         budget: trials of each study and epochs, where they are not those of the protocol.
+        learns_from: what of the network is trained: ``all`` or, above a cut, ``auto`` or the name of the layer below it.
         remarks: what is to be said of the choice of the recipe.
     """
 
@@ -58,6 +61,7 @@ class PlannedRecipe:
     identity: str
     stage: Stage = "head"
     budget: Mapping[str, int] = field(default_factory=dict)
+    learns_from: str = "all"
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -209,7 +213,9 @@ def plan_recipes(
 ) -> tuple[PlannedRecipe, ...]:
     """Return recipes with their features and identities; weights that are missing are fetched."""
     needed = needed_features(recipes, catalogues, protocol, request.downloader)
-    return tuple(_planned(recipe, features, protocol, request) for recipe, features in needed.items())
+    collections = collections_of(catalogues.main.images)
+    planned = (_planned(recipe, features, protocol, request) for recipe, features in needed.items())
+    return tuple(replace(one, remarks=seen_warnings(one.recipe.backbone, collections, "the test images")) for one in planned)
 
 
 def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Protocol, request: Request) -> PlannedRecipe:

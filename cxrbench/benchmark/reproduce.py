@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxrbench.benchmark.entry_images import locate_images
+from cxrbench.benchmark.entry_images import chosen_classes, locate_images
 from cxrbench.benchmark.requirements import require_plugins, with_files
 from cxrbench.benchmark.run import run_benchmark
 from cxrbench.config.settings import Settings, read_settings
@@ -68,7 +68,8 @@ def settings_of(entry: Entry, given: Mapping[str, Any], files: Sequence[Path] = 
         "allow_leak": bool(entry.audit.leaks),
         "max_failures": entry.protocol.trials,  # its search was finished, whatever failed
     }
-    return read_settings({"data": entry.data, **equal, **recipe, **_stage_settings(entry), **given})
+    classes = chosen_classes(entry, given.get("data", entry.data))
+    return read_settings({"data": entry.data, **classes, **equal, **recipe, **_stage_settings(entry), **given})
 
 
 def _stage_settings(entry: Entry) -> dict[str, Any]:
@@ -76,7 +77,9 @@ def _stage_settings(entry: Entry) -> dict[str, Any]:
     if entry.stage == "head":
         return {}
     setting = {"fine-tuned": "fine_tune", "from-scratch": "from_scratch"}[entry.stage]
-    return {setting: (entry.recipe,), **{f"{setting}_{name}": count for name, count in entry.budget.items()}}
+    budget = {f"{setting}_{name}": count for name, count in entry.budget.items()}
+    learns_from = {"fine_tune_from": entry.learns_from} if entry.stage == "fine-tuned" else {}
+    return {setting: (entry.recipe,), **budget, **learns_from}
 
 
 def reproduce_entry(entry: Entry, predictions: Path, settings: Settings, host: Host, progress: Progress) -> list[Deviation]:

@@ -65,7 +65,7 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
         check_wanted(settings, [str(recipe) for recipe in grid.recipes])
         return Request(
             settings=settings,
-            dataset=find_dataset(settings.data, host),
+            dataset=find_dataset(settings.data, host, settings.classes),
             externals=external_datasets(settings.external, host),
             engine=find_engine(settings.engine, host, settings.threshold, settings.trials),
             grid=grid,

@@ -133,7 +133,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
 
 def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> FoldOutcome:
     """Search on the training and validation images of a fold, freeze what is selected, and score its test images once."""
-    on_trial_end = partial(run.callbacks.on_trial_end, recipe.recipe)
+    on_trial_end = partial(run.callbacks.on_trial_end, recipe.recipe, recipe.stage)
     trials = run_study(fold_study.study, fold_study.record, run.executor, on_trial_end)
     selected = select_trial(trials)
     job = fold_study.study.job_of(selected.params)

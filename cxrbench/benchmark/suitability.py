@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxrbench.data.audit.audit import audit
+from cxrbench.data.audit.audit import audit, declared_leaks, refuse_leaks
+from cxrbench.data.audit.findings import Audit
 from cxrbench.data.dataset import listed_dataset, load_dataset
 from cxrbench.data.split import split_dataset
 from cxrbench.errors import DataError
@@ -24,7 +25,7 @@ def refuse_unsuitable(
     """Raise now what the audit would raise once all images are decoded, as far as the listed images tell.
 
     The list does not tell which files cannot be decoded and which hold the same pixels, and both change the split. So if it
-    does not pass the audit, the images are decoded, and the decoded images decide.
+    does not pass the audit, the images are decoded, and the decoded images decide. What the dataset declares needs no decoding.
 
     Args:
         catalogues: of the dataset and the external test sets.
@@ -38,8 +39,11 @@ def refuse_unsuitable(
     """
     for name, catalogue in catalogues.external.items() if settings.strict_data else ():
         _refuse_missing(name, catalogue)
+    listed = listed_dataset(catalogues.main)
+    if not settings.allow_leak:
+        refuse_leaks(listed.name, Audit(findings=tuple(declared_leaks(listed, protocol.split))))
     try:
-        _check(listed_dataset(catalogues.main), protocol, settings)
+        _check(listed, protocol, settings)
     except DataError:
         if decode is None:
             raise

@@ -80,7 +80,7 @@ def _images(text: str, given: dict[str, Any], say: Callable[[str], None]) -> Ima
 
     settings = read_settings(given)
     host = load_host(settings.plugin, settings.blocked)
-    return read_images(find_dataset(text, host), Downloader(offline=settings.offline, say=say).fetch)
+    return read_images(find_dataset(text, host, settings.classes), Downloader(offline=settings.offline, say=say).fetch)
 
 
 def _evaluate(model: Model, images: Images, progress: Progress) -> Evaluation:

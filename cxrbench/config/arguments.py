@@ -14,6 +14,10 @@ class Arguments(TypedDict, total=False):
     """Name or path of the dataset."""
     external: Sequence[str]
     """External test set, scored once with the frozen heads; repeatable."""
+    positive: str | None
+    """Class of a folder tree or CSV file that is the positive one, such as TB; join several: TB+COVID."""
+    negative: str | None
+    """Likewise, the negative one; classes that are neither are left out."""
     split: str | None
     """How images are divided: official, grouped, paper, or left-out:by=COLUMN to test on each group of a column in turn."""
     allow_leak: bool
@@ -72,6 +76,8 @@ class Arguments(TypedDict, total=False):
     """Finished trials of each study of a fine-tuned recipe."""
     fine_tune_epochs: int
     """Most epochs of such a trial."""
+    fine_tune_from: str
+    """What is trained: all of the network, the upper half (auto; seconds per epoch), or what follows a layer."""
     from_scratch: Sequence[str]
     """Recipe, as BACKBONE+AUGMENTATION+IMBALANCE, whose network is trained from random weights; repeatable."""
     from_scratch_trials: int

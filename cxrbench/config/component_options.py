@@ -53,7 +53,10 @@ def _of_the_harness(spec: Spec) -> list[ComponentOption]:
     if isinstance(spec, Dataset):
         return [ComponentOption(name="source", type="path", default="", of="harness")]
     if isinstance(spec, Backbone):
-        return [ComponentOption(name="weights", type="str", default=default_weights(spec), of="harness")]
+        return [
+            ComponentOption(name="weights", type="str", default=default_weights(spec), of="harness"),
+            ComponentOption(name="seen", type="str", default="+".join(spec.seen), of="harness"),
+        ]
     if isinstance(spec, Augmentation):
         return [ComponentOption(name="views", type="int", default=spec.views, of="harness")]
     return []

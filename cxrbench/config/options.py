@@ -165,7 +165,8 @@ def _defaults(spec: Spec, parameters: Mapping[str, Parameter]) -> dict[str, Any]
 
 def _file_of(label: str, name: str, value: Value, spec: Spec, signature: Signature) -> LocalFile | None:
     """Return the file that an option names; None for one that has other values, is unknown, or is counted elsewhere."""
-    if not isinstance(value, str) or name == "source" or (name == "weights" and value in {PRETRAINED, UNTRAINED}):
+    is_word = name in {"source", "seen"} or (name == "weights" and value in {PRETRAINED, UNTRAINED})
+    if not isinstance(value, str) or is_word:
         return None
     if isinstance(spec, Dataset) and not (is_path(value) or LABEL.fullmatch(value)):
         return None  # the name of a class folder, which users often run in; images count by their own bytes

@@ -13,7 +13,7 @@ from cxrbench.config.option import Option
 from cxrbench.config.protocol_settings import ProtocolSettings, Repeats
 from cxrbench.config.settings_files import as_lists, read_file, read_preset
 from cxrbench.config.split_name import LEFT_OUT, SplitName
-from cxrbench.config.values import Folder, MemorySize, Named, Names, NumbersOrNames, Paths
+from cxrbench.config.values import ClassText, Folder, MemorySize, Named, Names, NumbersOrNames, Paths
 from cxrbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ class Settings(ProtocolSettings, BaseSettings):
     external: Annotated[
         Named, Option("Data", "External test set, scored once with the frozen heads; repeatable", "NAME=PATH")
     ] = ()
+    positive: Annotated[
+        ClassText | None,
+        Option(
+            "Data",
+            "Class of a folder tree or CSV file that is the positive one, such as TB; join several: TB+COVID",
+            "CLASS",
+            default="PNEUMONIA or 1",
+        ),
+    ] = None
+    negative: Annotated[
+        ClassText | None,
+        Option("Data", "Likewise, the negative one; classes that are neither are left out", "CLASS", default="NORMAL or 0"),
+    ] = None
     split: Annotated[
         SplitName | None,
         Option(
@@ -83,6 +96,15 @@ class Settings(ProtocolSettings, BaseSettings):
     ] = ()
     fine_tune_trials: Annotated[Repeats, Option("Fine-tuning", "Finished trials of each study of a fine-tuned recipe")] = 4
     fine_tune_epochs: Annotated[Repeats, Option("Fine-tuning", "Most epochs of such a trial")] = 6
+    fine_tune_from: Annotated[
+        str,
+        Field(min_length=1),
+        Option(
+            "Fine-tuning",
+            "What is trained: all of the network, the upper half (auto; seconds per epoch), or what follows a layer",
+            "LAYER|auto|all",
+        ),
+    ] = "all"
     from_scratch: Annotated[
         Names,
         Option(
@@ -126,6 +148,12 @@ class Settings(ProtocolSettings, BaseSettings):
         ),
     ] = None
     fresh: Annotated[bool, Option("Output", "Start a new attempt and keep the earlier results")] = False
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The classes that were chosen, as options of the dataset."""
+        chosen = {"positive": self.positive, "negative": self.negative}
+        return {option: text for option, text in chosen.items() if text is not None}
 
     @property
     def blocked(self) -> tuple[str, ...]:

@@ -69,6 +69,19 @@ def _numbers_or_names(value: Any) -> Any:
     return tuple(str(one) if type(one) is int else one for one in found) if isinstance(found, list | tuple) else found
 
 
+def _class_text(value: Any) -> Any:
+    """Return the text of a class that is a number in TOML or Python."""
+    return str(value) if type(value) is int else value
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must be the name of a class")
+    return text.strip()
+
+
+ClassText = Annotated[str, BeforeValidator(_class_text), AfterValidator(_not_blank)]
+"""The name of a class, or several joined with plus signs."""
 ThresholdPolicy = Annotated[str, AfterValidator(_threshold_policy)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 NumbersOrNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_numbers_or_names)]

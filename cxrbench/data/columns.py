@@ -35,12 +35,17 @@ _AGE = re.compile(r"0*(?P<number>\d+)(?:\.\d+)?\s*(?P<unit>[DWMY]?)[A-Z]*", re.I
 _PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12, "Y": 1, "": 1}
 
 
-def age_band(text: str) -> str:
-    """Return the age band of an age such as ``4``, ``045Y`` or ``006M``; return any other text unchanged."""
+def years_of(text: str) -> float | None:
+    """Return an age such as ``4``, ``045Y`` or ``006M`` in years, begun ones left out; None for any other text."""
     match = _AGE.fullmatch(text.strip())
-    if not match:
+    return int(match["number"]) / _PER_YEAR[match["unit"].upper()] if match else None
+
+
+def age_band(text: str) -> str:
+    """Return the age band of an age as `years_of` reads it; return any other text unchanged."""
+    years = years_of(text)
+    if years is None:
         return text
-    years = int(match["number"]) / _PER_YEAR[match["unit"].upper()]
     begin = max(band for band in AGE_BANDS if band <= years)
     later = [band for band in AGE_BANDS if band > years]
     return f"{begin}-{later[0] - 1}" if later else f"{begin}+"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.blank import blank_copies
+from cxrbench.data.collections import collections_of
 from cxrbench.data.columns import measured_groups
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.image_bytes import UNREADABLE
@@ -73,6 +74,8 @@ class LoadedDataset:
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows.
         measured_groups: by column, the group of each image, text ``[rows]``, by which test images are also measured.
+        collections: the public collections that the images are from.
+        leaks: why no split can keep the images of a patient on one side, as the dataset declares.
     """
 
     name: str
@@ -88,6 +91,8 @@ class LoadedDataset:
     class_names: ClassNames = field(default_factory=ClassNames)
     licence_class: LicenceClass = "undeclared"
     measured_groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict, compare=False)
+    collections: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -170,6 +175,30 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         class_names=images.class_names,
         licence_class=images.licence_class,
         measured_groups=groups,
+        collections=collections_of(images),
+        leaks=images.leaks,
+    )
+
+
+def tabled_dataset(images: Images, decoding: Decoding) -> LoadedDataset:
+    """Return the dataset as its records tell it, without a look at any image; raise DataError as `catalogue_images` does.
+
+    Images that patients share are not known: every image is one of its own.
+    """
+    check_records(images.records)
+    rows = len(images.records)
+    return LoadedDataset(
+        name=images.name,
+        records=tuple(images.records),
+        rows=np.arange(rows),
+        pixels=Pixels(rows=rows, size=decoding.size, digest="", resize=decoding.resize),
+        fingerprint="",
+        skipped=(),
+        warnings=tuple(images.warnings),
+        class_names=images.class_names,
+        licence_class=images.licence_class,
+        collections=collections_of(images),
+        leaks=images.leaks,
     )
 
 
@@ -192,6 +221,8 @@ def listed_dataset(catalogue: Catalogue) -> LoadedDataset:
         digests=tuple(digests[row] for row in rows),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        collections=collections_of(images),
+        leaks=images.leaks,
     )
 
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from cxrbench.config.component import Component, parse_component
+from cxrbench.config.component import Component, parse_component, require_length
+from cxrbench.config.options import signature_of
 from cxrbench.config.part import Part, bind, check_options
+from cxrbench.data.pseudonyms import user_secret, with_pseudonyms
 from cxrbench.errors import ConfigError, CxrbenchError, DataError, PluginError, UnknownName
 from cxrbench.plugin.contracts import ClassNames, Images, LicenceClass
 from cxrbench.plugin.references import Reference
@@ -16,7 +18,7 @@ from cxrbench.plugin.specs import Dataset
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cxrbench.plugin.contracts import Download
     from cxrbench.plugin.host import Declaration, Host
@@ -25,22 +27,35 @@ WITH_OPTIONS = re.compile(r"[A-Za-z0-9_-]{2,}:[A-Za-z_]\w*=")
 """The beginning of a component with options; a drive of Windows has one letter."""
 
 
-def find_dataset(text: str, host: Host) -> Part[Dataset]:
+def find_dataset(text: str, host: Host, classes: Mapping[str, str] | None = None) -> Part[Dataset]:
     """Return the dataset that a name, a component string or a path stands for.
 
+    Args:
+        text: the name, component string or path.
+        host: the plugins.
+        classes: from ``--positive`` and ``--negative``, options that the dataset gets.
+
     Raises:
-        ConfigError: the name or an option is unknown, or the path does not exist.
+        ConfigError: the name or an option is unknown, the path does not exist, or the classes cannot be chosen.
         DataError: no dataset recognises the path.
     """
     path = Path(text).expanduser()
     _explain_spelling(text, host)
     part = _dataset_at(path, host) if _looks_like_path(text, host) else _dataset_named(text, host)
     check_options(part)
-    return part
+    return _with_classes(part, classes, host) if classes else part
 
 
 def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
+    """Return the images as `named_images` does; keys and patients of credentialed ones are pseudonyms."""
+    images = named_images(part, fetch)
+    return with_pseudonyms(images, user_secret()) if images.licence_class == "credentialed" else images
+
+
+def named_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Images:
     """Call the dataset's factory; without a source, `fetch` the dataset's download first, if it has one.
+
+    For what stays on this machine: all else takes `read_images`.
 
     Raises:
         PluginError: the factory failed or did not return Images.
@@ -62,8 +77,34 @@ def read_images(part: Part[Dataset], fetch: Callable[[Download], Path]) -> Image
     if images.licence_class not in get_args(LicenceClass):
         expected = ", ".join(get_args(LicenceClass))
         raise PluginError(f"dataset {part.component}: licence_class is {images.licence_class!r}, expected one of {expected}")
+    if isinstance(images.leaks, str):
+        raise PluginError(f"dataset {part.component}: leaks is the text {images.leaks!r}, expected a tuple of texts")
     names = ClassNames(negative=as_line(images.class_names.negative), positive=as_line(images.class_names.positive))
-    return replace(images, name=as_line(images.name), warnings=tuple(map(as_line, images.warnings)), class_names=names)
+    warnings, leaks = (tuple(map(as_line, lines)) for lines in (images.warnings, images.leaks))
+    return replace(images, name=as_line(images.name), warnings=warnings, leaks=leaks, class_names=names)
+
+
+def _with_classes(part: Part[Dataset], classes: Mapping[str, str], host: Host) -> Part[Dataset]:
+    """Return the dataset with classes chosen; raise ConfigError if it has no such options, or has other values for them."""
+    known, given = signature_of(part.factory()), dict(part.component.options)
+    for option, text in classes.items():
+        if option not in known.parameters and not known.takes_any:
+            raise ConfigError(
+                f"--{option} {text}: {part.spec.name} has no option {option}: its classes are not chosen by name. Leave "
+                f"--{option} out{_other_readers(part, host)}. What it has: cxrbench plugins show {part.spec.name}"
+            )
+        if option in given and str(given[option]) != text:
+            raise ConfigError(f"--{option} {text}: the dataset says {option}={given[option]}. Keep one of the two")
+    chosen = part.at(classes)
+    require_length(str(chosen.component.without("source")))
+    return chosen
+
+
+def _other_readers(part: Part[Dataset], host: Host) -> str:
+    """Return, in words, the other datasets that may read the same source."""
+    source = Path(str(part.option("source", ""))).expanduser()
+    may_read = (one.spec for one in host.declarations(Dataset) if _says_yes(one, one.spec.may_claim, source))
+    return "".join(f", or write --data {spec.name}:source={source}" for spec in may_read if spec.name != part.spec.name)
 
 
 def _looks_like_path(text: str, host: Host) -> bool:
@@ -96,7 +137,7 @@ def _explain_spelling(text: str, host: Host) -> None:
         return
     path, colon, options = text.rpartition(":")
     if colon and "=" in options and not _exists(Path(text).expanduser()) and _exists(Path(path).expanduser()):
-        claiming = [one.spec.name for one in host.declarations(Dataset) if _claims_path(one, Path(path).expanduser())]
+        claiming = [one.spec.name for one in _claiming(Path(path).expanduser(), host)]
         spelling = f"{(claiming or ['NAME'])[0]}:source={path},{options}"
         raise ConfigError(f"--data {text}: a path has no options. Name the dataset: --data {spelling}")
 
@@ -114,10 +155,9 @@ def _dataset_named(text: str, host: Host) -> Part[Dataset]:
 def _dataset_at(path: Path, host: Host) -> Part[Dataset]:
     if not _exists(path):
         raise ConfigError(f"--data {path}: no such file or folder")
-    declarations = host.declarations(Dataset)
-    claiming = [declaration for declaration in declarations if _claims_path(declaration, path)]
+    claiming = _claiming(path, host)
     if not claiming:
-        known = "; ".join(f"{each.spec.name}: {each.spec.layout}" for each in declarations if each.spec.layout)
+        known = "; ".join(f"{each.spec.name}: {each.spec.layout}" for each in host.declarations(Dataset) if each.spec.layout)
         raise DataError(f"--data {path}: no dataset recognises this. Known layouts: {known}")
     if len(claiming) > 1:
         names = " or ".join(f"--data {each.spec.name}:source={path}" for each in claiming)
@@ -125,11 +165,18 @@ def _dataset_at(path: Path, host: Host) -> Part[Dataset]:
     return bind(Component(name=claiming[0].spec.name, options=(("source", str(path)),)), claiming[0])
 
 
-def _claims_path(declaration: Declaration[Dataset], path: Path) -> bool:
-    """Return whether a dataset recognises a path; False if its `claims` function fails."""
-    if not declaration.spec.claims:
+def _claiming(path: Path, host: Host) -> list[Declaration[Dataset]]:
+    """Return the datasets that recognise a path, or else those that may read it."""
+    declarations = host.declarations(Dataset)
+    sure = [one for one in declarations if _says_yes(one, one.spec.claims, path)]
+    return sure or [one for one in declarations if _says_yes(one, one.spec.may_claim, path)]
+
+
+def _says_yes(declaration: Declaration[Dataset], function: str, path: Path) -> bool:
+    """Return what a function of a dataset's plugin says of a path; False if there is none or if it fails."""
+    if not function:
         return False
     try:
-        return bool(Reference(text=declaration.spec.claims, file=declaration.plugin.file).resolve()(path))
+        return bool(Reference(text=function, file=declaration.plugin.file).resolve()(path))
     except Exception:
         return False

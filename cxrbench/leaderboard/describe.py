@@ -105,6 +105,9 @@ def _summary_facts(entry: Entry) -> Iterator[Fact]:
     yield "kind", f"{entry.kind}{', a control' if entry.control else ''}"
     if entry.budget:
         yield "stage", f"{entry.stage}, {', '.join(f'{count} {name}' for name, count in entry.budget.items())} at most"
+    if entry.learns_from != "all":
+        below = "half of the network" if entry.learns_from == "auto" else f"the layers up to {entry.learns_from}"
+        yield "as pretrained", f"{below}, counted by multiplications" if entry.learns_from == "auto" else below
     yield "status", entry.status
     if entry.reason:
         yield "reason", entry.reason

@@ -6,7 +6,7 @@ from typing import Any
 
 from cxrbench.errors import PluginError
 
-API_VERSION = "1.3"
+API_VERSION = "1.4"
 """Every addition raises the second number. A change that could break a plugin raises the first."""
 REQUIRES_ATTRIBUTE = "requires_api"
 

@@ -72,6 +72,11 @@ class Images:
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows. No page shows images that are not ``open`` unless the user answers
             for it.
+        collection: the public collection that all images are from, such as ``nih``; else ``source`` of each record tells. Two
+            data sets of collections that share images, and weights that learnt from one of them, are warned of.
+        leaks: reasons why no split can keep the images of a patient on one side, each with what to do about it. A run ends with
+            exit code 3 unless the user passes ``--allow-leak``, which marks every row. As an external test set, the images
+            may be used.
     """
 
     name: str
@@ -80,6 +85,8 @@ class Images:
     warnings: tuple[str, ...] = ()
     class_names: ClassNames = ClassNames()
     licence_class: LicenceClass = "undeclared"
+    collection: str = ""
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

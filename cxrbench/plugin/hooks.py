@@ -67,8 +67,8 @@ def on_run_start(protocol: Any, recipes: Sequence[Any]) -> None:
 
 
 @hookspec
-def on_trial_end(recipe: Any, trial: Trial) -> None:
-    """Called when a trial has finished: it is complete, pruned or failed."""
+def on_trial_end(recipe: Any, stage: str, trial: Trial) -> None:
+    """Called when a trial has finished: it is complete, pruned or failed. The stage is that of the entry that it is for."""
 
 
 @hookspec

@@ -114,6 +114,8 @@ class Dataset(Spec):
         download: ``"module:attribute"`` of ``(**options) -> Download``, used when the user gives no source.
         layout: the expected files in a few words. The error for a path that no dataset can read shows it.
         notice: a line that is printed with every table made from these images.
+        may_claim: like `claims`, of a function that is asked only about paths that no dataset claims: whether this dataset can
+            read the path if the user says more, such as the names of classes.
     """
 
     KEPT: ClassVar[frozenset[str]] = frozenset({"source"})
@@ -122,6 +124,7 @@ class Dataset(Spec):
     download: str = ""
     layout: str = ""
     notice: str = ""
+    may_claim: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +140,17 @@ class Backbone(Spec):
         control: whether this backbone is a control, which must NOT do well. Controls run once in every run.
         space: ``"module:attribute"`` of ``(*, input_shape, **options) -> Space``, called in a worker: parameters that the
             search sets and the factory receives as options. Features are extracted for each setting that is tried.
+        seen: the public collections of chest X-rays that the pretrained weights learnt from. Users say it of their own weights
+            with ``name:seen=nih+chexpert``.
     """
 
     FILLED: ClassVar[frozenset[str]] = frozenset({"input_shape", "seed"})
-    KEPT: ClassVar[frozenset[str]] = frozenset({"weights"})
+    KEPT: ClassVar[frozenset[str]] = frozenset({"weights", "seen"})
 
     weights: str = ""
     control: bool = False
     space: str = ""
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ ABSOLUTE_FOLDER = re.compile(
 
 def is_unicode(text: str) -> bool:
     """Return whether text is valid Unicode; other bytes of a command line or a file name become lone surrogates."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def as_text(text: str) -> str:

@@ -21,6 +21,8 @@ from cxrbench.testing.outcome import ContractBroken, NotCheckable, require
 from cxrbench.testing.subject import error_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cxrbench.plugin.contracts import Record
     from cxrbench.testing.subject import Subject
 
@@ -178,9 +180,15 @@ def _check_missing_source(subject: Subject) -> None:
 
 
 def _check_claims(subject: Subject) -> None:
-    if not subject.part.spec.claims:
+    spec = subject.part.spec
+    functions = {name: text for name, text in (("claims", spec.claims), ("may_claim", spec.may_claim)) if text}
+    if not functions:
         raise NotCheckable("it declares no claims")
-    claims = subject.part.resolve(subject.part.spec.claims)
+    for name, text in functions.items():
+        _check_claim(name, subject.part.resolve(text))
+
+
+def _check_claim(name: str, claims: Callable[[Path], object]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "notes.txt"
         text.write_text("no images here")
@@ -188,7 +196,7 @@ def _check_claims(subject: Subject) -> None:
             try:
                 claimed = claims(path)
             except Exception as error:
-                raise ContractBroken(f"for {path.name!r}, claims raises {error_line(error)}") from None
+                raise ContractBroken(f"for {path.name!r}, {name} raises {error_line(error)}") from None
             require(not claimed, f"it claims {'a folder with a text file' if path == Path(folder) else path.name!r}")
 
 

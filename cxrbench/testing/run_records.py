@@ -68,7 +68,7 @@ def events_of_runs(out: Path) -> list[Event]:
         Event(hook="on_entry", words="an ensemble, without a run before it", arguments={"entry": ensemble}),
         Event(hook="on_run_start", words="a run", arguments={"protocol": protocol, "recipes": recipes}),
         *(
-            Event(hook="on_trial_end", words=words, arguments={"recipe": recipes[0], "trial": trial})
+            Event(hook="on_trial_end", words=words, arguments={"recipe": recipes[0], "stage": "head", "trial": trial})
             for words, trial in trials.items()
         ),
         Event(hook="on_entry", words="a result", arguments={"entry": complete}),

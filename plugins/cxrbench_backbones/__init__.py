@@ -27,6 +27,7 @@ CHEXNET = Backbone(
     factory="cxrbench_backbones.chexnet:chexnet",
     summary="weights=FILE: DenseNet-121 trained on ChestX-ray14, 1,024 features (Rajpurkar et al., arXiv 1711.05225)",
     weights="cxrbench_backbones.chexnet:weights_file",
+    seen=("nih",),
 )
 KERAS_FILE = Backbone(
     name="keras-file",

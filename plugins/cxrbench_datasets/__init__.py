@@ -5,16 +5,17 @@ from cxrbench.plugin import Dataset, hookimpl
 FOLDER = Dataset(
     name="folder",
     factory="cxrbench_datasets.folder:load_folder",
-    summary="a folder tree with one folder per class, such as Kaggle's chest_xray",
+    summary="a folder tree with one folder per class, such as Kaggle's chest_xray; options name the classes",
     claims="cxrbench_datasets.folder:claims_folder",
-    layout="a folder with NORMAL/ and PNEUMONIA/, or 0/ and 1/, directly or in train/, val/ and test/",
+    may_claim="cxrbench_datasets.folder:may_claim_folder",
+    layout="a folder with NORMAL/ and PNEUMONIA/, 0/ and 1/, or classes that you name, directly or in train/, val/ and test/",
 )
 MANIFEST = Dataset(
     name="manifest",
     factory="cxrbench_datasets.manifest:load_manifest",
-    summary="a CSV file of images, labels and patients",
+    summary="a CSV file of images, labels and patients; options name its columns and classes",
     claims="cxrbench_datasets.manifest:claims_manifest",
-    layout="a .csv file with the header path,label[,patient,split,view,age,sex,site,source]",
+    layout="a .csv file, or a .tsv file with tabs, with the header path,label[,patient,split,view,age,sex,site,source]",
 )
 MEDMNIST = Dataset(
     name="medmnist",

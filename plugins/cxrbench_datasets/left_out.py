@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from cxrbench.plugin import looks_like_image
 from cxrbench_datasets.image_files import NAMED, how_many, listed
-from cxrbench_datasets.subfolders import is_mask
+from cxrbench_datasets.subfolders import is_mask, is_mask_folder
 from cxrbench_datasets.tree import is_hidden, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from cxrbench_datasets.tree import ClassFolder, Label, Split
+    from cxrbench_datasets.tree import ClassFolder, Split
 
 HIDDEN = "hidden files"
 REPEATED = "a second copy, as in Kaggle's archive"
 OTHER = "folders that are neither a class nor train, val or test"
+NEITHER = "classes that are neither the positive nor the negative one"
 LOOSE = "files in no class folder"
 MASK = "masks"
 UNCHOSEN = "files outside the chosen subfolder"
@@ -36,6 +37,7 @@ class Tree:
         parts: the folders that hold class folders.
         classes: the class folders.
         taken: the files that are images of the dataset.
+        is_chosen: whether the user chose the classes, so that other folders beside them are classes as well.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Tree:
     parts: Collection[Path]
     classes: Collection[Path]
     taken: frozenset[Path]
+    is_chosen: bool = False
 
 
 def left_out(tree: Tree) -> Iterator[str]:
@@ -60,11 +63,11 @@ def left_out(tree: Tree) -> Iterator[str]:
 
 
 def odd_places(tree: Tree, images: Mapping[ClassFolder, Sequence[Path]]) -> Iterator[str]:
-    """Yield a warning for images that were taken from several folders as one: of one class and part, or in one class folder."""
-    same: dict[tuple[Label, Split | None], Counter[Path]] = {}
+    """Yield a warning for images that were taken from several folders as one: of one name and part, or in one class folder."""
+    same: dict[tuple[str, Split | None], Counter[Path]] = {}
     inside = Counter[Path]()
     for part, files in images.items():
-        same.setdefault((part.label, part.split), Counter())[part.path] = len(files)
+        same.setdefault((part.path.name.casefold(), part.split), Counter())[part.path] = len(files)
         places = Counter(file.parent for file in files)
         inside += places if len(places) > 1 else {}
     for folders in same.values():
@@ -120,7 +123,16 @@ def _reason(path: Path, tree: Tree) -> tuple[str, Path]:
     if len(inside) == 1:
         return LOOSE, part
     is_copy = part == tree.root and inside[0] == tree.root.name and _is_repeated(path, tree.root.joinpath(*inside[1:]), tree)
-    return REPEATED if is_copy else OTHER, part / inside[0]
+    if is_copy:
+        return REPEATED, part / inside[0]
+    if not _is_other_class(inside[0], part, tree):
+        return OTHER, part / inside[0]
+    return (MASK, path.parent) if is_mask(path, part / inside[0]) else (NEITHER, part / inside[0])
+
+
+def _is_other_class(name: str, part: Path, tree: Tree) -> bool:
+    beside = any(folder.parent == part for folder in tree.classes)
+    return tree.is_chosen and beside and name != tree.root.name and not is_mask_folder(name)
 
 
 def _is_repeated(path: Path, first: Path, tree: Tree) -> bool:

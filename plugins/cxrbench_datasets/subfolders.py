@@ -25,10 +25,11 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 def is_mask(path: Path, folder: Path) -> bool:
     """Return whether a file in a class folder is a segmentation mask by its name or that of a folder."""
-    return bool(_MASK_FILE.fullmatch(path.name)) or any(_is_mask_folder(name) for name in _folders(path, folder))
+    return bool(_MASK_FILE.fullmatch(path.name)) or any(is_mask_folder(name) for name in _folders(path, folder))
 
 
-def _is_mask_folder(name: str) -> bool:
+def is_mask_folder(name: str) -> bool:
+    """Return whether a folder holds segmentation masks by its name."""
     words = {word.casefold() for word in _WORD.findall(name)}
     return bool(words & {"mask", "masks"}) and words <= _MASK_WORDS
 

@@ -31,6 +31,12 @@ def find_root(folder: Path, names: Mapping[str, Label]) -> Path | None:
     return next((root for root in candidates if root.is_dir() and find_classes(root, names)), None)
 
 
+def find_root_of_any(folder: Path) -> Path:
+    """Return `folder`, or the folder of the same name inside it, if that alone holds folders that may be class folders."""
+    nested = folder / folder.name
+    return nested if nested.is_dir() and not list_named(folder) else folder
+
+
 def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
     """List the class folders in `root` and in its train, val and test folders; `names` maps casefolded names to labels."""
     return [
@@ -39,6 +45,28 @@ def find_classes(root: Path, names: Mapping[str, Label]) -> list[ClassFolder]:
         for child in list_folders(part)
         if child.name.casefold() in names
     ]
+
+
+def list_named(root: Path) -> dict[str, list[Path]]:
+    """List the folders that may be class folders, by the first spelling of their names.
+
+    They are those in train, val and test, or else those in `root`, but not the root once more, as in Kaggle's archive.
+    """
+    inside = [child for split, part in list_parts(root) if split for child in list_folders(part)]
+    named: dict[str, list[Path]] = {}
+    spelled: dict[str, str] = {}
+    for child in inside or list_folders(root):
+        if child.name.casefold() not in PARTS and not _is_root_again(child, root):
+            named.setdefault(spelled.setdefault(child.name.casefold(), child.name), []).append(child)
+    return named
+
+
+def _is_root_again(child: Path, root: Path) -> bool:
+    """Return whether a folder is named like the root that it is in, and is alone there or has folders of the same names."""
+    if child.name != root.name:
+        return False
+    beside, inside = ({one.name for one in list_folders(folder)} for folder in (root, child))
+    return beside == {child.name} or not beside.isdisjoint(inside)
 
 
 def list_parts(root: Path) -> list[tuple[Split | None, Path]]:

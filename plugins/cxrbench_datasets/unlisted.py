@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.plugin import is_named_like_image, looks_like_image
@@ -12,10 +13,9 @@ from cxrbench_datasets.tree import is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 
-def unlisted_images(images: Iterable[tuple[str, Path]]) -> Iterator[str]:
+def unlisted_images(images: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield a warning if the folders of the images hold further image files; folders that cannot be read hold none.
 
     Args:
@@ -23,12 +23,13 @@ def unlisted_images(images: Iterable[tuple[str, Path]]) -> Iterator[str]:
     """
     known_names: dict[Path, set[str]] = {}
     names: dict[Path, str] = {}
-    folders: dict[Path, Path] = {}
+    folders: dict[str, Path] = {}
     for key, path in images:
-        if path.parent not in folders:
-            folders[path.parent] = path.parent.resolve()
-        folder = folders[path.parent]
-        known_names.setdefault(folder, set()).add(path.name)
+        place, _, name = path.rpartition(os.sep)
+        if place not in folders:
+            folders[place] = Path(place).resolve()
+        folder = folders[place]
+        known_names.setdefault(folder, set()).add(name)
         names.setdefault(folder, f"{key.rpartition('/')[0] or '.'}/")
     counts = Counter[str]()
     for folder, known in known_names.items():

@@ -16,17 +16,17 @@ def on_run_start() -> None:
 
 
 @hookimpl
-def on_trial_end(recipe: Any, trial: Trial) -> None:
-    """Keep a trial until its recipe has an entry."""
+def on_trial_end(recipe: Any, stage: str, trial: Trial) -> None:
+    """Keep a trial until its recipe has an entry of the stage."""
     if session := active_session():
-        session.keep(str(recipe), trial)
+        session.keep((str(recipe), stage), trial)
 
 
 @hookimpl
 def on_entry(entry: Any) -> None:
     """Log an entry as an MLflow run, and the trials that this process saw as runs below it."""
     if session := active_session():
-        seen = session.seen.pop(entry.recipe, [])
+        seen = session.seen.pop((entry.recipe, entry.stage), [])
         session.send_later(lambda client: _runs().find_or_log(client, entry, seen))
 
 

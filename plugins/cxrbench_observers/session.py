@@ -31,21 +31,21 @@ class Session:
     Attributes:
         uri: value of MLFLOW_TRACKING_URI.
         failed: whether the server failed; it is reported once, and nothing more is sent.
-        seen: by recipe, the trials that ended before their recipe had an entry.
+        seen: by recipe and stage, the trials that ended before there was an entry of both.
         error: what was raised in the background and not reported yet.
     """
 
     uri: str
     failed: bool = False
-    seen: dict[str, list[SeenTrial]] = field(default_factory=dict)
+    seen: dict[tuple[str, str], list[SeenTrial]] = field(default_factory=dict)
     error: Exception | None = None
     _later: Queue[Log] = field(default_factory=Queue)
     _thread: Thread | None = None
 
-    def keep(self, recipe: str, trial: Trial) -> None:
-        """Keep a trial, unless the server failed before."""
+    def keep(self, row: tuple[str, str], trial: Trial) -> None:
+        """Keep a trial of a recipe and stage, unless the server failed before."""
         if not self.failed:
-            self.seen.setdefault(recipe, []).append(SeenTrial(trial=trial))
+            self.seen.setdefault(row, []).append(SeenTrial(trial=trial))
 
     def start(self) -> None:
         """Try the server again; raise ConnectionError if it does not answer."""

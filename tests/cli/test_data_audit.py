@@ -154,7 +154,7 @@ def test_folds_with_the_official_split_are_an_error(run_here, drawn):
 
 
 def test_inspect_warns_of_a_leak_and_still_shows_the_parts(run_here, drawn):
-    result = run_here("data", "inspect", drawn, "--image-size", 32)
+    result = run_here("data", "inspect", drawn, "--sizes", "--image-size", 32)
     assert result.returncode == 0
     assert "images: 701" in result.stdout
     assert "2 images on both sides of the split" in result.stderr

@@ -109,7 +109,7 @@ def test_no_patient_is_named_in_an_entry_a_log_or_a_report(run_here, workspace, 
         (ward / "NORMAL" / name).write_bytes(content)
     commands = (
         (*RUN, *QUICK, "--data", "ward"),
-        ("data", "inspect", "ward", "--image-size", 32),
+        ("data", "inspect", "ward", "--sizes", "--image-size", 32),
         ("data", "audit", "ward", "--json"),
     )
     for command in commands:
@@ -163,7 +163,7 @@ def test_every_skipped_file_is_listed_by_run_inspect_and_audit(run_here, workspa
     assert listed["NORMAL/line\\nbreak.png"] == "is not an image of a known format"
     warning = f"17 of 447 files could not be read and were skipped. The reasons are in {path.relative_to(workspace.folder)}"
     assert f"warning: {warning}" in " ".join(result.stderr.split())
-    for command in (("inspect",), ("audit",), ("audit", "--json")):
+    for command in (("inspect", "--sizes"), ("audit",), ("audit", "--json")):
         told = run_here("data", command[0], "images", "--image-size", 32, *command[1:])
         for key, reason in listed.items():
             assert f"skipped: {key} {reason}" in told.stderr

@@ -140,7 +140,7 @@ def test_types_that_only_type_checkers_import_are_not_checked():
     ("option", "words"),
     [
         ("poling=max", "unknown option of described 'poling': did you mean pooling"),
-        ("qqqq=1", "known: crop, depth, note, pooling, scale, weights$"),
+        ("qqqq=1", "known: crop, depth, note, pooling, scale, seen, weights$"),
         ("seed=3", "unknown option of described"),  # the harness sets it
         ("input_shape=3", "unknown option of described"),  # likewise
         ("network=large", "unknown option of described"),  # the declaration sets it

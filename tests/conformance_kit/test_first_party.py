@@ -23,6 +23,10 @@ LARGE = {
 scaled before the network, and mobilenetv3-small, which scales them itself. CXRBENCH_TEST_EVERY_BACKBONE=1 checks all."""
 EVERY = bool(os.environ.get("CXRBENCH_TEST_EVERY_BACKBONE"))
 NEED_A_SOURCE = {"folder", "manifest", "medmnist"}
+COLLECTIONS = {
+    *("nih", "rsna", "chexpert", "mimic-cxr-jpg", "padchest", "vindr-cxr", "covid-radiography", "shenzhen", "montgomery"),
+}
+"""Checked where their trees are made: tests/first_party_plugins/collections."""
 OF_FEATURES = {"builds", "rows", "finite", "batch-neighbours", "repeatable", "tells-apart", "pixel-range", "every-grey"}
 
 
@@ -65,7 +69,7 @@ def test_engine(check):
     check()
 
 
-@parametrize_with_checks(*(name for name in SMALL["dataset"] if name not in NEED_A_SOURCE), kind="dataset")
+@parametrize_with_checks(*(name for name in SMALL["dataset"] if name not in NEED_A_SOURCE | COLLECTIONS), kind="dataset")
 def test_dataset(check):
     check()
 

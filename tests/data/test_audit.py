@@ -146,6 +146,16 @@ def test_paper_may_share_patients_with_a_warning(shared):
     assert "say" in found.warnings[0]
 
 
+def test_a_declared_leak_stops_with_its_reason(parts_with):
+    dataset, split = parts_with()
+    leaking = replace(dataset, leaks=("the ids are of images: set mapping=FILE",))
+    words = refusal(leaking, split)
+    assert "handmade: the ids are of images: set mapping=FILE. What to do: do what the dataset says there; or" in words
+    found = checked(leaking, split, allow_leak=True)
+    assert found.verdict == "1 finding: 240 declared-leak (leak)"
+    assert checked(leaking, split, split_name="paper").verdict == "1 finding: 240 declared-leak (warning)"
+
+
 def test_what_several_folds_share_is_counted_once(shared):
     dataset, split = shared
     turned = Split(train=split.test, validation=split.validation, test=split.train)
@@ -163,3 +173,12 @@ def test_absolute_keys_are_shortened_in_examples(shared):
     records = tuple(replace(record, key=f"/home/me/secret/images/{record.key}.png") for record in dataset.records)
     (finding,) = checked(replace(dataset, records=records), split, allow_leak=True).findings
     assert finding.examples[0] == "secret/images/00000.png"
+
+
+def test_collections_that_share_images_are_warned_of(parts_with):
+    dataset, split = parts_with()
+    other = replace(dataset, name="ward", collections=("rsna",))
+    (finding,) = checked(replace(dataset, collections=("nih",)), split, others=[other]).findings
+    assert (finding.check, finding.severity, finding.count) == ("shared-collections", "warning", 240)
+    assert "images of nih are also in rsna, which ward is from" in finding.message
+    assert checked(replace(dataset, collections=("chexpert",)), split, others=[other]).findings == ()

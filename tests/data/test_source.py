@@ -6,6 +6,7 @@ import pytest
 from cxrbench.data.download import Downloader
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.errors import ConfigError, DataError, PluginError, UnknownName
+from cxrbench.plugin.contracts import ClassNames
 from cxrbench.plugin.host import load_host
 
 PLUGIN = """
@@ -22,6 +23,7 @@ def register_datasets():
         Dataset(name="notes-too", factory=f"{HERE}:load", claims=f"{HERE}:claims_two", layout="a file that ends in .two"),
         Dataset(name="fetched", factory=f"{HERE}:load", download=f"{HERE}:download"),
         Dataset(name="liar", factory=f"{HERE}:lie"),
+        Dataset(name="leaking", factory=f"{HERE}:load_leaking"),
         Dataset(name="unnamed-classes", factory=f"{HERE}:load_with_class_list"),
         Dataset(name="own-licence", factory=f"{HERE}:load_with_own_licence"),
     ]
@@ -49,6 +51,11 @@ def download(*, size: int = 28):
 
 def load(source, *, size: int = 28):
     return Images(name=f"{source} {size}", records=[Record(key="a", label=0, patient="a")], read=Path)
+
+
+def load_leaking(source, *, number: int = 0):
+    leaks = "ids" if number else ("ids of\\nimages",)
+    return Images(name="x", records=(), read=str, warnings=("a\\nb",), leaks=leaks)
 
 
 def lie(source):
@@ -152,6 +159,38 @@ def test_a_source_can_be_named_with_its_options(host, tree):
     assert [record.patient for record in images.records] == ["NORMAL/a.png", "PNEUMONIA/b.png"]
     swapped = read_images(find_dataset(f"folder:source={tree},negative=PNEUMONIA,positive=NORMAL", host), no_fetch)
     assert [record.label for record in swapped.records] == [1, 0]
+
+
+def test_classes_are_options_of_a_dataset_that_has_them(host, tree):
+    classes = {"positive": "NORMAL", "negative": "PNEUMONIA"}
+    part = find_dataset(str(tree), host, classes)
+    assert [record.label for record in read_images(part, no_fetch).records] == [1, 0]
+    assert str(part.component.without("source")) == "folder:negative=PNEUMONIA,positive=NORMAL"
+    again = find_dataset(f"folder:source={tree},positive=NORMAL", host, classes)
+    assert again.component == part.component
+    with pytest.raises(ConfigError, match="--positive NORMAL: the dataset says positive=PNEUMONIA"):
+        find_dataset(f"folder:source={tree},positive=PNEUMONIA", host, classes)
+    with pytest.raises(ConfigError, match="--positive NORMAL: phantom has no option positive"):
+        find_dataset("phantom", host, classes)
+    with pytest.raises(ConfigError, match="at most 1,000 characters"):
+        find_dataset(str(tree), host, {"positive": "+".join(["a class"] * 200)})
+
+
+def test_a_tree_of_other_classes_goes_to_who_may_read_it(host, tree):
+    (tree / "PNEUMONIA").rename(tree / "TB")
+    part = find_dataset(str(tree), host, {"positive": "TB"})
+    assert part.spec.name == "folder"
+    assert read_images(part, no_fetch).class_names == ClassNames(negative="NORMAL", positive="TB")
+    with pytest.raises(DataError, match=r"--positive TB --negative NORMAL"):
+        read_images(find_dataset(str(tree), host), no_fetch)
+
+
+def test_classes_of_a_collection_are_refused_with_who_else_reads_it(host, tree):
+    (tree / "PNEUMONIA").rename(tree / "COVID")
+    assert find_dataset(str(tree), host).spec.name == "covid-radiography"
+    with pytest.raises(ConfigError, match=rf"has no option positive: .*, or write --data folder:source={tree}\. What it has"):
+        find_dataset(str(tree), host, {"positive": "COVID"})
+    assert find_dataset(f"folder:source={tree}", host, {"positive": "COVID"}).spec.name == "folder"
 
 
 def test_a_named_source_is_not_fetched(host, tmp_path):
@@ -272,3 +311,13 @@ def test_a_factory_that_returns_something_else_is_named(host, name, words):
 
 def test_downloads_lie_in_the_cache(cache):
     assert Downloader(offline=True, say=print).folder == cache / "downloads"
+
+
+def test_a_text_instead_of_leaks_is_refused(host):
+    with pytest.raises(PluginError, match="dataset leaking:number=1: leaks is the text 'ids', expected a tuple of texts"):
+        read_images(find_dataset("leaking:number=1", host), no_fetch)
+
+
+def test_declared_leaks_are_lines(host):
+    images = read_images(find_dataset("leaking", host), no_fetch)
+    assert (images.warnings, images.leaks) == (("a\\nb",), ("ids of\\nimages",))

@@ -121,11 +121,11 @@ def test_other_class_names_can_be_given(tmp_path, draw):
     draw(tmp_path / "Normal" / "masks" / "Normal-1.png")
     draw(tmp_path / "Viral Pneumonia" / "images" / "Viral Pneumonia-1.png")
     draw(tmp_path / "COVID" / "images" / "COVID-1.png")
-    images = load_folder(str(tmp_path), positive="viral pneumonia")
+    images = load_folder(str(tmp_path), negative="NORMAL", positive="viral pneumonia")
     assert keys(images) == ["Normal/images/Normal-1.png", "Viral Pneumonia/images/Viral Pneumonia-1.png"]
     assert images.class_names == ClassNames(negative="NORMAL", positive="viral pneumonia")
     other, masks, _ = images.warnings
-    assert other == "ignored folders that are neither a class nor train, val or test: 1 image file in COVID/ (1)"
+    assert other == "ignored classes that are neither the positive nor the negative one: 1 image file in COVID/ (1)"
     assert masks == "ignored masks: 1 image file in Normal/masks/ (1)"
 
 

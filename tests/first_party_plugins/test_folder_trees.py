@@ -75,7 +75,7 @@ def check_tree(top):
     try:
         images = load_folder(str(top))
     except DataError as error:
-        return "refused" if re.search(r"expected|keep one|subfolder=", str(error)) else str(error)
+        return "refused" if re.search(r"expected|keep one|subfolder=|--positive", str(error)) else str(error)
     taken = {images.read(record.key) for record in images.records}
     assert len(taken) == len(images.records)
     places, left = named_places(images.warnings), 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,11 @@ def test_every_column_arrives(write, draw):
 
 
 @pytest.mark.parametrize(
-    ("text", "label"), [("0", 0), ("1", 1), ("normal", 0), ("NORMAL", 0), (" Pneumonia ", 1), ("pneumonia", 1)]
+    ("text", "label"),
+    [
+        *(("0", 0), ("1", 1), ("normal", 0), ("NORMAL", 0), (" Pneumonia ", 1), ("pneumonia", 1)),
+        *(("0.0", 0), ("1.0", 1), ("1.", 1), ("1.00", 1), ('"1,0"', 1), ("True", 1), ("FALSE", 0)),
+    ],
 )
 def test_labels_may_be_numbers_or_words(write, text, label):
     assert load_manifest(str(write("path,label", f"a.png,{text}"))).records[0].label == label
@@ -97,6 +102,79 @@ def test_what_spreadsheets_do_to_a_file_is_understood(write):
     images = load_manifest(str(file))
     assert keys(images) == ["a, b.png", "sub/c.png"]
     assert images.warnings == ()
+
+
+ROWS = (["a.png", "1.0", "p 1"], ["b, c.png", "0.0", "q;2"])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_separators_and_encodings_of_spreadsheets_are_understood(tmp_path, separator, encoding):
+    file = tmp_path / "table.csv"
+    lines = [separator.join(f'"{cell}"' if set(cell) & {",", ";"} else cell for cell in row) for row in ROWS]
+    file.write_bytes("\r\n".join([separator.join(("path", "label", "patient")), *lines, ""]).encode(encoding))
+    images = load_manifest(str(file))
+    assert [(record.key, record.label, record.patient) for record in images.records] == [
+        ("a.png", 1, "p 1"),
+        ("b, c.png", 0, "q;2"),
+    ]
+    assert images.warnings == ()
+
+
+def test_the_separator_that_excel_writes_first_is_used(write):
+    images = load_manifest(str(write("sep=;", "path;label;patient", "a,b.png;1;p")))
+    assert keys(images) == ["a,b.png"]
+
+
+def test_a_header_with_commas_in_names_is_read_by_its_semicolons(write):
+    images = load_manifest(str(write("path;label;patient;size[w,h,d]", "a.png;1;p;2")))
+    assert images.records[0].columns == (("size[w,h,d]", "2"),)
+
+
+def test_tables_with_tabs_are_claimed(write):
+    assert claims_manifest(write("path\tlabel", name="a.tsv"))
+
+
+def test_columns_may_have_other_names(write):
+    file = write("Image,Target,PatientID,Fold,View,sex,label", "a.png,1,p,valid,PA,F,old", "b.png,0,q,validate,AP,M,new")
+    images = load_manifest(str(file), path="Image", label="target", patient=" PatientID ", split="Fold", age="View")
+    first, second = images.records
+    assert (first.key, first.label, first.patient, first.split, first.sex, first.age) == ("a.png", 1, "p", "val", "F", "PA")
+    assert (second.split, second.view) == ("val", None)
+    assert first.columns == (("label", "old"),)
+    assert "unknown columns, which only --split left-out:by=COLUMN can use: label " in images.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"label": "Target"}, DataError, r"line 1: column target is missing \(found: 'path', 'label', 'age'\)"),
+        ({"patient": "Person"}, DataError, r"column person is missing .*manifest:source=study.csv,patient=COLUMN"),
+        ({"label": "path"}, ConfigError, "two columns are both to be read from 'path'"),
+        ({"label": "age", "view": "Age"}, ConfigError, "two columns are both to be read from 'age'"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named(write, options, error, message):
+    with pytest.raises(error, match=message):
+        load_manifest(str(write("path,label,age", "a.png,1,4")), **options)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_accents_in_another_unicode_form_find_the_file(write, draw, tmp_path, forms, elsewhere):
+    in_table, on_disk = forms
+    folder, name = "M\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen", "ll\N{LATIN SMALL LETTER E WITH ACUTE}.png"
+    top = tmp_path / ("away" if elsewhere else "set")
+    there = draw(top / unicodedata.normalize(on_disk, folder) / unicodedata.normalize("NFC", name))
+    written = unicodedata.normalize(in_table, f"{folder}/{name}")
+    images = load_manifest(
+        str(write("path,label,patient", f"{tmp_path / 'away'}/{written},1,p" if elsewhere else f"{written},1,p"))
+    )
+    assert keys(images) == [written.rpartition("/")[2] if elsewhere else written]  # as written: the same on every machine
+    assert images.read(keys(images)[0]).samefile(there)
+    assert images.warnings == ()
+    there.unlink()
+    assert not images.read(keys(images)[0]).exists()
 
 
 def test_a_named_file_that_does_not_exist_is_listed(write):
@@ -152,7 +230,10 @@ def test_keys_do_not_depend_on_where_the_data_is_mounted(paths, mount):
         (["path,label", "a.png,1", "b.png,0", "./a.png,0"], r"line 4: './a.png' is already listed at .*study.csv, line 2"),
         (["path,label", ",1"], r"line 2: the path is empty"),
         (["file,label", "a.png,1"], r"line 1: column path is missing \(found: 'file', 'label'\).*header path,label\["),
-        (["path;label", "a.png;1"], r"column path and label is missing \(found: 'path;label'\).*commas between"),
+        (
+            ["file|label", "a.png|1"],
+            r"column path and label is missing \(found: 'file|label'\).*manifest:source=study.csv,path=",
+        ),
         (["path,label,label", "a.png,1,1"], r"column label appears twice"),
         (["path,label", "a,b.png,1"], r"line 2: 3 values for 2 columns"),
         (["path,label,patient", "a.png,1"], r"line 2: 2 values for 3 columns"),
@@ -177,8 +258,11 @@ def test_a_duplicate_is_found_under_another_spelling(write, tmp_path):
     ("data", "message"),
     [
         ("path,label\na.png,1\nbücher.png,0\n".encode("latin-1"), r"line 3: byte 0xfc is not UTF-8"),
-        ("path,label\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
         ("path,label\n".encode("utf-16-le"), "zero bytes"),
+        (
+            "path,label\na.png,1\n".encode("utf-16")[:-1],
+            r"begins like UTF-16 text and is none \(truncated data\): save the file",
+        ),
     ],
 )
 def test_text_in_another_encoding_is_refused(write, data, message):

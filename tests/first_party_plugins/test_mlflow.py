@@ -187,7 +187,7 @@ def test_without_an_address_nothing_is_imported_or_sent():
     program = (
         "import sys; from cxrbench.plugin.host import load_host; said = [];"
         "load_host().notify('on_run_start', said.append, protocol=None, recipes=());"
-        "load_host().notify('on_trial_end', said.append, recipe='r', trial=None);"
+        "load_host().notify('on_trial_end', said.append, recipe='r', stage='head', trial=None);"
         "load_host().notify('on_entry', said.append, entry=None);"
         "load_host().notify('on_run_end', said.append, board=None);"
         "assert not said, said; assert 'mlflow' not in sys.modules"

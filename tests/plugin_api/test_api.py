@@ -15,7 +15,7 @@ V1 = {
     "register_imbalances": (),
     "register_engines": (),
     "on_run_start": ("protocol", "recipes"),
-    "on_trial_end": ("recipe", "trial"),
+    "on_trial_end": ("recipe", "stage", "trial"),
     "on_entry": ("entry",),
     "on_run_end": ("board",),
 }

@@ -264,7 +264,7 @@ def test_callbacks_get_only_the_arguments_they_name(files):
     host = load_host([files("observer")])
     received = load_file(files("observer")).RECEIVED
     received.clear()
-    host.notify("on_trial_end", pytest.fail, recipe="a recipe", trial="a trial")
+    host.notify("on_trial_end", pytest.fail, recipe="a recipe", stage="head", trial="a trial")
     host.notify("on_run_end", pytest.fail, board="a board")
     assert received == [("trial", "a trial"), ("run", None)]
 

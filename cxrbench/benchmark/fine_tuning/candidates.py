@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.fine_tuning.planned import place_of
 from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, unknown_name
@@ -27,11 +28,13 @@ class Candidate:
     Attributes:
         recipe: as it was planned.
         entry: the result of its heads.
-        remarks: why it is fine-tuned in place of another one.
+        learns_from: as of `PlannedRecipe`.
+        remarks: why it is fine-tuned in place of another one, or in another way than the user asked for.
     """
 
     recipe: PlannedRecipe
     entry: Entry
+    learns_from: str = "all"
     remarks: tuple[str, ...] = ()
 
 
@@ -45,7 +48,7 @@ def candidates(run: RunContext) -> list[Candidate]:
     chosen = {str(one.recipe): one for one in finished if str(one.recipe) in names and not _said(run, one)}
     for count in (int(text) for text in wanted if text.isdecimal()):
         chosen |= {str(one.recipe): one for one in _best(run, finished, count) if str(one.recipe) not in chosen}
-    return list(chosen.values())
+    return [_with_place(run, one) for one in chosen.values()]
 
 
 def check_wanted(settings: Settings, known: Sequence[str]) -> None:
@@ -90,6 +93,9 @@ def _best(run: RunContext, finished: Sequence[Candidate], count: int) -> Iterato
         else:
             taken.add(backbone)
             yield replace(one, remarks=(passed[backbone],) if backbone in passed else ())
+    if len(taken) < count:
+        possible = f"only {', '.join(sorted(taken))}" if taken else "no backbone"
+        run.callbacks.progress.warn(f"--fine-tune {count}: {possible} can be fine-tuned")
 
 
 def _said(run: RunContext, one: Candidate) -> str:
@@ -101,12 +107,26 @@ def _said(run: RunContext, one: Candidate) -> str:
 
 
 def _backbone_problem(run: RunContext, one: Candidate) -> str:
-    features = one.recipe.features
+    features, wanted = one.recipe.features, run.plan.request.settings.fine_tune_from
     if not isinstance(features, RecipeFeatures):
         return "its weights cannot be had"
     if features.is_searched:
         return "the search sets parameters of its backbone"
-    return run.executor.submit(why_not_trainable, features.views[0].frozen_backbone).result()
+    return _why_not_from(run, features, "all" if wanted == "auto" else wanted)
+
+
+def _with_place(run: RunContext, one: Candidate) -> Candidate:
+    """Return a candidate that learns from where the user wants; all of it learns where ``auto`` finds no place to cut."""
+    wanted, features = run.plan.request.settings.fine_tune_from, one.recipe.features
+    assert isinstance(features, RecipeFeatures)
+    if wanted == "auto" and (reason := _why_not_from(run, features, wanted)):
+        return replace(one, remarks=(*one.remarks, f"all of the network was trained, not its upper half: {reason}"))
+    return replace(one, learns_from=wanted)
+
+
+def _why_not_from(run: RunContext, features: RecipeFeatures, learns_from: str) -> str:
+    backbone = features.views[0].frozen_backbone
+    return run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result()
 
 
 def _strategy_problem(run: RunContext, one: Candidate) -> str:

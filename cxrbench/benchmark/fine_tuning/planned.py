@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
 """Part of every identity. Raise it when a change of the training gives other networks."""
+
+
+UPPER_HALF = 0.5
+"""Share of the multiplications below the cut of ``auto``."""
+
+
+def place_of(learns_from: str) -> float | str | None:
+    """Return where the backbone of a recipe that learns from there is cut, as `cut` takes it; None for all of it."""
+    return {"all": None, "auto": UPPER_HALF}.get(learns_from, learns_from)
 
 
 def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedRecipe:
@@ -25,8 +34,10 @@ def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedReci
     """
     recipe, epochs, trials = candidate.recipe, settings.fine_tune_epochs, settings.fine_tune_trials
     heads = [[head.selection for head in fold.heads] for fold in candidate.entry.folds]
+    cut = [] if candidate.learns_from == "all" else [place_of(candidate.learns_from)]
     studies = [
-        digest([study, "fine-tuned", FORMAT, epochs, selected]) for study, selected in zip(recipe.studies, heads, strict=True)
+        digest([study, "fine-tuned", FORMAT, epochs, selected, *cut])
+        for study, selected in zip(recipe.studies, heads, strict=True)
     ]
     return replace(
         recipe,
@@ -34,7 +45,8 @@ def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedReci
         studies=tuple(studies),
         identity=digest([*studies, trials]),
         budget={"trials": trials, "epochs": epochs},
-        remarks=candidate.remarks,
+        learns_from=candidate.learns_from,
+        remarks=(*recipe.remarks, *candidate.remarks),
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.extraction import FeaturesUnavailable
 from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.fine_tuning.maps import extracted_maps
+from cxrbench.benchmark.fine_tuning.planned import place_of
 from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.benchmark.opened import Opened
 from cxrbench.benchmark.selection import refuse_other_selection
@@ -67,6 +69,7 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
 
     Raises:
         FeaturesUnavailable: the backbone cannot be had.
+        NotFinite: its maps at the cut do not fit into float16.
         CxrbenchError: a head that a network starts from was not kept, or is not that of its entry.
         StudyDamaged: a journal cannot be read.
         TestSetLocked: another selection has scored the test images.
@@ -76,9 +79,10 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
     refuse_other_selection(run, recipe)
     starts = _from_heads(run, recipe) if recipe.stage == "fine-tuned" else _from_scratch(run)
     run.extraction.resources.claim([checkpoints(run.store, study) for study in recipe.studies])
+    maps = extracted_maps(run, recipe.features, place_of(recipe.learns_from))
     studies = []
     for fold, start in enumerate(starts):
-        study = _study(run, recipe, _job(run, recipe, fold, start))
+        study = _study(run, recipe, replace(_job(run, recipe, fold, start), maps=maps))
         studies.append(FoldStudy(fold=fold, study=study, record=open_record(run, recipe, study, fold)))
     say_resumed(run, recipe, studies)
     catalogues = run.plan.catalogues
@@ -100,7 +104,10 @@ def _from_heads(run: RunContext, recipe: PlannedRecipe) -> list[_Start]:
         raise CxrbenchError(f"{recipe}: its heads have no result to start from")
     return [
         _Start(
-            origin=SelectedHeads(heads=tuple(_head(run, entry, fold, seed) for seed in range(run.protocol.seeds))),
+            origin=SelectedHeads(
+                heads=tuple(_head(run, entry, fold, seed) for seed in range(run.protocol.seeds)),
+                where=place_of(recipe.learns_from),
+            ),
             params=dict(fold.params),
         )
         for fold in entry.folds

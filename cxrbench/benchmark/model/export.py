@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cxrbench.benchmark.model.comparison import with_comparison
 from cxrbench.benchmark.model.kept import load_kept
+from cxrbench.benchmark.model.learnt import without_digests
 from cxrbench.benchmark.model.verification import require_equal_results
 from cxrbench.benchmark.model.written import write_network, write_network_as_onnx, write_weights
 from cxrbench.errors import ConfigError
@@ -123,7 +124,9 @@ def _record(model: Model, entry: Path, chosen: Format) -> ModelRecord:
 
 def _write(folder: Path, model: Model, chosen: Format, progress: Progress) -> None:
     """Write all files except the record and the card, which tell about the others."""
-    write_images(folder / IMAGES, ImageRecord(fingerprint=model.record.dataset.fingerprint, folds=(dict(model.images),)))
+    dataset = model.record.dataset
+    images = without_digests(model.images) if dataset.licence_class == "credentialed" else dict(model.images)
+    write_images(folder / IMAGES, ImageRecord(fingerprint=dataset.fingerprint, folds=(images,)))
     write_self_test(folder / SELF_TEST, make_self_test(model.classifier))
     if chosen == "plugin":
         write_weights(folder, model.classifier, model.record.stage)

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from cxrbench.models.training.head_weights import HeadWeights
 
 
+NO_DIGESTS = (
+    "it learnt from credentialed images, of which the folder holds no digests: nothing tells whether an image is one of them"
+)
+
+
 def load_exported(folder: Path, surroundings: Surroundings) -> Model:
     """Load an exported model, after comparing its files with their digests; then run its self-test.
 
@@ -45,6 +50,8 @@ def load_exported(folder: Path, surroundings: Surroundings) -> Model:
         )
         _require_same(folder, record, classifier, difference(classifier, stored))
     parts = images.folds[0]
+    if record.dataset.licence_class == "credentialed":
+        warnings = (*warnings, NO_DIGESTS)
     return Model(classifier=classifier, record=record, images=parts, learnt=learnt_from(parts), warnings=warnings)
 
 

@@ -21,6 +21,11 @@ def images_of(record: ImageRecord, choice: HeadChoice) -> dict[Part, PartRecord]
     return {"train": _with_images_of(first, others)}
 
 
+def without_digests(images: Mapping[Part, PartRecord]) -> dict[Part, PartRecord]:
+    """Return the counts of the parts alone: what may be known of credentialed images elsewhere."""
+    return {part: record.model_copy(update={"digests": (), "pixels": ()}) for part, record in images.items()}
+
+
 def learnt_from(images: Mapping[Part, PartRecord]) -> dict[str, Part]:
     """Return the part of each image by the digest of its file and by that of its pixels."""
     return {

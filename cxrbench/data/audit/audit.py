@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.data.audit.compared import compared_images
-from cxrbench.data.audit.duplicates import copies, shared_patients, shared_with, sides_of
-from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding
+from cxrbench.data.audit.duplicates import copies, shared_collections, shared_patients, shared_with, sides_of
+from cxrbench.data.audit.findings import EXAMPLES, Audit, Finding, leak_severity
 from cxrbench.data.audit.label_rates import predictive_attributes
 from cxrbench.data.audit.near import thumbnails
 from cxrbench.data.audit.oddities import blank_findings, odd_files
@@ -39,6 +39,7 @@ REMEDIES = {
     "transformed-copies": "remove one image of each pair, or give both the same patient in a manifest",
     "two-labels": "correct the wrong label, or remove these images",
     "other-dataset": "remove these images from one of the two datasets",
+    "declared-leak": "do what the dataset says there",
 }
 WORST_FIRST = ("conflict", "leak", "warning", "note")
 
@@ -63,12 +64,15 @@ def audit(
         strict: raise if a file could not be read.
 
     Raises:
-        DataError: one class only, too few images in a set, images on both sides of a split, or an image under both labels.
+        DataError: one class only, too few images in a set, images on both sides of a split, an image under both labels, or a
+            leak that the dataset declares.
     """
     check_classes(dataset.name, dataset.labels, dataset.class_names)
     findings = [*_unreadable_files(dataset, strict=strict), *_small_validation(dataset, splits)]
-    sides = sides_of(dataset, splits, permitted=split_name == "paper")
-    findings += [*shared_patients(sides), *predictive_attributes(dataset)]
+    sides = sides_of(dataset, splits, leak_severity(split_name))
+    findings += [*declared_leaks(dataset, split_name), *shared_patients(sides), *predictive_attributes(dataset)]
+    for other in others:
+        findings += shared_collections(dataset, other)
     if dataset.files:
         small = thumbnails(dataset)
         blank = blank_images(small)
@@ -85,11 +89,20 @@ def audit(
     return result
 
 
+def declared_leaks(dataset: LoadedDataset, split_name: SplitName) -> Iterator[Finding]:
+    """Find the leaks that the dataset declares; like shared patients, they are warnings under `paper`."""
+    severity = leak_severity(split_name)
+    for reason in dataset.leaks:
+        yield Finding(check="declared-leak", severity=severity, count=len(dataset.records), message=reason)
+
+
 def refuse_leaks(name: str, result: Audit) -> None:
     """Raise DataError if the audit of the named dataset found leaks or conflicts."""
     if not result.leaks:
         return
-    listed = "; ".join(f"{leak.message} ({', '.join(leak.examples)})" for leak in result.leaks)
+    listed = "; ".join(
+        f"{leak.message} ({', '.join(leak.examples)})" if leak.examples else leak.message for leak in result.leaks
+    )
     remedies = dict.fromkeys(REMEDIES[leak.check] for leak in result.leaks)
     raise DataError(f"{name}: {listed}. What to do: {'; '.join(remedies)}; or pass --allow-leak, which marks every row")
 

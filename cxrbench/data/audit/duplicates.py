@@ -10,6 +10,7 @@ import numpy as np
 
 from cxrbench.data.audit.compared import FoundPairs, found_pairs
 from cxrbench.data.audit.findings import Finding, examples
+from cxrbench.data.collections import sharing
 from cxrbench.data.groups import differ_within, numbered, repeated
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Sides:
         return Finding(check=check, severity=severity, count=len(rows), message=message, examples=examples(self.dataset, rows))
 
 
-def sides_of(dataset: LoadedDataset, splits: Sequence[Split], *, permitted: bool) -> Sides:
-    """Return the sides of all splits; `permitted`: patients and images may be on both, as in the literature."""
+def sides_of(dataset: LoadedDataset, splits: Sequence[Split], severity: Severity) -> Sides:
+    """Return the sides of all splits; `severity` is that of a patient or an image on both."""
     parts = np.full((len(splits), len(dataset.records)), -1, dtype=np.int64)
     for part, split in zip(parts, splits, strict=True):
         for number, rows in enumerate((split.train, split.validation, split.test)):
             part[rows] = number
-    return Sides(dataset=dataset, parts=parts, severity="warning" if permitted else "leak")
+    return Sides(dataset=dataset, parts=parts, severity=severity)
 
 
 def shared_patients(sides: Sides) -> Iterator[Finding]:
@@ -141,6 +142,13 @@ def shared_with(sides: Sides, images: ComparedImages, other: LoadedDataset, othe
         if len(rows):
             message = f"{_count(len(rows), 'image')} also in {other.name}{how}, which is therefore not an independent test set"
             yield sides.finding("other-dataset", "leak", rows, message)
+
+
+def shared_collections(dataset: LoadedDataset, other: LoadedDataset) -> Iterator[Finding]:
+    """Find public collections of both datasets that share images, which other sizes or crops may hide from the comparison."""
+    for one, of_other in sharing(dataset.collections, other.collections):
+        message = f"images of {one} are also in {of_other}, which {other.name} is from: it may be no independent test set"
+        yield Finding(check="shared-collections", severity="warning", count=len(other.records), message=message)
 
 
 def _unexpected(

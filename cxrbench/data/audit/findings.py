@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cxrbench.config.split_name import SplitName
     from cxrbench.data.dataset import LoadedDataset
 
 Severity = Literal["leak", "conflict", "warning", "note"]
@@ -69,6 +70,11 @@ class Audit(BaseModel):
             counts[finding.check, finding.severity] += finding.count
         listed = ", ".join(f"{count:,} {check} ({severity})" for (check, severity), count in counts.items())
         return f"{len(self.findings)} finding{'s' if len(self.findings) > 1 else ''}: {listed}"
+
+
+def leak_severity(split_name: SplitName) -> Severity:
+    """Return how severe it is that a patient or an image is on both sides of a split: `paper` permits it."""
+    return "warning" if split_name == "paper" else "leak"
 
 
 def examples(dataset: LoadedDataset, rows: NDArray[np.int64]) -> tuple[str, ...]:

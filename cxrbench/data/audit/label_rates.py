@@ -9,7 +9,6 @@ import numpy as np
 
 from cxrbench.data.audit.findings import Finding
 from cxrbench.data.columns import age_band
-from cxrbench.data.groups import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,19 +63,21 @@ def predictive_attributes(dataset: LoadedDataset) -> Iterator[Finding]:
 
 
 def _rates_of(records: Sequence[Record], attribute: str) -> list[LabelRate]:
-    levels, labels = [_level(record, attribute) for record in records], np.array([record.label for record in records])
-    names = sorted(set(levels))
+    values: list[str | None] = [getattr(record, attribute) for record in records]
+    levels = {value: _level(value, attribute) for value in set(values)}
+    names = sorted(set(levels.values()))
     if names == [UNKNOWN]:
         return []
-    counts = np.bincount(numbered(levels) * 2 + labels, minlength=2 * len(names)).reshape(-1, 2)
+    numbers = {value: names.index(level) for value, level in levels.items()}
+    cells = [numbers[value] * 2 + record.label for value, record in zip(values, records, strict=True)]
+    counts = np.bincount(cells, minlength=2 * len(names)).reshape(-1, 2)
     return [
         LabelRate(attribute=attribute, level=name, images=int(count.sum()), positives=int(count[1]))
         for name, count in zip(names, counts, strict=True)
     ]
 
 
-def _level(record: Record, attribute: str) -> str:
-    text: str | None = getattr(record, attribute)
+def _level(text: str | None, attribute: str) -> str:
     if not text:
         return UNKNOWN
     return age_band(text) if attribute == "age" else text

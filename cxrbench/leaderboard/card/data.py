@@ -19,6 +19,12 @@ ROLES = {
 }
 NO_LEVELS = "View, age, sex, site and source of the images are not known to cxrbench: fill in."
 
+DIGESTS = "The digests of all these images are in images.json, so that programs can tell images that the model has learnt from."
+CREDENTIALED = (
+    "The images are credentialed: nothing here names one, not even by its digest, so no program can tell images that the model "
+    "has learnt from."
+)
+
 
 def data_section(record: ModelRecord) -> list[str]:
     """Return counts per part, class and attribute, the split, the audit, and what cxrbench does not know."""
@@ -34,8 +40,7 @@ def data_section(record: ModelRecord) -> list[str]:
         *bullets([f"{one.severity}: {one.message}" for one in record.audit.findings] or ["no findings"]),
         *paragraph(
             "How the images were selected, where and when they were taken, and how the labels were made, is not known to "
-            "cxrbench: fill in. The digests of all these images are in images.json, so that programs can tell images that the "
-            "model has learnt from."
+            f"cxrbench: fill in. {CREDENTIALED if record.dataset.licence_class == 'credentialed' else DIGESTS}"
         ),
     ]
 

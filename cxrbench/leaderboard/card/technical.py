@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cxrbench.leaderboard.store.model_record import ModelRecord
+    from cxrbench.plugin.contracts import LicenceClass
 
 MEANINGS = {
     "model.keras": "the whole network: image to score",
     "model.onnx": "the same for ONNX Runtime, with threshold, classes and image size in its metadata",
     "head.safetensors": "the weights of the head; cxrbench builds the backbone with the plugin",
-    "images.json": "digests of the images that it learnt from",
+    "images.json": "counts of the images that it learnt from, and their digests unless they are credentialed",
     "self_test.npz": "ten drawn images with the logits and scores that the model gave at its export",
 }
 
@@ -76,12 +77,22 @@ def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
+TERMS: dict[LicenceClass, str] = {
+    "undeclared": "the dataset declares none",
+    "open": "open: anybody may see them",
+    "agreement": "agreement: those who accepted the agreement on their use may see them; it also rules what is made of them",
+    "credentialed": "credentialed: people who were admitted one by one may see them; the agreement that they signed also rules "
+    "what is made of them, such as this model",
+}
+
+
 def licence_section(record: ModelRecord) -> list[str]:
     """Return what is known of licences."""
     weights = record.components.get("backbone")
     origin = (weights.weights_origin if weights else "") or "none"
     known = [
         f"images: {record.protocol.notice or 'the dataset states no notice: see where it is from'}",
+        f"images, licence class: {TERMS[record.dataset.licence_class]}",
         f"pretrained weights: {origin}",
         "cxrbench: Apache-2.0",
     ]

@@ -224,6 +224,7 @@ class Entry(Stored):
         components: what stands behind backbone, augmentation, imbalance and engine; empty in entries of earlier versions.
         stage: of training.
         budget: ``trials`` of each study and ``epochs``, where they are not those of the protocol: beyond the stage ``head``.
+        learns_from: what of the network is trained: ``all``; above a cut, ``auto`` or the name of the layer below it.
         study: identity of the result, which does not depend on the number of trials.
         reason: failure reason and what to do; empty if the entry is complete.
         failure: kind of the failure.
@@ -254,6 +255,7 @@ class Entry(Stored):
     components: dict[ComponentKind, ComponentFacts] = {}
     stage: Stage = "head"
     budget: dict[Name, Count] = {}
+    learns_from: Line = "all"
     study: Hash = ""
     status: Status
     reason: Line = ""

@@ -138,7 +138,7 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
 
 def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
     """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
-    augmented = map(_shard_augmentation(extraction, shard), padded_batches(images))
+    augmented = map(shard_augmentation(extraction, shard), padded_batches(images))
     batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
     features = [extraction.frozen_backbone.features(images) for images in batches]
     widths = sorted({block.shape[1] for block in features})
@@ -161,7 +161,7 @@ def _versions(requirements: tuple[str, ...]) -> str:
     return repr(versions_of(*NUMERICAL_PACKAGES, *map(name_of, requirements)))
 
 
-def _shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
+def shard_augmentation(extraction: Extraction, shard: int) -> ImageBatches:
     """Return the augmentation of one shard; without one, a function that changes nothing."""
     part, shape = extraction.augmentation, (extraction.pixels.size, extraction.pixels.size, 1)
     if part is None:

@@ -56,27 +56,28 @@ class Place:
     tensor: Any
     share: float
 
+    @property
+    def layer(self) -> str:
+        """The name of the layer that the tensor comes from."""
+        return str(self.tensor._keras_history.operation.name)
 
-def cut(backbone: Any, size: int, share: float) -> CutBackbone:
-    """Cut a backbone, which becomes trainable, below the layers that take 1 - `share` of its multiplications.
 
-    Multiplications, as they are what a training step takes its time for: half of the parameters of a network are often in its
-    last few layers. The place is the one with the smallest maps, at most `TOLERANCE` from the share; else the nearest.
+def cut(backbone: Any, size: int, where: float | str) -> CutBackbone:
+    """Cut a backbone, which becomes trainable.
+
+    Args:
+        backbone: a graph of Keras layers.
+        size: of the images ``[n, size, size, 3]``.
+        where: the share of its multiplications that is to be below the cut, or the name of the last layer below it.
+            Multiplications, as they are what a training step takes its time for: half of the parameters of a network are
+            often in its last few layers.
 
     Raises:
-        ConfigError: the backbone is not a graph of Keras layers, or has no place near the share; the message is the reason.
+        ConfigError: the backbone is not a graph of Keras layers, or has no such place; the message is the reason.
     """
     flat = with_nested_layers(backbone, size)
     backbone.trainable = True
-    places = places_to_cut(flat)
-    if not places:
-        raise ConfigError("the backbone cannot be cut: no single tensor has layers that learn both before and after it")
-    place = min(places, key=lambda one: _preference(one, share))
-    if abs(place.share - share) > FARTHEST:
-        raise ConfigError(
-            f"the backbone cannot be cut at {share:.0%} of its multiplications: the nearest place where a single tensor passes "
-            f"is at {place.share:.0%}"
-        )
+    place = _place_after(flat, where) if isinstance(where, str) else _place_near(flat, where)
     lower, upper = keras.Model(flat.inputs[0], place.tensor), keras.Model(place.tensor, flat.outputs[0])
     return CutBackbone(backbone=backbone, lower=lower, upper=upper, share=place.share)
 
@@ -98,18 +99,48 @@ def with_nested_layers(backbone: Any, size: int) -> Any:
 def places_to_cut(flat: Any) -> list[Place]:
     """Return the places where a network without nested ones can be cut, from its images to its features.
 
-    A place has layers that learn on both sides, none of which is called on both. Of all places that no multiplication
-    divides, such as before and after an activation, it is the one with the smallest maps, the last of these.
+    Of all places that no multiplication divides, such as before and after an activation, it is the one with the smallest maps,
+    the last of these.
     """
+    found: dict[float, Place] = {}
+    for place in _all_places(flat):
+        smallest = found.get(place.share, place)
+        if prod(place.tensor.shape[1:]) <= prod(smallest.tensor.shape[1:]):
+            found[place.share] = place
+    return list(found.values())
+
+
+def _all_places(flat: Any) -> Iterator[Place]:
+    """Yield the places with layers that learn on both sides, none of which is called on both."""
     nodes = _nodes(flat)
     spans, costs = _spans(nodes), list(accumulate(map(_multiplications, nodes)))
-    found: dict[int, Any] = {}
     for number, tensor in _single_tensors(nodes, flat.outputs[0]):
-        cost = costs[number]
-        smallest = found.get(cost, tensor)
-        if _divides(spans, number) and cost < costs[-1] and prod(tensor.shape[1:]) <= prod(smallest.shape[1:]):
-            found[cost] = tensor
-    return [Place(tensor=tensor, share=cost / costs[-1]) for cost, tensor in found.items()]
+        if _divides(spans, number) and costs[number] < costs[-1]:
+            yield Place(tensor=tensor, share=costs[number] / costs[-1])
+
+
+def _place_near(flat: Any, share: float) -> Place:
+    """Return the place with the smallest maps, at most `TOLERANCE` from the share; else the nearest."""
+    places = places_to_cut(flat)
+    if not places:
+        raise ConfigError("the backbone cannot be cut: no single tensor has layers that learn both before and after it")
+    place = min(places, key=lambda one: _preference(one, share))
+    if abs(place.share - share) > FARTHEST:
+        raise ConfigError(
+            f"the backbone cannot be cut at {share:.0%} of its multiplications: the nearest place where a single tensor passes "
+            f"is at {place.share:.0%}"
+        )
+    return place
+
+
+def _place_after(flat: Any, layer: str) -> Place:
+    """Return the place after the only layer of this name."""
+    named = [place for place in _all_places(flat) if place.layer == layer]
+    if len(named) != 1:
+        possible = ", ".join(place.layer for place in places_to_cut(flat))
+        problem = f"{len(named)} layers are called {layer!r}" if named else f"it has no layer {layer!r} to cut after"
+        raise ConfigError(f"the backbone cannot be cut: {problem}. Layers to cut after: {possible or 'none'}")
+    return named[0]
 
 
 def _preference(place: Place, share: float) -> tuple[float, int, float]:

@@ -14,7 +14,9 @@ from cxrbench.models.fine_tuning.layers import (
     HeadLayers,
     features_of,
     noise_input,
+    random_states,
     require_graph,
+    set_states,
     shares_by_layer,
     values_of,
     weights_from_whole,
@@ -24,7 +26,6 @@ from cxrbench.models.fine_tuning.network_file import NetworkWeights
 from cxrbench.models.fine_tuning.steps import AVERAGE_OVER
 from cxrbench.models.training.head import UNITS
 from cxrbench.models.training.head_weights import random_head
-from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +97,7 @@ class NetworkFromScratch:
 
     def set_seed(self, seed: int) -> None:
         """Set what each random layer of the backbone draws from."""
-        for number, state in enumerate(_without(self.other_state, self._backbone.weights)):
-            state.assign(np.array([seed_from(seed, "layer", number), 0]))
+        set_states(random_states(self._backbone), seed)
 
     def shares(self, layer_decay: float) -> tuple[float, ...]:
         """Return the share of the learning rate of each trainable variable, as `shares_by_layer` does."""

@@ -12,7 +12,7 @@ import numpy as np
 from cxrbench.config.seeds import training_seed
 from cxrbench.errors import ConfigError
 from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
-from cxrbench.models.fine_tuning.origins import network_to_fine_tune
+from cxrbench.models.fine_tuning.origins import SelectedHeads
 from cxrbench.models.training.curves import Curves
 from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
 from cxrbench.models.training.jobs import training_rows
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from cxrbench.config.part import Part
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.checkpoint import Progress
-    from cxrbench.models.fine_tuning.learning import LearningNetwork
+    from cxrbench.models.fine_tuning.learning import LearningNetwork, LearningRows
     from cxrbench.models.fine_tuning.origins import Build, Origin
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.models.training.jobs import HeadJob
+    from cxrbench.models.training.rows import TrainingRows
     from cxrbench.plugin.contracts import Loss
     from cxrbench.plugin.specs import Augmentation, Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -49,6 +50,7 @@ class NetworkJob:
         backbone: of the recipe, with its pretrained weights.
         augmentation: of the training images; None for none.
         pixels: all images, uint8 ``[rows, size, size]``.
+        maps: of all images at the cut of the origin: of the clean view and then of the augmented ones; empty without a cut.
         shifted: the validation images under each development shift: an array of them, and their rows in it.
         seed: the seed of each trial derives from it.
         folder: where epochs and finished networks are kept until the result is complete.
@@ -64,6 +66,7 @@ class NetworkJob:
     configuration: TrainingConfiguration = field(compare=False)
     seed: int = field(compare=False)
     folder: Path = field(compare=False)
+    maps: tuple[ShardedArray, ...] = field(default=(), compare=False)
     shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
 
     @property
@@ -112,12 +115,11 @@ class NetworkJob:
         progress = _trained(self, number, params, repeat)
         file = self.folder / f"{number}-{repeat}.network"
         whole = self.origin.build(self.backbone).whole(progress.best_weights)
+        build = self.origin.build_to_score
         sha256 = write_network_weights(file, whole)
         parameters = sum(weights.size for weights in progress.best_weights)
         return FrozenModel(
-            scorer=NetworkScorer(
-                build=self.origin.build, backbone=self.backbone, file=file, sha256=sha256, parameters=parameters
-            ),
+            scorer=NetworkScorer(build=build, backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
             scores=_version_scores(self, progress),
             note=training_rows(self.head, self.head_params).note,
             curves=_curves(progress),
@@ -159,34 +161,25 @@ def makes_synthetic_rows(job: HeadJob, params: Mapping[str, Value]) -> bool:
     return bool(len(training_rows(job, params).synthetic))
 
 
-def why_not_trainable(backbone: FrozenBackbone) -> str:
-    """Return why a backbone cannot be trained, or an empty string."""
+def why_not_trainable(backbone: FrozenBackbone, where: float | str | None = None) -> str:
+    """Return why a backbone cannot be trained, or cannot be cut there and trained above, or an empty string."""
     try:
-        network_to_fine_tune(backbone)
+        SelectedHeads(heads=(), where=where).build(backbone)
     except ConfigError as error:
         return str(error)
     return ""
 
 
 def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: int) -> Progress:
-    from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training
+    from cxrbench.models.fine_tuning.trainer import Setting, Training
 
     rows, network = training_rows(job.head, job.head_params), job.origin.build(job.backbone)
     seed = training_seed(job.seed, number, repeat)
-    data = ImageRows(
-        pixels=job.pixels,
-        rows=rows.rows,
-        labels=rows.labels,
-        weights=rows.weights,
-        validation=job.validation,
-        followed=_followed(job),
-        augmentation=job.augmentation,
-    )
     training = Training(
         network=network,
         steps=_steps(network, rows.loss, job.configuration.batch_size),
         start=job.origin.start(job.backbone, repeat, seed),
-        data=data,
+        data=_data(job, rows),
         configuration=job.configuration,
         checkpoint=job.folder / f"{number}-{repeat}.progress",
         depends_on=job.study,
@@ -199,6 +192,22 @@ def _trained(job: NetworkJob, number: int, params: Mapping[str, Value], repeat: 
         seed=seed,
     )
     return job.origin.train(training, setting)
+
+
+def _data(job: NetworkJob, rows: TrainingRows) -> LearningRows:
+    from cxrbench.models.fine_tuning.maps import MapRows
+    from cxrbench.models.fine_tuning.trainer import ImageRows
+
+    shared: dict[str, Any] = {
+        "rows": rows.rows,
+        "labels": rows.labels,
+        "weights": rows.weights,
+        "validation": job.validation,
+        "followed": _followed(job),
+    }
+    if job.maps:
+        return MapRows(views=job.maps, **shared)
+    return ImageRows(pixels=job.pixels, augmentation=job.augmentation, **shared)
 
 
 def _followed(job: NetworkJob) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -221,11 +230,14 @@ def _curves(progress: Progress) -> Curves:
 
 
 def _version_scores(job: NetworkJob, progress: Progress) -> NDArray[np.float64]:
+    """Return the scores of the validation images. Maps are rounded: what learnt from them scores the images themselves."""
     from cxrbench.models.training.trainer import sigmoid
 
-    network, weights = job.origin.build(job.backbone), progress.best_weights
-    shifted = (network.logits_of_rows(weights, view, rows) for view, rows in job.shifted)
-    return np.stack([finite(sigmoid(logits)) for logits in (progress.best_logits, *shifted)])
+    network = job.origin.build_to_score(job.backbone)
+    weights = network.weights_of(job.origin.build(job.backbone).whole(progress.best_weights))
+    known = [] if job.maps else [progress.best_logits]
+    rest = (network.logits_of_rows(weights, view, rows) for view, rows in job.validation_versions[len(known) :])
+    return np.stack([finite(sigmoid(logits)) for logits in (*known, *rest)])
 
 
 @lru_cache(maxsize=1)

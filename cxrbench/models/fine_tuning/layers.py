@@ -12,6 +12,7 @@ from cxrbench.errors import ConfigError
 from cxrbench.models.features.frozen_backbone import CHANNELS, is_graph, is_model_of_keras
 from cxrbench.models.fine_tuning.network_file import NetworkWeights
 from cxrbench.models.training.head import UNITS, NoiseDropout
+from cxrbench.storage.files import seed_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,18 @@ def noise_input() -> Any:
 def features_of(backbone: Any, images: Any) -> Any:
     """Return the features of grey images, float32."""
     return ops.cast(backbone(ops.repeat(images, CHANNELS, axis=-1)), "float32")
+
+
+def random_states(layer: Any) -> list[Any]:
+    """Return the variables that the random layers of a layer draw from."""
+    weights = {id(one) for one in layer.weights}
+    return [one for one in layer.variables if id(one) not in weights]
+
+
+def set_states(states: Sequence[Any], seed: int) -> None:
+    """Set what each random layer draws from, so that all that follows depends on a seed."""
+    for number, state in enumerate(states):
+        state.assign(np.array([seed_from(seed, "layer", number), 0]))
 
 
 def values_of(variables: Sequence[Any]) -> list[Array]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.data.batches import BATCH, padded_batches
 from cxrbench.execution.failures import NotFinite
+from cxrbench.models.features.extraction import shard_augmentation
 from cxrbench.models.features.frozen_backbone import as_features
-from cxrbench.storage.files import seed_from
+from cxrbench.storage.files import digest, seed_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from cxrbench.data.batches import ImageBatches
+    from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.cut import CutBackbone
     from cxrbench.storage.sharded_array import ShardedArray
 
     Array = NDArray[np.float32]
 
+FORMAT = 1
+"""Part of every cache key. Raise it when a change here gives other maps of the same view."""
 DTYPE = "float16"
 """Of the maps on disk: half the bytes of float32, and at most 5e-4 of a value is lost to rounding."""
 
@@ -66,36 +72,64 @@ class MapRows:
         return read
 
 
-def frozen_part(parts: CutBackbone) -> ImageBatches:
-    """Return the lower part as a function of grey images, float32 ``[BATCH, size, size, 1]``; its weights are constants."""
-    return as_features(parts.lower, (BATCH, *parts.lower.input.shape[1:3], 1))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapView:
+    """The maps of one view of all images. Picklable: a worker needs nothing else.
+
+    Attributes:
+        extraction: the view: images, backbone and augmentation. Its features are not needed.
+        where: the backbone is cut, as `cut` takes it.
+    """
+
+    extraction: Extraction
+    where: float | str
+
+    @property
+    def maps(self) -> ShardedArray:
+        """The maps on disk; they depend on what features depend on, and on the place of the cut."""
+        features = self.extraction.features
+        folder = features.folder.with_name(digest([FORMAT, features.folder.name, self.where]))
+        return replace(features, folder=folder, dtype=DTYPE)
 
 
-def write_maps(
-    maps: ShardedArray, pixels: ShardedArray, lower: ImageBatches, augmentation: Callable[[int], ImageBatches] | None = None
-) -> None:
-    """Compute the maps of a view that are missing on disk.
+def extract_maps(view: MapView, shard: int, batch: int = BATCH) -> None:
+    """Compute the maps of a shard and write them to disk, unless another process has done so.
 
     Args:
-        maps: of `DTYPE`, a row for each image.
-        pixels: uint8 ``[rows, size, size]``.
-        lower: as `frozen_part` returns it.
-        augmentation: makes the augmentation of a shard of maps, of whole batches; None for the clean view.
+        view: the view.
+        shard: number of the shard.
+        batch: images per call of the network, a divisor of `BATCH`.
 
     Raises:
         NotFinite: a map has values that float16 cannot hold.
     """
-    for shard in maps.missing():
-        with maps.writing(shard) as is_missing:
-            if is_missing:
-                augment = augmentation(shard) if augmentation else None
-                maps.write(shard, _maps_of(pixels.read(*maps.bounds(shard)), lower, augment))
+    extraction, maps = view.extraction, view.maps
+    with maps.writing(shard) as is_missing:
+        if is_missing:
+            images = extraction.pixels.array.read(*maps.bounds(shard))
+            lower = _lower_part(extraction.frozen_backbone, view.where, batch)
+            augmented = map(shard_augmentation(extraction, shard), padded_batches(images))
+            maps.write(shard, maps_of(augmented, len(images), lower, batch), note=batch)
 
 
-def _maps_of(images: NDArray[np.uint8], lower: ImageBatches, augment: ImageBatches | None) -> Iterator[NDArray[Any]]:
-    for number, batch in enumerate(padded_batches(images)):
+def maps_of(batches: Iterable[Array], count: int, lower: ImageBatches, batch: int = BATCH) -> Iterator[NDArray[Any]]:
+    """Yield the maps of `count` images, which come in whole batches; raise as `extract_maps` does."""
+    for number, images in enumerate(batches):
+        parts = [lower(images[first : first + batch]) for first in range(0, BATCH, batch)]
         with np.errstate(over="ignore"):  # checked below
-            maps = np.asarray(lower(augment(batch) if augment else batch)).astype(DTYPE)
+            maps = np.concatenate(parts).astype(DTYPE)
         if not np.isfinite(maps).all():
-            raise NotFinite("the backbone has maps at the cut with values that float16 cannot hold. Train all of it instead")
-        yield maps[: len(images) - number * BATCH]
+            raise NotFinite("the backbone has maps at the cut with values that float16 cannot hold: use --fine-tune-from all")
+        yield maps[: count - number * BATCH]
+
+
+def frozen_part(parts: CutBackbone, batch: int = BATCH) -> ImageBatches:
+    """Return the lower part as a function of grey images, float32 ``[batch, size, size, 1]``; its weights are constants."""
+    return as_features(parts.lower, (batch, *parts.lower.input.shape[1:3], 1))
+
+
+@lru_cache(maxsize=2)
+def _lower_part(backbone: FrozenBackbone, where: float | str, batch: int) -> ImageBatches:
+    from cxrbench.models.fine_tuning.cut import cut
+
+    return frozen_part(cut(backbone.build_anew(), backbone.size, where), batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ class Origin(Protocol):
 
     @property
     def build(self) -> Build:
-        """What builds the network on a backbone."""
+        """What builds the network that learns on a backbone."""
+
+    @property
+    def build_to_score(self) -> Build:
+        """What builds the network that scores images, with any weights."""
 
     def start(self, backbone: FrozenBackbone, repeat: int, seed: int) -> list[NDArray[np.float32]]:
         """Return the weights that a repeat of a training starts from."""
@@ -39,19 +43,34 @@ class Origin(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectedHeads:
-    """The pretrained backbone, and the head of each seed."""
+    """The pretrained backbone, and the head of each seed.
+
+    Attributes:
+        heads: the selected ones.
+        where: the backbone is cut, as `cut` takes it; what is below stays as it is. None to train all of it.
+    """
 
     heads: tuple[HeadWeights, ...]
+    where: float | str | None = None
 
     @property
     def build(self) -> Build:
-        """What builds a network whose normalisation stays as it is."""
+        """What builds a network whose normalisation stays as it is, on images or on the maps at the cut."""
+        return self._build
+
+    @property
+    def _build(self) -> Callable[[FrozenBackbone], Network]:
+        return network_to_fine_tune if self.where is None else partial(network_above, where=self.where)
+
+    @property
+    def build_to_score(self) -> Build:
+        """What builds the same network on images."""
         return network_to_fine_tune
 
     def start(self, backbone: FrozenBackbone, repeat: int, seed: int) -> list[NDArray[np.float32]]:
         """Return the pretrained weights with the head of a seed."""
         del seed
-        return network_to_fine_tune(backbone).weights_with(self.heads[repeat])
+        return self._build(backbone).weights_with(self.heads[repeat])
 
     def train(self, training: Training, setting: Setting) -> Progress:
         """Train with the head itself as epoch zero."""
@@ -67,6 +86,11 @@ class RandomWeights:
     @property
     def build(self) -> Build:
         """What builds a network whose normalisation learns."""
+        return network_from_scratch
+
+    @property
+    def build_to_score(self) -> Build:
+        """What builds the same network."""
         return network_from_scratch
 
     def start(self, backbone: FrozenBackbone, repeat: int, seed: int) -> list[NDArray[np.float32]]:
@@ -87,6 +111,15 @@ def network_to_fine_tune(backbone: FrozenBackbone) -> Network:
     from cxrbench.models.fine_tuning.network import network_on_images
 
     return network_on_images(backbone.build_anew(), backbone.size)
+
+
+@lru_cache(maxsize=1)
+def network_above(backbone: FrozenBackbone, where: float | str) -> Network:
+    """Return this process's network that learns above a cut, likewise."""
+    from cxrbench.models.fine_tuning.cut import cut
+    from cxrbench.models.fine_tuning.network import network_on_maps
+
+    return network_on_maps(cut(backbone.build_anew(), backbone.size, where))
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.config.seeds import augmentation_seed
-from cxrbench.models.features.extraction import as_augmentation
+from cxrbench.models.fine_tuning.augmentation import drawn_from
 from cxrbench.models.fine_tuning.checkpoint import Progress, read_progress, write_progress
 from cxrbench.models.fine_tuning.rates import learning_rates
 from cxrbench.models.fine_tuning.steps import Rates
@@ -66,7 +66,8 @@ class ImageRows:
 
     def inputs(self, seed: int, epoch: int, batch: int) -> Callable[[NDArray[np.int64]], Array]:
         """Return a function of numbers in `rows` to their images, each augmented anew in each epoch, or left as it is."""
-        augment = _augmentation(self, augmentation_seed(seed, epoch, 0), batch)
+        shape, seed_of_epoch = (batch, *self.pixels.row_shape(), 1), augmentation_seed(seed, epoch, 0)
+        augment = drawn_from(self.augmentation, seed_of_epoch, shape) if self.augmentation else None
         generator = np.random.default_rng(seed_from(seed, "clean", epoch))
 
         def images_of(block: NDArray[np.int64]) -> Array:
@@ -202,13 +203,6 @@ def _train_epoch(training: Training, setting: Setting, epoch: int, rates: Array)
         training.steps.take(
             inputs(block), drawn, data.labels[block], data.weights[block], rates[number : number + BATCHES_AT_ONCE]
         )
-
-
-def _augmentation(data: ImageRows, seed: int, batch: int) -> ImageBatches | None:
-    if data.augmentation is None:
-        return None
-    shape = (*data.pixels.row_shape(), 1)
-    return as_augmentation(data.augmentation.build(input_shape=shape, seed=seed), (batch, *shape))
 
 
 def _augmented(images: NDArray[np.uint8], augment: ImageBatches | None, batch: int) -> Iterator[Array]:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from cxrbench.benchmark.explain.licence import WHY, require_showable, strictest
+from cxrbench.benchmark.explain.licence import WHY, require_no_agreement, require_showable, strictest
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.contracts import LicenceClass
 
@@ -31,6 +31,18 @@ def test_images_that_are_not_open_are_refused_with_the_reason(licence_class, rea
 
 def test_open_images_are_shown():
     require_showable("ward", "open", may_show=False)
+
+
+@pytest.mark.parametrize("licence_class", ["agreement", "credentialed"])
+def test_a_file_of_the_users_own_shows_no_restricted_images(licence_class):
+    with pytest.raises(ConfigError, match=f"--sheet shows no image of ward: {CLOSED[licence_class]}.*--i-may-show-images"):
+        require_no_agreement("--sheet", "ward", licence_class, may_show=False)
+    require_no_agreement("--sheet", "ward", licence_class, may_show=True)
+
+
+@pytest.mark.parametrize("licence_class", ["open", "undeclared"])
+def test_a_file_of_the_users_own_shows_other_images(licence_class):
+    require_no_agreement("--sheet", "ward", licence_class, may_show=False)
 
 
 @pytest.mark.parametrize(

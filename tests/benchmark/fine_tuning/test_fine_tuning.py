@@ -142,6 +142,39 @@ def test_a_cleared_cache_costs_time_alone(run_again, copy_of_run, fine_tuned_run
     assert copy_of_run.files(f"*/predictions/{stem}.npz") == before
 
 
+@pytest.fixture
+def upper_half(run_again, copy_of_run):
+    """Fine-tune the upper half in the copy, as if nothing had been fine-tuned there, and return the board and the entry."""
+    for path in copy_of_run.folder.glob(f"leaderboard/*/*/{stem_of(FINE_TUNED)}.*"):
+        path.unlink()
+    result = run_again(*STAGE, "--fine-tune-from", "auto")
+    assert result.returncode == 0, result.stderr
+    (board,) = read_boards(copy_of_run.folder / "leaderboard")
+    return board, next(entry for entry in board.entries if entry.name == FINE_TUNED)
+
+
+def test_the_upper_half_learns_and_the_lower_one_stays(upper_half, rows, scored_and_stored, surroundings):
+    board, entry = upper_half
+    model, scores, stored = scored_and_stored(board)
+    assert scores == pytest.approx(stored, abs=1e-5)
+    assert entry.learns_from == "auto"
+    before = rows[FINE_TUNED].entry
+    assert entry.parameters["head"] < before.parameters["head"]
+    assert entry.study != before.study
+    head = load_kept(board.folder / "entries" / f"{stem_of(HEAD)}.json", HeadChoice(), surroundings)
+    pretrained, trained = (one.classifier.backbone.get_weights() for one in (head, model))
+    unchanged = [np.array_equal(*pair) for pair in zip(pretrained, trained, strict=True)]
+    assert unchanged[0]
+    assert not all(unchanged)
+
+
+def test_a_layer_that_the_network_lacks_is_refused_by_name(run_again):
+    result = run_again(*STAGE, "--fine-tune-from", "block9")
+    assert "cannot be cut: it has no layer 'block9' to cut after. Layers to cut after: " in result.stderr
+    assert "conv_pw_1_relu" in result.stderr
+    assert "--fine-tune 1: no backbone can be fine-tuned" in result.stderr
+
+
 def test_a_run_without_the_stage_keeps_the_row(run_again):
     result = run_again()
     assert "fine-tuned" in result.stdout

@@ -117,6 +117,15 @@ def test_a_share_without_a_place_nearby_is_refused(backbone_to_cut):
         cut(backbone_to_cut, 16, 0.3)
 
 
+def test_a_backbone_is_cut_after_the_layer_that_is_named(backbone_to_cut):
+    from cxrbench.models.fine_tuning.cut import cut, places_to_cut, with_nested_layers
+
+    (first, second) = places_to_cut(with_nested_layers(backbone_to_cut, 16))
+    assert cut(backbone_to_cut, 16, first.layer).share == first.share < second.share
+    with pytest.raises(ConfigError, match=f"no layer 'conv9' to cut after. Layers to cut after: {first.layer}, {second.layer}"):
+        cut(backbone_to_cut, 16, "conv9")
+
+
 def test_a_function_cannot_be_cut():
     from cxrbench.models.fine_tuning.cut import cut
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cxrbench.data.batches import padded_batches
 from cxrbench.execution.failures import NotFinite
 from cxrbench.storage.sharded_array import ShardedArray
 
@@ -22,10 +23,11 @@ def parts(backbone_to_cut):
 
 @pytest.fixture(scope="session")
 def maps(parts, pixels, tmp_path_factory):
-    from cxrbench.models.fine_tuning.maps import DTYPE, frozen_part, write_maps
+    from cxrbench.models.fine_tuning.maps import BATCH, DTYPE, frozen_part, maps_of
 
-    array = ShardedArray(folder=tmp_path_factory.mktemp("maps"), rows=60, dtype=DTYPE, shard_rows=40)
-    write_maps(array, pixels[0], frozen_part(parts))
+    array = ShardedArray(folder=tmp_path_factory.mktemp("maps"), rows=60, dtype=DTYPE, shard_rows=60)
+    images = padded_batches(pixels[0].gather(np.arange(60)))
+    array.write(0, maps_of(images, 60, frozen_part(parts, BATCH // 2), BATCH // 2))
     return array
 
 
@@ -63,21 +65,11 @@ def test_maps_are_those_of_the_lower_part(parts, maps, pixels):
     assert maps.gather(np.arange(60)).dtype == np.float16
 
 
-def test_each_shard_has_an_augmentation_of_its_own(pixels, tmp_path):
-    from cxrbench.models.fine_tuning.maps import DTYPE, write_maps
+def test_maps_too_large_for_float16_are_refused(pixels):
+    from cxrbench.models.fine_tuning.maps import maps_of
 
-    array = ShardedArray(folder=tmp_path, rows=60, dtype=DTYPE, shard_rows=40)
-    write_maps(array, pixels[0], lambda images: images, lambda shard: lambda images: images * 0 + shard)
-    assert array.gather(np.arange(60))[:, 0, 0, 0].tolist() == [0] * 40 + [1] * 20
-
-
-def test_maps_too_large_for_float16_are_refused(pixels, tmp_path):
-    from cxrbench.models.fine_tuning.maps import DTYPE, write_maps
-
-    array = ShardedArray(folder=tmp_path, rows=60, dtype=DTYPE)
     with pytest.raises(NotFinite, match="float16 cannot hold"):
-        write_maps(array, pixels[0], lambda images: images * 1000)
-    assert array.missing() == [0]
+        list(maps_of(padded_batches(pixels[0].gather(np.arange(60))), 60, lambda images: images * 1000))
 
 
 def test_each_image_gets_a_random_view_in_each_epoch(tmp_path):

@@ -1,0 +1,46 @@
+"""Have the maps of all images at the cut of a network computed, once for all folds and trials."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cxrbench.data.batches import BATCH
+from cxrbench.execution.retry import submit_with_retry
+from cxrbench.models.fine_tuning.maps import MapView, extract_maps
+
+if TYPE_CHECKING:
+    from cxrbench.benchmark.context import RunContext
+    from cxrbench.benchmark.features import RecipeFeatures
+    from cxrbench.storage.sharded_array import ShardedArray
+
+STAGE = "maps at the cut"
+
+
+def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str | None) -> tuple[ShardedArray, ...]:
+    """Return the maps of all views, those that are missing computed by the workers; nothing without a cut.
+
+    Raises:
+        NotFinite: a map has values that float16 cannot hold.
+        Exception: as the calls of the backbone or the augmentation raise it.
+    """
+    if where is None:
+        return ()
+    views = [MapView(extraction=view, where=where) for view in features.views]
+    run.extraction.resources.claim([view.maps.folder for view in views])
+    progress, executor = run.callbacks.progress, run.executor
+    missing = [(view, shard) for view in views for shard in view.maps.missing()]
+    progress.begin(STAGE, len(missing))
+    calls = []
+    for view, shard in missing:
+        submit = partial(executor.submit, extract_maps, view, shard)
+        call = submit_with_retry(submit, BATCH)
+        call.add_done_callback(lambda _: progress.advance(STAGE))
+        calls.append(call)
+    try:
+        for call in calls:
+            call.result()
+    finally:
+        for call in calls:
+            call.cancel()
+    return tuple(view.maps for view in views)

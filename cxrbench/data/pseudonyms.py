@@ -1,0 +1,115 @@
+"""Pseudonyms of credentialed images: nothing that a run writes or prints names an image or a patient of theirs.
+
+A pseudonym is an HMAC (RFC 2104) with SHA-256 of a key or of a patient's ID, under a secret that stays in the user's data
+folder. So it is the same in every run of that user, and nobody without the secret can tell which image it stands for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from cxrbench.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cxrbench.plugin.contracts import Images
+
+SECRET_FILE = "CXRBENCH_SECRET_FILE"  # noqa: S105  # the name of a variable
+"""Environment variable with the path of the secret, in place of the user's data folder."""
+DIGITS = 32
+"""Hexadecimal digits of a pseudonym: 128 bits, so that no two of a collection are equal."""
+WORD = re.compile(r"[^\s,;:'\"()<>]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudonymReader:
+    """Reads the image behind a pseudonym; its errors name neither.
+
+    Attributes:
+        read: as the dataset's factory returned it.
+        keys: the key of each pseudonym.
+    """
+
+    read: Callable[[str], Path | bytes | NDArray[np.uint8]]
+    keys: Mapping[str, str]
+
+    def __call__(self, pseudonym: str) -> Path | bytes | NDArray[np.uint8]:
+        """Return the image; raise DataError in place of an exception whose message may name it."""
+        try:
+            return self.read(self.keys[pseudonym])
+        except OSError:
+            raise  # only its errno is quoted
+        except Exception as error:
+            raise DataError(f"its reader failed with {type(error).__name__}, whose message may name the image") from None
+
+
+def with_pseudonyms(images: Images, secret: bytes) -> Images:
+    """Return images whose keys and patients are pseudonyms, also where a text names one."""
+    names = {text: pseudonym(text, secret) for record in images.records for text in (record.key, record.patient)}
+    records = [replace(record, key=names[record.key], patient=names[record.patient]) for record in images.records]
+    keys = {names[record.key]: record.key for record in images.records}
+    spelled = (
+        names | {Path(key).name: name for name, key in keys.items()} | {Path(key).stem: name for name, key in keys.items()}
+    )
+
+    def without_names(lines: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
+
+    return replace(
+        images,
+        records=records,
+        read=PseudonymReader(read=images.read, keys=keys),
+        warnings=without_names(images.warnings),
+        leaks=without_names(images.leaks),
+    )
+
+
+def pseudonym(text: str, secret: bytes) -> str:
+    """Return the pseudonym of a key or of a patient."""
+    return hmac.new(secret, text.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:DIGITS]
+
+
+def user_secret() -> bytes:
+    """Return the user's secret, which is made when it is needed first and which nobody else may read.
+
+    Raises:
+        ConfigError: the file cannot be read or written, or is empty.
+    """
+    chosen = os.environ.get(SECRET_FILE)
+    path = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("cxrbench") / "secret"
+    try:
+        if not path.exists():
+            _write_once(path, secrets.token_hex(32))
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: the secret for the pseudonyms of images cannot be kept there: {error.strerror}") from None
+    if not secret:
+        raise ConfigError(
+            f"{path} is empty: it should hold the secret for the pseudonyms of images. Remove it to get a new one"
+        )
+    return secret
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file for its owner alone, unless another process was faster."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="ascii") as file:  # mode 600
+        file.write(text)
+        file.flush()
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
