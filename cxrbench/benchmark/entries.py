@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cxrbench.benchmark.groups import group_results
 from cxrbench.config.recipe import row_name, stem_of
+from cxrbench.evaluation.bootstrap import draw_patients
 from cxrbench.evaluation.metrics import confusion, metrics
 from cxrbench.evaluation.summary import measure
 from cxrbench.leaderboard.store.entry import (
@@ -249,13 +251,15 @@ def _component_facts(part: Part[Spec], weights: Weights | None = None) -> Compon
 
 
 def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) -> dict[str, Any]:
-    summary = summarise_under(protocol, result.tested)
+    drawn = draw_patients(result.tested, protocol.seed)
+    summary = summary_under(protocol, measure_under(protocol, result.tested, drawn=drawn))
     return {
         "status": "complete",
         "study": result.identity,
         "metrics": summary.metrics,
         "intervals": summary.intervals,
         "seed_spread": summary.seed_spread,
+        "groups": group_results(protocol, result.tested, drawn),
         "selected_by": result.selected_by,
         "development": result.development,
         "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),

@@ -12,7 +12,7 @@ from cxrbench.benchmark.seen import seen_warnings
 from cxrbench.benchmark.selection import smaller_extraction_warnings, smaller_scoring_warnings, submit_scoring
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.prediction_table import write_predictions
-from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.models.features.feature_source import ExtractionFailed
 
 if TYPE_CHECKING:

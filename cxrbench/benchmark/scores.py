@@ -34,4 +34,5 @@ def image_predictions(
         labels=np.array([record.label for record in records], dtype=np.int64),
         scores=scores,
         threshold=threshold,
+        groups={column: groups[rows] for column, groups in dataset.measured_groups.items()},
     )

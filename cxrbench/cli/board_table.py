@@ -11,8 +11,9 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from cxrbench.leaderboard.columns import CONTROL
+from cxrbench.leaderboard.columns import CONTROL, WORST_GROUP
 from cxrbench.leaderboard.render import apart
+from cxrbench.leaderboard.worst_group import BY_CHANCE
 from cxrbench.storage.safe_text import as_text
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ def legend(layout: Layout, rows: Iterable[Row]) -> str:
     parts = [
         *(["= cannot be told apart from the first row"] if tied else []),
         *(["below: 95 % intervals"] if ranked and ends else []),
+        *(
+            [f"worst group: its auc, and which it is; {BY_CHANCE}"]
+            if any(column.key == WORST_GROUP for column in shown)
+            else []
+        ),
         *([f"no room for {', '.join(layout.hidden)} (--format csv has all)"] if layout.hidden else []),
     ]
     return "; ".join(parts)

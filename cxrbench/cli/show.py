@@ -27,7 +27,7 @@ def show(
     from cxrbench.cli import console
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.describe import describe, study_facts
-    from cxrbench.leaderboard.group_table import group_headings, group_rows
+    from cxrbench.leaderboard.group_table import group_tables
     from cxrbench.leaderboard.lookup import find_entry
     from cxrbench.leaderboard.shift_table import SHIFT_HEADINGS, shift_rows
     from cxrbench.leaderboard.store.entry_files import read_entry
@@ -43,9 +43,9 @@ def show(
         console.print_section(title, facts)
     if facts := list(study_facts(stored, folder, in_database=bool(settings.storage))):
         console.print_section("studies, for Optuna's own tools", facts)
-    if stored.by_group:
-        console.print_section(f"each group of {stored.protocol.left_out_by}, left out and tested by itself", ())
-        console.print_table(group_headings(stored), group_rows(stored))
+    for table in group_tables(stored):
+        console.print_section(table.title, ())
+        console.print_table(table.headings, (tuple("\n".join(filter(None, cell)) for cell in row) for row in table.rows))
     if result := _result_under_shifts(stored, path):
         console.print_section("test images under shifts", ())
         console.print_table(SHIFT_HEADINGS, shift_rows(stored, result))

@@ -7,18 +7,28 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxrbench.config.split_name import LEFT_OUT, column_of, left_out_by
 from cxrbench.errors import ConfigError, unknown_name
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from cxrbench.plugin.contracts import Images, Record
 
 COLUMNS = ("site", "source", "view", "age", "sex")
 """The columns that every dataset may have."""
+MEASURED = ("age", "sex", "view", "site")
+"""The columns by whose groups test images are also measured."""
+UNKNOWN = "unknown"
+"""The group of the images whose value is not known."""
 MOST_GROUPS = 20
+LONGEST_GROUP = 100
+"""Characters of the name of a group by which images are measured."""
 AGE_BANDS = (0, 5, 18, 40, 65)
 """First year of each age band."""
 _AGE = re.compile(r"0*(?P<number>\d+)(?:\.\d+)?\s*(?P<unit>[DWMY]?)[A-Z]*", re.IGNORECASE)
@@ -46,7 +56,39 @@ def groups_by(records: Sequence[Record], column: str) -> list[str]:
     return [_group(_values(record), column) for record in records]
 
 
-def sorted_groups(groups: Sequence[str]) -> list[str]:
+def measured_groups(records: Sequence[Record]) -> tuple[dict[str, NDArray[np.str_]], tuple[str, ...]]:
+    """Return the groups by which test images are measured, and a warning for each column that makes too many.
+
+    A column that has the same value everywhere, or another one for each image, makes no groups.
+
+    Returns:
+        by column, the group of each image, text ``[images]``, `UNKNOWN` where its value is not known; and the warnings.
+    """
+    groups: dict[str, NDArray[np.str_]] = {}
+    warnings = []
+    for column in MEASURED:
+        texts = [getattr(record, column) or "" for record in records]
+        names = {text: _known_group(text, column) for text in set(texts)}  # few, and parsing is slow
+        known = set(names.values()) - {UNKNOWN}
+        if len(known) < 2 or len(known) == sum(names[text] != UNKNOWN for text in texts):
+            continue
+        if len(known) > MOST_GROUPS or max(map(len, known)) > LONGEST_GROUP:
+            warnings.append(
+                f"no metrics by {column}: it makes {len(known):,} groups. There may be {MOST_GROUPS}, with names of at most "
+                f"{LONGEST_GROUP} characters"
+            )
+            continue
+        groups[column] = np.array([names[text] for text in texts])
+    return groups, tuple(warnings)
+
+
+def groups_among(values: NDArray[np.str_]) -> list[str]:
+    """Return the groups of some images, the unknown one last; none where fewer than two are known."""
+    known = sorted_groups([group for group in np.unique(values).tolist() if group != UNKNOWN])
+    return [] if len(known) < 2 else [*known, *([UNKNOWN] if (values == UNKNOWN).any() else [])]
+
+
+def sorted_groups(groups: Iterable[str]) -> list[str]:
     """Return the known groups, sorted by name and numbers in them by value."""
     return sorted(set(groups) - {""}, key=_natural)
 
@@ -107,6 +149,11 @@ def _values(record: Record) -> Mapping[str, str]:
 def _group(values: Mapping[str, str], column: str) -> str:
     value = values.get(column, "")
     return as_line(age_band(value) if column == "age" else value)
+
+
+def _known_group(text: str, column: str) -> str:
+    group = _group({column: " ".join(text.split())}, column)
+    return UNKNOWN if group.casefold() in {"", UNKNOWN} else group
 
 
 def _folded(name: str) -> str:

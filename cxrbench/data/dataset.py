@@ -9,6 +9,7 @@ import numpy as np
 
 from cxrbench.data.blank import blank_copies
 from cxrbench.data.collections import collections_of
+from cxrbench.data.columns import measured_groups
 from cxrbench.data.decoding.facts import FileFacts
 from cxrbench.data.decoding.image_bytes import UNREADABLE
 from cxrbench.data.decoding.pixels import Decoding, Pixels, decode_missing, image_digests, pixels_of, time_decoding
@@ -19,7 +20,7 @@ from cxrbench.storage.files import digest_each
 from cxrbench.storage.safe_text import as_line, is_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from dataclasses import Field
 
     from numpy.typing import NDArray
@@ -72,6 +73,7 @@ class LoadedDataset:
         blank_copies: rows of the files that show nothing and have the pixels of another; such files are not one image.
         class_names: the names of labels 0 and 1.
         licence_class: what the licence of the images allows.
+        measured_groups: by column, the group of each image, text ``[rows]``, by which test images are also measured.
         collections: the public collections that the images are from.
         leaks: why no split can keep the images of a patient on one side, as the dataset declares.
     """
@@ -88,6 +90,7 @@ class LoadedDataset:
     blank_copies: tuple[int, ...] = ()
     class_names: ClassNames = field(default_factory=ClassNames)
     licence_class: LicenceClass = "undeclared"
+    measured_groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict, compare=False)
     collections: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
 
@@ -156,19 +159,22 @@ def load_dataset(catalogue: Catalogue) -> LoadedDataset:
         )
     rows = np.array(list(files), dtype=np.int64)
     blank = blank_copies(catalogue.pixels, rows, list(files.values()))
+    records = tuple(images.records[row] for row in files)
+    groups, of_groups = measured_groups(records)
     return LoadedDataset(
         name=images.name,
-        records=tuple(images.records[row] for row in files),
+        records=records,
         rows=rows,
         pixels=catalogue.pixels,
         fingerprint=catalogue.fingerprint,
         skipped=skipped,
-        warnings=tuple(images.warnings),
+        warnings=(*images.warnings, *of_groups),
         digests=tuple(catalogue.digests[row] for row in files),
         files=tuple(files.values()),
         blank_copies=tuple(np.flatnonzero(blank).tolist()),
         class_names=images.class_names,
         licence_class=images.licence_class,
+        measured_groups=groups,
         collections=collections_of(images),
         leaks=images.leaks,
     )

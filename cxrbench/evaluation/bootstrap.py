@@ -6,7 +6,7 @@ weights: how often each patient was drawn. The metrics of all draws are then mat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -58,8 +58,8 @@ class FoldDraws:
     @cached_property
     def class_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The weights of the patients with positive images and of those with negative ones, each ``[draws, patients]``."""
-        with_class = (self.positives > 0, self.images > self.positives)
-        positive, negative = (self.weights[:, patients].astype(np.float32) for patients in with_class)
+        with_class, weights = (self.positives > 0, self.images > self.positives), self.weights.astype(np.float32)
+        positive, negative = (np.compress(patients, weights, axis=1) for patients in with_class)
         return positive, negative
 
     def rows(self, predictions: Predictions) -> NDArray[np.int64]:
@@ -70,6 +70,19 @@ class FoldDraws:
         if not (same_patients and np.array_equal(images, self.images) and np.array_equal(positives, self.positives)):
             raise DataError(f"fold {predictions.fold}, seed {predictions.seed}: scored on different images")
         return index
+
+    def within(self, some: Predictions) -> tuple[FoldDraws, NDArray[np.int64]]:
+        """Return the draws of the patients of some of the fold's images of both classes, and the number of each, ``[draws]``.
+
+        In place of a draw that lacks one of the two classes among them, the next one stands that has both.
+        """
+        patients, index = np.unique(some.patients, return_inverse=True)
+        images, positives = _per_patient(index, some.labels, len(patients))
+        weights = np.take(self.weights, np.searchsorted(self.patients, patients), axis=1)
+        within = FoldDraws(patients=patients, images=images, positives=positives, weights=weights)
+        having = np.flatnonzero(np.minimum(*within.class_counts))
+        numbers = having[np.searchsorted(having, np.arange(len(weights))) % len(having)]
+        return (within if len(having) == len(weights) else replace(within, weights=weights[numbers])), numbers
 
 
 def draw_patients(predictions: Sequence[Predictions], seed: int, draws: int = DRAWS) -> dict[int, FoldDraws]:

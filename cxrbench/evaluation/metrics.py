@@ -72,6 +72,11 @@ def metrics(
     return values
 
 
+def quick_metrics(labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> dict[str, float]:
+    """Return the AUC and the rates at a threshold, exactly as `metrics` computes them."""
+    return {**_rates(labels, scores, threshold), "auc": auc(labels, scores)}
+
+
 def search_metric(name: str, labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> float:
     """Return one metric of `SEARCHABLE`, exactly as `metrics` computes it."""
     return auc(labels, scores) if name == "auc" else _rates(labels, scores, threshold)[name]

@@ -29,15 +29,20 @@ MEAN = "mean"
 
 
 def predictions_as_csv(predictions: Iterable[Predictions]) -> str:
-    """Return predictions as CSV, one line for each score, in full precision; text is made safe for spreadsheets."""
-    text = io.StringIO()
+    """Return predictions as CSV, one line for each score, in full precision; text is made safe for spreadsheets.
+
+    The groups of the images follow in columns of their own, such as ``sex``.
+    """
+    text, heads = io.StringIO(), list(predictions)
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(TABLE_COLUMNS)
-    for head in predictions:
+    columns = tuple(dict.fromkeys(column for head in heads for column in head.groups))
+    writer.writerow([*TABLE_COLUMNS, *map(as_cell, columns)])
+    for head in heads:
         seed = MEAN if head.seed == MEAN_OF_SEEDS else head.seed
-        columns = (head.keys.tolist(), head.patients.tolist(), head.labels.tolist(), head.scores.tolist())
-        for key, patient, label, score in zip(*columns, strict=True):
-            writer.writerow([head.subset, head.fold, seed, as_cell(key), as_cell(patient), label, score])
+        texts = (head.keys, head.patients, *(head.groups.get(column, np.full(len(head.keys), "")) for column in columns))
+        safe = zip(*(map(as_cell, values.tolist()) for values in texts), strict=True)
+        for (key, patient, *groups), label, score in zip(safe, head.labels.tolist(), head.scores.tolist(), strict=True):
+            writer.writerow([head.subset, head.fold, seed, key, patient, label, score, *groups])
     return text.getvalue()
 
 

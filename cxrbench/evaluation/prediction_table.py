@@ -9,6 +9,14 @@
 | `part_images` | int32 ``[sum of sizes]``  | part after part, the places of its images in `keys`                       |
 | `heads`       | int32 ``[heads, 4]``      | subset (0 validation, 1 test, 2 external), fold, seed (-1: mean), part    |
 | `scores`      | float64 ``[sum of sizes]``| head after head, the score of each image of its part                      |
+
+Three more follow where the images are of groups, such as ages or sites:
+
+| array         | type                            | holds                                                   |
+|---------------|---------------------------------|---------------------------------------------------------|
+| `columns`     | bytes ``[columns]``             | the columns that make the groups, UTF-8                 |
+| `group_names` | bytes ``[groups]``              | the names of the groups of all columns, UTF-8           |
+| `group_of`    | uint8 ``[columns, images]``     | the place of each image's group in `group_names`        |
 """
 
 from __future__ import annotations
@@ -37,6 +45,8 @@ LONGEST_HEADER = 256
 """Bytes of the description of one array."""
 HIGHEST_NUMBER = 10**6
 """Of a fold or a seed."""
+MOST_NAMES = 256
+"""Of groups, of all columns together."""
 UTF8_BYTES = 4
 """Of one character at most, as in a NumPy text."""
 ARRAYS = {
@@ -49,13 +59,15 @@ ARRAYS = {
     "scores": ("<f8", 1),
 }
 """Type and number of dimensions of each array, in the order of the file."""
+GROUP_ARRAYS = {"columns": ("S", 1), "group_names": ("S", 1), "group_of": ("|u1", 2)}
+"""Those that follow where there are groups."""
 
 
 def write_predictions(path: Path, predictions: Iterable[Predictions]) -> None:
     """Write a table. Equal predictions give equal files.
 
     Raises:
-        ValueError: an image has two patients or two labels.
+        ValueError: an image has two patients, two labels or two groups of a column, or there are too many groups.
     """
     arrays = _arrays_of(list(predictions))
     with atomic_write(path) as file:
@@ -104,6 +116,34 @@ def _arrays_of(heads: Sequence[Predictions]) -> dict[str, Any]:
         "part_images": np.frombuffer(b"".join(parts), dtype="<i4"),
         "heads": np.array(rows, dtype="<i4").reshape(-1, 4),
         "scores": np.concatenate([np.empty(0, dtype="<f8"), *(head.scores for head in heads)]),
+        **_group_arrays_of(heads, first, places),
+    }
+
+
+def _group_arrays_of(
+    heads: Sequence[Predictions], first: NDArray[np.int64], places: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the groups, for the columns that all heads have.
+
+    Args:
+        heads: of the table.
+        first: int ``[images]``, where each image is first scored, among the scores of all heads.
+        places: int ``[scores of all heads]``, the place of each scored image among the images.
+    """
+    columns = [column for column in (heads[0].groups if heads else ()) if all(column in head.groups for head in heads)]
+    if not columns:
+        return {}
+    of_scores = np.stack([np.concatenate([head.groups[column] for head in heads]) for column in columns])
+    names, numbers = np.unique(of_scores, return_inverse=True)
+    numbers = numbers.reshape(of_scores.shape)
+    if not np.array_equal(numbers[:, first][:, places], numbers):
+        raise ValueError("an image has two groups of a column")
+    if len(names) > MOST_NAMES:
+        raise ValueError(f"its images are of {len(names):,} groups, more than {MOST_NAMES}")
+    return {
+        "columns": np.char.encode(np.array(columns), "utf-8"),
+        "group_names": np.char.encode(names, "utf-8"),
+        "group_of": np.ascontiguousarray(numbers[:, first], dtype="|u1"),
     }
 
 
@@ -112,22 +152,23 @@ def _unpack(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {member.filename: member for member in archive.infolist()}
-            if list(members) != [f"{name}.npy" for name in ARRAYS] or len(archive.infolist()) != len(ARRAYS):
-                raise ValueError(f"expected the arrays {', '.join(ARRAYS)}")
+            arrays = {**ARRAYS, **(GROUP_ARRAYS if len(members) > len(ARRAYS) else {})}
+            if list(members) != [f"{name}.npy" for name in arrays] or len(archive.infolist()) != len(arrays):
+                raise ValueError(f"expected the arrays {', '.join(ARRAYS)}, and maybe {', '.join(GROUP_ARRAYS)}")
             if (declared := sum(member.file_size for member in members.values())) > LARGEST_TABLE_BYTES:
                 raise ValueError(f"it unpacks to {declared:,} bytes (limit: {LARGEST_TABLE_BYTES:,})")
-            return {name: _read_array(archive, members[f"{name}.npy"], name) for name in ARRAYS}
+            return {name: _read_array(archive, members[f"{name}.npy"], (name, *form)) for name, form in arrays.items()}
     except ValueError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds of errors for a damaged file
         raise ValueError(f"it is not a NumPy archive: {error}") from None
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[Any]:
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, expected: tuple[str, str, int]) -> NDArray[Any]:
     """Read one array; `numpy.load` would reserve the memory that the file asks for before it checks anything."""
+    name, kind, dimensions = expected
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:  # others unpack without a limit
         raise ValueError(f"{name} has a compression other than deflate")
-    kind, dimensions = ARRAYS[name]
     with archive.open(member) as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{name} has another version of NumPy's format than 1.0")
@@ -154,18 +195,39 @@ def _predictions_of(arrays: Mapping[str, NDArray[Any]]) -> list[Predictions]:
     _check_heads(heads, len(parts))
     sizes = arrays["part_sizes"][heads[:, 3]]
     _check_scores(scores, int(sizes.sum(dtype=np.int64)))
-    images = [{"keys": keys[part], "patients": patients[part], "labels": labels[part].astype(np.int64)} for part in parts]
+    groups = _groups_of(arrays) if "columns" in arrays else {}
+    images = [
+        {
+            "keys": keys[part],
+            "patients": patients[part],
+            "labels": labels[part].astype(np.int64),
+            "groups": {column: of_images[part] for column, of_images in groups.items()},
+        }
+        for part in parts
+    ]
     return [
         Predictions(subset=SUBSETS[subset], fold=fold, seed=seed, scores=of_head, **images[part])
         for (subset, fold, seed, part), of_head in zip(heads.tolist(), _split(scores, sizes), strict=True)
     ]
 
 
+def _groups_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.str_]]:
+    """Return the group of each image by column."""
+    columns, names = (np.char.decode(arrays[name], "utf-8") for name in ("columns", "group_names"))
+    numbers = arrays["group_of"]
+    if numbers.shape != (len(columns), len(arrays["keys"])) or len(set(columns.tolist())) < len(columns):
+        raise ValueError(f"it has groups of {numbers.shape} columns and images, but {len(columns):,} different columns")
+    if numbers.max(initial=0) >= len(names):
+        raise ValueError(f"an image is of group {numbers.max()}, but there are {len(names):,} groups")
+    return {column: names[of_images] for column, of_images in zip(columns.tolist(), numbers, strict=True)}
+
+
 def _check_text(arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse text that would fill the memory once every part has its own: NumPy gives all texts the longest one's room."""
-    room = UTF8_BYTES * (arrays["keys"].itemsize + arrays["patients"].itemsize)
+    of_groups = len(arrays["columns"]) * arrays["group_names"].itemsize if "columns" in arrays else 0
+    room = UTF8_BYTES * (arrays["keys"].itemsize + arrays["patients"].itemsize + of_groups)
     if room * (len(arrays["keys"]) + len(arrays["part_images"])) > LARGEST_TABLE_BYTES:
-        raise ValueError(f"its keys and patients take more than {LARGEST_TABLE_BYTES:,} bytes")
+        raise ValueError(f"its keys, patients and groups take more than {LARGEST_TABLE_BYTES:,} bytes")
 
 
 def _check_images(keys: NDArray[np.str_], patients: NDArray[np.str_], labels: NDArray[np.uint8]) -> None:

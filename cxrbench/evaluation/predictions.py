@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Predictions:
         labels: int ``[n]``, 1 for the positive class.
         scores: float64 ``[n]`` in 0..1.
         threshold: chosen on validation images; a score at or above it is a positive call. None until one is chosen.
+        groups: by column, such as ``sex``, the group of each image, text ``[n]``; empty where nothing is known.
     """
 
     subset: Subset
@@ -40,6 +41,7 @@ class Predictions:
     labels: NDArray[np.int64]
     scores: NDArray[np.float64]
     threshold: float | None = None
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     @property
     def chosen_threshold(self) -> float:
@@ -51,6 +53,17 @@ class Predictions:
     def at(self, threshold: float) -> Predictions:
         """Return a copy with this threshold."""
         return replace(self, threshold=threshold)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Predictions:
+        """Return those of some images, bool ``[n]``."""
+        return replace(
+            self,
+            keys=self.keys[chosen],
+            patients=self.patients[chosen],
+            labels=self.labels[chosen],
+            scores=self.scores[chosen],
+            groups={column: groups[chosen] for column, groups in self.groups.items()},
+        )
 
 
 def of_subset(predictions: Iterable[Predictions], subset: Subset) -> Mapping[tuple[int, int], Predictions]:

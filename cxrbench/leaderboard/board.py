@@ -19,8 +19,10 @@ from cxrbench.leaderboard.shifted_ranks import RANKED, UnderShifts
 from cxrbench.leaderboard.standings import in_place_of, rank_entries
 from cxrbench.leaderboard.store.attempts import attempt_of, folder_name
 from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, read_protocol
+from cxrbench.leaderboard.store.group_check import differs_from_scores
 from cxrbench.leaderboard.store.shift_result import ShiftResult, read_shift_result
 from cxrbench.leaderboard.store.validation import EQUAL
+from cxrbench.leaderboard.worst_group import worst_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.plots.chosen import Chosen, Named
     from cxrbench.leaderboard.row_model import LoadsModel, RowModel
     from cxrbench.leaderboard.rows import Cell
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult, MeanResult
+    from cxrbench.leaderboard.store.entry import Entry, HeadResult, MeanResult
+    from cxrbench.leaderboard.store.external_result import ExternalResult
 
 GALLERY = "images.html"
 """The page of test images with saliency maps, in a protocol's folder."""
@@ -103,7 +106,13 @@ class Board:
     def columns(self) -> dict[str, Column]:
         """All columns by key."""
         shifts = dict.fromkeys(score.name for result in self.shifts.values() for score in result.scores)
-        return columns_of(self.protocol, self.external, tuple(shifts), {entry.stage for entry in self.entries})
+        stages = {entry.stage for entry in self.entries}
+        return columns_of(self.protocol, self.external, tuple(shifts), stages, self.groups)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of all groups that rows have results of: those that were left out, then such as ``sex=F``."""
+        return tuple(dict.fromkeys(name for entry in self.entries for name in entry.by_group))
 
     def rows(self, sort: str = "") -> tuple[Row, ...]:
         """Return a row per entry, ranked by the test value of `sort`, or of the metric that the search maximised.
@@ -195,6 +204,8 @@ class Board:
                 load=self._loader(entry),
                 external={name: results.get(entry.name) for name, results in self.external.items()},
                 shifts=self.shifts.get(entry.name),
+                groups=entry.by_group,
+                worst_group=worst_group(entry),
                 shifted_ranks={column: found[entry.name] for column, found in by_shifts.items() if entry.name in found},
             )
             for entry in ordered
@@ -241,7 +252,7 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
     """Return the stored test predictions of an entry, one for each head, with its threshold.
 
     Raises:
-        CxrbenchError: a head has no stored predictions, or its metrics are not those of its predictions.
+        CxrbenchError: a head has no stored predictions, or its metrics, or those of a group, are not those of its predictions.
     """
     path, protocol = folder / entry.predictions, entry.protocol
     table = read_predictions(path, within=folder)
@@ -262,11 +273,14 @@ def read_test_predictions(folder: Path, entry: Entry) -> tuple[Predictions, ...]
     for fold in entry.folds:
         if fold.mean:
             checked(f"fold {fold.fold}, mean of the seeds", means.get(fold.fold), fold.mean)
-    return tuple(
+    heads = tuple(
         checked(f"fold {fold.fold}, seed {head.seed}", stored.get((fold.fold, head.seed)), head)
         for fold in entry.folds
         for head in fold.heads
     )
+    if problem := differs_from_scores(entry, heads):
+        raise CxrbenchError(f"{entry.name} is refused: {problem}")
+    return heads
 
 
 def _read_externals(folder: Path, entries: Sequence[Entry]) -> dict[str, dict[str, ExternalResult]]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cxrbench.evaluation.metrics import METRICS, SEARCHABLE, metric_names
+from cxrbench.evaluation.groups import GROUP_METRICS
+from cxrbench.evaluation.metrics import METRICS, metric_names
 from cxrbench.leaderboard.shifted_ranks import RANKED, WORST
+from cxrbench.leaderboard.worst_group import LOWEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -19,10 +21,15 @@ if TYPE_CHECKING:
     from cxrbench.config.values import Stage
     from cxrbench.leaderboard.rows import Cell, Estimate, Row
     from cxrbench.leaderboard.store.entry import PartCounts
+    from cxrbench.leaderboard.store.group_result import GroupDifference
 
 DROPPED_METRICS = {"f1": 4, "precision": 5, "recall": 6, "accuracy": 8, "auc": 9}
 """As `Column.dropped` of the metrics, also of those of an external test set or at a further threshold."""
 STATUS_DROPPED = 10
+WORST_GROUP = "auc_worst_group"
+DIFFERENCE = f"{WORST_GROUP}_difference"
+LONGEST_SHOWN = 20
+"""Characters of the name of a group in a table."""
 CONTROL = " (control)"
 """What is said of a control after its name."""
 Shown = tuple[str, str]
@@ -36,6 +43,13 @@ def text_of(value: Cell, low: Cell = None, high: Cell = None) -> Shown:
     form = "{:.3f}" if isinstance(value, float) else "{}"
     below = "" if low is None or high is None else f"{form.format(low)}\N{EN DASH}{form.format(high)}"
     return form.format(value), below
+
+
+def signed_text(difference: GroupDifference | None) -> Shown:
+    """Return a difference and its interval for people, with their signs."""
+    if difference is None:
+        return text_of(None)
+    return f"{difference.value:+.3f}", f"{difference.low:+.3f} to {difference.high:+.3f}"
 
 
 def in_one_line(shown: Shown) -> str:
@@ -70,13 +84,18 @@ class Column:
 
 
 def columns_of(
-    protocol: Protocol, externals: Iterable[str], shifts: Sequence[str] = (), stages: Collection[Stage] = ()
+    protocol: Protocol,
+    externals: Iterable[str],
+    shifts: Sequence[str] = (),
+    stages: Collection[Stage] = (),
+    groups: Collection[str] = (),
 ) -> dict[str, Column]:
     """Return all columns of a board by key, in the order of CSV and JSON.
 
     Every metric is followed by the ends of its interval (``auc``, ``auc_low``, ``auc_high``). The columns of an external test
-    set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift; those of a group that is left out begin
-    with ``group_NAME_``. The stage is shown to people where there are several.
+    set begin with ``external_NAME_``; ``shift_NAME_auc`` is the AUC under one shift. Those of a group begin with
+    ``group_NAME_``: a group that is left out has its own name, others have names such as ``sex=F``. The stage is shown to
+    people where there are several.
     """
     names = metric_names(protocol.also_at)
     columns = [
@@ -85,7 +104,8 @@ def columns_of(
         replace(STAGE, place=2 if len(stages) > 1 else None),
         *(column for name in names for column in _estimate(name, name, partial(_metric, name, ""))),
         *(Column(key=f"{name}_seed_sd", value=partial(_spread_cell, name)) for name in METRICS),
-        *(column for group in protocol.left_out for name in SEARCHABLE for column in _group_columns(group, name)),
+        *(_worst_group_columns() if groups else ()),
+        *(column for group in (groups or protocol.left_out) for column in _columns_of_group(group)),
         *(_shifted_columns() if shifts else ()),
         *(column for name in shifts for column in _estimate(f"shift_{name}_auc", name, partial(_under_shift, name))),
         *(
@@ -101,7 +121,7 @@ def columns_of(
 
 
 def group_key(group: str, name: str) -> str:
-    """Return the key of the column of a metric of one group that is left out."""
+    """Return the key of the column of a metric of one group."""
     return f"group_{group}_{name}"
 
 
@@ -129,9 +149,48 @@ def _metric(name: str, test_set: str, row: Row) -> Estimate:
     return row.estimate(name, test_set)
 
 
-def _group_columns(group: str, name: str) -> Iterator[Column]:
-    value, *ends = _estimate(group_key(group, name), group, partial(_in_group, name, group))
-    yield from (replace(value, dropped=1), *ends)
+def _columns_of_group(group: str) -> Iterator[Column]:
+    for name in ("negative", "positive"):
+        yield Column(key=group_key(group, name), value=partial(_group_count, name, group))
+    for name in GROUP_METRICS:
+        value, *ends = _estimate(group_key(group, name), group, partial(_in_group, name, group))
+        yield from (replace(value, dropped=1), *ends)
+
+
+def _group_count(name: str, group: str, row: Row) -> Cell:
+    return getattr(row.groups[group], name) if group in row.groups else None
+
+
+def _worst_group_columns() -> Iterator[Column]:
+    """Yield the columns of the group with the lowest AUC, the first of which people see."""
+    headline, *ends = _estimate(WORST_GROUP, "worst group", _of_worst_group)
+    yield from (replace(headline, place=18, dropped=7, shown=_worst_group_cell), *ends)
+    yield Column(key="worst_group", value=lambda row: row.worst_group.name if row.worst_group else None)
+    yield Column(key="groups_compared", value=lambda row: row.worst_group.compared if row.worst_group else None)
+    yield Column(key=DIFFERENCE, value=partial(_worst_difference, "value"), heading="less all images", shown=_difference_cell)
+    for end in ("low", "high"):
+        yield Column(key=f"{DIFFERENCE}_{end}", value=partial(_worst_difference, end))
+    yield Column(key="p_worst_group", value=lambda row: row.worst_group.p if row.worst_group else None)
+
+
+def _of_worst_group(row: Row) -> Estimate:
+    return row.in_group(row.worst_group.name, LOWEST) if row.worst_group else (None, None, None)
+
+
+def _worst_difference(field: str, row: Row) -> Cell:
+    difference = row.worst_group.difference if row.worst_group else None
+    return getattr(difference, field) if difference else None
+
+
+def _difference_cell(row: Row) -> Shown:
+    return signed_text(row.worst_group.difference if row.worst_group else None)
+
+
+def _worst_group_cell(row: Row) -> Shown:
+    if not row.worst_group:
+        return text_of(None)
+    name = row.worst_group.name
+    return text_of(_of_worst_group(row)[0])[0], name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
 
 
 def _in_group(name: str, group: str, row: Row) -> Estimate:

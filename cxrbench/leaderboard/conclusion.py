@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.evaluation.rank_intervals import SIGNIFICANCE
 from cxrbench.leaderboard.columns import in_one_line, text_of
+from cxrbench.leaderboard.worst_group import LOWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +27,8 @@ def conclusion(board: Board) -> list[str]:
         return []
     first = ranked[0]
     controls = [row for row in others if row.entry.control]
-    return [_winner(first, metric), *_by_group(first, metric), *_about_controls(first, controls, metric), *_ties(first, ranked)]
+    about_first = [_winner(first, metric), *_by_group(first, metric), *_worst_group(first)]
+    return [*about_first, *_about_controls(first, controls, metric), *_ties(first, ranked)]
 
 
 def _winner(first: Row, metric: str) -> str:
@@ -41,6 +44,19 @@ def _by_group(first: Row, metric: str) -> Iterator[str]:
     if protocol.left_out:
         groups = ", ".join(f"{group} {in_one_line(text_of(*first.in_group(group, metric)))}" for group in protocol.left_out)
         yield f"Its {metric} for each group of {protocol.left_out_by}, when it learnt from the other groups alone: {groups}."
+
+
+def _worst_group(first: Row) -> Iterator[str]:
+    """Say how far the worst group is from all test images, if this has an interval."""
+    worst = first.worst_group
+    if not worst or not worst.difference or worst.p is None:
+        return
+    difference, value = worst.difference, in_one_line(text_of(*first.in_group(worst.name, LOWEST)))
+    chance = "is more than chance" if worst.p < SIGNIFICANCE else "may be chance"
+    yield (
+        f"Its worst group of {worst.compared} is {worst.name}, {LOWEST} {value}: {difference.value:+.3f} from {worst.of_all} "
+        f"({difference.low:+.3f} to {difference.high:+.3f}), which {chance} (at 5 %, corrected for the number of groups)."
+    )
 
 
 def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cxrbench.config.local_files import MARK
+from cxrbench.leaderboard.group_table import worst_group_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ def describe(entry: Entry, path: Path, trials: Sequence[Trial]) -> dict[str, lis
         "failure": _failure_facts(entry) if entry.failure else (),
         "last lines of the log": (("", line) for line in entry.log),
         _metrics_title(entry): _metric_facts(entry),
+        "worst group of the test images": worst_group_facts(entry),
         "selected on validation": _selection_facts(entry),
         "trials": _trial_facts(entry, trials),
         "members": ((name, f"{weight:.3g}") for name, weight in entry.members.items()),

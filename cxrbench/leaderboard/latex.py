@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from cxrbench.data.audit.findings import Audit
-from cxrbench.leaderboard.render import SHIFTED, intervals_line, notes, reasons, tables, title
+from cxrbench.leaderboard.columns import DIFFERENCE, WORST_GROUP
+from cxrbench.leaderboard.render import SHIFTED, intervals_line, notes, reasons, tables, title, worst_group_line
 from cxrbench.storage.latex_text import escape_latex
 from cxrbench.storage.safe_text import as_line
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.rows import Row
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.:-]+")
-LEFT_OUT = frozenset({"p_first", "threshold", "trials", "status", "auc_shifted"})
+LEFT_OUT = frozenset({"p_first", "threshold", "trials", "status", "auc_shifted", WORST_GROUP})
 """Columns that the main table has no room for."""
 
 
@@ -33,7 +34,7 @@ def board_as_latex(board: Board, sort: str = "") -> str:
         r"% Needs \usepackage{booktabs}.",
         *(f"% {as_line(line)}" for line in (title(board), *notes(board, rows), *reasons(rows))),
     ]
-    for number, (caption, columns) in enumerate({**tables(board, sort), **_shift_table(board)}.items()):
+    for number, (caption, columns) in enumerate({**tables(board, sort), **_shift_table(board), **_group_table(board)}.items()):
         shown = [column for column in columns if caption or column.key not in LEFT_OUT or column.key == metric]
         text = f"{caption}. {title(board)}." if caption else _main_caption(board, metric, rows)
         label = UNSAFE.sub("-", f"{board.name}{f'-{number}' * bool(number)}")
@@ -49,6 +50,12 @@ def _shift_table(board: Board) -> dict[str, list[Column]]:
     return {caption: [board.columns[key] for key in keys]} if names else {}
 
 
+def _group_table(board: Board) -> dict[str, list[Column]]:
+    """Return the columns of a table of the worst groups, by its caption; none without groups to compare."""
+    keys = ("recipe", "auc", WORST_GROUP, DIFFERENCE)
+    return {line.rstrip("."): [board.columns[key] for key in keys] for line in worst_group_line(board)}
+
+
 def _main_caption(board: Board, metric: str, rows: Sequence[Row]) -> str:
     """Return what was done, what the numbers are, what bold means, and what forbids to trust them."""
     facts = next((entry.dataset for entry in board.entries if entry.dataset), None)
@@ -59,7 +66,11 @@ def _main_caption(board: Board, metric: str, rows: Sequence[Row]) -> str:
     warned = [f"Data audit: {verdict}." for verdict in verdicts if verdict != Audit().verdict]
     notice = [f"{board.protocol.notice.rstrip('.')}."] if board.protocol.notice else []
     return " ".join(
-        [f"{title(board)}. {positive}{intervals_line(board.protocol)}, and each rank its own. Bold: {bold}.", *warned, *notice]
+        [
+            f"{title(board)}. {positive}{intervals_line(board.protocol)}, and each rank its own. Bold: {bold}.",
+            *warned,
+            *notice,
+        ]
     )
 
 

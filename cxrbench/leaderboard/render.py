@@ -6,12 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
 from cxrbench.evaluation.metrics import METRICS, SEARCHABLE
 from cxrbench.leaderboard.columns import group_key, in_one_line, main_columns
+from cxrbench.leaderboard.worst_group import BY_CHANCE, worst_group
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.board import Board
@@ -29,6 +31,11 @@ SHIFTED = (
 OVER_GROUPS = (
     "Each group is tested by heads that saw none of its images and none of its patients. Read the groups one by one: a handful "
     "of groups does not tell how a recipe does on a further one. The intervals are about other patients of the same group."
+)
+OF_GROUPS = (
+    "cxrbench show has every group with its intervals, and how far the worst one is from all test images, corrected for the "
+    f"number of groups. Groups of fewer than {LEAST_IMAGES} images, or of fewer than {LEAST_OF_A_CLASS} of a class, are listed "
+    "there and not measured."
 )
 PATIENTS_SHARED = "in-distribution, patients shared"
 """The mark of a random split."""
@@ -104,8 +111,15 @@ def footer(board: Board) -> list[str]:
         "distinguishable from the first row (5 %, Holm). P(first): share of the resamplings in which a row is first.",
         *([OVER_GROUPS] if board.protocol.left_out else []),
         *([SHIFTED] if board.shifts else []),
+        *(f"{line} {OF_GROUPS}" for line in worst_group_line(board)),
         *([_images_line(facts)] if facts else []),
     ]
+
+
+def worst_group_line(board: Board) -> Iterator[str]:
+    """Yield what the worst group is, if rows have groups to compare."""
+    if compared := [worst.compared for worst in map(worst_group, board.entries) if worst]:
+        yield f"worst group: the lowest AUC among {max(compared)} groups of the test images, and the group; {BY_CHANCE}."
 
 
 def intervals_line(protocol: Protocol) -> str:

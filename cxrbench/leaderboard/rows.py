@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.ranking import Rank, Standing
     from cxrbench.leaderboard.row_model import RowModel
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, FoldResult
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.external_result import ExternalResult
+    from cxrbench.leaderboard.store.group_result import GroupResult
     from cxrbench.leaderboard.store.shift_result import ShiftResult, ShiftScore
+    from cxrbench.leaderboard.worst_group import WorstGroup
 
 Cell = str | int | float | bool | None | list[str]
 """A value in CSV and JSON."""
@@ -32,6 +35,9 @@ class Row:
         external: its result on each external test set, by name; None where it has none.
         shifts: its result on shifted test images; None where it has none.
         shifted_ranks: its ranks by what shifts leave, by column.
+        groups: its result on each group of test images: of those that were left out, by group, and of others by names such as
+            ``sex=F``.
+        worst_group: the group with the lowest AUC; None without groups to compare.
         values: of all columns, by key, as CSV and JSON hold them.
         load: loads the model of the row; None for a board whose models cannot be loaded.
     """
@@ -42,6 +48,8 @@ class Row:
     external: Mapping[str, ExternalResult | None]
     shifts: ShiftResult | None = None
     shifted_ranks: Mapping[str, Rank] = field(default_factory=dict)
+    groups: Mapping[str, GroupResult] = field(default_factory=dict)
+    worst_group: WorstGroup | None = None
     values: Mapping[str, Cell] = field(default_factory=dict)
     load: Callable[..., RowModel] | None = field(default=None, compare=False)
 
@@ -93,8 +101,8 @@ class Row:
         return _of(self.shifts.by_name.get(shift) if self.shifts else None, name)
 
     def in_group(self, group: str, name: str) -> Estimate:
-        """Return a metric of one group that was left out."""
-        return _of(self.entry.by_group.get(group), name)
+        """Return a metric of one group of `groups`."""
+        return _of(self.groups.get(group), name)
 
     def model(self, **options: Any) -> RowModel:
         """Load the model of this row, to score images with it.
@@ -114,7 +122,7 @@ class Row:
         return _of(self.external[test_set] if test_set else self.entry, name)
 
 
-def _of(result: Entry | FoldResult | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
+def _of(result: Entry | GroupResult | ExternalResult | ShiftResult | ShiftScore | None, name: str) -> Estimate:
     if result is None:
         return None, None, None
     low, high = result.intervals.get(name, (None, None))

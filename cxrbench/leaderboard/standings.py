@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.ranking import Resampled
-    from cxrbench.leaderboard.store.entry import Entry, FoldResult
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.group_result import GroupResult
 
 SHORTCUT = 0.75
 """Lower end of a control's AUC interval above which it is called a shortcut: without a detail of a lung it should do badly."""
@@ -51,8 +52,8 @@ def is_shortcut(entry: Entry) -> bool:
 
 
 def _surest_auc(entry: Entry) -> tuple[float, float, str]:
-    """Return the AUC whose interval has the highest low end, this end, and the group that it is of; groups count alone."""
-    results: Mapping[str, Entry | FoldResult] = entry.by_group or {"": entry}
+    """Return the AUC whose interval has the highest low end, this end, and its group; groups that are left out count alone."""
+    results: Mapping[str, Entry | GroupResult] = entry.by_left_out or {"": entry}
     found = [(one.metrics["auc"], one.intervals["auc"][0], group) for group, one in results.items() if "auc" in one.intervals]
     return max(found, key=lambda one: one[1], default=(0.0, 0.0, ""))
 

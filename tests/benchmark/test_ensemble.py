@@ -18,16 +18,9 @@ from cxrbench.evaluation.predictions import Predictions, of_subset
 from cxrbench.evaluation.threshold import choose_threshold
 from cxrbench.leaderboard.board import read_test_predictions
 from cxrbench.leaderboard.publish import publish
-from cxrbench.leaderboard.store.entry import (
-    Confusion,
-    DatasetFacts,
-    Entry,
-    ExternalResult,
-    FoldResult,
-    HeadResult,
-    PartCounts,
-)
+from cxrbench.leaderboard.store.entry import Confusion, DatasetFacts, Entry, FoldResult, HeadResult, PartCounts
 from cxrbench.leaderboard.store.entry_files import read_entry
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.leaderboard.store.test_lock import TestSetLocked
 

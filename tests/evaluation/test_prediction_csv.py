@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,3 +171,11 @@ def test_a_table_that_is_not_utf_8_is_refused(file):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(CxrbenchError, match=r"absent\.csv is not a valid predictions table"):
         read_predictions(tmp_path / "absent.csv")
+
+
+def test_groups_are_columns_of_their_own():
+    head = make_predictions((0.25, 0.75))
+    text = predictions_as_csv([replace(head, groups={"sex": np.array(["F", "=M"])}), head])
+    heading, first, second, third, _ = text.splitlines()
+    assert heading.endswith('"score","sex"')
+    assert (first.endswith('0.25,"F"'), second.endswith('0.75,"\'=M"'), third.endswith('0.25,""')) == (True, True, True)

@@ -10,6 +10,7 @@ import textwrap
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,19 @@ def tables(draw):
     images = [(key, draw(TEXTS), draw(st.integers(0, 1))) for key in keys]
     place = st.tuples(st.sampled_from(SUBSETS), st.integers(0, 3), st.integers(MEAN_OF_SEEDS, 3))
     heads = []
+    columns = draw(st.lists(TEXTS, max_size=2, unique=True))
+    groups = {column: dict(zip(keys, draw(st.lists(TEXTS, min_size=6, max_size=6)), strict=False)) for column in columns}
     for subset, fold, seed in draw(st.lists(place, min_size=1, max_size=6, unique=True)):
         part = draw(st.permutations(images))[: draw(st.integers(1, len(images)))]
-        heads.append(head(part, [draw(SCORES) for _ in part], subset=subset, fold=fold, seed=seed))
+        made = head(part, [draw(SCORES) for _ in part], subset=subset, fold=fold, seed=seed)
+        heads.append(replace(made, groups={column: np.array([of[key] for key, *_ in part]) for column, of in groups.items()}))
     return heads
 
 
 def content(one):
+    groups = {column: values.tolist() for column, values in one.groups.items()}
     return (
+        groups,
         one.subset,
         one.fold,
         one.seed,
@@ -368,7 +374,7 @@ def test_text_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
         "part_images": np.array([0, 1] * parts, dtype="<i4"),
     }
     np.savez_compressed(tmp_path / "recipe.npz", **arrays)
-    with pytest.raises(CxrbenchError, match="its keys and patients take more than 1,048,576 bytes"):
+    with pytest.raises(CxrbenchError, match="its keys, patients and groups take more than 1,048,576 bytes"):
         read_predictions(tmp_path / "recipe.npz")
 
 
@@ -378,3 +384,51 @@ def test_a_table_that_links_to_outside_is_refused(tmp_path):
     (tmp_path / "board" / "recipe.npz").symlink_to(tmp_path / "outside.npz")
     with pytest.raises(CxrbenchError, match="it links to a file outside"):
         read_predictions(tmp_path / "board" / "recipe.npz")
+
+
+def of_groups():
+    """Return the arrays of a table of two heads whose two images are of two groups of each of two columns."""
+    return {
+        **plain_arrays(),
+        "columns": np.array([b"sex", b"site"]),
+        "group_names": np.array([b"F", b"M", b"ward"]),
+        "group_of": np.array([[0, 1], [2, 2]], dtype="|u1"),
+    }
+
+
+def test_groups_are_those_of_the_arrays(tmp_path):
+    np.savez_compressed(tmp_path / "recipe.npz", **of_groups())
+    for one in read_predictions(tmp_path / "recipe.npz"):
+        assert {column: groups.tolist() for column, groups in one.groups.items()} == {
+            "sex": ["F", "M"],
+            "site": ["ward", "ward"],
+        }
+
+
+WRONG_GROUPS = {
+    "a group that is not there": (with_value("group_of", (1, 0), 3), "an image is of group 3, but there are 3 groups"),
+    "too few images": (with_array("group_of", [[0], [1]], "|u1"), r"groups of \(2, 1\) columns and images"),
+    "too few columns": (with_array("group_of", [[0, 1]], "|u1"), "but 2 different columns"),
+    "a column twice": (with_array("columns", [b"sex", b"sex"]), "but 2 different columns"),
+    "a name too long": (with_array("group_names", [b"x" * 4001] * 3), "group_names has the type"),
+    "numbers of another type": (with_array("group_of", [[0, 1], [2, 2]], "<i4"), "group_of has the type int32"),
+    "bytes that are no text": (with_array("group_names", [b"\xff", b"M", b"x"]), "is not a valid predictions table"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_GROUPS)
+def test_groups_that_cannot_be_are_refused(tmp_path, what):
+    change, words = WRONG_GROUPS[what]
+    change(arrays := of_groups())
+    np.savez_compressed(tmp_path / "recipe.npz", **arrays)
+    with pytest.raises(CxrbenchError, match=words):
+        read_predictions(tmp_path / "recipe.npz")
+
+
+def test_columns_that_not_all_heads_have_are_not_written(file):
+    first, second = two_heads()
+    groups = {"sex": np.array(["F", "M", "F", "M"]), "site": np.array(["a"] * 4)}
+    write_predictions(file, [replace(first, groups=groups), replace(second, groups={"sex": groups["sex"]})])
+    assert [list(one.groups) for one in read_predictions(file)] == [["sex"], ["sex"]]
+    with pytest.raises(ValueError, match="an image has two groups of a column"):
+        write_predictions(file, [replace(first, groups=groups), replace(second, groups={"sex": groups["site"]})])

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from cxrbench.benchmark.entries import head_result, summarise_under, with_group
+from cxrbench.benchmark.groups import group_results
 from cxrbench.config.protocol import Protocol
 from cxrbench.data.audit.findings import Audit, Finding
+from cxrbench.evaluation.bootstrap import draw_patients
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.leaderboard.board import Board
@@ -152,10 +154,22 @@ class Competitor:
         return folder.path / "entries" / f"{stem}.json"
 
 
-def drawn_scores(protocol, backbone, distance, images, images_each):
-    """Score images, the same ones in every protocol, with noise of the backbone's own."""
-    patients = np.arange(images) // images_each
+def drawn_groups(patients):
+    """Return the site, the age and the sex of each image; few are young, and some ages are not known."""
+    generator = np.random.default_rng(1)
+    bands = generator.choice(["5-17", "18-39", "65+", "unknown"], patients.max() + 1, p=[0.05, 0.4, 0.4, 0.15])
+    drawn = {"sex": generator.choice(["F", "M"], patients.max() + 1), "age": bands}
+    return {
+        **{column: values[patients] for column, values in drawn.items()},
+        "site": np.array(["Basel", "Bern"])[patients // 2 % 2],
+    }
+
+
+def drawn_scores(protocol, patients, backbone, distance, grouped):
+    """Score images, the same ones in every protocol, with noise of the backbone's own; if there are groups, badly in Bern."""
     sick = (np.random.default_rng(0).random(patients.max() + 1) < 0.6).astype(np.int64)[patients]
+    groups = drawn_groups(patients) if grouped else {}
+    distances = np.where(groups["site"] == "Bern", distance / 4, distance) if grouped else np.full(len(patients), distance)
     for fold in range(protocol.folds):
         mine = patients % protocol.folds == fold
         for seed in range(protocol.seeds):
@@ -167,23 +181,27 @@ def drawn_scores(protocol, backbone, distance, images, images_each):
                 keys=np.array([f"{number}.png" for number in np.flatnonzero(mine)]),
                 patients=np.array([f"p{number}" for number in patients[mine]]),
                 labels=sick[mine],
-                scores=1 / (1 + np.exp(-distance * (sick[mine] - 0.5) - noise)),
+                scores=1 / (1 + np.exp(-distances[mine] * (sick[mine] - 0.5) - noise)),
+                groups={column: values[mine] for column, values in groups.items()},
             )
 
 
 @pytest.fixture(scope="session")
 def compete(make_protocol):
-    """Return a competitor: the larger its distance, the better; 0 sees nothing."""
+    """Return a competitor: the larger its distance, the better; 0 sees nothing. Its images may be of groups."""
 
     @cache  # the same competitors take part in many tests
-    def score(protocol, threshold, *drawn):
-        scored = tuple(drawn_scores(protocol, *drawn))
+    def score(protocol, threshold, images, images_each, *drawn):
+        scored = tuple(drawn_scores(protocol, np.arange(images) // images_each, *drawn))
         tested = [one.at(threshold) for one in scored]
-        return scored, tested, summarise_under(protocol, tested)
+        groups = group_results(protocol, tested, draw_patients(tested, protocol.seed))
+        return scored, tested, summarise_under(protocol, tested), groups
 
-    def make(backbone="texture", distance=2.0, *, threshold=0.5, images=180, images_each=1, protocol=None, **given):
+    def make(
+        backbone="texture", distance=2.0, *, threshold=0.5, images=180, images_each=1, protocol=None, grouped=False, **given
+    ):
         protocol = protocol or make_protocol()
-        scored, tested, summary = score(protocol, threshold, backbone, distance, images, images_each)
+        scored, tested, summary, groups = score(protocol, threshold, images, images_each, backbone, distance, grouped)
         folds = [
             with_group(
                 protocol,
@@ -225,6 +243,7 @@ def compete(make_protocol):
                 "metrics": summary.metrics,
                 "intervals": summary.intervals,
                 "seed_spread": summary.seed_spread,
+                "groups": groups,
                 "selected_by": "auc",
                 "folds": tuple(folds),
                 "dataset": DatasetFacts(

@@ -13,7 +13,9 @@ from cxrbench.data.audit.findings import Audit, Finding
 from cxrbench.leaderboard.card.card import SECTIONS, model_card
 from cxrbench.leaderboard.card.checklists import CLAIM, NOT_DONE, TRIPOD_AI
 from cxrbench.leaderboard.card.snippet import snippet
-from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, DatasetFacts, ExternalResult
+from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, DatasetFacts
+from cxrbench.leaderboard.store.external_result import ExternalResult
+from cxrbench.leaderboard.store.group_result import GroupResult
 from cxrbench.leaderboard.store.model_record import (
     ChosenHeads,
     InputFormat,
@@ -198,6 +200,19 @@ def test_external_results_and_levels_are_shown_where_there_are_some():
     assert "| other | elsewhere | 7 + 8 | 0.7100 (0.6000 to 0.8000) | - | - | - | - | - |" in card
     assert "| train | sex | M | 6 | 11 |" in card
     assert "| 33 | external testing | see Evaluation |" in card
+
+
+def test_groups_are_shown_where_there_are_some():
+    assert "### Groups" not in model_card(record_with())
+    assert "groups" not in record_with().model_dump()
+    measured = GroupResult(
+        column="sex", group="F", negative=40, positive=30, metrics={"auc": 0.75}, intervals={"auc": (0.5, 1)}
+    )
+    small = GroupResult(column="age", group="0-4", negative=4, positive=3, folds=0)
+    card = model_card(record_with(groups=(measured, small)))
+    assert "| sex=F | 40 + 30 | 0.7500 (0.5000 to 1.0000) | - |" in card
+    assert "| age=0-4 | 4 + 3 | - | - |" in card
+    assert "the lowest of many groups is low by chance, too" in card
 
 
 def test_a_model_of_a_plugin_names_the_package_to_install():

@@ -6,7 +6,7 @@ import pytest
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.publish import publish
-from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 STUDY, RECIPE, OTHER = "s" * 64, "texture+none+none", "vgg16+none+none"

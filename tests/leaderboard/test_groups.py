@@ -13,7 +13,7 @@ from cxrbench.errors import CxrbenchError
 from cxrbench.evaluation.bootstrap import bootstrap_values, draw_patients
 from cxrbench.leaderboard.conclusion import conclusion
 from cxrbench.leaderboard.describe import describe
-from cxrbench.leaderboard.group_table import group_headings, group_rows
+from cxrbench.leaderboard.group_table import group_tables
 from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
 from cxrbench.leaderboard.standings import is_shortcut
 from cxrbench.leaderboard.store.entry_files import read_entry, write_entry
@@ -77,12 +77,12 @@ def test_an_entry_is_described_group_by_group(board, tmp_path):
     sections = describe(entry, tmp_path / "entries" / "vgg16.json", ())
     assert all("(" not in text for _, text in sections["test images, mean over 3 groups"])
     assert ("fold 0", "leaves out site Basel") in sections["selected on validation"]
-    assert group_headings(entry)[:3] == ("site", "NORMAL", "PNEUMONIA")
-    rows = list(group_rows(entry))
-    assert [row[0] for row in rows] == list(GROUPS)
-    assert sum(int(row[1]) + int(row[2]) for row in rows) == 180
+    (table,) = group_tables(entry)
+    assert table.headings[:3] == ("site", "NORMAL", "PNEUMONIA")
+    assert [row[0][0] for row in table.rows] == list(GROUPS)
+    assert sum(int(row[1][0]) + int(row[2][0]) for row in table.rows) == 180
     low, high = entry.folds[0].intervals["auc"]
-    assert rows[0][3] == f"{entry.folds[0].metrics['auc']:.3f}\n{low:.3f}\N{EN DASH}{high:.3f}"
+    assert table.rows[0][3] == (f"{entry.folds[0].metrics['auc']:.3f}", f"{low:.3f}\N{EN DASH}{high:.3f}")
 
 
 def test_a_shortcut_in_one_group_is_one(compete, protocol):

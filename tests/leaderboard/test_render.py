@@ -16,7 +16,7 @@ from cxrbench.leaderboard.columns import Column
 from cxrbench.leaderboard.latex import board_as_latex
 from cxrbench.leaderboard.publish import publish
 from cxrbench.leaderboard.render import board_as_markdown, records_as_csv
-from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.storage.safe_text import as_json
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.ensemble.members import Ensemble, MemberSelection, ScoreStack
     from cxrbench.evaluation.predictions import Predictions
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult, HeadResult
+    from cxrbench.leaderboard.store.entry import Entry, HeadResult
+    from cxrbench.leaderboard.store.external_result import ExternalResult
     from cxrbench.leaderboard.store.folder import ProtocolFolder
 
     Key = tuple[int, int]

@@ -59,6 +59,7 @@ def model_record(
         params=tuple(fold.params for fold in {fold.fold: fold for fold, _ in chosen.heads}.values()),
         entry_metrics=entry.metrics,
         entry_intervals=entry.intervals,
+        groups=entry.groups,
         images={part: PartDescription(**record.model_dump(exclude={"digests", "pixels"})) for part, record in images.items()},
         **_results(entry, chosen),
     )

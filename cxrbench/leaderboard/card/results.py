@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
 from cxrbench.evaluation.metrics import METRICS
 from cxrbench.leaderboard.card.markdown import estimate, paragraph, table
+from cxrbench.leaderboard.worst_group import BY_CHANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +30,7 @@ def evaluation_section(record: ModelRecord) -> list[str]:
         *paragraph(_how_tested(record)),
         *table(("metric", *(["this model"] if record.metrics else []), "the row"), _metric_rows(record)),
         *(_confusion(record.confusion) if record.confusion else []),
+        *(_groups(record) if record.groups else []),
         "### Controls",
         "",
         *_controls(record),
@@ -65,6 +68,22 @@ def _confusion(counts: Confusion) -> list[str]:
             (("label positive", f"{counts.tp:,}", f"{counts.fn:,}"), ("label negative", f"{counts.fp:,}", f"{counts.tn:,}")),
         ),
     ]
+
+
+def _groups(record: ModelRecord) -> list[str]:
+    rows = (
+        (
+            one.name,
+            f"{one.negative:,} + {one.positive:,}",
+            *(estimate(one.metrics.get(name), one.intervals.get(name)) for name in COMPARED),
+        )
+        for one in record.groups
+    )
+    text = (
+        f"Results of the row on groups of the test images. Images: negative + positive. Note that {BY_CHANCE}. Groups of fewer "
+        f"than {LEAST_IMAGES} images, or of fewer than {LEAST_OF_A_CLASS} of a class, are not measured."
+    )
+    return ["### Groups", "", *paragraph(text), *table(("group", "images", *COMPARED), rows)]
 
 
 def _controls(record: ModelRecord) -> list[str]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import stem_of
 from cxrbench.evaluation.rates import rates
 from cxrbench.evaluation.threshold_counts import threshold_counts
+from cxrbench.leaderboard.columns import in_one_line
 from cxrbench.leaderboard.describe import describe
+from cxrbench.leaderboard.group_table import group_tables
 from cxrbench.leaderboard.report.figures import calibration_figure
 from cxrbench.leaderboard.report.plot import NumberTable
 from cxrbench.leaderboard.report.row_figures import search_figures, training_figures
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.describe import Fact
+    from cxrbench.leaderboard.group_table import GroupTable
     from cxrbench.leaderboard.report.plot import Figure
     from cxrbench.leaderboard.rows import Row
     from cxrbench.leaderboard.store.entry import Entry
@@ -78,6 +81,7 @@ class RowDetails:
     confusion: Confusion | None
     thresholds: Thresholds | None
     figures: tuple[Figure, ...]
+    groups: tuple[NumberTable, ...]
     facts: Mapping[str, Sequence[Fact]]
     export: str
 
@@ -95,6 +99,7 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
         confusion=confusion_of(entry) if row.is_complete and entry.folds else None,
         thresholds=_thresholds(entry, heads) if heads else None,
         figures=(*calibration, *training_figures(number, entry), *search_figures(number, entry)),
+        groups=tuple(map(_number_table, group_tables(entry))),
         facts=describe(entry, path, trials),
         export=f"cxrbench export {shlex.quote(entry.name)} --to FOLDER" if exported else "",
     )
@@ -116,6 +121,11 @@ def confusion_of(entry: Entry) -> Confusion:
         **{name: (_count(counts[name]), f"{share:.1%}") for name, share in shares.items()},
         shares=shares,
     )
+
+
+def _number_table(table: GroupTable) -> NumberTable:
+    rows = (tuple(map(in_one_line, row)) for row in table.rows)
+    return NumberTable(caption=f"{table.title[0].upper()}{table.title[1:]}", headings=table.headings, rows=tuple(rows))
 
 
 def _thresholds(entry: Entry, heads: Sequence[Predictions]) -> Thresholds:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, SerializerFunctionWrapHandler, model_serializer
+from pydantic import PositiveFloat, SerializerFunctionWrapHandler, model_serializer
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import row_name
-from cxrbench.config.values import ExternalName, Stage
+from cxrbench.config.values import Stage
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
+from cxrbench.leaderboard.store.group_result import GroupResult
+from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
 from cxrbench.plugin.contracts import Failure, LicenceClass
 
@@ -21,17 +23,9 @@ if TYPE_CHECKING:
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
 ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
-Metrics = dict[Name, float]
-Intervals = dict[Name, tuple[float, float]]
 
 OF_A_GROUP = ("group", "intervals")
 """The fields of a fold that only groups have."""
-
-
-class Stored(BaseModel):
-    """A record that is written to disk and checked when it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _without(field: tuple[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -182,32 +176,23 @@ class FoldResult(Stored):
         values: dict[str, Any] = handler(self)
         return values if self.group else {name: value for name, value in values.items() if name not in OF_A_GROUP}
 
+    def of_group(self, column: str) -> GroupResult:
+        """Return the result of the group that the fold leaves out, one of a column."""
+        counts = self.heads[0].confusion
+        return GroupResult(
+            column=column,
+            group=self.group,
+            negative=counts.fp + counts.tn,
+            positive=counts.tp + counts.fn,
+            metrics=self.metrics,
+            intervals=self.intervals,
+        )
+
     @property
     def metrics(self) -> dict[str, float]:
         """The mean over its heads of each metric that all of them have."""
         shared = [name for name in self.heads[0].metrics if all(name in head.metrics for head in self.heads)]
         return metric_means([{name: head.metrics[name] for name in shared} for head in self.heads])
-
-
-class ExternalResult(Stored):
-    """The result of an entry's frozen heads on an external test set.
-
-    Attributes:
-        selections: hashes of the heads' selections; other hashes mean other heads.
-        metrics, intervals: mean over the heads, each at its own threshold.
-    """
-
-    schema_version: Literal[2] = 2
-    name: ExternalName
-    dataset: Line
-    fingerprint: Hash
-    class_names: ClassLabels = ClassLabels()
-    negative: Count
-    positive: Count
-    recipe: RecipeName
-    selections: tuple[Name, ...]
-    metrics: Metrics
-    intervals: Intervals
 
 
 class ComponentFacts(Stored):
@@ -249,6 +234,7 @@ class Entry(Stored):
         metrics: of the test images: the mean over folds of the mean over seeds.
         intervals: 95 % intervals of the metrics; empty for a mean over groups, each of which has its own.
         seed_spread: standard deviation over the seeds; empty if there is one seed.
+        groups: the results of groups of the test images; empty where nothing is known of them that makes groups.
         selected_by: the metric that the search maximised on validation.
         development: the shifts under which the validation images were scored, too, to select on all of them together.
         seconds: by stage; recipes that share features each count the time they waited for them.
@@ -280,6 +266,7 @@ class Entry(Stored):
     metrics: Metrics = {}
     intervals: Intervals = {}
     seed_spread: Metrics = {}
+    groups: tuple[GroupResult, ...] = ()
     selected_by: Name = ""
     development: tuple[Name, ...] = ()
     folds: tuple[FoldResult, ...] = ()
@@ -290,6 +277,12 @@ class Entry(Stored):
     audit: Audit = Audit()
     predictions: RelativePath = ""
     warnings: tuple[Line, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_groups(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the groups out where there are none: earlier versions read the entry, too."""
+        values: dict[str, Any] = handler(self)
+        return values if self.groups else {name: value for name, value in values.items() if name != "groups"}
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Yield what ``repr`` and ``print`` show: a line, not the whole record."""
@@ -340,9 +333,16 @@ class Entry(Stored):
         return dict(sorted(weights.items(), key=lambda member: (-member[1], member[0])))
 
     @property
-    def by_group(self) -> dict[str, FoldResult]:
+    def by_left_out(self) -> dict[str, GroupResult]:
         """The result of each group that was left out, by group; empty without a result and for other splits."""
-        return {fold.group: fold for fold in self.folds if fold.group and self.status == "complete"}
+        folds = self.folds if self.status == "complete" else ()
+        return {fold.group: fold.of_group(self.protocol.left_out_by) for fold in folds if fold.group}
+
+    @property
+    def by_group(self) -> dict[str, GroupResult]:
+        """The result of each group: of those that were left out, by group, and of others by names such as ``sex=F``."""
+        groups = self.groups if self.status == "complete" else ()
+        return {**self.by_left_out, **{one.name: one for one in groups}}
 
     def validation(self, metric: str) -> float | None:
         """Return the mean over folds of a metric of the validation images."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.config.protocol import Protocol
-    from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+    from cxrbench.leaderboard.store.entry import Entry
+    from cxrbench.leaderboard.store.external_result import ExternalResult
 
 
 def predictions_path(recipe: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from cxrbench.config.fields import Count, Hash, Line, Name
-from cxrbench.leaderboard.store.entry import Stored
+from cxrbench.leaderboard.store.stored import Stored
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
 from cxrbench.storage.schema import Schema

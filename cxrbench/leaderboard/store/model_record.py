@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.recipe import row_name
 from cxrbench.config.values import ExternalName, Stage
 from cxrbench.data.audit.findings import Audit
-from cxrbench.leaderboard.store.entry import (
-    ClassLabels,
-    ComponentFacts,
-    ComponentKind,
-    Confusion,
-    DatasetFacts,
-    ExternalResult,
-    Intervals,
-    Metrics,
-    Stored,
-)
+from cxrbench.leaderboard.store.entry import ClassLabels, ComponentFacts, ComponentKind, Confusion, DatasetFacts
+from cxrbench.leaderboard.store.external_result import ExternalResult
+from cxrbench.leaderboard.store.group_result import GroupResult
 from cxrbench.leaderboard.store.image_record import FileRanges, LevelCounts, Part
+from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.leaderboard.store.trial_history import ParameterValue
 
 
@@ -110,6 +105,7 @@ class ModelRecord(Stored):
             no image is left that none of them learnt from.
         validation: likewise on the validation images, which decided the threshold.
         entry_metrics, entry_intervals: of the row: the mean over single heads, each at its own threshold.
+        groups: likewise, of groups of the test images; empty where there are none.
         controls: the controls of the same leaderboard, by recipe.
         external: results of the row on external test sets: the mean over single heads, each at its own threshold.
         images: counts of the images of each part; for heads of all folds, of the training part alone.
@@ -136,6 +132,7 @@ class ModelRecord(Stored):
     validation: Metrics
     entry_metrics: Metrics
     entry_intervals: Intervals
+    groups: tuple[GroupResult, ...] = ()
     controls: dict[RecipeName, Estimates]
     external: dict[ExternalName, ExternalResult]
     study: Hash
@@ -153,6 +150,12 @@ class ModelRecord(Stored):
     exported_with: dict[Name, Name]
     files: dict[Name, Hash]
     digest: Hash
+
+    @model_serializer(mode="wrap")
+    def _without_groups(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the groups out where there are none: digests of earlier versions cover no such field."""
+        values: dict[str, Any] = handler(self)
+        return values if self.groups else {name: value for name, value in values.items() if name != "groups"}
 
     @property
     def name(self) -> str:

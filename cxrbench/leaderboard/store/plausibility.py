@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cxrbench.evaluation.rates import rates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 EXACT = 1e-9
 """Largest difference between a stored metric and the same metric computed again."""
@@ -28,6 +28,15 @@ def contradicts_confusion(metrics: Mapping[str, float], *, tp: int, fp: int, fn:
     if "auc" in metrics and not _has_curve(metrics["auc"], tp=tp, fp=fp, fn=fn, tn=tn):
         return f"auc is {metrics['auc']:.6g}, but no ROC curve through {matrix} has that area"
     return ""
+
+
+def wrong_intervals(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+    """Yield a sentence for each interval that is not in 0..1 or does not contain its metric."""
+    for metric, (low, high) in intervals.items():
+        if not 0 <= low <= high <= 1:
+            yield f"the interval of {metric}, {low:g} to {high:g}, is not in 0..1"
+        elif not low - EXACT <= metrics.get(metric, low) <= high + EXACT:
+            yield f"{metric} {metrics[metric]:.6g} lies outside its interval {low:.6g} to {high:.6g}"
 
 
 def _has_curve(auc: float, *, tp: int, fp: int, fn: int, tn: int) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cxrbench.config.protocol import Protocol
-from cxrbench.leaderboard.store.entry import Entry, ExternalResult
+from cxrbench.leaderboard.store.entry import Entry
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.storage.schema import Content, Schema, renamed
 
 CLASS_KEYS = {"normal": "negative", "pneumonia": "positive"}

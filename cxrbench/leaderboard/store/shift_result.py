@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from cxrbench.config.fields import ComponentText, Hash, Line, Name, RecipeName
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
-from cxrbench.leaderboard.store.entry import Intervals, Metrics, Stored
+from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.storage.files import write_json
 from cxrbench.storage.json_records import read_record
 from cxrbench.storage.schema import Schema

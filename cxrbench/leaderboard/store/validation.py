@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cxrbench.leaderboard.store.plausibility import contradicts_confusion
+from cxrbench.leaderboard.store.group_check import contradicting_groups
+from cxrbench.leaderboard.store.plausibility import contradicts_confusion, wrong_intervals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult, MeanResult
 
@@ -41,17 +42,10 @@ def _contradictions(entry: Entry) -> Iterator[str]:
                 yield f"fold {fold.fold}, seed {head.seed}: {problem}"
         if fold.mean and (problem := _of_head(entry, fold, fold.mean)):
             yield f"fold {fold.fold}, mean of the seeds: {problem}"
-        yield from (f"fold {fold.fold}: {problem}" for problem in _wrong_intervals(fold.metrics, fold.intervals))
+        yield from (f"fold {fold.fold}: {problem}" for problem in wrong_intervals(fold.metrics, fold.intervals))
     yield from _wrong_means(entry)
-    yield from _wrong_intervals(entry.metrics, entry.intervals)
-
-
-def _wrong_intervals(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> Iterator[str]:
-    for metric, (low, high) in intervals.items():
-        if not 0 <= low <= high <= 1:
-            yield f"the interval of {metric}, {low:g} to {high:g}, is not in 0..1"
-        elif not low - EQUAL <= metrics.get(metric, low) <= high + EQUAL:
-            yield f"{metric} {metrics[metric]:.6g} lies outside its interval {low:.6g} to {high:.6g}"
+    yield from wrong_intervals(entry.metrics, entry.intervals)
+    yield from contradicting_groups(entry)
 
 
 def _outside(entry: Entry) -> Iterator[str]:

@@ -15,7 +15,7 @@ from cxrbench.leaderboard.board import Board, read_boards
 from cxrbench.leaderboard.publish import publish, write_pages
 from cxrbench.leaderboard.report.page import board_as_html
 from cxrbench.leaderboard.report.row_details import packed
-from cxrbench.leaderboard.store.entry import ExternalResult
+from cxrbench.leaderboard.store.external_result import ExternalResult
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 
 SVG = "{http://www.w3.org/2000/svg}"
