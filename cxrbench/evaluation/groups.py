@@ -81,8 +81,8 @@ def all_images(predictions: Sequence[Predictions], drawn: Mapping[int, FoldDraws
 
 def measure_group(everything: AllImages, column: str, group: str) -> GroupMeasures:
     """Measure the images of one group, with the draws of the patients of all images."""
-    inside = {fold: [head.only(head.groups[column] == group) for head in heads] for fold, heads in everything.heads.items()}
-    measured = {fold: heads for fold, heads in inside.items() if 0 < heads[0].labels.sum() < len(heads[0].labels)}
+    inside = _inside(everything.heads, column, group)
+    measured = _measured(inside)
     negative, positive = _counts(inside)
     counted = GroupMeasures(negative=negative, positive=positive, folds=len(measured))
     if _is_small(*_counts(measured)):
