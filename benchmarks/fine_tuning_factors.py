@@ -225,7 +225,7 @@ def _mean_by_task(folder: Path, factor: str) -> dict[str, dict[str, float]]:
     found = {}
     for task in TASKS:
         name = BASE if factor == SEVERAL else factor
-        repeats = [dict(np.load(_file(folder, task, name, repeat))) for repeat in range(REPEATS)]
+        repeats = [dict(np.load(_file(folder, task, name, repeat), allow_pickle=False)) for repeat in range(REPEATS)]
         groups = [repeats] if factor == SEVERAL else [[one] for one in repeats]
         measured = [_measures(group, repeats[0]) for group in groups]
         found[task] = {measure: float(np.mean([one[measure] for one in measured])) for measure in MEASURES}

@@ -91,7 +91,8 @@ def interval(name: str, fold_values: Sequence[float], draws: Floats, patients: E
     freedom = k - folds
     resampled = np.asarray(draws.var(ddof=1) * k / freedom)
     variance = float(variance_over_folds(resampled, np.asarray(fold_values)))
-    half = -stdtrit(freedom, (1 - CONFIDENCE) / 2) * np.sqrt(variance) / (mean * (1 - mean))
+    with np.errstate(over="ignore"):  # infinite for a mean next to 0 or 1, and the interval is 0..1
+        half = -stdtrit(freedom, (1 - CONFIDENCE) / 2) * np.sqrt(variance) / (mean * (1 - mean))
     return _including(mean, expit(logit(mean) - half), expit(logit(mean) + half))
 
 

@@ -41,7 +41,7 @@ def run_of(job, executor, seeds=1):
     return SimpleNamespace(
         executor=executor,
         protocol=Protocol.model_construct(seeds=seeds, threshold="max-f1"),
-        dataset=SimpleNamespace(records=records),
+        dataset=SimpleNamespace(records=records, measured_groups={}),
         splits=(SimpleNamespace(validation=rows),),
     )
 
