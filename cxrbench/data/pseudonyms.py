@@ -7,7 +7,6 @@ folder. So it is the same in every run of that user, and nobody without the secr
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import os
 import re
@@ -63,30 +62,29 @@ def with_pseudonyms(images: Images, secret: bytes) -> Images:
     names = {text: one for one, text in names_behind(images, secret).items()}
     records = [replace(record, key=names[record.key], patient=names[record.patient]) for record in images.records]
     keys = {names[record.key]: record.key for record in images.records}
-    spelled = (
-        names | {Path(key).name: name for name, key in keys.items()} | {Path(key).stem: name for name, key in keys.items()}
-    )
-
-    def without_names(lines: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
-
-    return replace(
-        images,
-        records=records,
-        read=PseudonymReader(read=images.read, keys=keys),
-        warnings=without_names(images.warnings),
-        leaks=without_names(images.leaks),
-    )
+    warnings, leaks = (_without_names(lines, names) for lines in (images.warnings, images.leaks))
+    return replace(images, records=records, read=PseudonymReader(read=images.read, keys=keys), warnings=warnings, leaks=leaks)
 
 
 def names_behind(images: Images, secret: bytes) -> dict[str, str]:
     """Return the key or the patient behind each pseudonym of images that have their own names."""
-    return {pseudonym(text, secret): text for record in images.records for text in (record.key, record.patient)}
+    texts = {record.key for record in images.records} | {record.patient for record in images.records}
+    return {pseudonym(text, secret): text for text in texts}
 
 
 def pseudonym(text: str, secret: bytes) -> str:
     """Return the pseudonym of a key or of a patient."""
-    return hmac.new(secret, text.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:DIGITS]
+    return hmac.digest(secret, text.encode(errors="surrogateescape"), "sha256").hex()[:DIGITS]
+
+
+def _without_names(lines: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
+    """Return texts in which a pseudonym stands for each key, its last part with or without ending, and each patient."""
+    words = {word for line in lines for word in WORD.findall(line)}
+    spelled: dict[str, str] = {}
+    for text, name in names.items():
+        last = text.rpartition("/")[2]
+        spelled |= {word: name for word in (text, last, last.rpartition(".")[0]) if word in words}
+    return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
 
 
 def user_secret() -> bytes:

@@ -38,8 +38,12 @@ OTHER_HOSPITALS = (
 
 
 def claims_covid(path: str | Path) -> bool:
-    """Return whether a path is a folder with COVID/ and another class of the collection, or the folder around it."""
-    return _root(Path(path)) is not None
+    """Return whether a path is a folder with COVID/ and another class of the collection, or the folder around it.
+
+    A tree with a class that the collection does not have, such as PNEUMONIA, is another one.
+    """
+    root = _root(Path(path))
+    return root is not None and len(list_folders(root)) == len(_classes(root))
 
 
 def load_covid(source: str | None, *, finding: str = FINDING, negatives: Negatives = "no-finding") -> Images:

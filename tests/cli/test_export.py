@@ -198,6 +198,8 @@ def test_every_number_of_a_card_is_the_rows_or_the_means(run, export):
     sources += [one["metrics"] for one in entries.values() if one["control"] or one is entry]
     intervals = [tested.intervals, json.loads(external.read_text())["intervals"], baseline["intervals"]]
     intervals += [one["intervals"] for one in entries.values() if one["control"] or one is entry]
+    sources += [one["metrics"] for one in entry["groups"]]
+    intervals += [one["intervals"] for one in entry["groups"]]
     allowed = {f"{value:.4f}" for source in sources for value in source.values()}
     allowed |= {f"{end:.4f}" for source in intervals for ends in source.values() for end in ends}
     assert set(re.findall(r"(?<![\d.])\d\.\d{4}(?!\d)", card)) <= allowed

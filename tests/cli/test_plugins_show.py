@@ -82,12 +82,14 @@ def test_options_have_types_and_defaults(facts):
         "crop": ("bool", False, "plugin"),
         "note": ("str", "", "plugin"),
         "weights": ("str", "none", "harness"),
+        "seen": ("str", "", "harness"),
     }
     assert (found["fixed"], found["given"]) == ({"network": "small"}, ["input_shape", "seed"])
 
 
 def test_options_of_the_harness_are_listed_for_every_kind(facts):
     assert options(facts("mobilenet"))["weights"] == ("str", "imagenet", "harness")
+    assert options(facts("chexnet"))["seen"] == ("str", "nih", "harness")
     assert options(facts("gentle"))["views"] == ("int", 4, "harness")
     assert options(facts("folder"))["source"] == ("path", "", "harness")
     assert facts("latin-hypercube")["given"] == ["seed", "space", "trials"]

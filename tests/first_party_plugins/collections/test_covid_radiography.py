@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cxrbench.data.source import find_dataset
 from cxrbench.plugin import ClassNames, DataError, UnknownName
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
@@ -66,6 +67,12 @@ def test_a_folder_of_other_classes_is_refused(touch, tmp_path, load):
     touch(tmp_path, "COVID/1.png", "other/2.png")
     with pytest.raises(DataError, match="has no folder COVID and another class"):
         load("covid-radiography")
+
+
+def test_a_hospital_tree_with_pneumonia_and_covid_is_a_folder(touch, tmp_path, tree, host):
+    touch(tmp_path / "ward", "NORMAL/1.png", "PNEUMONIA/2.png", "COVID/3.png")
+    assert find_dataset(str(tmp_path / "ward"), host).spec.name == "folder"
+    assert find_dataset(str(tree), host).spec.name == find_dataset(str(tree.parent), host).spec.name == "covid-radiography"
 
 
 def test_the_rules_for_datasets_are_kept(tree, broken_rules):
