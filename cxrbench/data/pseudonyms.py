@@ -21,7 +21,7 @@ import platformdirs
 from cxrbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,12 +69,16 @@ def with_pseudonyms(images: Images, secret: bytes) -> Images:
 def names_behind(images: Images, secret: bytes) -> dict[str, str]:
     """Return the key or the patient behind each pseudonym of images that have their own names."""
     texts = {record.key for record in images.records} | {record.patient for record in images.records}
-    return {pseudonym(text, secret): text for text in texts}
+    return dict(zip(pseudonyms(texts, secret), texts, strict=True))
 
 
-def pseudonym(text: str, secret: bytes) -> str:
-    """Return the pseudonym of a key or of a patient."""
-    return hmac.digest(secret, text.encode(errors="surrogateescape"), "sha256").hex()[:DIGITS]
+def pseudonyms(texts: Iterable[str], secret: bytes) -> Iterator[str]:
+    """Yield the pseudonym of each key or patient."""
+    blank = hmac.new(secret, digestmod="sha256")
+    for text in texts:
+        code = blank.copy()
+        code.update(text.encode(errors="surrogateescape"))
+        yield code.hexdigest()[:DIGITS]
 
 
 def _without_names(lines: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:

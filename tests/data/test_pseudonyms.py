@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import pickle
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrbench.data.pseudonyms import pseudonym, user_secret, with_pseudonyms
+from cxrbench.data.pseudonyms import pseudonyms, user_secret, with_pseudonyms
 from cxrbench.errors import ConfigError, DataError
 from cxrbench.plugin import Images, Record
 
@@ -56,9 +57,11 @@ def test_an_error_of_the_reader_is_told_without_its_message(images):
 
 @given(st.text(), st.text(), st.binary(min_size=1), st.binary(min_size=1))
 def test_equal_names_and_secrets_alone_give_equal_pseudonyms(text, other, secret, other_secret):
-    assert (pseudonym(text, secret) == pseudonym(other, secret)) == (text == other)
+    first, second, again = pseudonyms([text, other, text], secret)
+    assert (first == second) == (text == other)
+    assert first == again == hmac.digest(secret, text.encode(), "sha256").hex()[:32]
     if secret.rstrip(b"\0") != other_secret.rstrip(b"\0"):  # HMAC pads a key with zero bytes
-        assert pseudonym(text, secret) != pseudonym(text, other_secret)
+        assert [first] != list(pseudonyms([text], other_secret))
 
 
 def test_the_secret_is_made_once_for_its_owner_alone(tmp_path, monkeypatch):
