@@ -106,8 +106,8 @@ def _summary_facts(entry: Entry) -> Iterator[Fact]:
     if entry.budget:
         yield "stage", f"{entry.stage}, {', '.join(f'{count} {name}' for name, count in entry.budget.items())} at most"
     if entry.learns_from != "all":
-        below = "half of the network" if entry.learns_from == "auto" else f"the layers up to {entry.learns_from}"
-        yield "as pretrained", f"{below}, counted by multiplications" if entry.learns_from == "auto" else below
+        upper_half = entry.learns_from == "auto"
+        yield "as pretrained", "half of the multiplications" if upper_half else f"the layers up to {entry.learns_from}"
     yield "status", entry.status
     if entry.reason:
         yield "reason", entry.reason

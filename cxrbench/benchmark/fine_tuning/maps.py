@@ -12,9 +12,8 @@ from cxrbench.models.fine_tuning.maps import MapView, extract_maps
 if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.features import RecipeFeatures
+    from cxrbench.execution.progress import Progress
     from cxrbench.storage.sharded_array import ShardedArray
-
-STAGE = "maps at the cut"
 
 
 def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str | None) -> tuple[ShardedArray, ...]:
@@ -28,19 +27,21 @@ def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str
         return ()
     views = [MapView(extraction=view, where=where) for view in features.views]
     run.extraction.resources.claim([view.maps.folder for view in views])
-    progress, executor = run.callbacks.progress, run.executor
-    missing = [(view, shard) for view in views for shard in view.maps.missing()]
-    progress.begin(STAGE, len(missing))
-    calls = []
-    for view, shard in missing:
-        submit = partial(executor.submit, extract_maps, view, shard)
-        call = submit_with_retry(submit, BATCH)
-        call.add_done_callback(lambda _: progress.advance(STAGE))
-        calls.append(call)
+    progress, stage = run.callbacks.progress, f"maps of {features.views[0].backbone.component}"
+    missing = [(view, shard) for view in views for shard in _missing_shards(view.maps, progress, stage)]
+    progress.begin(stage, len(missing))
+    calls = [submit_with_retry(partial(run.executor.submit, extract_maps, view, shard), BATCH) for view, shard in missing]
     try:
         for call in calls:
             call.result()
+            progress.advance(stage)
     finally:
         for call in calls:
             call.cancel()
     return tuple(view.maps for view in views)
+
+
+def _missing_shards(maps: ShardedArray, progress: Progress, stage: str) -> list[int]:
+    if damaged := maps.damaged():
+        progress.warn(f"{stage}: {len(damaged)} of {maps.shards} parts were damaged on disk and are computed again")
+    return maps.missing()

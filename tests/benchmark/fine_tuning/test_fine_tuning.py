@@ -168,6 +168,22 @@ def test_the_upper_half_learns_and_the_lower_one_stays(upper_half, rows, scored_
     assert not all(unchanged)
 
 
+def test_damaged_maps_are_computed_again(upper_half, run_again, copy_of_run, fine_tuned_run):
+    _, entry = upper_half
+    before, now = (set((one.folder / "home" / "features").iterdir()) for one in (fine_tuned_run[0], copy_of_run))
+    (maps,) = (folder for folder in now if folder.name not in {one.name for one in before})
+    with max(maps.iterdir(), key=lambda file: file.stat().st_size).open("r+b") as file:
+        file.write(bytes(100))
+    for path in copy_of_run.folder.glob(f"leaderboard/*/*/{stem_of(FINE_TUNED)}.*"):
+        path.unlink()
+    shutil.rmtree(copy_of_run.folder / "home" / "training", ignore_errors=True)
+    result = run_again(*STAGE, "--fine-tune-from", "auto")
+    assert "1 of 2 parts were damaged on disk and are computed again" in result.stderr
+    (board,) = read_boards(copy_of_run.folder / "leaderboard")
+    (again,) = (one for one in board.entries if one.name == FINE_TUNED)
+    assert again.metrics == entry.metrics
+
+
 def test_a_layer_that_the_network_lacks_is_refused_by_name(run_again):
     result = run_again(*STAGE, "--fine-tune-from", "block9")
     assert "cannot be cut: it has no layer 'block9' to cut after. Layers to cut after: " in result.stderr
