@@ -75,6 +75,7 @@ def _convert(images: Images, to: Path, folder: Path | None, progress: Progress) 
 
 def _closing_lines(images: Images, conversion: Conversion, to: Path) -> Iterator[str]:
     from cxrbench.data.conversion import NUMBERS
+    from cxrbench.data.licence import RESTRICTED
 
     positives = sum(record.label for record in images.records)
     names = images.class_names
@@ -85,5 +86,6 @@ def _closing_lines(images: Images, conversion: Conversion, to: Path) -> Iterator
     labels = conversion.labels
     flags = "" if labels == NUMBERS else f" --positive {shlex.quote(labels.positive)} --negative {shlex.quote(labels.negative)}"
     yield f"Next: cxrbench run --data {shlex.quote(data)}{flags}"
-    if images.licence_class in {"agreement", "credentialed"}:
-        yield f"The licence class of these images is {images.licence_class}: the file names them and their patients. Keep it"
+    if images.licence_class in RESTRICTED:
+        warning = "the file names them and their patients. Keep it to yourself"
+        yield f"The licence class of these images is {images.licence_class}: {warning}"

@@ -71,8 +71,8 @@ def _check_sheet(sheet: Path | None, *, may_show: bool) -> None:
 
 
 def _write_sheet(file: Path, images: Images, inspector: Inspector, *, may_show: bool) -> None:
-    from cxrbench.benchmark.explain.licence import require_no_agreement
     from cxrbench.data.contact_sheet import draw_sheet, sheet_rows
+    from cxrbench.data.licence import require_no_agreement
     from cxrbench.storage.files import atomic_write
 
     require_no_agreement(SHEET, images.name, images.licence_class, may_show)

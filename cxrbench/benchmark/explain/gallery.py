@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.benchmark.entry_images import locate_images
 from cxrbench.benchmark.explain.explain import explain
 from cxrbench.benchmark.explain.files import about_all
-from cxrbench.benchmark.explain.licence import require_showable, strictest
 from cxrbench.benchmark.explain.surest import OUTCOMES, choose_surest, unlearnt_reader
 from cxrbench.benchmark.explain.unlearnt import Group
 from cxrbench.benchmark.model.choice import HeadChoice, choose_heads
 from cxrbench.benchmark.model.kept import folder_of, kept_file, require_recipe
 from cxrbench.benchmark.model.learnt import images_of, learnt_from
+from cxrbench.data.licence import require_showable, strictest
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.leaderboard.board import GALLERY
 from cxrbench.leaderboard.describe import SHOWN_DIGITS

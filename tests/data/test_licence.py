@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from cxrbench.benchmark.explain.licence import WHY, require_no_agreement, require_showable, strictest
+from cxrbench.data.licence import WHY, require_no_agreement, require_showable, strictest
 from cxrbench.errors import ConfigError
 from cxrbench.plugin.contracts import LicenceClass
 
