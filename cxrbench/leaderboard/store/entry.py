@@ -279,10 +279,10 @@ class Entry(Stored):
     warnings: tuple[Line, ...] = ()
 
     @model_serializer(mode="wrap")
-    def _without_groups(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the groups out where there are none: earlier versions read the entry, too."""
-        values: dict[str, Any] = handler(self)
-        return values if self.groups else {name: value for name, value in values.items() if name != "groups"}
+    def _without_newer_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave newer fields out where they say nothing: earlier versions read the entry, too."""
+        silent = {"groups": not self.groups, "learns_from": self.learns_from == "all"}
+        return {name: value for name, value in handler(self).items() if not silent.get(name)}
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Yield what ``repr`` and ``print`` show: a line, not the whole record."""
