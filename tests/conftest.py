@@ -207,7 +207,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
         if "postgresql" in item.fixturenames:
             item.add_marker(pytest.mark.postgresql)
-        for marker in {"long", "postgresql", "slow", "browser", "latex"}.difference(ASKED_FOR):
+        if {"cluster", "new_cluster"}.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.dask)
+        for marker in {"long", "postgresql", "slow", "browser", "latex", "dask"}.difference(ASKED_FOR):
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"set CXRBENCH_TESTS={marker} to run it"))
 

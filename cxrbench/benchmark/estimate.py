@@ -11,14 +11,14 @@ from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.request import read_request
-from cxrbench.benchmark.resources import limits_of, open_studies_database
+from cxrbench.benchmark.resources import open_studies_database
 from cxrbench.benchmark.samples import take_samples
 from cxrbench.benchmark.studies import count_recorded
 from cxrbench.benchmark.wanted_shifts import divided
+from cxrbench.benchmark.workers import open_workers
 from cxrbench.data.sample import SAMPLE
 from cxrbench.data.shifted import Shifting
 from cxrbench.data.split import expected_parts
-from cxrbench.execution.executor import open_executor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,8 +90,7 @@ def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Pl
     """
     request = read_request(settings, host, progress)
     request = replace(request, downloader=replace(request.downloader, offline=True, forbidden_by="--plan"))
-    limits = limits_of(settings, progress.warn)
-    with open_studies_database(settings, progress.warn) as database, open_executor(settings.workers, limits) as executor:
+    with open_studies_database(settings, progress.warn) as database, open_workers(request, progress) as executor:
         start = time.perf_counter()
         plan = make_plan(request, database)
         return plan, estimate(plan, executor, time.perf_counter() - start)
@@ -188,7 +187,7 @@ def _extracting(plan: Plan, views: Mapping[Extraction, int], shiftings: Mapping[
     setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
     shifting = sum(shiftings[one] * per_image for one, per_image in samples.shiftings.items())
     extracting = sum(views[view] * one.per_image for view, one in samples.views.items())
-    return sum(setup.values()) + (shifting + extracting) / _workers(plan)
+    return sum(setup.values()) + (shifting + extracting) / samples.workers
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:
@@ -196,11 +195,7 @@ def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float
     heads = plan.protocol.folds * plan.protocol.seeds
     seconds = sum((trials[recipe] + heads) * of_trial for recipe, of_trial in samples.trials.items())
     seconds += sum(trials.values()) * SECONDS_PER_TRIAL
-    return seconds / _workers(plan) + len(plan.recipes) * SECONDS_PER_ENTRY
-
-
-def _workers(plan: Plan) -> int:
-    return max(1, plan.request.settings.workers)
+    return seconds / samples.workers + len(plan.recipes) * SECONDS_PER_ENTRY
 
 
 def _model_bytes(plan: Plan, samples: Samples) -> int:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCK_RETRY_SECONDS = 0.5
 """Pause before recipes that other processes have locked are tried again."""
+LEAST_ON_CLUSTER = 8
+"""Workers of a scheduler that a run prepares calls for; more of them may come than are there when it begins."""
 
 
 def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
@@ -29,7 +31,8 @@ def run_recipes(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     """
     recipes, progress, protocol = run.plan.unfinished, run.callbacks.progress, run.protocol
     progress.begin(TRIALS, sum(recipe.budget.get("trials", protocol.trials) for recipe in recipes) * protocol.folds)
-    max_concurrent = 1 + run.plan.request.settings.workers // 2
+    workers = max(run.executor.workers, LEAST_ON_CLUSTER if run.plan.request.settings.scheduler else 1)
+    max_concurrent = 1 + workers // 2
     threads = ThreadPoolExecutor(max_concurrent)
 
     def try_each(recipes: Iterable[PlannedRecipe]) -> dict[str, Entry]:

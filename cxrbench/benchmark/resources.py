@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from cxrbench.benchmark.workers import open_workers
 from cxrbench.data.catalogue import limited_cache
 from cxrbench.errors import ConfigError, DiskFull
-from cxrbench.execution.executor import open_executor
-from cxrbench.execution.process_pool import Limits
-from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.search.database import open_database
 from cxrbench.storage.files import reporting_full_disk
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from cxrbench.benchmark.callbacks import Callbacks
+    from cxrbench.benchmark.request import Request
     from cxrbench.config.settings import Settings
     from cxrbench.execution.executor import Executor
     from cxrbench.search.database import Database
@@ -45,19 +44,19 @@ class Resources:
 
 
 @contextmanager
-def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resources]:
-    """Open the database, the cache and the worker processes, which start to import Keras; close them at the end.
+def open_resources(request: Request, callbacks: Callbacks) -> Iterator[Resources]:
+    """Open the database, the cache and the workers, which start to import Keras; close them at the end.
 
     Raises:
         DiskFull: with how to resume the run.
     """
-    limits = limits_of(settings, callbacks.progress.warn)
+    settings = request.settings
     with (
         threadpool_limits(1, "blas"),  # its threads would wait in busy loops for cores that the workers have
         _saying_how_to_resume(),
         open_studies_database(settings, callbacks.progress.warn) as database,
         limited_cache(settings.cache_gb, callbacks.progress) as claim,
-        open_executor(settings.workers, limits) as executor,
+        open_workers(request, callbacks.progress) as executor,
     ):
         yield Resources(executor=executor, claim=claim, database=database, callbacks=callbacks)
 
@@ -90,10 +89,3 @@ def _temporary_folder() -> Path:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
         raise ConfigError(f"{error.strerror}: free some space there, or set TMPDIR to a folder with space") from None
-
-
-def limits_of(settings: Settings, warn: Callable[[str], None]) -> Limits:
-    """Return the limits of a call, and warn of one that this system does not have."""
-    if settings.max_memory and not memory_can_be_limited():
-        warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
-    return Limits(timeout=settings.timeout, memory=settings.max_memory)

@@ -80,7 +80,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     request = read_request(settings, host, progress)
     check_writable(settings.out, "--out")
     check_writable(home(), "CXRBENCH_HOME")
-    with open_resources(settings, callbacks) as resources:  # workers import Keras while the plan is made
+    with open_resources(request, callbacks) as resources:  # workers import Keras while the plan is made
         decode = partial(decode_and_list, progress=progress)
         plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
         if settings.fresh:

@@ -35,6 +35,7 @@ class Samples:
         trials: seconds of one trial of each unfinished recipe, by its name.
         widths: features per image of each of them.
         failures: the reason of each recipe of which a sample failed, by its name.
+        workers: how many calls were computed at once.
     """
 
     views: Mapping[Extraction, ExtractionTime]
@@ -42,6 +43,7 @@ class Samples:
     trials: Mapping[str, float]
     widths: Mapping[str, int]
     failures: Mapping[str, str]
+    workers: int
 
 
 def take_samples(plan: Plan, views: Iterable[Extraction], shiftings: Iterable[Shifting], executor: Executor) -> Samples:
@@ -54,7 +56,9 @@ def take_samples(plan: Plan, views: Iterable[Extraction], shiftings: Iterable[Sh
         needed = recipe.features.views if isinstance(recipe.features, RecipeFeatures) else ()
         failures |= {str(recipe): failed_views[view] for view in needed if view in failed_views}
     widths = {recipe: sample.width for recipe, sample in samples.items() if sample}
-    return Samples(views=times, shiftings=shift_times, trials=trials, widths=widths, failures=failures)
+    return Samples(
+        views=times, shiftings=shift_times, trials=trials, widths=widths, failures=failures, workers=executor.workers
+    )
 
 
 def _sample_of(plan: Plan, view: Extraction) -> Extraction:

@@ -37,7 +37,8 @@ def print_plan(settings: Settings, host: Host, *, as_json: bool) -> None:
 def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
     from cxrbench.storage.files import home, nearest_existing
 
-    workers = plan.request.settings.workers
+    settings = plan.request.settings
+    workers = f"the workers of {settings.scheduler}" if settings.scheduler else f"{settings.workers} workers"
     images = sum(len(catalogue.images.records) for catalogue in plan.catalogues.all)
     skipped = ", ".join(plan.request.grid.skipped_backbones)
     unknown = sum(recipe.features not in {"cached", "to extract"} for recipe in estimate.recipes)
@@ -48,7 +49,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
         **_networks(plan.request.settings),
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
-        "time": f"about {duration(estimate.seconds)}" + (f" with {workers} workers" if workers else ""),
+        "time": f"about {duration(estimate.seconds)}" + (f" with {workers}" if settings.scheduler or settings.workers else ""),
         **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
         f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",

@@ -92,6 +92,10 @@ class Arguments(TypedDict, total=False):
     """Prevalence of the positive class for ppv and npv."""
     workers: int
     """Worker processes; 0 computes in this process."""
+    scheduler: str | None
+    """Dask scheduler, such as tcp://host:8786, or its file; its workers compute."""
+    scheduler_wait: float
+    """Seconds to wait for a worker of the scheduler while there is none."""
     timeout: float | None
     """Time limit of one shard or trial in seconds."""
     max_memory: str | None

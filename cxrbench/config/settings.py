@@ -120,6 +120,14 @@ class Settings(ProtocolSettings, BaseSettings):
         Field(ge=0, le=256),
         Option("Compute", "Worker processes; 0 computes in this process", default="one per core, at most 8"),
     ] = Field(default_factory=lambda: min(8, usable_cores()))  # every worker loads TensorFlow
+    scheduler: Annotated[
+        str | None,
+        Field(min_length=1),
+        Option("Compute", "Dask scheduler, such as tcp://host:8786, or its file; its workers compute", "ADDRESS"),
+    ] = None
+    scheduler_wait: Annotated[
+        float, Field(gt=0), Option("Compute", "Seconds to wait for a worker of the scheduler while there is none")
+    ] = 600.0
     timeout: Annotated[
         float | None, Field(gt=0), Option("Compute", "Time limit of one shard or trial in seconds", default="6 hours")
     ] = None

@@ -28,8 +28,12 @@ T = TypeVar("T")
 class Executor(Protocol):
     """Compute calls of module-level functions, or of methods of records, with picklable arguments.
 
-    A cluster scheduler can implement this, too.
+    Workers of a Dask scheduler compute them in `cluster/executor.py`.
     """
+
+    @property
+    def workers(self) -> int:
+        """How many calls it computes at once, at least 1."""
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call and return its future at once. A call that has not started can be cancelled."""
@@ -51,6 +55,11 @@ class InProcessExecutor:
         if "tensorflow" not in sys.modules:
             os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
         self._stopped = False
+
+    @property
+    def workers(self) -> int:
+        """One: this process."""
+        return 1
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Call `function` and return a finished future; raise KeyboardInterrupt after `stop`."""

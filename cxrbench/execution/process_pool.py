@@ -24,7 +24,15 @@ from cxrbench.execution.failures import (
 )
 from cxrbench.execution.keras_process import import_keras
 from cxrbench.execution.spawning import TrackingContext
-from cxrbench.execution.worker import WorkerCall, WorkerResult, WorkerStart, run_call, start_worker
+from cxrbench.execution.worker import (
+    SAME_SURROUNDINGS,
+    Surroundings,
+    WorkerCall,
+    WorkerResult,
+    WorkerStart,
+    run_call,
+    start_worker,
+)
 from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 
 if TYPE_CHECKING:
@@ -93,6 +101,7 @@ class WorkerPool:
         *,
         warm_up: Callable[[], object] = import_keras,
         growth: int = LARGEST_GROWTH_BYTES,
+        surroundings: Surroundings = SAME_SURROUNDINGS,
     ) -> None:
         """Start `workers` processes. They call `warm_up` while the caller prepares the first call.
 
@@ -101,12 +110,14 @@ class WorkerPool:
             limits: limits of a call.
             warm_up: a module-level function, usually one that imports what all calls need.
             growth: bytes by which a process may grow before it is replaced.
+            surroundings: of the run, if that is in another process.
 
         Raises:
             WorkersUnavailable: this system starts no process, or has no room for its files.
         """
-        self._workers = workers
+        self.workers = workers
         self._warm_up = warm_up
+        self._surroundings = surroundings
         self._growth = growth if limits.memory is None else min(growth, limits.memory // 4)
         self._timeout = limits.timeout or DEFAULT_TIMEOUT
         self._memory = limits.memory
@@ -206,14 +217,17 @@ class WorkerPool:
         from pebble import ProcessPool
 
         context: Any = self._context
-        arguments = (WorkerStart(scratch=self._folder.scratch, marks=self._folder.starts, memory=self._memory), self._warm_up)
-        pool = ProcessPool(max_workers=self._workers, initializer=start_worker, initargs=arguments, context=context)
+        start = WorkerStart(
+            scratch=self._folder.scratch, marks=self._folder.starts, memory=self._memory, surroundings=self._surroundings
+        )
+        arguments = (start, self._warm_up)
+        pool = ProcessPool(max_workers=self.workers, initializer=start_worker, initargs=arguments, context=context)
         pool.schedule(os.getpid)  # the first call starts the processes
         return pool
 
     def _schedule_queued(self) -> None:
         """Schedule two calls for each worker. The others stay queued, so that they can go to a replacement pool."""
-        while self._queue and len(self._running) < 2 * self._workers:
+        while self._queue and len(self._running) < 2 * self.workers:
             call = self._queue.popleft()
             if not call.start():
                 continue

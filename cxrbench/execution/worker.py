@@ -11,7 +11,7 @@ import tempfile
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
@@ -32,7 +32,7 @@ from cxrbench.execution.worker_output import captured_output
 from cxrbench.storage.files import DISK_FULL_ERRNOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
@@ -77,6 +77,31 @@ class WorkerCall(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a worker takes over from the process of a run on another machine.
+
+    Attributes:
+        environment: variables.
+        folder: the working folder; None, or one that is not there, keeps that of the parent.
+        searched: folders that Python searches for modules, after all others.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    searched: tuple[Path, ...] = ()
+
+    def enter(self) -> None:
+        """Set the variables, the working folder and the search path of this process."""
+        os.environ.update(self.environment)
+        sys.path += map(str, self.searched)
+        if self.folder and self.folder.is_dir():
+            os.chdir(self.folder)
+
+
+SAME_SURROUNDINGS = Surroundings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStart:
     """What a worker needs to start.
 
@@ -84,12 +109,14 @@ class WorkerStart:
         scratch: folder for its temporary files.
         marks: folder for the mark that it is ready.
         memory: memory limit in bytes, or None.
+        surroundings: that it takes over.
         package: the folder that the parent imported this package from.
     """
 
     scratch: Path
     marks: Path
     memory: int | None
+    surroundings: Surroundings = SAME_SURROUNDINGS
     package: str = IMPORTED_FROM
 
 
@@ -106,6 +133,7 @@ def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
     if parent := multiprocessing.parent_process():
         Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start.surroundings.enter()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
     threadpool_limits(1)  # for libraries that are already loaded

@@ -50,14 +50,21 @@ class Reference:
         return digest_of_file(file) if file else digest_of_package(module_name.partition(".")[0])
 
     def _file_of(self, module_name: str) -> Path | None:
-        """Return the one-file plugin if it is that module, or None if the module belongs to another package."""
-        names = {self.file.stem, module_name_of(self.file)} if self.file else set()
-        return self.file if module_name in names else None
+        """Return the one-file plugin if it is that module, or None if the module belongs to another package.
+
+        On another machine the plugin may be at another path than the one that the import string was made for.
+        """
+        is_own = self.file and (module_name == self.file.stem or module_name.startswith(_prefix_of(self.file)))
+        return self.file if is_own else None
 
 
 def module_name_of(file: Path) -> str:
     """Return the module name of a one-file plugin: readable, and unique to its path."""
-    return f"cxrbench_file_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    return _prefix_of(file) + hashlib.sha256(str(file).encode()).hexdigest()[:8]
+
+
+def _prefix_of(file: Path) -> str:
+    return f"cxrbench_file_{file.stem}_"
 
 
 @cache

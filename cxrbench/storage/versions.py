@@ -9,6 +9,9 @@ from platform import python_version
 NUMERICAL_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "scikit-image")
 """Packages that features depend on. Their versions are part of the key of cached features."""
 
+COMPUTING_PACKAGES = (*NUMERICAL_PACKAGES, "scikit-learn", "imbalanced-learn")
+"""Packages that what workers compute depends on."""
+
 
 def versions_of(*packages: str) -> dict[str, str]:
     """Return the versions of those packages that are installed."""

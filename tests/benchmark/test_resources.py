@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from cxrbench.benchmark.callbacks import Callbacks
+from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_resources
 from cxrbench.config.settings import Settings
 from cxrbench.errors import ConfigError
@@ -19,6 +20,6 @@ def test_no_room_for_temporary_files_is_named_with_what_to_do(host, tmp_path, mo
     callbacks = Callbacks(host=host, progress=Progress())
     with (
         pytest.raises(ConfigError, match=r"No usable temporary directory .*full.*: free some space there, or set TMPDIR"),
-        open_resources(Settings(workers=1), callbacks),
+        open_resources(read_request(Settings(workers=1, offline=True), host, Progress()), callbacks),
     ):
         pass

@@ -1,0 +1,146 @@
+"""The connection of a run to a Dask scheduler: which workers agree with it, and how calls are sent."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from cxrbench.errors import ConfigError, missing_requirement
+from cxrbench.storage.safe_text import as_line
+from cxrbench.storage.versions import versions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from distributed import Client
+    from distributed import Future as DaskFuture
+
+    from cxrbench.execution.cluster.agreement import Agreement
+    from cxrbench.execution.cluster.remote import Outcome, StartPool
+
+ANSWER_SECONDS = 30.0
+"""A scheduler that does not answer for so long is not there."""
+DEATHS = 1
+"""Deaths of its worker that a call survives: it is computed once more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A scheduler on which a run is registered.
+
+    Attributes:
+        client: of the scheduler.
+        run: unique name of the run, and of the resource that workers which agree with it have.
+        address: of the scheduler, as the user gave it.
+    """
+
+    client: Client
+    run: str
+    address: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the scheduler answers."""
+        return str(self.client.status) == "running"
+
+    def slots(self) -> int:
+        """Return how many calls the workers that agree with the run compute at once."""
+        workers = self.client.scheduler_info()["workers"].values()
+        return int(sum(worker["resources"].get(self.run, 0) for worker in workers))
+
+    def reconsider(self) -> None:
+        """Have the scheduler give calls that waited for any worker to those that have joined since.
+
+        It looks for such calls when a worker registers, which is before the worker has the resource of the run.
+        """
+        self.client.run_on_scheduler(_give_waiting_calls)
+
+    def machines(self) -> list[dict[str, Any]]:
+        """Return what workers said about their machines when they met the run, refused ones with their problems."""
+        return [dict(event) for _, event in self.client.get_events(self.run) or ()]
+
+    def submit(self, calls: Sequence[bytes]) -> DaskFuture[list[Outcome]]:
+        """Send calls that one worker computes one after the other."""
+        from cxrbench.execution.cluster.remote import compute_calls
+
+        return self.client.submit(
+            compute_calls, self.run, list(calls), pure=False, retries=0, resources={self.run: 1}, key=None, priority=0
+        )
+
+    def cancel(self, calls: Sequence[DaskFuture[list[Outcome]]]) -> None:
+        """Tell workers that calls are not wanted any more; they stop them."""
+        with suppress(Exception):  # the scheduler may be gone
+            self.client.cancel(list(calls), force=True)
+
+
+@contextmanager
+def connected(address: str, agreement: Agreement, start_pool: StartPool) -> Iterator[Connection]:
+    """Connect to a scheduler and register a run on its present and later workers; take it back at the end.
+
+    Args:
+        address: such as ``tcp://host:8786``, or the path of a scheduler file.
+        agreement: what workers must have in common with this process.
+        start_pool: returns a pool of one process in given `surroundings`, on the machine of a worker.
+
+    Raises:
+        ConfigError: no scheduler answers there.
+        MissingRequirement: distributed is not installed.
+    """
+    if not versions_of("distributed"):
+        raise missing_requirement("--scheduler", ["distributed"])
+    from cxrbench.execution.cluster.remote import CallWorker
+
+    with _quiet():
+        client, run = _client(address), f"cxrbench-{uuid4().hex[:12]}"
+        allowed = client.run_on_scheduler(_allow_deaths, DEATHS)
+        client.register_plugin(CallWorker(run, agreement, start_pool))
+        try:
+            yield Connection(client=client, run=run, address=address)
+        finally:
+            with suppress(Exception):  # the scheduler may be gone
+                client.unregister_worker_plugin(run)
+                client.run_on_scheduler(_allow_deaths, allowed)
+            with suppress(Exception):
+                client.close(timeout=ANSWER_SECONDS)
+
+
+def _client(address: str) -> Client:
+    from distributed import Client
+
+    place = {"address": address} if "://" in address else {"scheduler_file": address}
+    try:
+        return Client(**place, timeout=ANSWER_SECONDS, set_as_default=False, name="cxrbench")
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = as_line(f"{type(error).__name__}: {error}")
+        raise ConfigError(
+            f"--scheduler {address}: no Dask scheduler answers there ({reason}). Start one with: dask scheduler"
+        ) from None
+
+
+def _allow_deaths(deaths: int, dask_scheduler: Any = None) -> int:
+    """Set how many deaths of its worker a task survives on this scheduler; return the earlier number."""
+    before: int = dask_scheduler.allowed_failures
+    dask_scheduler.allowed_failures = deaths
+    return before
+
+
+def _give_waiting_calls(dask_scheduler: Any = None) -> None:
+    """Move tasks without a worker to workers that can compute them now."""
+    for worker in list(dask_scheduler.running):
+        waiting = dask_scheduler.bulk_schedule_unrunnable_after_adding_worker(worker)
+        dask_scheduler.transitions(waiting, "cxrbench-worker-agreed")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Dask logs about lost connections from the terminal: the run says it in its own words."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
