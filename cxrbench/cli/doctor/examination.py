@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor import folders, machine, packages, plugins_and_weights
+from cxrbench.cli.doctor.cluster import workers_of_scheduler
 from cxrbench.cli.doctor.diagnosis import Diagnosis, guarded
 from cxrbench.cli.doctor.workers import start_of_workers
 from cxrbench.config.settings import Settings, read_settings
@@ -39,6 +40,7 @@ def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
     yield from guarded("workers", partial(start_of_workers, settings))
     yield from guarded("--out", partial(folders.check_writable_and_lockable, "--out", settings.out))
     yield from guarded("CXRBENCH_HOME", partial(folders.check_writable_and_lockable, "CXRBENCH_HOME", home()))
+    yield from guarded("scheduler", partial(workers_of_scheduler, settings))
     yield from guarded("cache", partial(_cache_and_disks, settings))
     yield from guarded("stale files", partial(folders.stale_files, settings.out))
     yield from guarded("plugins", partial(_plugins_and_weights, settings, factories))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ def check_writable_and_lockable(setting: str, folder: Path) -> Iterator[Diagnosi
     parent = nearest_existing(folder)
     try:
         with tempfile.TemporaryDirectory(dir=parent, prefix=".cxrbench-doctor-") as temporary:
-            problem = _lock_problem(Path(temporary) / "lock")
+            problem = _lock_problem(Path(temporary) / "lock") or _replacing_problem(Path(temporary))
     except OSError as error:
         remedy = f"choose another folder with {setting}, or make {parent} writable"
         found = f"{folder}: not writable: {error.strerror}"
@@ -32,7 +33,7 @@ def check_writable_and_lockable(setting: str, folder: Path) -> Iterator[Diagnosi
         remedy = f"choose a folder on a local disk with {setting}"
         yield Diagnosis(area=setting, found=f"{folder}: {problem}", verdict="problem", remedy=remedy)
     else:
-        yield Diagnosis(area=setting, found=f"{folder}: writable, file locks work")
+        yield Diagnosis(area=setting, found=f"{folder}: writable, file locks and renaming work")
 
 
 def _lock_problem(path: Path) -> str:
@@ -46,6 +47,21 @@ def _lock_problem(path: Path) -> str:
                 return ""
     except (OSError, NotImplementedError) as error:
         return f"files cannot be locked: {error}"
+
+
+def _replacing_problem(folder: Path) -> str:
+    """Return why a file that is flushed cannot take the place of another, as all results do; "" if it can."""
+    new, old = folder / "new", folder / "old"
+    try:
+        old.write_text("old")
+        with new.open("w") as file:
+            file.write("new")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(old)
+    except OSError as error:
+        return f"files cannot be replaced: {error.strerror}"
+    return "" if old.read_text() == "new" else "a file that was replaced still has its old content"
 
 
 def cache_size(home: Path) -> tuple[float, Diagnosis]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 30.0
 """A scheduler that does not answer for so long is not there."""
+CLOSE_SECONDS = 5.0
 DEATHS = 1
 """Deaths of its worker that a call survives: it is computed once more."""
 
@@ -73,7 +74,8 @@ class Connection:
     def cancel(self, calls: Sequence[DaskFuture[list[Outcome]]]) -> None:
         """Tell workers that calls are not wanted any more; they stop them."""
         with suppress(Exception):  # the scheduler may be gone
-            self.client.cancel(list(calls), force=True)
+            if self.is_alive:
+                self.client.cancel(list(calls), force=True)
 
 
 @contextmanager
@@ -101,10 +103,10 @@ def connected(address: str, agreement: Agreement, start_pool: StartPool) -> Iter
             yield Connection(client=client, run=run, address=address)
         finally:
             with suppress(Exception):  # the scheduler may be gone
-                client.unregister_worker_plugin(run)
-                client.run_on_scheduler(_allow_deaths, allowed)
-            with suppress(Exception):
-                client.close(timeout=ANSWER_SECONDS)
+                if client.status == "running":
+                    client.unregister_worker_plugin(run)
+                    client.run_on_scheduler(_allow_deaths, allowed)
+                client.close(timeout=CLOSE_SECONDS)
 
 
 def _client(address: str) -> Client:
@@ -137,10 +139,12 @@ def _give_waiting_calls(dask_scheduler: Any = None) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what Dask logs about lost connections from the terminal: the run says it in its own words."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]  # both have a handler
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
