@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,9 @@ def _open_cluster(request: Request, limits: Limits, progress: Progress) -> Itera
     files = sorted({part.file for part in parts if part.file})
     with (
         agreed({"--out": settings.out}, requires, packages, files) as agreement,
-        open_dask_executor(scheduler, agreement, partial(WorkerPool, 1, limits), progress) as executor,
+        open_dask_executor(
+            scheduler, replace(agreement, local_copies=settings.local_copy), partial(WorkerPool, 1, limits), progress
+        ) as executor,
     ):
         yield executor
 

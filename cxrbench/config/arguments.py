@@ -96,6 +96,8 @@ class Arguments(TypedDict, total=False):
     """Dask scheduler, such as tcp://host:8786, or its file; its workers compute."""
     scheduler_wait: float
     """Seconds to wait for a worker of the scheduler while there is none."""
+    local_copy: bool
+    """Workers of the scheduler copy the arrays that they train on to their own disk (TMPDIR)."""
     timeout: float | None
     """Time limit of one shard or trial in seconds."""
     max_memory: str | None

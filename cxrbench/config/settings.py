@@ -128,6 +128,9 @@ class Settings(ProtocolSettings, BaseSettings):
     scheduler_wait: Annotated[
         float, Field(gt=0), Option("Compute", "Seconds to wait for a worker of the scheduler while there is none")
     ] = 600.0
+    local_copy: Annotated[
+        bool, Option("Compute", "Workers of the scheduler copy the arrays that they train on to their own disk (TMPDIR)")
+    ] = False
     timeout: Annotated[
         float | None, Field(gt=0), Option("Compute", "Time limit of one shard or trial in seconds", default="6 hours")
     ] = None

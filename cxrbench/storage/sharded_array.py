@@ -15,6 +15,7 @@ import numpy as np
 
 from cxrbench.errors import CxrbenchError
 from cxrbench.storage.files import reporting_full_disk, write_text
+from cxrbench.storage.local_copy import local_copy
 from cxrbench.storage.locks import wait_for_lock
 
 if TYPE_CHECKING:
@@ -144,6 +145,11 @@ class ShardedArray:
         offset = start * int(np.prod(row_shape)) * np.dtype(self.dtype).itemsize
         return np.memmap(self._rows_path, dtype=self.dtype, mode="r", offset=offset, shape=(stop - start, *row_shape))
 
+    def map(self) -> NDArray[Any]:
+        """Return all rows as a memory map, of this machine's own copy where one is wanted. All shards must be on disk."""
+        file = local_copy(self._rows_path, self.folder.name)
+        return np.memmap(file, dtype=self.dtype, mode="r", shape=(self.rows, *self.row_shape()))
+
     def gather(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return a copy of the given rows, in the given order. All shards must be on disk."""
         gathered: NDArray[Any] = _map_array(self)[rows]
@@ -211,4 +217,4 @@ def _names_in(folder: Path) -> list[str]:
 @lru_cache(maxsize=64)
 def _map_array(array: ShardedArray) -> NDArray[Any]:
     """Map a whole array. Return a plain view, because indexing a memmap is slow."""
-    return array.read(0, array.rows).view(np.ndarray)
+    return array.map().view(np.ndarray)

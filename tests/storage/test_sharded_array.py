@@ -387,3 +387,11 @@ def test_arrays_that_earlier_versions_wrote_are_read(version):
     assert (array.missing(), array.damaged()) == ([], [])
     assert array.notes() == {0: ["cannot be read", ["jpeg", 40, 40, None]], 1: 32}
     np.testing.assert_array_equal(array.gather(np.array([512, 0])), [[1024 % 251, 1025 % 251], [0, 1]])
+
+
+def test_rows_are_read_from_a_copy_on_this_machine(tmp_path, monkeypatch):
+    array = ShardedArray(folder=tmp_path / "shared" / "key", rows=4, dtype="float32")
+    array.write(0, [np.arange(8, dtype="float32").reshape(4, 2)])
+    monkeypatch.setenv("CXRBENCH_LOCAL_COPIES", str(tmp_path / "own"))
+    assert array.gather(np.array([3, 0])).tolist() == [[6, 7], [0, 1]]
+    assert [file.name for file in (tmp_path / "own").iterdir()] == ["key"]

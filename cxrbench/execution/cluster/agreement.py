@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from cxrbench.execution.cluster.plugin_files import PluginFile, read_plugin_file
-from cxrbench.execution.keras_process import wanted_backend
 from cxrbench.execution.worker import Surroundings
 from cxrbench.plugin.sources import digest_of_package
 from cxrbench.storage.files import home
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HOME = "CXRBENCH_HOME"
-TAKEN_OVER = ("KERAS_HOME", "CXRBENCH_SECRET_FILE")
-"""Variables that workers take over where the run has them, beside its cache and its Keras backend."""
+TAKEN_OVER = ("KERAS_BACKEND", "KERAS_HOME", "CXRBENCH_SECRET_FILE")
+"""Variables that workers have as the run has them, set or not, beside its cache."""
 MARK = ".cxrbench-cluster-{}"
 """Name of the file in each shared folder by which a worker's machine shows that it sees the same folder."""
 
@@ -38,6 +37,7 @@ class Agreement:
         mark: name of a file in each of these folders.
         surroundings: of calls.
         files: the one-file plugins.
+        local_copies: whether each machine reads arrays from its own disk.
     """
 
     versions: Mapping[str, str]
@@ -46,6 +46,7 @@ class Agreement:
     mark: str
     surroundings: Surroundings
     files: tuple[PluginFile, ...]
+    local_copies: bool = False
 
     def problems(self) -> list[str]:
         """Return what differs on this machine, each with what to do."""
@@ -100,8 +101,7 @@ def agreed(
     """
     shared = {HOME: home().absolute(), **{setting: folder.absolute() for setting, folder in folders.items()}}
     mark = MARK.format(uuid4().hex)
-    environment = {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
-    environment |= {HOME: str(shared[HOME]), "KERAS_BACKEND": wanted_backend()}
+    environment = {**{name: os.environ.get(name) for name in TAKEN_OVER}, HOME: str(shared[HOME])}
     for folder in shared.values():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / mark).touch()

@@ -19,6 +19,7 @@ from distributed import WorkerPlugin, get_worker
 
 from cxrbench.execution.cluster.payload import run_bytes
 from cxrbench.execution.failures import with_log
+from cxrbench.storage.local_copy import FOLDER as LOCAL_COPIES
 from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from cxrbench.execution.cluster.agreement import Agreement
     from cxrbench.execution.process_pool import WorkerPool
+    from cxrbench.execution.worker import Surroundings
 
     StartPool = Callable[..., WorkerPool]
 
@@ -85,12 +87,11 @@ class CallWorker(WorkerPlugin):
         problems = await asyncio.to_thread(self._agreement.problems)
         about = {"worker": worker.address, "host": socket.gethostname(), "problems": problems}
         if not problems:
-            self._folder = Path(tempfile.mkdtemp(prefix="cxrbench-plugins-"))
+            self._folder = Path(tempfile.mkdtemp(prefix="cxrbench-cluster-"))
             self._files = {str(one.path): one.place(self._folder) for one in self._agreement.files}
-            searched = tuple(dict.fromkeys(path.parent for path in self._files.values()))
-            self._surroundings = replace(self._agreement.surroundings, searched=searched)
+            self._surroundings = self._surroundings_here()
             _allow_children()
-            self._free = [self._start() for _ in range(worker.state.nthreads)]
+            self._free = await asyncio.to_thread(lambda: [self._start() for _ in range(worker.state.nthreads)])
             Thread(target=self._end_idle, daemon=True).start()
             await worker.set_resources(**{self.name: worker.state.nthreads})
         worker.log_event(self.name, about)
@@ -116,6 +117,13 @@ class CallWorker(WorkerPlugin):
             if not self._closed.is_set() and not isinstance(_error_of(future), KeyboardInterrupt):
                 self._free.append(pool)
         return _outcome(future, time.perf_counter() - start)
+
+    def _surroundings_here(self) -> Surroundings:
+        """Return the surroundings of the run, with what is at another place on this machine."""
+        surroundings = self._agreement.surroundings
+        copies = {LOCAL_COPIES: str(self._folder)} if self._agreement.local_copies else {}
+        searched = tuple(dict.fromkeys(path.parent for path in self._files.values()))
+        return replace(surroundings, environment={**surroundings.environment, **copies}, searched=searched)
 
     def _take(self) -> WorkerPool:
         with self._lock:

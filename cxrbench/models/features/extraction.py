@@ -120,11 +120,12 @@ def extractions(
     return (clean, *(replace(clean, augmentation=augmentation, view=view) for view in views))
 
 
-def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> None:
+def extract_shard(extraction: Extraction, features: ShardedArray, shard: int, batch: int = BATCH) -> None:
     """Extract one shard of features and write it to disk.
 
     Args:
         extraction: the view to extract.
+        features: of the view, where the run keeps them.
         shard: number of the shard.
         batch: images per backbone call, a divisor of `BATCH`; it does not change the images that the backbone gets.
 
@@ -132,8 +133,8 @@ def extract_shard(extraction: Extraction, shard: int, batch: int = BATCH) -> Non
         PluginError: the backbone or the augmentation breaks its contract.
         NotFinite: it returned numbers that are not finite.
     """
-    start, stop = extraction.features.bounds(shard)
-    extraction.features.write(shard, [extract(extraction, extraction.pixels.array.read(start, stop), shard, batch)], note=batch)
+    start, stop = features.bounds(shard)
+    features.write(shard, [extract(extraction, extraction.pixels.array.read(start, stop), shard, batch)], note=batch)
 
 
 def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.execution.retry import BatchResult
+    from cxrbench.storage.sharded_array import ShardedArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,8 @@ def extract_missing(
         if pending.failure_of(extraction):
             progress.advance(stage)
             return
-        call = submit_with_retry(lambda batch: executor.submit(_extract_timed, extraction, shard, batch), BATCH)
+        features = extraction.features
+        call = submit_with_retry(lambda batch: executor.submit(_extract_timed, extraction, features, shard, batch), BATCH)
         pending.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
         call.add_done_callback(partial(pending.on_shard_done, extraction))
@@ -138,10 +140,13 @@ def _missing_shards(extraction: Extraction, progress: Progress, stage: str) -> s
     return set(features.missing())
 
 
-def _extract_timed(extraction: Extraction, shard: int, batch: int) -> float:
-    """Extract a shard unless another process has done so; return the seconds that it took."""
-    with extraction.features.writing(shard) as is_missing:
+def _extract_timed(extraction: Extraction, features: ShardedArray, shard: int, batch: int) -> float:
+    """Extract a shard unless another process has done so; return the seconds that it took.
+
+    Where the features are was resolved in the parent: it depends on versions and settings of the process.
+    """
+    with features.writing(shard) as is_missing:
         start = time.perf_counter()
         if is_missing:
-            extract_shard(extraction, shard, batch)
+            extract_shard(extraction, features, shard, batch)
         return time.perf_counter() - start

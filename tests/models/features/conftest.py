@@ -243,7 +243,7 @@ def extract(monkeypatch, tmp_path_factory):
         (cache / "images").symlink_to(images.resolve(), target_is_directory=True)
         wanted = extraction.features.missing()
         for shard in shards or wanted:
-            extract_shard(extraction, shard, batch)
+            extract_shard(extraction, extraction.features, shard, batch)
         assert extraction.features.missing() == []
         return extraction.features.gather(np.arange(extraction.pixels.rows))
 

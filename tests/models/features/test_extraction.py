@@ -65,8 +65,9 @@ def test_an_extraction_can_be_sent_to_another_process(extraction_of, extract):
     ],
 )
 def test_a_component_that_returns_something_else_is_named(extraction_of, backbone, augmentation, error, words):
+    extraction = extraction_of(backbone, augmentation=augmentation)
     with pytest.raises(error, match=words):
-        extract_shard(extraction_of(backbone, augmentation=augmentation), 0)
+        extract_shard(extraction, extraction.features, 0)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_component_that_returns_something_else_is_named(extraction_of, backbon
 def test_features_of_a_wrong_shape_name_backbone_and_shape(extraction_of, backbone, shape):
     extraction = extraction_of(backbone)
     with pytest.raises(PluginError, match=f"backbone {backbone} returned shape") as caught:
-        extract_shard(extraction, 0)
+        extract_shard(extraction, extraction.features, 0)
     assert shape in str(caught.value)
     assert extraction.features.missing() == [0]
 

@@ -103,7 +103,8 @@ def test_every_view_is_extracted_in_the_protocols_precision(plain, pixels_with, 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_layers_compute_in_the_precision_with_float32_weights(keras_extraction_of, built, precision):
-    extract_shard(keras_extraction_of(precision), 0)
+    extraction = keras_extraction_of(precision)
+    extract_shard(extraction, extraction.features, 0)
     assert built == [(precision, "float32")] * 2
 
 
@@ -134,7 +135,8 @@ def test_what_a_compiled_backbone_returns_is_float32(tensorflow_ready):
 
 
 def test_an_augmentation_is_always_built_in_float32(keras_extraction_of, built):
-    extract_shard(keras_extraction_of("bfloat16", augmentation="flip"), 0)
+    extraction = keras_extraction_of("bfloat16", augmentation="flip")
+    extract_shard(extraction, extraction.features, 0)
     assert sorted(built) == [("bfloat16", "float32"), ("bfloat16", "float32"), ("float32", "float32")]
 
 
@@ -146,7 +148,8 @@ def test_plain_numpy_does_not_depend_on_the_precision(extraction_of, extract, pi
 
 def test_the_dtype_policy_is_restored(keras_extraction_of, built, policy):
     before = policy()
-    extract_shard(keras_extraction_of("bfloat16"), 0)
+    extraction = keras_extraction_of("bfloat16")
+    extract_shard(extraction, extraction.features, 0)
     assert built == [("bfloat16", "float32")] * 2
     assert policy() == before
 
@@ -154,7 +157,7 @@ def test_the_dtype_policy_is_restored(keras_extraction_of, built, policy):
 def test_the_dtype_policy_is_restored_when_the_factory_raises(keras_extraction_of, built, policy):
     before, extraction = policy(), keras_extraction_of("bfloat16", backbone="collapse")
     with pytest.raises(RuntimeError, match="the backbone collapsed"):
-        extract_shard(extraction, 0)
+        extract_shard(extraction, extraction.features, 0)
     assert built == ["mixed_bfloat16"]
     assert policy() == before
     assert extraction.features.missing() == [0]

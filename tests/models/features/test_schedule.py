@@ -40,7 +40,7 @@ class Recording(InProcessExecutor):
         self.on_submit = on_submit
 
     def submit(self, function, /, *arguments, **keywords):
-        extraction, shard, batch = arguments
+        extraction, _, shard, batch = arguments
         self.batches.append(batch)
         self.submitted.append((extraction, shard))
         self.on_submit(shard)
@@ -161,7 +161,7 @@ def test_what_is_not_the_fault_of_the_backbone_is_raised(extraction_of, pixels_w
 
     class Full(InProcessExecutor):
         def submit(self, function, /, *arguments, **keywords):
-            return super().submit(no_room, arguments[1])
+            return super().submit(no_room, arguments[2])
 
     pending = extract_missing([extraction], range(5), Full(), Progress())
     with pytest.raises(error, match="no room for 0"):
