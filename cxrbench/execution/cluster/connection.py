@@ -47,10 +47,10 @@ class Connection:
         """Whether the scheduler answers."""
         return str(self.client.status) == "running"
 
-    def slots(self) -> int:
-        """Return how many calls the workers that agree with the run compute at once."""
+    def slots(self, resource: str) -> int:
+        """Return how many calls that take one of a resource the workers compute at once."""
         workers = self.client.scheduler_info()["workers"].values()
-        return int(sum(worker["resources"].get(self.run, 0) for worker in workers))
+        return int(sum(worker["resources"].get(resource, 0) for worker in workers))
 
     def reconsider(self) -> None:
         """Have the scheduler give calls that waited for any worker to those that have joined since.
@@ -63,13 +63,11 @@ class Connection:
         """Return what workers said about their machines when they met the run, refused ones with their problems."""
         return [dict(event) for _, event in self.client.get_events(self.run) or ()]
 
-    def submit(self, calls: Sequence[bytes]) -> DaskFuture[list[Outcome]]:
-        """Send calls that one worker computes one after the other."""
+    def submit(self, calls: Sequence[bytes], resource: str) -> DaskFuture[list[Outcome]]:
+        """Send calls that one worker computes one after the other, on one of its resource."""
         from cxrbench.execution.cluster.remote import compute_calls
 
-        return self.client.submit(
-            compute_calls, self.run, list(calls), pure=False, retries=0, resources={self.run: 1}, key=None, priority=0
-        )
+        return self.client.submit(compute_calls, self.run, list(calls), pure=False, retries=0, resources={resource: 1})
 
     def cancel(self, calls: Sequence[DaskFuture[list[Outcome]]]) -> None:
         """Tell workers that calls are not wanted any more; they stop them."""
