@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,12 @@ class Connection:
     def machines(self) -> list[dict[str, Any]]:
         """Return what workers said about their machines when they met the run, refused ones with their problems."""
         return [dict(event) for _, event in self.client.get_events(self.run) or ()]
+
+    def wait_for_answers(self) -> None:
+        """Wait, not for long, until all workers that are there have said whether they agree."""
+        there, end = set(self.client.scheduler_info()["workers"]), time.monotonic() + ANSWER_SECONDS
+        while there - {machine["worker"] for machine in self.machines()} and time.monotonic() < end:
+            time.sleep(0.05)
 
     def submit(self, calls: Sequence[bytes], resource: str) -> DaskFuture[list[Outcome]]:
         """Send calls that one worker computes one after the other, on one of its resource."""

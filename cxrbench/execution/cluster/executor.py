@@ -182,6 +182,7 @@ def open_dask_executor(
         ConfigError: no scheduler answers, or none of the workers that are there agrees with this process.
     """
     with connected(scheduler.address, agreement, start_pool) as connection:
+        connection.wait_for_answers()
         files = (file.path for file in agreement.files)
         executor = DaskExecutor(connection, files, scheduler.patience, progress)
         if not executor.has_workers and (refused := executor.refused()):
