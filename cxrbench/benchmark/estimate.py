@@ -18,6 +18,7 @@ from cxrbench.benchmark.wanted_shifts import divided
 from cxrbench.data.sample import SAMPLE
 from cxrbench.data.shifted import Shifting
 from cxrbench.data.split import expected_parts
+from cxrbench.execution.devices import find_gpus
 from cxrbench.execution.executor import open_executor
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Pl
     """
     request = read_request(settings, host, progress)
     request = replace(request, downloader=replace(request.downloader, offline=True, forbidden_by="--plan"))
-    limits = limits_of(settings, progress.warn)
-    with open_studies_database(settings, progress.warn) as database, open_executor(settings.workers, limits) as executor:
+    limits, warn = limits_of(settings, progress.warn), progress.warn
+    with (
+        open_studies_database(settings, warn) as database,
+        open_executor(settings.workers, limits, device=settings.device, warn=warn) as executor,
+    ):
         start = time.perf_counter()
         plan = make_plan(request, database)
         return plan, estimate(plan, executor, time.perf_counter() - start)
@@ -184,11 +188,13 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
 
 
 def _extracting(plan: Plan, views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples) -> float:
-    """Return the seconds of shifts and extraction: the workers share the images, and each of them builds every backbone."""
+    """Return the seconds of shifts and extraction: workers, or GPUs, share the images, and each builds every backbone."""
     setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
     shifting = sum(shiftings[one] * per_image for one, per_image in samples.shiftings.items())
-    extracting = sum(views[view] * one.per_image for view, one in samples.views.items())
-    return sum(setup.values()) + (shifting + extracting) / _workers(plan)
+    seconds = {view: views[view] * one.per_image for view, one in samples.views.items()}
+    on_gpus = sum(seconds[view] for view in samples.on_gpus & seconds.keys())
+    shared = (shifting + sum(seconds.values()) - on_gpus) / _workers(plan)
+    return sum(setup.values()) + shared + (on_gpus / len(find_gpus().ids) if on_gpus else 0.0)
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from cxrbench.data.catalogue import limited_cache
 from cxrbench.errors import ConfigError, DiskFull
 from cxrbench.execution.executor import open_executor
-from cxrbench.execution.process_pool import Limits
+from cxrbench.execution.limits import Limits
 from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.search.database import open_database
 from cxrbench.storage.files import reporting_full_disk
@@ -57,7 +57,7 @@ def open_resources(settings: Settings, callbacks: Callbacks) -> Iterator[Resourc
         _saying_how_to_resume(),
         open_studies_database(settings, callbacks.progress.warn) as database,
         limited_cache(settings.cache_gb, callbacks.progress) as claim,
-        open_executor(settings.workers, limits) as executor,
+        open_executor(settings.workers, limits, device=settings.device, warn=callbacks.progress.warn) as executor,
     ):
         yield Resources(executor=executor, claim=claim, database=database, callbacks=callbacks)
 

@@ -92,6 +92,8 @@ class Arguments(TypedDict, total=False):
     """Prevalence of the positive class for ppv and npv."""
     workers: int
     """Worker processes; 0 computes in this process."""
+    device: Literal["auto", "cpu", "gpu"]
+    """Where networks are computed: on GPUs if there are some (auto), on none (cpu), or on nothing else (gpu)."""
     timeout: float | None
     """Time limit of one shard or trial in seconds."""
     max_memory: str | None

@@ -120,6 +120,12 @@ class Settings(ProtocolSettings, BaseSettings):
         Field(ge=0, le=256),
         Option("Compute", "Worker processes; 0 computes in this process", default="one per core, at most 8"),
     ] = Field(default_factory=lambda: min(8, usable_cores()))  # every worker loads TensorFlow
+    device: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        Option(
+            "Compute", "Where networks are computed: on GPUs if there are some (auto), on none (cpu), or on nothing else (gpu)"
+        ),
+    ] = "auto"
     timeout: Annotated[
         float | None, Field(gt=0), Option("Compute", "Time limit of one shard or trial in seconds", default="6 hours")
     ] = None

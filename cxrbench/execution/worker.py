@@ -18,6 +18,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
+from cxrbench.execution.devices import NO_GPU, claim_gpu, see_only
 from cxrbench.execution.failures import (
     OutOfMemory,
     RemoteError,
@@ -84,17 +85,19 @@ class WorkerStart:
         scratch: folder for its temporary files.
         marks: folder for the mark that it is ready.
         memory: memory limit in bytes, or None.
+        gpus: of which it takes a free one for itself; empty if it sees none.
         package: the folder that the parent imported this package from.
     """
 
     scratch: Path
     marks: Path
     memory: int | None
+    gpus: tuple[str, ...] = ()
     package: str = IMPORTED_FROM
 
 
 def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
-    """Set up a worker: one thread, a folder for temporary files, `warm_up` called, then a memory limit.
+    """Set up a worker: one thread, one GPU or none, a folder for temporary files, `warm_up` called, then a memory limit.
 
     The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed. If anything
     fails, the worker does not start.
@@ -109,7 +112,7 @@ def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
     threadpool_limits(1)  # for libraries that are already loaded
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    see_only(claim_gpu(start.gpus, start.marks) if start.gpus else NO_GPU)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies
