@@ -18,7 +18,7 @@ from cxrbench.benchmark.wanted_shifts import divided
 from cxrbench.data.sample import SAMPLE
 from cxrbench.data.shifted import Shifting
 from cxrbench.data.split import expected_parts
-from cxrbench.execution.devices import find_gpus
+from cxrbench.execution.devices import chosen_gpus
 from cxrbench.execution.executor import open_executor
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.samples import Samples
     from cxrbench.config.settings import Settings
     from cxrbench.data.shifted import Shifted
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.execution.executor import Executor
     from cxrbench.execution.progress import Progress
     from cxrbench.models.features.extraction import Extraction
@@ -91,23 +92,24 @@ def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Pl
     """
     request = read_request(settings, host, progress)
     request = replace(request, downloader=replace(request.downloader, offline=True, forbidden_by="--plan"))
-    limits, warn = limits_of(settings, progress.warn), progress.warn
+    limits, warn, gpus = limits_of(settings, progress.warn), progress.warn, len(chosen_gpus(settings.device))
     with (
         open_studies_database(settings, warn) as database,
         open_executor(settings.workers, limits, device=settings.device, warn=warn) as executor,
     ):
         start = time.perf_counter()
         plan = make_plan(request, database)
-        return plan, estimate(plan, executor, time.perf_counter() - start)
+        return plan, estimate(plan, executor, time.perf_counter() - start, gpus)
 
 
-def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
+def estimate(plan: Plan, executor: Executor, planning: float, gpus: int) -> Estimate:
     """Return what the run of a plan will cost.
 
     Args:
         plan: of the run.
         executor: times the samples, as many at once as it has workers, as in the run.
         planning: seconds since the workers were started, in which the plan was made, as the run will make it again.
+        gpus: how many share the images of networks, if they can be used.
     """
     starting = time.perf_counter()
     executor.submit(str).result()
@@ -124,7 +126,7 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     copied = sum(images for _, images in _shifted_images(plan)) if shiftings else 0
     return Estimate(
         seconds=max(startup, planning + decoding)
-        + _extracting(plan, views, shiftings, samples)
+        + _extracting({"cpu": _workers(plan), "gpu": gpus}, views, shiftings, samples)
         + _searching(plan, trials, samples),
         cache_bytes=(images + copied + sum(shiftings.values())) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
@@ -187,14 +189,16 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
     return RecipeEstimate(recipe=str(recipe), trials=left, features=state)
 
 
-def _extracting(plan: Plan, views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples) -> float:
-    """Return the seconds of shifts and extraction: workers, or GPUs, share the images, and each builds every backbone."""
+def _extracting(
+    processes: Mapping[DeviceKind, int], views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples
+) -> float:
+    """Return the seconds of shifts and extraction: the processes share the images, and each of them builds every backbone."""
     setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
     shifting = sum(shiftings[one] * per_image for one, per_image in samples.shiftings.items())
     seconds = {view: views[view] * one.per_image for view, one in samples.views.items()}
     on_gpus = sum(seconds[view] for view in samples.on_gpus & seconds.keys())
-    shared = (shifting + sum(seconds.values()) - on_gpus) / _workers(plan)
-    return sum(setup.values()) + shared + (on_gpus / len(find_gpus().ids) if on_gpus else 0.0)
+    on_cpus = shifting + sum(seconds.values()) - on_gpus
+    return sum(setup.values()) + on_cpus / processes["cpu"] + (on_gpus / processes["gpu"] if on_gpus else 0.0)
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:

@@ -106,10 +106,14 @@ def chosen_gpus(device: Device) -> tuple[str, ...]:
     return found.ids
 
 
+def hide_gpus() -> None:
+    """Let this process see no GPU. Call it before anything opens one."""
+    os.environ.update(dict.fromkeys(VARIABLES, NO_GPU))
+
+
 def see_only(gpu: str) -> None:
-    """Let this process see one GPU, or none for `NO_GPU`. Call it before anything opens one."""
-    os.environ.update(dict.fromkeys(VARIABLES, gpu))
-    os.environ.update(SETTINGS)
+    """Let this process see one GPU. Call it before anything opens one."""
+    os.environ.update({**dict.fromkeys(VARIABLES, gpu), **SETTINGS})
 
 
 def see_chosen(device: Device) -> None:
@@ -120,7 +124,7 @@ def see_chosen(device: Device) -> None:
     """
     gpus = chosen_gpus(device)
     if "tensorflow" not in sys.modules:
-        see_only(gpus[0] if gpus else NO_GPU)
+        see_only(gpus[0]) if gpus else hide_gpus()
     elif device == "cpu" and find_gpus().ids:
         raise ConfigError(
             f"--device cpu: this process has imported TensorFlow, which may have opened a GPU. Set {VARIABLES[0]}={NO_GPU} "

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from cxrbench.errors import ConfigError
-from cxrbench.execution.devices import chosen_gpus, restored_variables, see_chosen
+from cxrbench.execution.devices import chosen_gpus, hide_gpus, restored_variables, see_chosen
 from cxrbench.execution.keras_process import gpus_of_keras, import_keras, keras_of_results
 from cxrbench.execution.limits import NO_LIMITS
 from cxrbench.execution.placed import REMEDY, GpuWorkers, PlacedExecutor
@@ -133,6 +133,8 @@ def open_executor(
 ) -> Iterator[Executor]:
     """Yield an executor with `workers` processes, or this process if 0. An exception in the block ends the workers at once.
 
+    Inside the block this process sees no GPU, unless it is the one that computes.
+
     Args:
         workers: number of processes that see no GPU; with GPUs, each of these has a process besides.
         limits: limits of a call.
@@ -155,11 +157,13 @@ def open_executor(
         if not workers:
             use_device(device, seen)
             executor = InProcessExecutor(keras_of_results)
-        elif gpus := chosen_gpus(device):
-            on_gpus = GpuWorkers(gpus=gpus, required=device == "gpu", limits=limits, warm_up=warm_up, seen=seen, warn=warn)
-            executor = PlacedExecutor(WorkerPool(workers, limits, warm_up=warm_up), on_gpus)
         else:
-            executor = WorkerPool(workers, limits, warm_up=warm_up)
+            gpus = chosen_gpus(device)
+            hide_gpus()  # from this process: only workers compute
+            executor = pool = WorkerPool(workers, limits, warm_up=warm_up)
+            if gpus:
+                on_gpus = GpuWorkers(gpus=gpus, required=device == "gpu", limits=limits, warm_up=warm_up, seen=seen, warn=warn)
+                executor = PlacedExecutor(pool, on_gpus)
         try:
             yield executor
         except BaseException:

@@ -75,6 +75,7 @@ class PlacedExecutor:
         self._workers = workers
         self._on_gpus = on_gpus
         self._networks: WorkerPool | None = None
+        self._is_asked = False
         self._lock = Lock()
         self._stopped = False
 
@@ -82,8 +83,8 @@ class PlacedExecutor:
         """Queue a call that needs no GPU; raise KeyboardInterrupt after `stop`."""
         return self._workers.submit(function, *arguments, **keywords)
 
-    def for_networks(self) -> WorkerPool:
-        """Return the pool with a process for each GPU; that of `submit`, with a warning, if no GPU can be used.
+    def for_networks(self) -> WorkerPool | PlacedExecutor:
+        """Return the pool with a process for each GPU, or itself, with a warning, if no GPU can be used.
 
         Raises:
             ConfigError: the user wants GPUs, and none can be used.
@@ -91,9 +92,10 @@ class PlacedExecutor:
         with self._lock:
             if self._stopped:
                 raise KeyboardInterrupt
-            if self._networks is None:
-                self._networks = self._on_gpus.start() or self._workers
-            return self._networks
+            if not self._is_asked:
+                self._networks = self._on_gpus.start()
+                self._is_asked = True
+            return self._networks or self
 
     def close(self) -> None:
         """Finish the queued calls, then end the processes."""
@@ -107,4 +109,4 @@ class PlacedExecutor:
             pool.stop()
 
     def _pools(self) -> list[WorkerPool]:
-        return list(dict.fromkeys((self._networks or self._workers, self._workers)))
+        return [self._networks, self._workers] if self._networks else [self._workers]

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
-from cxrbench.execution.devices import NO_GPU, claim_gpu, see_only
+from cxrbench.execution.devices import claim_gpu, hide_gpus, see_only
 from cxrbench.execution.failures import (
     OutOfMemory,
     RemoteError,
@@ -112,7 +112,7 @@ def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
     threadpool_limits(1)  # for libraries that are already loaded
-    see_only(claim_gpu(start.gpus, start.marks) if start.gpus else NO_GPU)
+    see_only(claim_gpu(start.gpus, start.marks)) if start.gpus else hide_gpus()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -46,42 +47,42 @@ def all_workers(networks):
     return found
 
 
-def test_each_network_worker_has_a_gpu_of_its_own(two_gpus):
-    with two_gpus() as executor:
-        networks = executor.for_networks()
-        assert sorted(all_workers(networks).values()) == list(GPUS)
-        assert {networks.submit(os.getenv, name).result(60) for name in VARIABLES} <= set(GPUS)
-        assert networks.submit(os.getenv, "TF_FORCE_GPU_ALLOW_GROWTH").result(60) == "true"
-        assert networks.submit(os.getenv, "NVIDIA_TF32_OVERRIDE").result(60) == "0"
-        assert networks.for_networks() is executor.for_networks() is networks
+@pytest.fixture(scope="module")
+def placed():
+    """Return an executor on two GPUs, whose workers import nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(NAME, ",".join(GPUS))
+        with open_executor(1, device="auto", warm_up=os.getpid, seen=seen) as executor:
+            yield executor
 
 
-def test_other_workers_see_no_gpu(two_gpus):
-    with two_gpus() as executor:
-        networks = executor.for_networks()
-        assert [executor.submit(os.getenv, name).result(60) for name in VARIABLES] == ["-1", "-1"]
-        assert executor.submit(os.getpid).result(60) not in all_workers(networks)
-    assert os.environ[NAME] == "0,1"  # the parent's own is as it was
+def test_each_network_worker_has_a_gpu_of_its_own(placed):
+    networks = placed.for_networks()
+    assert sorted(all_workers(networks).values()) == list(GPUS)
+    assert {networks.submit(os.getenv, name).result(60) for name in VARIABLES} <= set(GPUS)
+    assert networks.submit(os.getenv, "TF_FORCE_GPU_ALLOW_GROWTH").result(60) == "true"
+    assert networks.submit(os.getenv, "NVIDIA_TF32_OVERRIDE").result(60) == "0"
+    assert networks.for_networks() is placed.for_networks() is networks
 
 
-def test_a_killed_worker_is_replaced_on_its_gpu(two_gpus):
-    with two_gpus() as executor:
-        networks = executor.for_networks()
-        before = all_workers(networks)
-        os.kill(killed := next(iter(before)), signal.SIGKILL)
-        time.sleep(1)
-        after = all_workers(networks)
-        assert sorted(after.values()) == list(GPUS)
-        assert killed not in after
+def test_other_workers_see_no_gpu(placed):
+    assert [placed.submit(os.getenv, name).result(60) for name in VARIABLES] == ["-1", "-1"]
+    assert placed.submit(os.getpid).result(60) not in all_workers(placed.for_networks())
 
 
-def test_a_worker_that_dies_in_a_call_gives_its_gpu_back(two_gpus):
-    with two_gpus() as executor:
-        networks = executor.for_networks()
-        all_workers(networks)
-        fatal = [networks.submit(os._exit, 3) for _ in range(3)]
-        assert all("exit code 3" in str(call.exception(60)) for call in fatal)
-        assert sorted(all_workers(networks).values()) == list(GPUS)
+def test_a_worker_that_dies_in_a_call_gives_its_gpu_back(placed):
+    networks = placed.for_networks()
+    assert "exit code 3" in str(networks.submit(os._exit, 3).exception(60))
+    assert sorted(all_workers(networks).values()) == list(GPUS)
+
+
+def test_a_killed_worker_is_replaced_on_its_gpu(placed):
+    networks = placed.for_networks()
+    os.kill(killed := next(iter(all_workers(networks))), signal.SIGKILL)
+    time.sleep(1)
+    after = all_workers(networks)
+    assert sorted(after.values()) == list(GPUS)
+    assert killed not in after
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_gpus_that_keras_cannot_use_are_named_with_a_remedy(two_gpus):
     warnings = []
     with two_gpus(seen=sees_none, warn=warnings.append) as executor:
         assert executor.for_networks().submit(os.getenv, NAME).result(60) == "-1"
-        executor.for_networks()
+        assert executor.for_networks() is executor
     (warning,) = warnings
     assert warning.startswith(
         "networks are computed on the CPU. GPU 0 and 1 cannot be used: the Keras backend of a worker sees"
@@ -146,3 +147,24 @@ def test_ctrl_c_ends_the_workers_of_both_kinds(two_gpus):
             call.result(5)
     with pytest.raises(KeyboardInterrupt):
         executor.for_networks()
+
+
+def test_the_parent_sees_no_gpu_while_it_has_workers(two_gpus):
+    with two_gpus():
+        assert {os.environ[name] for name in VARIABLES} == {"-1"}
+    assert os.environ[NAME] == "0,1"
+
+
+@pytest.mark.parametrize(("device", "visible"), [("auto", "0"), ("cpu", "-1")])
+def test_one_process_computes_on_one_gpu_or_none(monkeypatch, device, visible):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv(NAME, "0,1")
+    with open_executor(0, device=device, seen=seen) as executor:
+        assert executor.for_networks() is executor
+        assert os.environ[NAME] == visible
+    assert os.environ[NAME] == "0,1"
+    with (
+        pytest.raises(ConfigError, match="--device gpu: the Keras backend sees no GPU"),
+        open_executor(0, device="gpu", seen=sees_none),
+    ):
+        pass
