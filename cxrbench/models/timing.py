@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.batches import BATCH
-from cxrbench.models.features.extraction import extract
+from cxrbench.models.features.extraction import extract, images_at_once
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.storage.sharded_array import ShardedArray
 
@@ -65,15 +64,15 @@ class TrialSample:
 
 
 def time_extraction(extraction: Extraction) -> ExtractionTime:
-    """Extract two batches of random images; the first also builds and compiles the backbone."""
-    size = extraction.pixels.size
-    images = np.random.default_rng(0).integers(256, size=(BATCH, size, size), dtype=np.uint8)
-    seconds = []
+    """Extract random images twice, as many as are computed at once; the first time also builds and compiles the backbone."""
+    seconds, size = [], extraction.pixels.size
     for _ in range(2):
         start = time.perf_counter()
-        features = extract(extraction, images)
+        at_once = images_at_once(extraction)
+        images = np.random.default_rng(0).integers(256, size=(at_once, size, size), dtype=np.uint8)
+        features = extract(extraction, images, at_once=at_once)
         seconds.append(time.perf_counter() - start)
-    return ExtractionTime(setup=max(0.0, seconds[0] - seconds[1]), per_image=seconds[1] / BATCH, width=features.shape[1])
+    return ExtractionTime(setup=max(0.0, seconds[0] - seconds[1]), per_image=seconds[1] / at_once, width=features.shape[1])
 
 
 def time_trial(sample: TrialSample) -> float:

@@ -70,8 +70,8 @@ def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"]}, "")
-    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer))
+    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"], "without": ""}, "")
+    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer), "auto")
     used = "floatx=float16, backend=jax; cxrbench uses floatx=float32, backend=tensorflow"
     assert (settings.verdict, settings.found) == ("warn", f"{tmp_path / 'keras.json'} sets {used}")
     assert "set KERAS_BACKEND" in settings.remedy
