@@ -194,11 +194,7 @@ class WorkerPool:
         context: Any = self._context
         folder, memory = self._folder, self._memory
         start = WorkerStart(
-            scratch=folder.scratch,
-            marks=folder.starts,
-            memory=memory,
-            gpus=self._gpus,
-            surroundings=self._surroundings,
+            scratch=folder.scratch, marks=folder.starts, memory=memory, gpus=self._gpus, surroundings=self._surroundings
         )
         arguments = (start, self._warm_up)
         pool = ProcessPool(max_workers=self.workers, initializer=start_worker, initargs=arguments, context=context)
