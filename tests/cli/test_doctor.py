@@ -20,7 +20,7 @@ from cxrbench.config.settings import Settings
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers", "speed"),
 }
 
 
@@ -54,6 +54,7 @@ def test_a_machine_without_problems(workspace):
     assert "mobilenet" in missing
     assert found["weights"][0]["remedy"] == "run with --download to fetch them"
     assert "can be imported" in found["factories"][0]["found"]
+    assert found["speed"][0]["found"].startswith("features of 5,216 images with ")
     assert {path.name for path in workspace.folder.iterdir()} <= {"keras"}  # created by Keras itself
 
 
@@ -63,6 +64,7 @@ def test_the_output_is_a_table_and_a_count_of_problems(workspace):
     assert "what to do" in done.stdout
     assert "KERAS_BACKEND is nonsense" in done.stdout
     assert done.stderr.startswith("1 problem, ")
+    assert done.stdout.endswith("\nspeed: not measured: first follow the advice above\n")
 
 
 def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch):
