@@ -1,4 +1,4 @@
-"""Every Python snippet of README.md and docs/plugins.md works, and the guide is complete."""
+"""Every Python snippet of README.md and docs/how-to/write-a-plugin.md works, and the guide is complete."""
 
 import inspect
 import re
@@ -19,7 +19,7 @@ from cxrbench.testing.run import plan_checks
 from cxrbench.testing.subject import find_subjects
 
 ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 KINDS = ("dataset", "backbone", "augmentation", "imbalance", "engine")
 pytestmark = pytest.mark.usefixtures("tensorflow_ready")

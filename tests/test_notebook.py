@@ -1,4 +1,4 @@
-"""The notebook of docs/figures.md runs in a real kernel and shows tables, progress bars and figures."""
+"""The notebook of docs/how-to/figures.md runs in a real kernel and shows tables, progress bars and figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CELLS = re.findall(
-    r"^```python\n(.*?)^```$", (ROOT / "docs" / "figures.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    r"^```python\n(.*?)^```$", (ROOT / "docs" / "how-to" / "figures.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )
 SMALLER = {"chest_xray/": "phantom:images=420,size=64", '["densenet121"]': '["texture"]', "trials=50": "trials=2"}
 SETTINGS = {

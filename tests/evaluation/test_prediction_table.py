@@ -145,7 +145,7 @@ def test_the_lines_on_the_page_of_methods_read_it(tmp_path, monkeypatch, capsys)
     heads = two_heads()
     write_predictions(tmp_path / "predictions" / "RECIPE.npz", heads)
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "method.md").read_text(encoding="utf-8")
     lines = re.match(r"(?:    .*\n)+", page[page.index("    table = np.load") :])[0]
     assert lines.count("\n") == 5
     exec(textwrap.dedent(lines), {"np": np})
