@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from docs_reference.commands import all_commands, options_of_command
 from docs_reference.markdown import docstring
 from docs_reference.pages import reference_pages
 
-FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +35,12 @@ def test_every_command_and_flag_is_listed(pages):
     for path, command in all_commands():
         text = pages["settings.md"] + sections[path] if path == "cxrbench run" else sections[path]
         flags = [option.opts[0] for option in options_of_command(command) if option.param_type_name == "option"]
-        assert [flag for flag in flags if f"`{flag}" not in text] == []
+        assert [flag for flag in flags if not re.search(rf"(`|<code>){flag}\b", text)] == []
 
 
 def test_every_setting_has_its_flag_and_default(pages):
     lines = [line for line in pages["settings.md"].splitlines() if line.startswith(("| `", "| **"))]
-    assert len([line for line in lines if "`--" in line]) >= len(options_of(Settings))
+    assert len([line for line in lines if re.search("(`|<code>)--", line)]) >= len(options_of(Settings))
     assert "| **`trials`** | `--trials N` | `50` | Finished trials of each study, in total |" in lines
     assert [line for line in lines if line.startswith("| `workers` | `--workers N` | one per core")]
 

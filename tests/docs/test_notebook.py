@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CELLS = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs" / "how-to" / "figures.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
 )

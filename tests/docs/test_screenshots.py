@@ -12,7 +12,7 @@ from PIL import Image
 
 from docs_screenshots.results import RESULTS, digest_of_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "screenshots"
 WRITE = "run: python scripts/write_screenshots.py"
 
