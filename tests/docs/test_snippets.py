@@ -20,6 +20,7 @@ RUN_ELSEWHERE = {
     "docs/tutorials/your-backbone.md": "test_plugin_guide",
     "docs/how-to/figures.md": "test_notebook",
     "docs/reference/files.md": "tests/evaluation/test_prediction_table",
+    "docs/how-to/cluster.md": "nothing: it needs a cluster",
     "docs/how-to/onnx.md": "nothing: it needs PyTorch",
 }
 ON_A_BOARD = (
