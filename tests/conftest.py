@@ -29,6 +29,7 @@ from cxrbench.execution.worker import THREAD_VARIABLES
 from cxrbench.plugin.host import load_host
 from cxrbench_datasets.phantom import drawing
 
+pytest_plugins = ["browser_fixtures"]
 CXRBENCH = Path(sys.executable).parent / "cxrbench"
 SLOW_FOLDERS = ("chaos", "cli")
 """Tests of whole commands, most of which run a benchmark."""
@@ -209,7 +210,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.postgresql)
         if {"cluster", "new_cluster"}.intersection(item.fixturenames):
             item.add_marker(pytest.mark.dask)
-        for marker in {"long", "postgresql", "slow", "browser", "latex", "dask"}.difference(ASKED_FOR):
+        for marker in {"long", "postgresql", "slow", "browser", "latex", "dask", "site"}.difference(ASKED_FOR):
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"set CXRBENCH_TESTS={marker} to run it"))
 

@@ -28,5 +28,5 @@ def name_images(context: typer.Context, source: DatasetArgument, pseudonyms: PSE
         raise ConfigError(f"{images.name} has no pseudonyms: its licence class is {images.licence_class}")
     names = names_behind(images, user_secret())
     if unknown := [text for text in pseudonyms if text not in names]:
-        raise ConfigError(f"{unknown[0]} is no image and no patient of {images.name}, or was written with another secret")
+        raise ConfigError(f"{unknown[0]} is neither an image nor a patient of {images.name}, or another secret wrote it")
     console.print_facts({text: names[text] for text in pseudonyms})

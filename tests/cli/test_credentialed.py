@@ -77,7 +77,7 @@ def test_what_could_not_be_read_is_listed_by_pseudonym(ran):
     named = ran[0].call_here("data", "name", source, pseudonym)
     assert named.stdout.startswith(f"{pseudonym}: images/NORMAL/subject0005.jpeg")
     unknown = ran[0].call_here("data", "name", source, "0" * 32)
-    assert (unknown.returncode, "no image and no patient" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "neither an image nor a patient" in unknown.stderr) == (2, True)
 
 
 def test_an_exported_model_holds_no_digests_and_says_so(ran):

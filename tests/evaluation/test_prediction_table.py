@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import textwrap
 import tracemalloc
 import zipfile
 from contextlib import suppress
@@ -141,14 +140,13 @@ def test_an_image_is_in_the_table_once(file):
         assert len(arrays["scores"]) == 2000 * seeds
 
 
-def test_the_lines_on_the_page_of_methods_read_it(tmp_path, monkeypatch, capsys):
+def test_the_lines_on_the_page_of_files_read_it(tmp_path, monkeypatch, capsys):
     heads = two_heads()
     write_predictions(tmp_path / "predictions" / "RECIPE.npz", heads)
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
-    lines = re.match(r"(?:    .*\n)+", page[page.index("    table = np.load") :])[0]
-    assert lines.count("\n") == 5
-    exec(textwrap.dedent(lines), {"np": np})
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(lines, {})
     printed = capsys.readouterr().out
     assert printed == "".join(f"1 0 {one.seed} {one.keys} {one.scores}\n" for one in heads)
 

@@ -240,7 +240,7 @@ def test_too_little_memory_is_said_to_be_that(write):
 
 
 def test_the_page_explains_every_option_and_its_commands_are_valid(write):
-    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "onnx.md").read_text(encoding="utf-8")
     options = inspect.signature(onnx_file).parameters.keys() - {"input_shape", "weights"}
     assert {name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)} == options
     commands = [parse_component(text) for text in re.findall(r"--backbone '(.+)'", page)]

@@ -16,7 +16,7 @@ from cxrbench.leaderboard.plots.files import write_figures
 from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.storage.latex_text import escape_latex
 
-DOCS = (Path(__file__).parents[2] / "docs" / "figures.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "figures.md").read_text(encoding="utf-8")
 HOSTILE = (
     "\\input{/etc/passwd}",
     "\\end{tabular}\\undefined",

@@ -133,5 +133,5 @@ def _strategy_problem(run: RunContext, one: Candidate) -> str:
     for fold in one.entry.folds:
         job = rows_job(run, one.recipe, fold.fold)
         if run.executor.submit(makes_synthetic_rows, job, dict(fold.params)).result():
-            return f"{one.entry.imbalance} makes rows of features, which are no images"
+            return f"{one.entry.imbalance} makes rows of features, not images"
     return ""

@@ -48,7 +48,8 @@ def workers_of_scheduler(settings: Settings) -> Iterator[Diagnosis]:
             return
         yield Diagnosis(area="scheduler", found=f"{settings.scheduler}: {executor.workers} calls at once")
         for line in executor.refused():
-            yield Diagnosis(area="scheduler", found=line, verdict="warn", remedy="other workers compute; see docs/cluster.md")
+            remedy = "other workers compute; see docs/how-to/cluster.md"
+            yield Diagnosis(area="scheduler", found=line, verdict="warn", remedy=remedy)
     found = f"a file that a worker writes is seen after {delay:.2f} s"
     slow = delay > SLOW_SECONDS
     remedy = "mount the folder with a shorter attribute cache, such as actimeo=1 on NFS" if slow else ""

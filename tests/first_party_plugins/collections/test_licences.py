@@ -9,7 +9,7 @@ from cxrbench.plugin import Dataset
 from cxrbench_collections import register_datasets
 from cxrbench_collections.licences import LICENCES
 
-DOCS = (Path(__file__).parents[3] / "docs" / "collections.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[3] / "docs" / "how-to" / "collections.md").read_text(encoding="utf-8")
 NAMES = [spec.name for spec in register_datasets()]
 
 

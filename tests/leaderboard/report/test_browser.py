@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-import shutil
-import subprocess
-import tarfile
 import time
 
 import pytest
@@ -16,38 +13,7 @@ from cxrbench.leaderboard.report.images_page import images_as_html
 from cxrbench.leaderboard.report.page import board_as_html
 
 pytestmark = pytest.mark.browser
-AXE = "axe-core@4.14.1"
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Start Chromium; skip if it, its driver or selenium is missing."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs pip install selenium")
-    found = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-    if missing := [name for name, path in found.items() if not path]:
-        pytest.skip(f"{' and '.join(missing)} not installed: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found["chromium"]
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(found["chromedriver"]))
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """Return the script of axe-core, which npm fetches; skip if it cannot."""
-    folder = tmp_path_factory.mktemp("axe")
-    if not (npm := shutil.which("npm")):
-        pytest.skip("npm is not installed: apt-get install npm")
-    packed = subprocess.run([npm, "pack", "--silent", AXE], cwd=folder, capture_output=True, text=True, check=False)
-    if packed.returncode:
-        pytest.skip(f"npm cannot fetch {AXE}: {packed.stderr[-200:]}")
-    with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
-        return archive.extractfile("package/axe.min.js").read().decode("utf-8")
 
 
 @pytest.fixture

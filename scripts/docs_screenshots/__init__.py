@@ -1,0 +1,1 @@
+"""Screenshots of the documentation, from the published leaderboard."""
