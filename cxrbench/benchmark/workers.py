@@ -75,3 +75,10 @@ def _limits(settings: Settings, warn: Callable[[str], None]) -> Limits:
     if settings.max_memory and not memory_can_be_limited():
         warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
     return Limits(timeout=settings.timeout, memory=settings.max_memory)
+
+
+def processor_remarks(processors: frozenset[str]) -> tuple[str, ...]:
+    """Return what an entry says of the processors that computed it: that they differ, if they do."""
+    if len(processors) < 2:
+        return ()
+    return (f"computed by workers with different processors, which round differently: {', '.join(sorted(processors))}",)

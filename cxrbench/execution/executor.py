@@ -41,6 +41,10 @@ class Executor(Protocol):
     def workers(self) -> int:
         """How many calls it computes at once, at least 1."""
 
+    @property
+    def processors(self) -> frozenset[str]:
+        """The kinds of processor that have computed calls, where there may be several."""
+
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call and return its future at once. A call that has not started can be cancelled."""
 
@@ -88,6 +92,11 @@ class InProcessExecutor:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    @property
+    def processors(self) -> frozenset[str]:
+        """None: this machine has one kind."""
+        return frozenset()
 
     def for_networks(self) -> InProcessExecutor:
         """Return itself: this process computes all calls."""

@@ -19,3 +19,5 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+DEFAULT_TIMEOUT = 6 * 3600
+"""Time limit of a call in seconds if the user sets none. No shard or trial needs that long."""

@@ -84,6 +84,11 @@ class PlacedExecutor:
         """How many calls the pool without GPUs computes at once."""
         return self._on_cpus.workers
 
+    @property
+    def processors(self) -> frozenset[str]:
+        """None: this machine has one kind."""
+        return frozenset()
+
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call that needs no GPU; raise KeyboardInterrupt after `stop`."""
         return self._on_cpus.submit(function, *arguments, **keywords)

@@ -22,7 +22,7 @@ from cxrbench.execution.failures import (
     workers_unavailable,
 )
 from cxrbench.execution.keras_process import import_keras
-from cxrbench.execution.limits import NO_LIMITS, Limits
+from cxrbench.execution.limits import DEFAULT_TIMEOUT, NO_LIMITS, Limits
 from cxrbench.execution.pending_call import PendingCall
 from cxrbench.execution.spawning import TrackingContext
 from cxrbench.execution.surroundings import SAME_SURROUNDINGS, Surroundings
@@ -41,8 +41,6 @@ T = TypeVar("T")
 
 LARGEST_GROWTH_BYTES = 2**31
 """A worker that has grown by more is replaced. No backbone needs as much."""
-DEFAULT_TIMEOUT = 6 * 3600
-"""Time limit of a call in seconds if the user sets none. No shard or trial needs that long."""
 POLL_SECONDS = 0.25
 """Seconds between two checks of the workers."""
 FAILED_STARTS = 3
@@ -132,6 +130,11 @@ class WorkerPool:
             self._queue.append(PendingCall(request=request, future=future))
             self._schedule_queued()
         return future
+
+    @property
+    def processors(self) -> frozenset[str]:
+        """None: this machine has one kind."""
+        return frozenset()
 
     def for_networks(self) -> WorkerPool:
         """Return itself: its processes compute all calls."""

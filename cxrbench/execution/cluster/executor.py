@@ -51,6 +51,7 @@ class DaskExecutor:
         self._progress = progress
         self._lock = RLock()
         self._heard = 0
+        self._processors: frozenset[str] = frozenset()
         self._refusal: WorkersUnavailable | None = None
         self._stopped = Event()
         self._lanes = {
@@ -74,6 +75,11 @@ class DaskExecutor:
     def slots(self, kind: DeviceKind) -> int:
         """Return how many calls the workers that are there compute at once, without or with a GPU."""
         return self._lanes[kind].slots
+
+    @property
+    def processors(self) -> frozenset[str]:
+        """The kinds of processor of the workers that agreed with the run so far."""
+        return self._processors
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call that needs no GPU; raise KeyboardInterrupt after `stop`."""
@@ -150,6 +156,7 @@ class DaskExecutor:
             if machine["problems"]:
                 self._progress.warn(_refusal_of(machine))
         self._heard = len(machines)
+        self._processors = frozenset(machine["processor"] for machine in machines if not machine["problems"])
 
     def _on_scheduler_lost(self) -> None:
         """End the run: the scheduler has forgotten its calls."""
@@ -184,6 +191,11 @@ class _OnGpus:
     def workers(self) -> int:
         """How many GPUs the workers that are there have, or 1."""
         return max(self._executor.slots("gpu"), 1)
+
+    @property
+    def processors(self) -> frozenset[str]:
+        """Those of the executor."""
+        return self._executor.processors
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call; raise KeyboardInterrupt after `stop`."""

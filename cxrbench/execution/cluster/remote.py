@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import platform
 import shutil
 import socket
 import tempfile
@@ -96,7 +97,7 @@ class CallWorker(WorkerPlugin):
             self._places = await asyncio.to_thread(Places, start, threads, ids)
             names = resources_of(self.name)
             await worker.set_resources(**{names["cpu"]: threads, names["gpu"]: len(ids)})
-        about = {"worker": worker.address, "host": socket.gethostname(), "problems": problems}
+        about = {"worker": worker.address, "host": socket.gethostname(), "processor": _processor(), "problems": problems}
         worker.log_event(self.name, about)
 
     async def teardown(self, worker: Worker) -> None:
@@ -168,6 +169,14 @@ def _outcome(future: Future[bytes], seconds: float) -> Outcome:
         return Outcome(value=future.result(), seconds=seconds)
     notes = tuple(map(as_line, map(str, getattr(error, "__notes__", ()))))
     return Outcome(error=error, log=notes, seconds=seconds)
+
+
+def _processor() -> str:
+    """Return the name of the kind of processor of this machine."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((as_line(line.partition(": ")[2]) for line in lines if line.startswith("model name")), platform.machine())
+    return platform.processor() or platform.machine()
 
 
 def _allow_children() -> None:
