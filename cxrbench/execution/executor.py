@@ -183,6 +183,8 @@ def open_executor(
                 on_gpus = GpuWorkers(gpus=gpus, required=device == "gpu", limits=limits, warm_up=warm_up, seen=seen, warn=warn)
                 executor = PlacedExecutor(pool, on_gpus)
         try:
+            if device == "gpu":
+                executor.for_networks()  # refuse before any work
             yield executor
         except BaseException:
             executor.stop()

@@ -69,7 +69,7 @@ def import_keras() -> Any:
 
 def gpus_of_keras() -> tuple[str, ...]:
     """Return the names of the GPUs that Keras computes on in this process, by its backend, which opens them."""
-    keras = import_keras()
+    keras: Any = sys.modules.get("keras") or import_keras()  # importing sets the user's own Keras, too
     if keras.backend.backend() == "torch":
         return tuple(f"cuda:{number}" for number in range(import_module("torch").cuda.device_count()))
     return tuple(name for name in keras.distribution.list_devices() if not name.lower().startswith("cpu"))
