@@ -33,12 +33,15 @@ class Speed:
 
     Attributes:
         backbone: as users write it.
+        workers: processes that extract at once.
+        on_gpu: whether each of them has a GPU.
         setup: seconds to build and compile it.
         per_image: seconds that an image takes in one worker.
     """
 
     backbone: str
     workers: int
+    on_gpu: bool
     setup: float
     per_image: float
 
@@ -50,7 +53,8 @@ class Speed:
 def measure_speeds(settings: Settings, host: Host) -> Iterator[Speed]:
     """Measure the speed of the timed backbones that are installed, with random weights, which take the same time."""
     declared = {one.spec.name: one for one in host.declarations(Backbone)}
-    with open_executor(settings.workers) as executor:
+    with open_executor(settings.workers, device=settings.device) as executor:
+        networks = executor.for_networks()
         for component in map(parse_component, TIMED):
             if component.name in declared:
                 backbone = FrozenBackbone(
@@ -60,7 +64,7 @@ def measure_speeds(settings: Settings, host: Host) -> Iterator[Speed]:
                     size=settings.image_size,
                     precision=settings.precision,
                 )
-                yield _speed_of(str(component), backbone, max(1, settings.workers), executor)
+                yield _speed_of(str(component), backbone, networks, on_gpu=networks is not executor)
 
 
 def largest_share(images: int, workers: int) -> int:
@@ -70,12 +74,13 @@ def largest_share(images: int, workers: int) -> int:
     return of_all * SHARD_ROWS + (SHARD_ROWS if left else rest)
 
 
-def _speed_of(name: str, backbone: FrozenBackbone, workers: int, executor: Executor) -> Speed:
-    calls = [executor.submit(time_backbone, backbone, TIMED_SECONDS) for _ in range(workers)]
+def _speed_of(name: str, backbone: FrozenBackbone, executor: Executor, *, on_gpu: bool) -> Speed:
+    calls = [executor.submit(time_backbone, backbone, TIMED_SECONDS) for _ in range(executor.workers)]
     times = [call.result() for call in calls]
     return Speed(
         backbone=name,
-        workers=workers,
+        workers=executor.workers,
+        on_gpu=on_gpu,
         setup=fmean(one.setup for one in times),
         per_image=harmonic_mean([one.per_image for one in times]),  # the faster worker takes more shards
     )

@@ -12,7 +12,6 @@ NUMERICAL_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "
 COMPUTING_PACKAGES = (*NUMERICAL_PACKAGES, "scikit-learn", "imbalanced-learn")
 """Packages that what workers compute depends on."""
 
-
 DISTRIBUTION = "cxrbench"
 
 

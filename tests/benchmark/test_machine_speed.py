@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,8 +23,8 @@ from cxrbench.plugin.host import load_host
 from cxrbench.storage.sharded_array import SHARD_ROWS
 
 SPEEDS = [
-    Speed(backbone="resnet50", workers=2, setup=3.0, per_image=0.1),
-    Speed(backbone="mobilenet:alpha=0.25", workers=2, setup=2.0, per_image=0.01),
+    Speed(backbone="resnet50", workers=2, on_gpu=False, setup=3.0, per_image=0.1),
+    Speed(backbone="mobilenet:alpha=0.25", workers=2, on_gpu=False, setup=2.0, per_image=0.01),
 ]
 
 
@@ -59,34 +61,36 @@ def test_the_largest_share_is_that_of_handing_out_shards(images, workers):
     ("images", "workers", "seconds"), [(5216, 2, 268.6), (5216, 1, 524.6), (5216, 64, 54.2), (300, 2, 33.0)]
 )
 def test_the_time_of_a_dataset(images, workers, seconds):
-    one = Speed(backbone="resnet50", workers=workers, setup=3.0, per_image=0.1)
+    one = Speed(backbone="resnet50", workers=workers, on_gpu=False, setup=3.0, per_image=0.1)
     assert one.seconds(images) == pytest.approx(seconds)
 
 
-def test_all_workers_measure_both_networks_at_the_same_time(monkeypatch):
-    submitted = []
+class Workers:
+    """An executor whose second call of each pair is three times as slow."""
 
-    class Executor:
-        def submit(self, function, backbone, seconds):
-            submitted.append((function, str(backbone.part.component), backbone.size, seconds))
-            per_image = 0.1 if len(submitted) % 2 else 0.3
-            return SimpleNamespace(result=lambda: ExtractionTime(setup=len(submitted), per_image=per_image, width=1))
+    def __init__(self, workers, gpus=None):
+        self.workers, self.gpus, self.submitted = workers, gpus, []
 
-    class Opened:
-        def __init__(self, workers):
-            assert workers == 2
+    def for_networks(self):
+        return self.gpus or self
 
-        def __enter__(self):
-            return Executor()
+    def submit(self, function, backbone, seconds):
+        assert (function, seconds) == (time_backbone, machine_speed.TIMED_SECONDS)
+        self.submitted.append((str(backbone.part.component), backbone.size))
+        per_image = 0.1 if len(self.submitted) % 2 else 0.3
+        return SimpleNamespace(result=lambda: ExtractionTime(setup=2.0, per_image=per_image, width=1))
 
-        def __exit__(self, *_):
-            pass
 
-    monkeypatch.setattr(machine_speed, "open_executor", Opened)
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_all_workers_for_networks_measure_both_of_them(monkeypatch, on_gpu):
+    networks = Workers(2)
+    executor = Workers(6, gpus=networks) if on_gpu else networks
+    monkeypatch.setattr(machine_speed, "open_executor", lambda workers, *, device: nullcontext(executor))
     large, small = measure_speeds(Settings(workers=2, image_size=96), load_host())
-    assert [name for _, name, _, _ in submitted] == ["resnet50:weights=none"] * 2 + ["mobilenet:alpha=0.25,weights=none"] * 2
-    assert {size for _, _, size, _ in submitted} == {96}
+    resnet, mobilenet = ("resnet50:weights=none", 96), ("mobilenet:alpha=0.25,weights=none", 96)
+    assert networks.submitted == [resnet, resnet, mobilenet, mobilenet]
     assert (large.backbone, small.backbone) == machine_speed.TIMED
+    assert (large.workers, large.on_gpu) == (2, on_gpu)
     assert large.per_image == pytest.approx(0.15)  # ten images and a third of that in a second
 
 
@@ -103,7 +107,15 @@ def found_by(monkeypatch, checks, speeds):
 def test_the_report_names_images_workers_and_times(monkeypatch):
     found = found_by(monkeypatch, [Diagnosis(area="weights", found="", verdict="warn")], SPEEDS)
     assert found.found == "features of 5,216 images with 2 workers: resnet50 about 4 min, mobilenet:alpha=0.25 about 29 s"
+    on_gpu = [replace(one, workers=1, on_gpu=True) for one in SPEEDS]
+    assert found_by(monkeypatch, [], on_gpu).found.startswith("features of 5,216 images with 1 GPU: resnet50 about 9 min")
     assert "--without" in found_by(monkeypatch, [], []).found
+
+
+def test_workers_of_a_scheduler_are_not_those_of_this_machine(monkeypatch):
+    monkeypatch.setattr(machine_speed, "measure_speeds", None)
+    (diagnosis,) = report.speed({"scheduler": "tcp://host:8786"}, [])
+    assert "--scheduler" in diagnosis.found
 
 
 @pytest.mark.parametrize(

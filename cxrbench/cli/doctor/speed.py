@@ -26,10 +26,13 @@ def speed(flags: Mapping[str, Any], checks: Sequence[Diagnosis]) -> Iterator[Dia
     from cxrbench.benchmark.machine_speed import measure_speeds  # imports NumPy, which the checks have found whole
 
     settings = read_settings(flags)
+    if settings.scheduler:
+        yield Diagnosis(area="speed", found="not measured: the workers of --scheduler compute")
+        return
     speeds = list(measure_speeds(settings, load_host(without=settings.blocked)))
     if not speeds:
         yield Diagnosis(area="speed", found="not measured: --without leaves out its backbones")
         return
     times = [f"{one.backbone} about {duration(one.seconds(IMAGES))}" for one in speeds]
-    workers = f"{speeds[0].workers} worker{'s' * (speeds[0].workers > 1)}"
+    workers = f"{speeds[0].workers} {'GPU' if speeds[0].on_gpu else 'worker'}{'s' * (speeds[0].workers > 1)}"
     yield Diagnosis(area="speed", found=f"features of {IMAGES:,} images with {workers}: {', '.join(times)}")
