@@ -23,7 +23,8 @@ last the default.
 | `cxrbench.toml` in the working folder, or `--config FILE` | `trials = 50` | `backbone = ["texture", "resnet50"]` |
 | Python | `cxrbench.run(trials=50)` | `cxrbench.run(backbone=["texture", "resnet50"])` |
 
-In TOML and in the environment a setting has the name of its flag. A flag without a value has an opposite: `--no-controls`.
+A name of several words is `--image-size`, `CXRBENCH_IMAGE_SIZE`, `image-size = 224` and `image_size=224` in these places. A
+flag without a value has an opposite: `--no-controls`.
 
 A setting in **bold** belongs to the protocol: another value is another board, with results of its own.
 """

@@ -34,7 +34,7 @@ PHRASES = (
     "left out, for their weights are not on this machine",
     "for their weights",
 )
-WORDS = re.compile(r"\bfilms?\b|(?<!there )\bis no image\b")
+UNWANTED = re.compile("|".join([*map(re.escape, PHRASES), r"\bfilms?\b", r"(?<!there )\bis no image\b"]))
 OF_REAL_FILM = ("exposure.py", "transforms.py", "patients.py")
 """Plugins that speak of film itself, or whose keys begin so: changing them would orphan their cached results."""
 SOURCES = sorted(path for folder in ("cxrbench", "plugins") for path in (ROOT / folder).rglob("*.py"))
@@ -42,8 +42,7 @@ SOURCES = sorted(path for folder in ("cxrbench", "plugins") for path in (ROOT / 
 
 def found_in(text):
     """Return the phrases that a text has, wherever its lines end."""
-    words = " ".join(text.split()).lower()
-    return [phrase for phrase in PHRASES if phrase in words] + WORDS.findall(words)
+    return UNWANTED.findall(" ".join(text.split()).lower())
 
 
 def texts_in(source):

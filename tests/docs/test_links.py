@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -25,6 +26,7 @@ def links(text):
     return [value for token in tokens(text) for value in (token.attrs.get("href"), token.attrs.get("src")) if value]
 
 
+@cache
 def anchors(text):
     """Return the anchors of the headings, as GitHub and the site make them."""
     found = []

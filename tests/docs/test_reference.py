@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from cxrbench import errors
 from cxrbench.config.option import options_of
 from cxrbench.config.settings import Settings
+from cxrbench.plugin.contracts import Failure
 from docs_reference.columns import FAMILIES, MEANINGS, all_columns
 from docs_reference.commands import all_commands, options_of_command
 from docs_reference.markdown import docstring
@@ -48,6 +51,21 @@ def test_every_setting_has_its_flag_and_default(pages):
 def test_every_column_has_a_meaning_and_no_other():
     assert {key for key, _ in all_columns()} == MEANINGS.keys()
     assert "METRIC@T" in FAMILIES
+
+
+def test_every_exit_code_and_kind_of_failure_is_listed():
+    page = (FOLDER / "exit-codes.md").read_text(encoding="utf-8")
+    classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.CxrbenchError)]
+    codes = {str(one.exit_code) for one in classes} | {"0"}
+    rows = set(re.findall(r"^\| (\S+) \|", page, re.MULTILINE))
+    assert codes <= rows
+    assert {f"`{kind}`" for kind in get_args(Failure)} <= rows
+
+
+def test_every_file_of_a_protocol_is_listed():
+    page = (FOLDER / "files.md").read_text(encoding="utf-8")
+    (published,) = (path.parent for path in (FOLDER.parents[1] / "leaderboard").glob("*/protocol.json"))
+    assert [path.name for path in published.iterdir() if path.name not in page] == []
 
 
 def test_what_a_docstring_says_of_each_argument_is_found():
