@@ -105,6 +105,9 @@ class PlacedExecutor:
             if not self._is_asked:
                 self._networks = self._on_gpus.start()
                 self._is_asked = True
+            if self._stopped:  # meanwhile, by another thread
+                self.stop()
+                raise KeyboardInterrupt
             return self._networks or self
 
     def close(self) -> None:

@@ -8,12 +8,14 @@ import sys
 import time
 from contextlib import closing
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from cxrbench.errors import ConfigError
 from cxrbench.execution.devices import VARIABLES
 from cxrbench.execution.executor import open_executor
+from cxrbench.execution.placed import PlacedExecutor
 
 GPUS = ("0", "1")
 NAME = VARIABLES[0]
@@ -147,6 +149,20 @@ def test_ctrl_c_ends_the_workers_of_both_kinds(two_gpus):
             call.result(5)
     with pytest.raises(KeyboardInterrupt):
         executor.for_networks()
+
+
+def test_workers_that_start_while_a_run_is_stopped_end_too():
+    stopped = []
+    cpus, gpus = (SimpleNamespace(stop=partial(stopped.append, kind)) for kind in ("cpu", "gpu"))
+
+    def start():
+        executor.stop()
+        return gpus
+
+    executor = PlacedExecutor(cpus, SimpleNamespace(start=start))
+    with pytest.raises(KeyboardInterrupt):
+        executor.for_networks()
+    assert stopped == ["cpu", "gpu", "cpu"]
 
 
 def test_the_parent_sees_no_gpu_while_it_has_workers(two_gpus):
