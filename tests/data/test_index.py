@@ -58,7 +58,7 @@ def test_all_pairs_of_few_images_are_compared(monkeypatch, least):
 
 
 def test_pairs_of_many_images_are_found_in_few_groups(monkeypatch):
-    monkeypatch.setattr(index, "GROUP", 25)  # 80 groups, of which 16 are looked at
+    monkeypatch.setattr(index, "GROUP", 25)  # 80 groups, of which 32 are looked at
     generator = np.random.default_rng(2)
     known = changed(generator, np.repeat(unit_vectors(generator, 20), 100, axis=0), 1.0)
     queries = queries_of(generator, known)

@@ -10,6 +10,7 @@ import numpy as np
 
 from cxrbench.data.audit.compared import FoundPairs, found_pairs
 from cxrbench.data.audit.findings import Finding, examples
+from cxrbench.data.audit.remembered import remembered_pairs
 from cxrbench.data.collections import sharing
 from cxrbench.data.groups import differ_within, numbered, repeated
 
@@ -80,8 +81,7 @@ def copies(sides: Sides, images: ComparedImages | None) -> Iterator[Finding]:
         images: those that are compared; None if they are not decoded, so that only equal files are found.
     """
     image, labels, names = sides.dataset.image_groups, sides.dataset.labels, sides.dataset.class_names
-    unexpected = partial(_unexpected, image, sides.dataset.groups, labels)
-    found = found_pairs(images, None, unexpected) if images else ()
+    found = _found(sides.dataset, images, image) if images else ()
     conflicting = differ_within(image, labels)
     for each in found:
         conflicting[each.pairs[labels[each.pairs[:, 0]] != labels[each.pairs[:, 1]]].ravel()] = True
@@ -94,6 +94,12 @@ def copies(sides: Sides, images: ComparedImages | None) -> Iterator[Finding]:
     for each in found:
         same = labels[each.pairs[:, 0]] == labels[each.pairs[:, 1]]
         yield from _different_files(sides, FoundPairs(how=each.how, pairs=each.pairs[same]))
+
+
+def _found(dataset: LoadedDataset, images: ComparedImages, image: NDArray[np.int64]) -> tuple[FoundPairs, ...]:
+    groups, labels = dataset.groups, dataset.labels
+    search = partial(found_pairs, images, None, partial(_unexpected, image, groups, labels))
+    return remembered_pairs(dataset.pixels.array.folder, (images.rows, dataset.rows, image, groups, labels), search)
 
 
 def _identical(sides: Sides, image: NDArray[np.int64], conflicting: NDArray[np.bool_]) -> Iterator[Finding]:

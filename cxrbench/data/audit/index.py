@@ -17,7 +17,7 @@ SIMILAR = 0.9
 shifted or zoomed, all reach 0.907; so do 2,500 of the 13.6 million pairs of the 5,216 images of Kermany et al."""
 GROUP = 400
 """Known images for each group, on average."""
-PROBED = 16
+PROBED = 32
 """Groups in which a description is looked for. With at most as many groups, all pairs are compared."""
 COMPARED = 512
 """Descriptions of either kind that are compared at once; bounds the memory."""
