@@ -63,12 +63,12 @@ class Memory:
 
 
 @contextmanager
-def watched_memory() -> Iterator[Memory]:
-    """Measure this process and its descendants twenty times a second."""
+def watched_memory(every: float = 0.05) -> Iterator[Memory]:
+    """Measure this process and its descendants each so many seconds; a look takes milliseconds."""
     memory, over = Memory(), Event()
 
     def watch() -> None:
-        while not over.wait(0.05):
+        while not over.wait(every):
             memory.peak = max([memory.peak, *(_anonymous(process) for process in _tree(os.getpid()))])
 
     thread = Thread(target=watch)

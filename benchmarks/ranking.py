@@ -1,23 +1,27 @@
-"""Measure the seconds of a ranking: rank intervals, probabilities of being first, and Holm tests against the leader.
+"""Measure the cost of a ranking: rank intervals, probabilities of being first, and Holm tests against the leader.
 
     python benchmarks/ranking.py
 
-100 entries of 624 predictions, and 20 entries of 5 folds x 3 seeds x 5,216 images, each on 2,000 resamplings of the patients;
-then 100 entries of 5,216 images in 2 folds under four shifts. Reading the prediction tables is not counted.
+100 entries of 624 predictions, 20 entries of 5 folds x 3 seeds x 5,216 images, and 50 entries of 25,000 images, each on 2,000
+resamplings of the patients; then 100 entries of 5,216 images in 2 folds under four shifts. Reading the prediction tables is not
+counted; one of 25,000 images is written and read at the end.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from machine import describe
+from machine import describe, watched_memory
 from scipy.special import expit
 
 from cxrbench.config.protocol import Protocol
 from cxrbench.evaluation.bootstrap import DRAWS
+from cxrbench.evaluation.prediction_table import read_predictions, write_predictions
 from cxrbench.evaluation.predictions import Predictions
 from cxrbench.evaluation.ranking import resample, standings
 from cxrbench.evaluation.shifted import SEEDS_PER_SHIFT
@@ -27,7 +31,7 @@ from cxrbench.leaderboard.shifted_ranks import UnderShifts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SIZES = ((100, 624, 1, 1), (20, 5216, 5, 3))
+SIZES = ((100, 624, 1, 1), (20, 5216, 5, 3), (50, 25_000, 1, 1))
 UNDER_SHIFTS = (100, 5216, 2, 4)
 """Entries, images, folds and shifts."""
 
@@ -35,25 +39,42 @@ UNDER_SHIFTS = (100, 5216, 2, 4)
 def main() -> None:
     """Print a Markdown table."""
     print(f"{describe()}\n\n{DRAWS} resamplings\n")
-    print("| entries | images | folds | seeds | by | standings, s | significantly behind the leader | summary of an entry, s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| entries | images | folds | seeds | by | standings, s | processor s | most memory | behind the leader | summary, s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for entries, images, folds, seeds in SIZES:
         predictions = {f"entry-{number}": heads for number, heads in enumerate(simulated(entries, images, folds, seeds))}
         for metric in ("auc", "accuracy", "ece"):
             row = (entries, images, folds, seeds, metric, *measured(predictions, metric))
-            print("| " + " | ".join(str(cell) for cell in row) + " |")
+            print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
+    print(f"\nA table of {images:,} images: {measured_table(predictions['entry-0'])}")
     print("\n| entries | images | folds | shifts | ranks under shifts, s | standings by auc, s |\n|---|---|---|---|---|---|")
     print("| " + " | ".join(str(cell) for cell in (*UNDER_SHIFTS, *measured_under_shifts())) + " |")
 
 
-def measured(predictions: Mapping[str, list[Predictions]], metric: str) -> tuple[str, int, str]:
-    """Return the seconds of all standings, the entries that differ from the leader, and the seconds of one summary."""
-    start = time.perf_counter()
-    found = standings(predictions, resample(predictions, {metric, "auc"}, seed=0, prevalence=0.1), metric=metric, seed=0)
-    ranked = time.perf_counter() - start
+def measured(predictions: Mapping[str, list[Predictions]], metric: str) -> tuple[str, ...]:
+    """Return seconds, processor seconds and memory of all standings, the entries behind the leader, seconds of a summary."""
+    start, processor = time.perf_counter(), time.process_time()
+    with watched_memory(every=0.2) as memory:
+        found = standings(predictions, resample(predictions, {metric, "auc"}, seed=0, prevalence=0.1), metric=metric, seed=0)
+    ranked, processor = time.perf_counter() - start, time.process_time() - processor
+    start = time.process_time()
     summarise(predictions["entry-0"], seed=0, prevalence=0.1, also_at=(0.5, 0.7))
-    summary = time.perf_counter() - start - ranked
-    return f"{ranked:.2f}", sum(not standing.tied for standing in found.values()), f"{summary:.2f}"
+    behind = sum(not standing.tied for standing in found.values())
+    summary = time.process_time() - start
+    return f"{ranked:.2f}", f"{processor:.2f}", f"{memory.peak / 1e9:.2f} GB", str(behind), f"{summary:.2f}"
+
+
+def measured_table(predictions: list[Predictions]) -> str:
+    """Return the bytes of a stored table of predictions, and the processor seconds of writing and of reading it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, start = Path(folder) / "table.npz", time.process_time()
+        write_predictions(path, predictions)
+        written = time.process_time() - start
+        read_predictions(path)
+        read = time.process_time() - start - written
+        return f"{path.stat().st_size / 1e6:.2f} MB, written in {written:.2f} s, read in {read:.2f} s"
 
 
 def measured_under_shifts() -> tuple[str, str]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cxrbench.evaluation.bootstrap import FoldDraws
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.evaluation.summary import Measured, Summary
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.leaderboard.store.entry import ComponentKind, EntryKind, FoldResult, Status
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.contracts import ClassNames, Failure
@@ -90,6 +91,7 @@ class Result:
         selected_by: the metric that the search maximised; empty without a search.
         seconds: by stage.
         parameters: of backbone and head.
+        devices: what computed it, as the entry says it.
         development: the development shifts that it was selected under, too.
         warnings: that concern this entry alone.
     """
@@ -100,6 +102,7 @@ class Result:
     selected_by: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
+    devices: Mapping[str, tuple[DeviceKind, ...]] = field(default_factory=dict)
     development: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -265,6 +268,7 @@ def _result_fields(protocol: Protocol, subject: EntrySubject, result: Result) ->
         "folds": tuple(with_group(protocol, fold, result.tested) for fold in result.folds),
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "parameters": dict(result.parameters),
+        "devices": dict(result.devices),
         "predictions": predictions_path(stem_of(row_name(subject.recipe, subject.stage))),
     }
 

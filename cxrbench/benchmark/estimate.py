@@ -118,9 +118,7 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     features = sum(views[view] * one.width for view, one in samples.views.items())
     copied = sum(images for _, images in _shifted_images(plan)) if shiftings else 0
     return Estimate(
-        seconds=max(startup, planning + decoding)
-        + _extracting(plan, views, shiftings, samples)
-        + _searching(plan, trials, samples),
+        seconds=max(startup, planning + decoding) + _extracting(views, shiftings, samples) + _searching(plan, trials, samples),
         cache_bytes=(images + copied + sum(shiftings.values())) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,
@@ -182,12 +180,14 @@ def _recipe_estimate(plan: Plan, recipe: PlannedRecipe, views: Mapping[Extractio
     return RecipeEstimate(recipe=str(recipe), trials=left, features=state)
 
 
-def _extracting(plan: Plan, views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples) -> float:
-    """Return the seconds of shifts and extraction: the workers share the images, and each of them builds every backbone."""
+def _extracting(views: Mapping[Extraction, int], shiftings: Mapping[Shifting, int], samples: Samples) -> float:
+    """Return the seconds of shifts and extraction: the processes share the images, and each of them builds every backbone."""
     setup = {view.backbone: one.setup for view, one in samples.views.items() if not view.augmentation}
     shifting = sum(shiftings[one] * per_image for one, per_image in samples.shiftings.items())
-    extracting = sum(views[view] * one.per_image for view, one in samples.views.items())
-    return sum(setup.values()) + (shifting + extracting) / samples.workers
+    seconds = {view: views[view] * one.per_image for view, one in samples.views.items()}
+    on_gpus = sum(seconds[view] for view in samples.on_gpus & seconds.keys())
+    on_cpus = shifting + sum(seconds.values()) - on_gpus
+    return sum(setup.values()) + on_cpus / samples.workers["cpu"] + (on_gpus / samples.workers["gpu"] if on_gpus else 0.0)
 
 
 def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float:
@@ -195,7 +195,7 @@ def _searching(plan: Plan, trials: Mapping[str, int], samples: Samples) -> float
     heads = plan.protocol.folds * plan.protocol.seeds
     seconds = sum((trials[recipe] + heads) * of_trial for recipe, of_trial in samples.trials.items())
     seconds += sum(trials.values()) * SECONDS_PER_TRIAL
-    return seconds / samples.workers + len(plan.recipes) * SECONDS_PER_ENTRY
+    return seconds / samples.workers["cpu"] + len(plan.recipes) * SECONDS_PER_ENTRY
 
 
 def _model_bytes(plan: Plan, samples: Samples) -> int:

@@ -16,6 +16,7 @@ from cxrbench.execution.failures import TrialsFailed, failure_kind, failure_log,
 from cxrbench.leaderboard.store.entry import FoldResult
 from cxrbench.leaderboard.store.test_lock import TestSetLocked
 from cxrbench.leaderboard.store.trial_history import history_of
+from cxrbench.models.features.extraction import devices_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.studies import FoldStudy
     from cxrbench.config.protocol import Protocol
     from cxrbench.evaluation.predictions import Predictions
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.leaderboard.store.entry import MeanResult
     from cxrbench.plugin.contracts import Trial
     from cxrbench.storage.sharded_array import ShardedArray
@@ -49,6 +51,7 @@ class FoldOutcome:
         mean: the mean of the heads of all seeds likewise; None for one seed.
         warnings: that must be read with the result.
         search_seconds: worker time of the trials.
+        devices: what computed it, as `Entry.devices`, but also if that was CPUs alone.
     """
 
     result: FoldResult
@@ -56,6 +59,7 @@ class FoldOutcome:
     mean: ScoredTest | None
     warnings: tuple[str, ...]
     search_seconds: float
+    devices: Mapping[str, tuple[DeviceKind, ...]]
 
     @property
     def selections(self) -> tuple[Selection, ...]:
@@ -119,6 +123,10 @@ def fold_outcome(
             *smaller_scoring_warnings("test", (one.at_once for one in scored)),
         ),
         search_seconds=sum(trial.seconds for trial in search.trials),
+        devices={
+            "features": devices_of(search.views),
+            "training": tuple(sorted({device for one in selections for device in one.model.devices})),
+        },
     )
 
 
@@ -142,8 +150,16 @@ def recipe_result(
         folds=tuple(fold.result for fold in folds),
         selected_by=protocol.metric,
         seconds={"features": seconds["features"], "search": search, "elapsed": seconds["elapsed"]},
+        devices=_devices(folds),
         warnings=tuple(dict.fromkeys(warning for fold in folds for warning in fold.warnings)),
     )
+
+
+def _devices(folds: Sequence[FoldOutcome]) -> dict[str, tuple[DeviceKind, ...]]:
+    """Return what computed each stage; nothing where CPUs computed all."""
+    stages = {stage: sorted({kind for fold in folds for kind in fold.devices[stage]}) for stage in folds[0].devices}
+    found = {stage: tuple(kinds) for stage, kinds in stages.items() if kinds}
+    return found if any("gpu" in kinds for kinds in found.values()) else {}
 
 
 def failure_of(error: Exception, studies: Sequence[FoldStudy]) -> NoResult:

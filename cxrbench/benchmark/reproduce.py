@@ -122,6 +122,10 @@ def _deviations(entry: Entry, again: Entry) -> Iterator[Deviation]:
         yield from _differing(f"protocol: {name}", value, now.get(name))
     for name in sorted(entry.versions.keys() | again.versions.keys()):
         yield from _differing(f"version of {name}", entry.versions.get(name, "-"), again.versions.get(name, "-"))
+    for stage in sorted(entry.devices.keys() | again.devices.keys()):
+        yield from _differing(
+            f"{stage} computed on", *(" and ".join(one.devices.get(stage, ("cpu",))) for one in (entry, again))
+        )
     for kind, facts in entry.components.items():
         yield from _differing_components(kind, facts, again.components[kind])
     for fold, other in zip(entry.folds, again.folds, strict=False):

@@ -24,6 +24,7 @@ from cxrbench.benchmark.selection import freeze, freeze_mean, score_test
 from cxrbench.benchmark.shifts import score_shifts
 from cxrbench.benchmark.sizes import parameter_counts
 from cxrbench.benchmark.studies import FoldStudy, open_heads
+from cxrbench.benchmark.workers import processor_remarks
 from cxrbench.errors import DiskFull, StorageLost, WorkersUnavailable
 from cxrbench.evaluation.prediction_table import write_predictions
 from cxrbench.execution.executor import refuse_inside_import
@@ -122,7 +123,10 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         result = recipe_result(run.protocol, recipe, folds, seconds)
         parameters = parameter_counts(run, recipe, folds[0])
         outcome = replace(
-            result, parameters=parameters, development=development, warnings=(*recipe.remarks, *result.warnings, *scored)
+            result,
+            parameters=parameters,
+            development=development,
+            warnings=(*recipe.remarks, *result.warnings, *scored, *processor_remarks(run.executor.processors)),
         )
     except (DiskFull, StorageLost, WorkersUnavailable):
         raise

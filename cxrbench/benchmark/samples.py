@@ -9,6 +9,7 @@ from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.data.shifted import time_shifting
 from cxrbench.data.split import expected_parts
 from cxrbench.execution.failures import failure_reason
+from cxrbench.models.features.placement import placement
 from cxrbench.models.timing import ExtractionTime, TrialSample, time_extraction, time_trial
 from cxrbench.models.training.configuration import TrainingConfiguration
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.data.shifted import Shifting
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.execution.executor import Executor
     from cxrbench.models.features.extraction import Extraction
 
@@ -31,33 +33,44 @@ class Samples:
 
     Attributes:
         views: of the views to extract.
+        on_gpus: those of them that GPUs extract.
         shiftings: seconds per image.
         trials: seconds of one trial of each unfinished recipe, by its name.
         widths: features per image of each of them.
         failures: the reason of each recipe of which a sample failed, by its name.
-        workers: how many calls were computed at once.
+        workers: how many calls are computed at once, by the kind of device.
     """
 
     views: Mapping[Extraction, ExtractionTime]
+    on_gpus: frozenset[Extraction]
     shiftings: Mapping[Shifting, float]
     trials: Mapping[str, float]
     widths: Mapping[str, int]
     failures: Mapping[str, str]
-    workers: int
+    workers: Mapping[DeviceKind, int]
 
 
 def take_samples(plan: Plan, views: Iterable[Extraction], shiftings: Iterable[Shifting], executor: Executor) -> Samples:
     """Time a sample of each of these views and shifts, and of the trials of each unfinished recipe."""
-    shift_times, _ = _timed(executor, time_shifting, {one: one for one in shiftings})
-    times, failed_views = _timed(executor, time_extraction, {view: _sample_of(plan, view) for view in views})
+    shift_times, _ = _timed(lambda _: executor, time_shifting, {one: one for one in shiftings})
+    wanted = {view: _sample_of(plan, view) for view in views}
+    place = placement(wanted.values(), executor)
+    on_gpus = frozenset(view for view, sample in wanted.items() if place(sample) is not executor)
+    times, failed_views = _timed(place, time_extraction, wanted)
     samples = {str(recipe): _trial_sample(plan, recipe, times) for recipe in plan.unfinished}
-    trials, failures = _timed(executor, time_trial, {recipe: sample for recipe, sample in samples.items() if sample})
+    trials, failures = _timed(lambda _: executor, time_trial, {recipe: sample for recipe, sample in samples.items() if sample})
     for recipe in plan.unfinished:
         needed = recipe.features.views if isinstance(recipe.features, RecipeFeatures) else ()
         failures |= {str(recipe): failed_views[view] for view in needed if view in failed_views}
     widths = {recipe: sample.width for recipe, sample in samples.items() if sample}
     return Samples(
-        views=times, shiftings=shift_times, trials=trials, widths=widths, failures=failures, workers=executor.workers
+        views=times,
+        on_gpus=on_gpus,
+        shiftings=shift_times,
+        trials=trials,
+        widths=widths,
+        failures=failures,
+        workers={"cpu": executor.workers, "gpu": executor.for_networks().workers if on_gpus else 0},
     )
 
 
@@ -86,10 +99,10 @@ def _trial_sample(plan: Plan, recipe: PlannedRecipe, times: Mapping[Extraction, 
 
 
 def _timed(
-    executor: Executor, function: Callable[[Sample], Time], samples: Mapping[Key, Sample]
+    place: Callable[[Sample], Executor], function: Callable[[Sample], Time], samples: Mapping[Key, Sample]
 ) -> tuple[dict[Key, Time], dict[Key, str]]:
     """Return the time of each key's sample, or why it failed; equal samples are timed once."""
-    calls = {sample: executor.submit(function, sample) for sample in sorted(set(samples.values()), key=str)}
+    calls = {sample: place(sample).submit(function, sample) for sample in sorted(set(samples.values()), key=str)}
     errors = {sample: call.exception() for sample, call in calls.items()}
     times = {key: calls[sample].result() for key, sample in samples.items() if not errors[sample]}
     return times, {key: failure_reason(error) for key, sample in samples.items() if (error := errors[sample])}

@@ -233,7 +233,7 @@ def submit_scoring(
 
 def smaller_extraction_warnings(views: Iterable[ShardedArray]) -> tuple[str, ...]:
     """Return a warning if features were extracted in smaller batches than usual, in this run or in an earlier one."""
-    if (batch := smallest_batch(views)) == BATCH:
+    if (batch := smallest_batch(views)) >= BATCH:
         return ()
     return (f"features were extracted in batches of {batch} images: {BATCH} did not fit in memory",)
 

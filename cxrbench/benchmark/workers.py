@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.execution.executor import open_executor
-from cxrbench.execution.process_pool import Limits, WorkerPool
+from cxrbench.execution.limits import Limits
+from cxrbench.execution.process_pool import WorkerPool
 from cxrbench.execution.worker import memory_can_be_limited
 from cxrbench.storage.versions import name_of
 
@@ -33,7 +34,10 @@ def open_workers(request: Request, progress: Progress) -> Iterator[Executor]:
     """
     settings = request.settings
     limits = _limits(settings, progress.warn)
-    opened = open_executor(settings.workers, limits) if settings.scheduler is None else _open_cluster(request, limits, progress)
+    if settings.scheduler is None:
+        opened = open_executor(settings.workers, limits, device=settings.device, warn=progress.warn)
+    else:
+        opened = _open_cluster(request, limits, progress)
     with opened as executor:
         yield executor
 
@@ -41,10 +45,12 @@ def open_workers(request: Request, progress: Progress) -> Iterator[Executor]:
 @contextmanager
 def _open_cluster(request: Request, limits: Limits, progress: Progress) -> Iterator[Executor]:
     from cxrbench.execution.cluster.agreement import agreed
-    from cxrbench.execution.cluster.executor import Scheduler, open_dask_executor
+    from cxrbench.execution.cluster.connection import Scheduler
+    from cxrbench.execution.cluster.executor import open_dask_executor
 
     settings, parts = request.settings, _parts(request)
-    scheduler = Scheduler(address=settings.scheduler or "", patience=settings.scheduler_wait)
+    address = settings.scheduler or ""
+    scheduler = Scheduler(address=address, patience=settings.scheduler_wait, device=settings.device)
     requires = {name_of(requirement) for part in parts for requirement in part.spec.requires}
     packages = {part.spec.factory.partition(":")[0].partition(".")[0] for part in parts if not part.file}
     files = sorted({part.file for part in parts if part.file})
@@ -69,3 +75,10 @@ def _limits(settings: Settings, warn: Callable[[str], None]) -> Limits:
     if settings.max_memory and not memory_can_be_limited():
         warn("--max-memory has no effect on this system: only Linux can limit the memory of a process")
     return Limits(timeout=settings.timeout, memory=settings.max_memory)
+
+
+def processor_remarks(processors: frozenset[str]) -> tuple[str, ...]:
+    """Return what an entry says of the processors that computed it: that they differ, if they do."""
+    if len(processors) < 2:
+        return ()
+    return (f"computed by workers with different processors, which round differently: {', '.join(sorted(processors))}",)

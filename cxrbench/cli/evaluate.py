@@ -13,6 +13,7 @@ from cxrbench.cli.model_options import (
     Fold,
     ModelName,
     ModelOptions,
+    OnDevice,
     Seed,
     TrustCode,
     open_named,
@@ -44,6 +45,7 @@ def evaluate(
     all_folds: AllFolds = False,
     file: Files = None,
     trust_code: TrustCode = False,
+    device: OnDevice = None,
 ) -> None:
     """Measure a model on labelled images, at its frozen threshold.
 
@@ -52,7 +54,7 @@ def evaluate(
     """
     from cxrbench.cli import console
 
-    set_up_scoring()
+    set_up_scoring(context.obj, device)
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     try:
         with interruptible(), console.ConsoleProgress() as progress:

@@ -12,7 +12,18 @@ import typer
 from cxrbench.cli.explain_gallery import HEADINGS as GALLERY_HEADINGS
 from cxrbench.cli.explain_gallery import make_gallery, refuse_beside_gallery
 from cxrbench.cli.explain_gallery import rows as gallery_rows
-from cxrbench.cli.model_options import AllFolds, Files, Fold, ModelName, ModelOptions, Seed, TrustCode, open_named
+from cxrbench.cli.model_options import (
+    AllFolds,
+    Files,
+    Fold,
+    ModelName,
+    ModelOptions,
+    OnDevice,
+    Seed,
+    TrustCode,
+    open_named,
+    set_up_device,
+)
 from cxrbench.cli.options import AsJson
 from cxrbench.errors import ConfigError, Interrupted, NothingFinished
 
@@ -54,6 +65,7 @@ def explain(
     all_folds: AllFolds = False,
     file: Files = None,
     trust_code: TrustCode = False,
+    device: OnDevice = None,
     as_json: AsJson = False,
 ) -> None:
     """Show which places of images the score of a model comes from, and how far such maps can be trusted.
@@ -69,6 +81,7 @@ def explain(
         refuse_beside_gallery(model, paths or (), to, options)
     else:
         _refuse_without_gallery(model, paths or (), to, {"--data": data, "--i-may-show-images": i_may_show_images})
+    set_up_device(context.obj, device)
     try:
         with interruptible(), console.ConsoleProgress() as progress:
             if gallery:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from cxrbench.cli.model_options import AllFolds, Files, Fold, ModelOptions, Seed, TrustCode, head_choice, surroundings_of
+from cxrbench.cli.model_options import (
+    AllFolds,
+    Files,
+    Fold,
+    ModelOptions,
+    Seed,
+    TrustCode,
+    head_choice,
+    set_up_device,
+    surroundings_of,
+)
 
 
 def export(
@@ -40,7 +49,7 @@ def export(
     from cxrbench.config.settings import read_settings
     from cxrbench.leaderboard.lookup import find_entry
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    set_up_device(context.obj, "cpu")
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     settings = read_settings(context.obj)
     request = ExportRequest(

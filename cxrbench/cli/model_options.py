@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.model.choice import HeadChoice
     from cxrbench.benchmark.model.model import Model
     from cxrbench.config.settings import Settings
+    from cxrbench.execution.devices import Device
     from cxrbench.execution.progress import Progress
 
 ModelName = Annotated[
@@ -29,6 +30,13 @@ Files = Annotated[
 ]
 TrustCode = Annotated[
     bool, typer.Option("--trust-code", help="Allow code that the recipe names, such as hypermodel:class=PACKAGE.CLASS")
+]
+
+OnDevice = Annotated[
+    Literal["auto", "cpu", "gpu"] | None,
+    typer.Option(
+        "--device", help="Compute on a GPU if there is one (auto), or not (cpu), or on nothing else (gpu)  [default: auto]"
+    ),
 ]
 
 
@@ -67,9 +75,28 @@ def surroundings_of(settings: Settings, options: ModelOptions, progress: Progres
     return surroundings(settings, progress, files=options.file, trust_code=options.trust_code)
 
 
-def set_up_scoring() -> None:
-    """Set this process up to score many images; call it before anything imports NumPy."""
+def set_up_scoring(given: dict[str, Any], device: Device | None) -> None:
+    """Set this process up to score many images; call it before anything imports NumPy.
+
+    Args:
+        given: the settings that were given.
+        device: the option; None for the setting.
+    """
     from cxrbench.config.settings import usable_cores
     from cxrbench.execution import keras_process
 
     keras_process.set_up_scoring(usable_cores())
+    set_up_device(given, device)
+
+
+def set_up_device(given: dict[str, Any], device: Device | None) -> None:
+    """Let this process see one GPU or none, before anything imports TensorFlow; arguments as of `set_up_scoring`.
+
+    Raises:
+        ConfigError: the user wants a GPU, and none can be used.
+    """
+    from cxrbench.config.settings import read_settings
+    from cxrbench.execution.executor import use_device
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    use_device(read_settings({**given, "device": device or given.get("device")}).device)

@@ -14,6 +14,7 @@ from cxrbench.cli.model_options import (
     Fold,
     ModelName,
     ModelOptions,
+    OnDevice,
     Seed,
     TrustCode,
     open_named,
@@ -49,6 +50,7 @@ def predict(
     all_folds: AllFolds = False,
     file: Files = None,
     trust_code: TrustCode = False,
+    device: OnDevice = None,
 ) -> None:
     """Score images with a model. No labels are needed.
 
@@ -57,7 +59,7 @@ def predict(
     """
     from cxrbench.cli import console
 
-    set_up_scoring()
+    set_up_scoring(context.obj, device)
     total = _count(paths)
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     write = console.open_stdout()

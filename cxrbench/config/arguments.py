@@ -98,6 +98,8 @@ class Arguments(TypedDict, total=False):
     """Seconds to wait for a worker of the scheduler while there is none."""
     local_copy: bool
     """Workers of the scheduler copy the arrays that they train on to their own disk (TMPDIR)."""
+    device: Literal["auto", "cpu", "gpu"]
+    """Where networks are computed: on GPUs if there are some (auto), on none (cpu), or on nothing else (gpu)."""
     timeout: float | None
     """Time limit of one shard or trial in seconds."""
     max_memory: str | None

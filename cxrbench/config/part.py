@@ -12,7 +12,7 @@ from cxrbench.config.options import UNKNOWN_SIGNATURE, Signature, problem_of, re
 from cxrbench.errors import ConfigError, missing_requirement, unknown_name
 from cxrbench.plugin.host import Spec_co
 from cxrbench.plugin.references import Reference, module_name_of
-from cxrbench.storage.versions import name_of, versions_of
+from cxrbench.storage.versions import DISTRIBUTION, name_of, own_version, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from cxrbench.config.local_files import LocalFile
     from cxrbench.plugin.host import Declaration
     from cxrbench.plugin.specs import Spec, Value
+
+
+FIRST_PARTY_VERSION = "0.1.0"
+"""Counts as the version of first-party plugins in identities, so that no release of cxrbench orphans features and results.
+
+The SHA-256 of a plugin's source is part of its identity, too, and tells when it changes.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +133,14 @@ def bind(component: Component, declaration: Declaration[Spec_co]) -> Part[Spec_c
     if plugin.file:  # the module name depends on the path, which does not change the behaviour
         declared = declared.replace(module_name_of(plugin.file), plugin.file.stem)
     package = plugin.file.name if plugin.file else plugin.distribution
+    is_first_party = plugin.distribution == DISTRIBUTION
+    counted = FIRST_PARTY_VERSION if is_first_party else plugin.version
     return Part(
         component=options.shown,
         canonical=options.canonical,
-        declared="|".join((declared, plugin.version, source, *options.unnamed)),
+        declared="|".join((declared, counted, source, *options.unnamed)),
         spec=spec,
-        origin=Origin(package=package, version=plugin.version, source=source[:64]),
+        origin=Origin(package=package, version=own_version() if is_first_party else plugin.version, source=source[:64]),
         files=options.files,
         file=plugin.file,
     )

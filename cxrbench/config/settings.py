@@ -131,6 +131,12 @@ class Settings(ProtocolSettings, BaseSettings):
     local_copy: Annotated[
         bool, Option("Compute", "Workers of the scheduler copy the arrays that they train on to their own disk (TMPDIR)")
     ] = False
+    device: Annotated[
+        Literal["auto", "cpu", "gpu"],
+        Option(
+            "Compute", "Where networks are computed: on GPUs if there are some (auto), on none (cpu), or on nothing else (gpu)"
+        ),
+    ] = "auto"
     timeout: Annotated[
         float | None, Field(gt=0), Option("Compute", "Time limit of one shard or trial in seconds", default="6 hours")
     ] = None

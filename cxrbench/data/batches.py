@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,14 +12,16 @@ from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     ImageBatches = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
+T = TypeVar("T")
+
 BATCH = 32
-"""Images of a batch: always for an augmentation or a shift, and for a backbone if memory allows."""
+"""Images of a batch: always for an augmentation or a shift, and on a CPU for a backbone if memory allows."""
 
 
 def padded_batches(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
@@ -29,6 +33,16 @@ def padded_batches(images: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
         batch = images[first : first + BATCH]
         padded = np.concatenate([batch, np.repeat(batch[:1], BATCH - len(batch), axis=0)])
         yield padded[..., None].astype(np.float32)
+
+
+def prefetched(batches: Iterable[T], ahead: int) -> Iterator[T]:
+    """Yield the same batches; another thread reads up to `ahead` of them while the caller, or a GPU, computes."""
+    waiting_for = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        reading = deque(reader.submit(next, waiting_for, None) for _ in range(ahead))
+        while (batch := reading.popleft().result()) is not None:
+            reading.append(reader.submit(next, waiting_for, None))
+            yield batch
 
 
 def checked_change(name: str, change: ImageBatches) -> ImageBatches:

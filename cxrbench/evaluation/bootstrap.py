@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from cxrbench.errors import DataError
-from cxrbench.evaluation.curves import FROM_CURVES, area, brier, cumulative, from_curves
+from cxrbench.evaluation.concordance import concordant_pairs
+from cxrbench.evaluation.curves import FROM_CURVES, brier, from_curves
 from cxrbench.evaluation.metrics import metric_at, metric_names
 from cxrbench.evaluation.predictions import Predictions, by_fold
 from cxrbench.evaluation.rates import AT_THRESHOLD, npv, ppv, rates
@@ -26,12 +27,10 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 DRAWS = 2000
-MAX_KERNEL_PAIRS = 2**22
-"""Largest number of (positive, negative) image pairs whose AUC uses the pair matrix. Above it the ROC curve saves memory."""
-EXACT_IN_FLOAT32 = 2**24
-"""Whole numbers below it are exact in single precision, in which a product of matrices takes half the time."""
 BLOCK_WEIGHTS = 2**16
 """Elements of a block of the draws x images matrix, small enough for the processor's cache."""
+DRAWN_AT_ONCE = 2**20
+"""Patients that are drawn at once; bounds the memory and changes no draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +55,9 @@ class FoldDraws:
         return self.weights @ self.positives, self.weights @ (self.images - self.positives)
 
     @cached_property
-    def class_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The weights of the patients with positive images and of those with negative ones, each ``[draws, patients]``."""
-        with_class, weights = (self.positives > 0, self.images > self.positives), self.weights.astype(np.float32)
-        positive, negative = (np.compress(patients, weights, axis=1) for patients in with_class)
-        return positive, negative
+    def by_patient(self) -> Floats:
+        """The weights of each patient in all draws, one after the other in memory, ``[p, draws]``."""
+        return np.ascontiguousarray(self.weights.T)
 
     def rows(self, predictions: Predictions) -> NDArray[np.int64]:
         """Return the patient number of each image ``[n]``; raise DataError if the images are not those of the fold."""
@@ -132,8 +129,13 @@ def _fold_draws(predictions: Predictions, seed: int, draws: int) -> FoldDraws:
 
 def draw_weights(generator: np.random.Generator, draws: int, patients: int) -> Floats:
     """Draw patients with replacement, as many as there are; return how often each was drawn, float ``[draws, patients]``."""
-    drawn = generator.integers(patients, size=(draws, patients)) + patients * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * patients).reshape(draws, patients).astype(np.float64)
+    weights = np.empty((draws, patients))
+    step = max(DRAWN_AT_ONCE // patients, 1)
+    for first in range(0, draws, step):
+        block = weights[first : first + step]
+        drawn = generator.integers(patients, size=block.shape) + patients * np.arange(len(block))[:, None]
+        block[:] = np.bincount(drawn.ravel(), minlength=block.size).reshape(block.shape)
+    return weights
 
 
 def _per_patient(
@@ -201,57 +203,12 @@ def _from_curves(head: Predictions, rows: NDArray[np.int64], fold: FoldDraws, na
 def _bootstrap_auc(predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], fold: FoldDraws) -> Floats:
     """Return the mean over seeds of the AUC in each draw.
 
-    M[p, q] counts the concordant pairs of patient p's positives and patient q's negatives, ties half. A draw with weights w has
-    AUC = w M w' / (positives x negatives) (Obuchowski, Biometrics 1997, as a quadratic form). All seeds share the divisor.
+    The concordant pairs are added up before the division, which all seeds share, because these sums are exact.
     """
-    if fold.positives.sum() * (fold.images - fold.positives).sum() > MAX_KERNEL_PAIRS:
-        return _elementwise_mean([_auc_from_curve(head, row, fold) for head, row in zip(predictions, rows, strict=True)])
-    (positives, negatives), (left, right) = fold.class_counts, fold.class_weights
-    largest = 2 * len(predictions) * positives.max() * fold.images.max()  # of the product of two matrices of whole numbers
-    precision = np.float32 if largest < EXACT_IN_FLOAT32 else np.float64
-    by_negative = left.astype(precision, copy=False) @ _concordant(predictions, rows, precision)
-    concordant: Floats = np.einsum("ij,ij->i", by_negative, right, dtype=np.float64) / (2 * len(predictions))
-    return concordant / (positives * negatives)
-
-
-def _concordant(
-    predictions: Sequence[Predictions], rows: Sequence[NDArray[np.int64]], precision: type[np.floating[Any]]
-) -> NDArray[Any]:
-    """Return 2 M ``[patients with positives, patients with negatives]``, summed over seeds: whole numbers.
-
-    Sorted by patient, the images of all seeds are of the same patients, so pairs are summed before patients are.
-    """
-    smallest = np.int8 if 2 * len(predictions) <= np.iinfo(np.int8).max else np.int16  # each head adds at most 2
-    pairs: NDArray[Any] = np.zeros((1, 1), dtype=smallest)
-    positives = negatives = np.empty(0, dtype=np.int64)
-    for head, row in zip(predictions, rows, strict=True):
-        order = np.argsort(row, kind="stable")
-        positive, negative = order[head.labels[order] == 1], order[head.labels[order] == 0]
-        ranks = np.unique(head.scores, return_inverse=True)[1].astype(np.min_scalar_type(len(order)))  # compared faster
-        above, level = ranks[positive][:, None], ranks[negative]
-        pairs = pairs + ((above > level).view(np.int8) + (above >= level).view(np.int8)).astype(smallest, copy=False)
-        positives, negatives = row[positive], row[negative]
-    by_positive = _sums_of_patients(pairs.astype(precision), positives)
-    return _sums_of_patients(by_positive.T, negatives).T
-
-
-def _sums_of_patients(images: NDArray[Any], patients: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the sum of each patient's rows, which follow one another.
-
-    Adds the second images of all patients to the first ones, then the third: `reduceat` is slow for few rows a patient.
-    """
-    _, first, count = np.unique(patients, return_index=True, return_counts=True)
-    sums = images[first]
-    for number in range(1, count.max()):
-        having = np.flatnonzero(count > number)
-        sums[having] += images[first[having] + number]
-    return sums
-
-
-def _auc_from_curve(head: Predictions, rows: NDArray[np.int64], fold: FoldDraws) -> Floats:
-    rising = np.argsort(head.scores, kind="stable")
-    labels, scores = head.labels[rising], head.scores[rising]
-    return np.concatenate([area(*cumulative(labels, scores, weights)) for weights in image_weights(fold, rows[rising])])
+    positives, negatives = fold.class_counts
+    heads = zip(predictions, rows, strict=True)
+    pairs = [concordant_pairs(head.labels, head.scores, fold.by_patient, row) for head, row in heads]
+    return _elementwise_mean(pairs) / (positives * negatives)
 
 
 def _elementwise_mean(values: Sequence[Floats]) -> Floats:

@@ -41,12 +41,6 @@ def cumulative(labels: NDArray[np.int64], scores: Floats, weights: Floats) -> tu
     return tp, np.cumsum(weights, axis=1)[:, last] - tp
 
 
-def area(tp: Floats, fp: Floats) -> Floats:
-    """Return the area under the ROC curve, by trapezoids (Hanley and McNeil, Radiology 1982)."""
-    twice: Floats = np.einsum("ij,ij->i", np.diff(fp, axis=1, prepend=0), tp + _previous_steps(tp))
-    return twice / (2 * tp[:, -1] * fp[:, -1])
-
-
 def average_precision(tp: Floats, fp: Floats) -> Floats:
     """Return the area under the precision-recall steps: sum of (gain in recall) x precision, as scikit-learn defines it."""
     precision = tp / np.maximum(tp + fp, 1)
@@ -91,8 +85,3 @@ def _sum_equal_scores(values: Floats, first: NDArray[np.int64]) -> Floats:
         return values
     sums: Floats = np.add.reduceat(values, first, axis=1)
     return sums
-
-
-def _previous_steps(tp: Floats) -> Floats:
-    """Return each step's predecessor, 0 for the first step."""
-    return np.concatenate([np.zeros((len(tp), 1)), tp[:, :-1]], axis=1)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from cxrbench.storage.safe_text import as_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from cxrbench.execution.devices import DeviceKind
 
 DEFAULT_BACKEND = "tensorflow"
 BACKENDS = (DEFAULT_BACKEND, "jax", "torch")
@@ -64,13 +67,25 @@ def import_keras() -> Any:
     return keras
 
 
+def gpus_of_keras() -> tuple[str, ...]:
+    """Return the names of the GPUs that Keras computes on in this process, by its backend, which opens them."""
+    keras: Any = sys.modules.get("keras") or import_keras()  # importing sets the user's own Keras, too
+    if keras.backend.backend() == "torch":
+        return tuple(f"cuda:{number}" for number in range(import_module("torch").cuda.device_count()))
+    return tuple(name for name in keras.distribution.list_devices() if not name.lower().startswith("cpu"))
+
+
+def device_of_keras() -> DeviceKind:
+    """Return what Keras computes on in this process."""
+    return "gpu" if gpus_of_keras() else "cpu"
+
+
 def set_up_scoring(cores: int) -> None:
     """Set this process up, before it imports anything that computes, for one scoring thread per core; the user's settings stay.
 
     Each call computes in one thread, and several run at once.
     """
-    threads = dict.fromkeys(THREAD_VARIABLES, "1") | {"TF_NUM_INTEROP_THREADS": str(cores)}
-    for name, value in {**threads, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}.items():
+    for name, value in {**dict.fromkeys(THREAD_VARIABLES, "1"), "TF_NUM_INTEROP_THREADS": str(cores)}.items():
         os.environ.setdefault(name, value)
 
 

@@ -7,7 +7,6 @@ import os
 from collections import deque
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from threading import Event, RLock, Thread
@@ -23,16 +22,11 @@ from cxrbench.execution.failures import (
     workers_unavailable,
 )
 from cxrbench.execution.keras_process import import_keras
+from cxrbench.execution.limits import DEFAULT_TIMEOUT, NO_LIMITS, Limits
+from cxrbench.execution.pending_call import PendingCall
 from cxrbench.execution.spawning import TrackingContext
-from cxrbench.execution.worker import (
-    SAME_SURROUNDINGS,
-    Surroundings,
-    WorkerCall,
-    WorkerResult,
-    WorkerStart,
-    run_call,
-    start_worker,
-)
+from cxrbench.execution.surroundings import SAME_SURROUNDINGS, Surroundings
+from cxrbench.execution.worker import WorkerCall, WorkerResult, WorkerStart, run_call, start_worker
 from cxrbench.execution.worker_output import PoolFolder, processes_of_calls, shorten_outputs, take_output
 
 if TYPE_CHECKING:
@@ -47,51 +41,18 @@ T = TypeVar("T")
 
 LARGEST_GROWTH_BYTES = 2**31
 """A worker that has grown by more is replaced. No backbone needs as much."""
-DEFAULT_TIMEOUT = 6 * 3600
-"""Time limit of a call in seconds if the user sets none. No shard or trial needs that long."""
 POLL_SECONDS = 0.25
 """Seconds between two checks of the workers."""
 FAILED_STARTS = 3
 """Processes in a row that end before they are ready, after which no further ones are started. One may end by chance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits that the user set; None for no limit.
-
-    Attributes:
-        timeout: time limit of one shard or trial, in seconds.
-        memory: memory limit of one worker, in bytes.
-    """
-
-    timeout: float | None = None
-    memory: int | None = None
-
-
-NO_LIMITS = Limits()
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _PendingCall:
-    """A call that is not finished, with the future of its caller and the future of the pool."""
-
-    request: WorkerCall[Any]
-    future: Future[Any]
-    pool: ProcessPool | None = None
-    pool_future: Future[WorkerResult[Any]] | None = None
-    was_retried: bool = False
-    dead_process: int | None = None  # the process that computed the call and has ended
-
-    def start(self) -> bool:
-        """Return False if the call was cancelled; otherwise it cannot be cancelled any more."""
-        return self.future.running() or self.future.set_running_or_notify_cancel()
-
-
 class WorkerPool:
     """Compute calls in processes of one thread each, so that results do not depend on the number of processes.
 
-    If a worker dies or exceeds a limit, only its current call fails. If a worker grows too large, all are replaced. If workers
-    cannot start, all unfinished and further calls raise WorkersUnavailable, because none of them is the cause.
+    A process sees a GPU that no other one sees, or none. If a worker dies or exceeds a limit, only its current call fails. If a
+    worker grows too large, all are replaced. If workers cannot start, all unfinished and further calls raise
+    WorkersUnavailable, because none of them is the cause.
     """
 
     def __init__(
@@ -102,6 +63,7 @@ class WorkerPool:
         warm_up: Callable[[], object] = import_keras,
         growth: int = LARGEST_GROWTH_BYTES,
         surroundings: Surroundings = SAME_SURROUNDINGS,
+        gpus: tuple[str, ...] = (),
     ) -> None:
         """Start `workers` processes. They call `warm_up` while the caller prepares the first call.
 
@@ -111,6 +73,7 @@ class WorkerPool:
             warm_up: a module-level function, usually one that imports what all calls need.
             growth: bytes by which a process may grow before it is replaced.
             surroundings: of the run, if that is in another process.
+            gpus: at least one for each process, or none for any.
 
         Raises:
             WorkersUnavailable: this system starts no process, or has no room for its files.
@@ -121,10 +84,11 @@ class WorkerPool:
         self._growth = growth if limits.memory is None else min(growth, limits.memory // 4)
         self._timeout = limits.timeout or DEFAULT_TIMEOUT
         self._memory = limits.memory
+        self._gpus = gpus
         self._lock = RLock()
         self._numbers = count()
-        self._queue: deque[_PendingCall] = deque()
-        self._running: dict[int, _PendingCall] = {}
+        self._queue: deque[PendingCall] = deque()
+        self._running: dict[int, PendingCall] = {}
         self._first_memory: dict[int, int] = {}
         self._used_processes: set[int] = set()  # processes that have finished a call
         self._old_pools: list[tuple[ProcessPool, Thread]] = []
@@ -140,6 +104,11 @@ class WorkerPool:
             raise workers_unavailable(cause=error) from error
         self._watcher = Thread(target=self._watch_processes, daemon=True)
         self._watcher.start()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped or closed."""
+        return self._stopped
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
         """Queue a call; raise KeyboardInterrupt after `stop`."""
@@ -158,9 +127,18 @@ class WorkerPool:
             if self._refusal:
                 future.set_exception(self._refusal)
                 return future
-            self._queue.append(_PendingCall(request=request, future=future))
+            self._queue.append(PendingCall(request=request, future=future))
             self._schedule_queued()
         return future
+
+    @property
+    def processors(self) -> frozenset[str]:
+        """None: this machine has one kind."""
+        return frozenset()
+
+    def for_networks(self) -> WorkerPool:
+        """Return itself: its processes compute all calls."""
+        return self
 
     def close(self) -> None:
         """Finish the queued calls, then end the processes."""
@@ -217,8 +195,9 @@ class WorkerPool:
         from pebble import ProcessPool
 
         context: Any = self._context
+        folder, memory = self._folder, self._memory
         start = WorkerStart(
-            scratch=self._folder.scratch, marks=self._folder.starts, memory=self._memory, surroundings=self._surroundings
+            scratch=folder.scratch, marks=folder.starts, memory=memory, gpus=self._gpus, surroundings=self._surroundings
         )
         arguments = (start, self._warm_up)
         pool = ProcessPool(max_workers=self.workers, initializer=start_worker, initargs=arguments, context=context)
@@ -249,12 +228,15 @@ class WorkerPool:
         if max(len(failed), self._broken_in_a_row) >= FAILED_STARTS:
             self._refuse(workers_unavailable(failed))
             return
+        broken = self._pool
         try:
             self._start_new_pool()
         except (OSError, RuntimeError) as error:
             self._refuse(workers_unavailable(cause=error))
+        else:
+            self._retire(broken)  # processes that are left keep their GPUs
 
-    def _on_call_done(self, call: _PendingCall, pool_future: Future[WorkerResult[Any]]) -> None:
+    def _on_call_done(self, call: PendingCall, pool_future: Future[WorkerResult[Any]]) -> None:
         with self._lock:
             self._running.pop(call.request.number, None)
             output = take_output(call.request.outputs, call.request.number)
@@ -262,9 +244,11 @@ class WorkerPool:
                 self._broken_in_a_row = 0
             result, error, process = self._outcome(call, pool_future, has_started=output is not None)
             if not self._stopped and not self._refusal:
-                retry = self._should_retry(call, process, error)
+                is_moved = pool_future.cancelled() and call.dead_process is None  # from an old pool to the new one
+                retry = is_moved or self._should_retry(call, process, error)
                 if retry:
-                    call.was_retried = True
+                    call.was_retried |= not is_moved
+                    call.dead_process = None
                     self._queue.appendleft(call)
                 elif result:
                     self._replace_if_grown(result)
@@ -280,7 +264,7 @@ class WorkerPool:
                 call.future.set_exception(stopped or with_log(error, output or ()))
 
     def _outcome(
-        self, call: _PendingCall, pool_future: Future[WorkerResult[Any]], *, has_started: bool
+        self, call: PendingCall, pool_future: Future[WorkerResult[Any]], *, has_started: bool
     ) -> tuple[WorkerResult[Any] | None, BaseException | None, int | None]:
         """Return the worker's result, the failure of the call, and the ID of the process, each None if there is none."""
         from pebble import ProcessExpired
@@ -299,7 +283,7 @@ class WorkerPool:
             case error:
                 return None, error, None
 
-    def _should_retry(self, call: _PendingCall, process: int | None, error: BaseException | None) -> bool:
+    def _should_retry(self, call: PendingCall, process: int | None, error: BaseException | None) -> bool:
         """Return whether a call is repeated, once: it failed because of something other than itself.
 
         That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody asked
@@ -328,20 +312,25 @@ class WorkerPool:
             self._start_new_pool()
         except (OSError, RuntimeError):
             return False
-        old.close()
-        joining = Thread(target=old.join, daemon=True)
-        joining.start()
-        self._old_pools.append((old, joining))
+        self._retire(old)
         return True
+
+    def _retire(self, pool: ProcessPool) -> None:
+        """End the processes of a pool when their calls are done."""
+        pool.close()
+        joining = Thread(target=pool.join, daemon=True)
+        joining.start()
+        self._old_pools.append((pool, joining))
 
     def _start_new_pool(self) -> None:
         self._first_memory.clear()
         self._pool = self._start_pool()
 
     def _watch_processes(self) -> None:
-        """Cancel calls whose process has ended, and give up processes that do not start.
+        """Cancel calls whose process has ended and those that an old pool has not started; give up processes that do not start.
 
-        Pebble does not notice a process that ends with exit code 0, and starts processes again for ever while one is busy.
+        Pebble does not notice a process that ends with exit code 0, and starts processes again for ever while one is busy. A
+        process that an old pool starts again may wait for a GPU that the new pool has: calls that wait for it are moved there.
         """
         folder, dead_before = self._folder.calls, set[int]()
         while not self._stop_watching.wait(POLL_SECONDS):
@@ -353,8 +342,9 @@ class WorkerPool:
             dead = {number for number, process in processes.items() if process not in alive}
             with self._lock:
                 lost = [self._running[number] for number in dead & dead_before & self._running.keys()]
+                stranded = [call for pool, _ in self._old_pools for call in self._running.values() if call.waits_for(pool)]
             for call in lost:
                 call.dead_process = processes[call.request.number]
-                if call.pool_future:
-                    call.pool_future.cancel()
+            for call in (*lost, *stranded):
+                call.cancel()
             dead_before = dead

@@ -11,13 +11,14 @@ import tempfile
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cxrbench.errors import DiskFull
+from cxrbench.execution.devices import claim_gpu, hide_gpus, see_only
 from cxrbench.execution.failures import (
     OutOfMemory,
     RemoteError,
@@ -28,11 +29,12 @@ from cxrbench.execution.failures import (
 )
 from cxrbench.execution.search_path import IMPORTED_FROM
 from cxrbench.execution.spawning import say_ready
+from cxrbench.execution.surroundings import SAME_SURROUNDINGS, Surroundings
 from cxrbench.execution.worker_output import captured_output
 from cxrbench.storage.files import DISK_FULL_ERRNOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
@@ -77,33 +79,6 @@ class WorkerCall(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a worker takes over from the process of a run on another machine.
-
-    Attributes:
-        environment: variables; None unsets one.
-        folder: the working folder; None, or one that is not there, keeps that of the parent.
-        searched: folders that Python searches for modules, after all others.
-    """
-
-    environment: Mapping[str, str | None] = field(default_factory=dict)
-    folder: Path | None = None
-    searched: tuple[Path, ...] = ()
-
-    def enter(self) -> None:
-        """Set the variables, the working folder and the search path of this process."""
-        for name, value in self.environment.items():
-            os.environ.pop(name, None)
-            os.environ.update({} if value is None else {name: value})
-        sys.path += map(str, self.searched)
-        if self.folder and self.folder.is_dir():
-            os.chdir(self.folder)
-
-
-SAME_SURROUNDINGS = Surroundings()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStart:
     """What a worker needs to start.
 
@@ -112,6 +87,7 @@ class WorkerStart:
         marks: folder for the mark that it is ready.
         memory: memory limit in bytes, or None.
         surroundings: that it takes over.
+        gpus: of which it takes a free one for itself; empty if it sees none.
         package: the folder that the parent imported this package from.
     """
 
@@ -119,11 +95,12 @@ class WorkerStart:
     marks: Path
     memory: int | None
     surroundings: Surroundings = SAME_SURROUNDINGS
+    gpus: tuple[str, ...] = ()
     package: str = IMPORTED_FROM
 
 
 def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
-    """Set up a worker: one thread, a folder for temporary files, `warm_up` called, then a memory limit.
+    """Set up a worker: one thread, one GPU or none, a folder for temporary files, `warm_up` called, then a memory limit.
 
     The worker ignores Ctrl-C, which the parent handles. It exits when its parent ends, even if that was killed. If anything
     fails, the worker does not start.
@@ -139,7 +116,7 @@ def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
     threadpool_limits(1)  # for libraries that are already loaded
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    see_only(claim_gpu(start.gpus, start.marks)) if start.gpus else hide_gpus()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies

@@ -113,6 +113,8 @@ def _summary_facts(entry: Entry) -> Iterator[Fact]:
         yield "reason", entry.reason
     for stage, seconds in entry.seconds.items():
         yield f"seconds, {stage}", f"{seconds:g}"
+    for stage, kinds in entry.devices.items():
+        yield f"computed on, {stage}", " and ".join(kinds)
     for part, count in entry.parameters.items():
         yield f"parameters, {part}", f"{count:,}"
 

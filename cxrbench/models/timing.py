@@ -1,4 +1,4 @@
-"""Time samples of a run's work in a worker: a batch of images through a backbone, and a head on random features."""
+"""Time samples of a run's work in a worker: batches of images through a backbone, and a head on random features."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.batches import BATCH
-from cxrbench.models.features.extraction import extract
+from cxrbench.models.features.extraction import extract, images_at_once
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.storage.sharded_array import ShardedArray
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.models.features.extraction import Extraction
+    from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.plugin.specs import Imbalance
 
@@ -27,6 +27,8 @@ MOST_SAMPLED_ROWS = 4096
 MOST_SAMPLED_VALUES = 2**24
 """Features of a sample, 64 MB; the time of more rows or values is extrapolated."""
 SAMPLED_EPOCHS = 3
+SMALL_BATCH = 16
+"""Takes a large network about a second; an image takes about as long as in a whole batch."""
 PARAMS = {"learning_rate": 1e-4, "dropout": 0.35}
 
 
@@ -65,15 +67,30 @@ class TrialSample:
 
 
 def time_extraction(extraction: Extraction) -> ExtractionTime:
-    """Extract two batches of random images; the first also builds and compiles the backbone."""
-    size = extraction.pixels.size
-    images = np.random.default_rng(0).integers(256, size=(BATCH, size, size), dtype=np.uint8)
-    seconds = []
+    """Extract random images twice, as many as are computed at once; the first time also builds and compiles the backbone."""
+    seconds, size = [], extraction.pixels.size
     for _ in range(2):
         start = time.perf_counter()
-        features = extract(extraction, images)
+        at_once = images_at_once(extraction)
+        images = np.random.default_rng(0).integers(256, size=(at_once, size, size), dtype=np.uint8)
+        features = extract(extraction, images, at_once=at_once)
         seconds.append(time.perf_counter() - start)
-    return ExtractionTime(setup=max(0.0, seconds[0] - seconds[1]), per_image=seconds[1] / BATCH, width=features.shape[1])
+    return ExtractionTime(setup=max(0.0, seconds[0] - seconds[1]), per_image=seconds[1] / at_once, width=features.shape[1])
+
+
+def time_backbone(backbone: FrozenBackbone, seconds: float) -> ExtractionTime:
+    """Time small batches of random images for at least `seconds`, after one that also builds and compiles the backbone."""
+    shape = (SMALL_BATCH, backbone.size, backbone.size, 1)
+    images = np.random.default_rng(0).integers(256, size=shape).astype(np.float32)
+    start = time.perf_counter()
+    width = backbone.features(images).shape[1]
+    first, calls = time.perf_counter() - start, 0
+    start = time.perf_counter()
+    while not calls or time.perf_counter() - start < seconds:
+        backbone.features(images)
+        calls += 1
+    per_call = (time.perf_counter() - start) / calls
+    return ExtractionTime(setup=max(0.0, first - per_call), per_image=per_call / SMALL_BATCH, width=width)
 
 
 def time_trial(sample: TrialSample) -> float:

@@ -12,6 +12,13 @@ NUMERICAL_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "
 COMPUTING_PACKAGES = (*NUMERICAL_PACKAGES, "scikit-learn", "imbalanced-learn")
 """Packages that what workers compute depends on."""
 
+DISTRIBUTION = "cxrbench"
+
+
+def own_version() -> str:
+    """Return the version of cxrbench as records have it: without the commit, which installations between two releases add."""
+    return version(DISTRIBUTION).partition("+")[0]
+
 
 def versions_of(*packages: str) -> dict[str, str]:
     """Return the versions of those packages that are installed."""
@@ -33,5 +40,6 @@ def all_versions() -> dict[str, str]:
     """Return the versions that are stored with an entry."""
     return {
         "python": python_version(),
-        **versions_of("cxrbench", *NUMERICAL_PACKAGES, "optuna", "scikit-learn", "imbalanced-learn", "pillow"),
+        DISTRIBUTION: own_version(),
+        **versions_of(*NUMERICAL_PACKAGES, "optuna", "scikit-learn", "imbalanced-learn", "pillow"),
     }

@@ -20,7 +20,7 @@ from cxrbench.config.settings import Settings
 PLUGINS = Path(__file__).parents[1] / "samples" / "plugins"
 AREAS = {
     *("cxrbench", "packages", "cores", "memory", "--out", "CXRBENCH_HOME", "cache", "disk of --out", "disk of CXRBENCH_HOME"),
-    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers"),
+    *("temporary files", "stale files", "plugins", "weights", "factories", "keras", "gpu", "optional", "workers", "speed"),
 }
 
 
@@ -54,6 +54,7 @@ def test_a_machine_without_problems(workspace):
     assert "mobilenet" in missing
     assert found["weights"][0]["remedy"] == "run with --download to fetch them"
     assert "can be imported" in found["factories"][0]["found"]
+    assert found["speed"][0]["found"].startswith("features of 5,216 images with ")
     assert {path.name for path in workspace.folder.iterdir()} <= {"keras"}  # created by Keras itself
 
 
@@ -63,6 +64,7 @@ def test_the_output_is_a_table_and_a_count_of_problems(workspace):
     assert "what to do" in done.stdout
     assert "KERAS_BACKEND is nonsense" in done.stdout
     assert done.stderr.startswith("1 problem, ")
+    assert done.stdout.endswith("\nspeed: not measured: first follow the advice above\n")
 
 
 def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch):
@@ -70,8 +72,8 @@ def test_settings_of_keras_that_do_not_count_are_warnings(tmp_path, monkeypatch)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"]}, "")
-    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer))
+    answer = ({"keras": "3", "backend": "tensorflow", "gpus": ["GPU:0"], "without": ""}, "")
+    _, settings, legacy, _ = keras(SimpleNamespace(answer=lambda: answer), "auto")
     used = "floatx=float16, backend=jax; cxrbench uses floatx=float32, backend=tensorflow"
     assert (settings.verdict, settings.found) == ("warn", f"{tmp_path / 'keras.json'} sets {used}")
     assert "set KERAS_BACKEND" in settings.remedy

@@ -31,6 +31,14 @@ def build(*, input_shape, weights, seed):
 """
 
 
+@pytest.mark.parametrize("command", [("predict", 1, "a.png"), ("evaluate", 1, "--data", "phantom"), ("run", "--offline")])
+def test_a_gpu_that_there_is_not_is_refused(workspace, command):
+    (workspace.folder / "a.png").touch()
+    done = workspace.call_here(*command, "--device", "gpu", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2
+    assert "--device gpu: no GPU was found (CUDA_VISIBLE_DEVICES is '')" in done.stderr
+
+
 @pytest.fixture
 def run(run_here, workspace):
     """Return a function that runs the benchmark with a backbone that leaves a file when it is asked for its weights."""

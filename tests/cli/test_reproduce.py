@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def test_a_row_of_another_process_is_reproduced_exactly(small_run):
     assert result.returncode == 0, result.stderr
     assert result.stdout == "texture+none+smote: reproduced exactly, every metric, threshold and prediction\n"
     assert workspace.files("**/*") == before
+
+
+def test_the_page_on_submitting_a_row_names_every_file(small_run):
+    folder = small_run[0].protocol_folder()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "submit-a-row.md").read_text(encoding="utf-8")
+    written = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
+    named = set(re.findall(r"`([\w.]+)[/`]", "\n".join(re.findall(r"^\| `.*$", page, re.MULTILINE))))
+    assert written - {"models", "protocol.json"} == named - {"shifts", "external"}
 
 
 @pytest.fixture(scope="module")

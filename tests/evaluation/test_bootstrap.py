@@ -28,8 +28,6 @@ def by_repeating_rows(predictions, draws, number):
 
 
 def test_every_draw_equals_the_metrics_of_repeated_rows(any_predictions, monkeypatch):
-    pairs, exact = bootstrap.MAX_KERNEL_PAIRS, bootstrap.EXACT_IN_FLOAT32
-    by_curve_and_by_kernel_in_both_precisions = ((0, exact), (pairs, exact), (pairs, 0))
     monkeypatch.setattr(bootstrap, "BLOCK_WEIGHTS", 40)
 
     @settings(max_examples=60)
@@ -37,13 +35,10 @@ def test_every_draw_equals_the_metrics_of_repeated_rows(any_predictions, monkeyp
     def check(predictions):
         draws = draw_patients(predictions, 0, draws=12)
         expected = [by_repeating_rows(predictions, draws, number) for number in range(12)]
-        for most_pairs, largest_in_float32 in by_curve_and_by_kernel_in_both_precisions:
-            monkeypatch.setattr(bootstrap, "MAX_KERNEL_PAIRS", most_pairs)
-            monkeypatch.setattr(bootstrap, "EXACT_IN_FLOAT32", largest_in_float32)
-            found = bootstrap_values(predictions, draws, prevalence=0.2, also_at=ALSO_AT)
-            assert found.keys() == set(metric_names(ALSO_AT))
-            for number in range(12):
-                assert {name: value[number] for name, value in found.items()} == pytest.approx(expected[number], abs=1e-12)
+        found = bootstrap_values(predictions, draws, prevalence=0.2, also_at=ALSO_AT)
+        assert found.keys() == set(metric_names(ALSO_AT))
+        for number in range(12):
+            assert {name: value[number] for name, value in found.items()} == pytest.approx(expected[number], abs=1e-12)
 
     check()
 
@@ -65,6 +60,13 @@ def test_patients_are_drawn_whole_and_with_replacement(simulated):
         assert np.all(fold.weights.sum(axis=1) == len(fold.patients))
         assert fold.weights.max() > 2
         assert fold.weights.mean(axis=0) == pytest.approx(np.ones(len(fold.patients)), abs=0.3)
+
+
+def test_drawing_a_few_at_a_time_changes_no_draw(simulated, monkeypatch):
+    predictions = simulated(1)
+    at_once = draw_patients(predictions, 3, draws=101)[0].weights
+    monkeypatch.setattr(bootstrap, "DRAWN_AT_ONCE", 1000)
+    assert np.array_equal(draw_patients(predictions, 3, draws=101)[0].weights, at_once)
 
 
 def shuffled(one):

@@ -12,7 +12,7 @@ from cxrbench.config.component import parse_component
 from cxrbench.errors import ConfigError
 from cxrbench.execution.executor import InProcessExecutor, open_executor
 from cxrbench.execution.failures import failure_reason
-from cxrbench.execution.process_pool import Limits
+from cxrbench.execution.limits import Limits
 
 
 def test_results_are_returned(executor):

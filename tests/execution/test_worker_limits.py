@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
-from cxrbench.execution.process_pool import Limits
+from cxrbench.execution.limits import Limits
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux only")
 

@@ -67,3 +67,11 @@ def test_a_complete_entry_has_its_numbers_and_how_to_repeat_them(make_entry):
 
 def test_what_no_search_made_is_not_to_be_reproduced(make_entry):
     assert "reproduce" not in sections(make_entry(auc=0.75, kind="baseline"))["files"]
+
+
+def test_devices_are_said_only_where_a_gpu_computed(make_entry):
+    entry = make_entry(devices={"features": ("cpu", "gpu"), "training": ("cpu",)})
+    assert type(entry).model_validate_json(entry.model_dump_json()) == entry
+    shown = sections(entry)[entry.recipe]
+    assert (shown["computed on, features"], shown["computed on, training"]) == ("cpu and gpu", "cpu")
+    assert "devices" not in make_entry().model_dump()

@@ -29,7 +29,8 @@ def train_networks(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     rows = (*best, *run.plan.from_scratch)
     plan = replace(run.plan, recipes=rows, stamps=run.store.stamps(row.stem for row in rows))
     plan = replace(plan, unfinished=tuple(row for row in rows if settings.fresh or not plan.is_finished(row)))
-    entries = run_recipes(replace(run, plan=plan), run_recipe)
+    executor = run.executor.for_networks() if plan.unfinished else run.executor
+    entries = run_recipes(replace(run, plan=plan, executor=executor), run_recipe)
     for row in rows:
         if plan.is_finished(row):
             for study in row.studies:

@@ -32,7 +32,8 @@ def workers_of_scheduler(settings: Settings) -> Iterator[Diagnosis]:
     if settings.scheduler is None:
         return
     from cxrbench.execution.cluster.agreement import agreed
-    from cxrbench.execution.cluster.executor import Scheduler, open_dask_executor
+    from cxrbench.execution.cluster.connection import Scheduler
+    from cxrbench.execution.cluster.executor import open_dask_executor
 
     scheduler, start = Scheduler(address=settings.scheduler, patience=PATIENCE), partial(WorkerPool, 1, warm_up=os.getpid)
     with (

@@ -44,7 +44,7 @@ def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
     yield from guarded("cache", partial(_cache_and_disks, settings))
     yield from guarded("stale files", partial(folders.stale_files, settings.out))
     yield from guarded("plugins", partial(_plugins_and_weights, settings, factories))
-    yield from guarded("keras", partial(packages.keras, keras))
+    yield from guarded("keras", partial(packages.keras, keras, settings.device))
     yield from guarded("optional", packages.extras)
 
 

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from importlib.metadata import metadata, requires, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
+from cxrbench.cli.doctor.gpus import gpus
 from cxrbench.execution.keras_process import (
     LEGACY,
     NEEDED,
@@ -29,6 +29,8 @@ from cxrbench.storage.versions import versions_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cxrbench.execution.devices import Device
+
 IMPORT_CHECK_SECONDS = 120
 """Time limit: importing TensorFlow takes 3 to 30 s, and a minute on a slow network disk."""
 DEVELOPER_EXTRAS = frozenset({"test", "dev", "benchmarks"})
@@ -36,19 +38,20 @@ IMPORT_KERAS = """
 import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from cxrbench.errors import WorkersUnavailable
-from cxrbench.execution.keras_process import import_keras
+from cxrbench.execution.devices import SETTINGS
+from cxrbench.execution.keras_process import gpus_of_keras, import_keras
+os.environ.update(SETTINGS)
 try:
     keras = import_keras()
 except WorkersUnavailable as error:
     sys.exit(str(error))
 backend = keras.backend.backend()
 keras.ops.convert_to_numpy(keras.ops.zeros(1))
+without = ""
 if backend == "tensorflow":
     import tensorflow
-    gpus = [device.name for device in tensorflow.config.list_physical_devices("GPU")]
-else:
-    gpus = [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
-print(json.dumps({"backend": backend, "keras": keras.__version__, "gpus": gpus}))
+    without = "" if tensorflow.test.is_built_with_gpu_support() else "this TensorFlow is built without GPUs"
+print(json.dumps({"backend": backend, "keras": keras.__version__, "gpus": gpus_of_keras(), "without": without}))
 """
 
 
@@ -117,8 +120,8 @@ class ImportCheck:
             return None, "unexpected output"
 
 
-def keras(check: ImportCheck) -> Iterator[Diagnosis]:
-    """Check that Keras and its backend work, and report the GPUs that they see."""
+def keras(check: ImportCheck, device: Device) -> Iterator[Diagnosis]:
+    """Check that Keras and its backend work, and report the GPUs that a run with this ``--device`` uses."""
     answer, problem = check.answer()
     if problem:
         found, _, remedy = problem.rpartition(". ")
@@ -127,7 +130,7 @@ def keras(check: ImportCheck) -> Iterator[Diagnosis]:
         return
     yield Diagnosis(area="keras", found=f"{answer['keras']} with {answer['backend']}")
     yield from _ignored_settings()
-    yield _gpu_diagnosis(answer["gpus"])
+    yield gpus(device, answer["gpus"], answer["without"])
 
 
 def _ignored_settings() -> Iterator[Diagnosis]:
@@ -146,19 +149,6 @@ def _ignored_settings() -> Iterator[Diagnosis]:
         found = f"{LEGACY} is set, which makes tensorflow.keras Keras 2; cxrbench unsets it in its processes"
         remedy = f"unset {LEGACY}, or make plugins that need Keras 2 import tf_keras"
         yield Diagnosis(area="keras", found=found, verdict="warn", remedy=remedy)
-
-
-def _gpu_diagnosis(names: Sequence[str]) -> Diagnosis:
-    if names:
-        return Diagnosis(area="gpu", found=", ".join(names))
-    if list(Path("/dev").glob("nvidia[0-9]*")):
-        return Diagnosis(
-            area="gpu",
-            found="NVIDIA GPU present, but Keras does not see it",
-            verdict="warn",
-            remedy="pip install 'tensorflow[and-cuda]', and check the driver with nvidia-smi",
-        )
-    return Diagnosis(area="gpu", found="none: everything is computed on the CPU")
 
 
 def _declared_requirements(extra: str) -> list[Requirement]:

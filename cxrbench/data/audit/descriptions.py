@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.audit.warps import places_of, square, tried_warps
+from cxrbench.data.audit.warps import nudges, places_of, square, tried_warps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +35,11 @@ class Describer:
 
     Attributes:
         maps: from an image's pixels to its description under each warp, float32 ``[warps, VALUES, SIDE ** 2]``.
+        weights: what these maps owe to the images that are known, float32 ``[VALUES, VALUES]``.
     """
 
     maps: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return descriptions of length 1, float32 ``[warps, rows, VALUES]``, of images ``[rows, SIDE, SIDE]``."""
@@ -47,13 +49,23 @@ class Describer:
 
     def unwarped(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return descriptions under the first warp, float32 ``[rows, VALUES]``, of images ``[rows, 2 SIDE, 2 SIDE]``."""
-        first = Describer(maps=self.maps[:1])
+        first = self.first(1)
         blocks = [first(halved(images[start : start + AT_ONCE]))[0] for start in range(0, len(images), AT_ONCE)]
         return np.concatenate(blocks) if blocks else np.zeros((0, VALUES), dtype=np.float32)
 
     def first(self, warps: int) -> Describer:
         """Return a describer with the first warps only."""
-        return Describer(maps=self.maps[:warps])
+        return Describer(maps=self.maps[:warps], weights=self.weights)
+
+    def spans(self, images: NDArray[np.float32], warp: int) -> NDArray[np.float32]:
+        """Return what images look like near a warp: orthonormal bases of their descriptions, float32 ``[rows, VALUES, 7]``.
+
+        A basis spans the description under the warp and its derivatives with respect to the six numbers of an affine warp.
+        """
+        flat = images.reshape(len(images), SIDE * SIDE)
+        slopes = (flat @ _slopes()[warp].reshape(-1, SIDE * SIDE).T).reshape(len(flat), -1, VALUES) @ self.weights.T
+        vectors = np.concatenate([(flat @ self.maps[warp].T)[:, None], slopes], axis=1)
+        return np.asarray(np.linalg.qr(vectors.swapaxes(1, 2))[0], dtype=np.float32)
 
 
 def describer_of(known: Sequence[NDArray[np.uint8]]) -> Describer:
@@ -65,19 +77,31 @@ def describer_of(known: Sequence[NDArray[np.uint8]]) -> Describer:
     Args:
         known: thumbnails of each dataset, uint8 ``[rows, 2 SIDE, 2 SIDE]``.
     """
-    plain = Describer(maps=_plain_maps())
+    plain = Describer(maps=_plain_maps(), weights=np.eye(VALUES, dtype=np.float32))
     vectors = np.concatenate([plain.unwarped(images) for images in known])
     moments = vectors.T @ vectors / max(len(vectors), 1)
     moments[:EVEN, EVEN:] = moments[EVEN:, :EVEN] = 0  # as if every image were there with its mirror image
     variances, axes = np.linalg.eigh(moments)
     weights = (axes * (variances.clip(0) + RIDGE) ** -0.25) @ axes.T
-    return Describer(maps=np.asarray(weights @ plain.maps, dtype=np.float32))
+    return Describer(maps=np.asarray(weights @ plain.maps, dtype=np.float32), weights=weights.astype(np.float32))
 
 
 @lru_cache(maxsize=1)
 def _plain_maps() -> NDArray[np.float32]:
     waves = _waves()
     return np.stack([waves @ _interpolation(warp) for warp in tried_warps()])
+
+
+@lru_cache(maxsize=1)
+def _slopes() -> NDArray[np.float32]:
+    """Return how plain descriptions change with each number of a warp, float32 ``[warps, 6, VALUES, SIDE ** 2]``."""
+    waves, steps = _waves(), nudges()
+
+    def slope(warp: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        up, down = (_interpolation(warp @ step) for step in steps[number])
+        return np.asarray(waves @ (up - down))
+
+    return np.stack([[slope(warp, number) for number in range(len(steps))] for warp in tried_warps()])
 
 
 def halved(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ TYPICAL = 0.5
 """Half of the images must correlate this much with the typical image; otherwise there is no typical image."""
 MINIMUM_IMAGES = 20
 SAMPLED_IMAGES = 2000
-"""Images whose median is the typical image."""
+"""Images whose median is the typical image, and that are compared with it at once; bounds the memory."""
 
 
 def odd_files(dataset: LoadedDataset, small: NDArray[np.uint8]) -> Iterator[Finding]:
@@ -84,8 +84,9 @@ def inverted_images(dataset: LoadedDataset, small: NDArray[np.uint8]) -> NDArray
 
 def opposite_to_typical(small: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return which thumbnails are inverted compared with their pixel-wise median, bool ``[rows]``."""
-    vectors = standardised(small)
-    typical = np.median(vectors[:: -(-len(vectors) // SAMPLED_IMAGES)], axis=0)
+    typical = np.median(standardised(small[:: -(-len(small) // SAMPLED_IMAGES)]), axis=0)
     typical -= typical.mean()
-    correlation = vectors @ (typical / max(float(np.linalg.norm(typical)), 1e-9))
+    typical /= max(float(np.linalg.norm(typical)), 1e-9)
+    blocks = range(0, len(small), SAMPLED_IMAGES)
+    correlation = np.concatenate([standardised(small[start : start + SAMPLED_IMAGES]) @ typical for start in blocks])
     return np.asarray((correlation < INVERTED) & (np.median(correlation) >= TYPICAL))

@@ -21,6 +21,9 @@ SHIFT = 0.033
 """Share of a side. With shifts up to 0.05, the nearest is at most 0.017 away."""
 ZOOMS = (0.91, 0.95, 1.05, 1.09)
 
+NUDGE = 0.01
+"""By how much a number of an affine warp is changed to see how an image changes with it."""
+
 MIRROR = np.diag([1, -1, 1]).astype(np.float32)
 """Exchanges left and right."""
 
@@ -37,6 +40,15 @@ def tried_warps() -> NDArray[np.float32]:
     shifts = [(SHIFT * down, SHIFT * across) for down, across in product((-1, 0, 1), repeat=2) if down or across]
     warps = [_warp(), *(_warp(degrees=angle) for angle in ANGLES), *(_warp(shift=shift) for shift in shifts)]
     return np.stack([*warps, *(_warp(zoom=zoom) for zoom in ZOOMS)])
+
+
+def nudges() -> NDArray[np.float32]:
+    """Return the warps that increase and that decrease each number of an affine warp, float32 ``[6, 2, 3, 3]``."""
+    found = np.tile(np.eye(3, dtype=np.float32), (6, 2, 1, 1))
+    for number, (up, down) in enumerate(found):
+        up[divmod(number, 3)] += NUDGE
+        down[divmod(number, 3)] -= NUDGE
+    return found
 
 
 def places_of(warps: NDArray[np.float32], points: NDArray[np.float32], side: int) -> NDArray[np.float32]:

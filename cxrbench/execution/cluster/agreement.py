@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from cxrbench.execution.cluster.plugin_files import PluginFile, read_plugin_file
-from cxrbench.execution.worker import Surroundings
+from cxrbench.execution.surroundings import Surroundings
 from cxrbench.plugin.sources import digest_of_package
 from cxrbench.storage.files import home
 from cxrbench.storage.versions import COMPUTING_PACKAGES, versions_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from cxrbench.execution.cluster.agreement import Agreement
     from cxrbench.execution.cluster.remote import Outcome, StartPool
+    from cxrbench.execution.devices import Device, DeviceKind
 
 ANSWER_SECONDS = 30.0
 """A scheduler that does not answer for so long is not there."""
@@ -29,12 +31,27 @@ DEATHS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """A Dask scheduler.
+
+    Attributes:
+        address: such as ``tcp://host:8786``, or the path of a scheduler file.
+        patience: seconds to wait while it has no worker that can compute for the run.
+        device: where whole networks are computed.
+    """
+
+    address: str
+    patience: float = 600.0
+    device: Device = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A scheduler on which a run is registered.
 
     Attributes:
         client: of the scheduler.
-        run: unique name of the run, and of the resource that workers which agree with it have.
+        run: unique name of the run.
         address: of the scheduler, as the user gave it.
     """
 
@@ -43,14 +60,21 @@ class Connection:
     address: str
 
     @property
+    def resources(self) -> dict[DeviceKind, str]:
+        """What workers that agree with the run have: one for each thread, and one for each GPU."""
+        from cxrbench.execution.cluster.remote import resources_of
+
+        return resources_of(self.run)
+
+    @property
     def is_alive(self) -> bool:
         """Whether the scheduler answers."""
         return str(self.client.status) == "running"
 
-    def slots(self, resource: str) -> int:
-        """Return how many calls that take one of a resource the workers compute at once."""
+    def slots(self, kind: DeviceKind) -> int:
+        """Return how many calls the workers that agree with the run compute at once, without or with a GPU."""
         workers = self.client.scheduler_info()["workers"].values()
-        return int(sum(worker["resources"].get(resource, 0) for worker in workers))
+        return int(sum(worker["resources"].get(self.resources[kind], 0) for worker in workers))
 
     def reconsider(self) -> None:
         """Have the scheduler give calls that waited for any worker to those that have joined since.
@@ -63,11 +87,18 @@ class Connection:
         """Return what workers said about their machines when they met the run, refused ones with their problems."""
         return [dict(event) for _, event in self.client.get_events(self.run) or ()]
 
-    def submit(self, calls: Sequence[bytes], resource: str) -> DaskFuture[list[Outcome]]:
-        """Send calls that one worker computes one after the other, on one of its resource."""
+    def wait_for_answers(self) -> None:
+        """Wait, not for long, until all workers that are there have said whether they agree."""
+        there, end = set(self.client.scheduler_info()["workers"]), time.monotonic() + ANSWER_SECONDS
+        while there - {machine["worker"] for machine in self.machines()} and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def submit(self, calls: Sequence[bytes], kind: DeviceKind) -> DaskFuture[list[Outcome]]:
+        """Send calls that one worker computes one after the other, without or with a GPU."""
         from cxrbench.execution.cluster.remote import compute_calls
 
-        return self.client.submit(compute_calls, self.run, list(calls), pure=False, retries=0, resources={resource: 1})
+        resource = {self.resources[kind]: 1}
+        return self.client.submit(compute_calls, self.run, kind, list(calls), pure=False, retries=0, resources=resource)
 
     def cancel(self, calls: Sequence[DaskFuture[list[Outcome]]]) -> None:
         """Tell workers that calls are not wanted any more; they stop them."""
@@ -77,11 +108,11 @@ class Connection:
 
 
 @contextmanager
-def connected(address: str, agreement: Agreement, start_pool: StartPool) -> Iterator[Connection]:
+def connected(scheduler: Scheduler, agreement: Agreement, start_pool: StartPool) -> Iterator[Connection]:
     """Connect to a scheduler and register a run on its present and later workers; take it back at the end.
 
     Args:
-        address: such as ``tcp://host:8786``, or the path of a scheduler file.
+        scheduler: where it is.
         agreement: what workers must have in common with this process.
         start_pool: returns a pool of one process in given `surroundings`, on the machine of a worker.
 
@@ -94,11 +125,11 @@ def connected(address: str, agreement: Agreement, start_pool: StartPool) -> Iter
     from cxrbench.execution.cluster.remote import CallWorker
 
     with _quiet():
-        client, run = _client(address), f"cxrbench-{uuid4().hex[:12]}"
+        client, run = _client(scheduler.address), f"cxrbench-{uuid4().hex[:12]}"
         allowed = client.run_on_scheduler(_allow_deaths, DEATHS)
-        client.register_plugin(CallWorker(run, agreement, start_pool))
+        client.register_plugin(CallWorker(run, agreement, start_pool, scheduler.device))
         try:
-            yield Connection(client=client, run=run, address=address)
+            yield Connection(client=client, run=run, address=scheduler.address)
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 if client.status == "running":

@@ -1,4 +1,4 @@
-"""Calls on their way to those workers of a scheduler that have a resource for them."""
+"""Calls on their way to those workers of a scheduler that can compute them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cxrbench.execution.cluster.connection import Connection
     from cxrbench.execution.cluster.remote import Outcome
+    from cxrbench.execution.devices import DeviceKind
 
 TRAVEL_SECONDS = 1.0
 """Calls that take less travel together, as many as take so long."""
@@ -43,7 +44,7 @@ class Lane:
 
     Attributes:
         connection: to the scheduler.
-        resource: what a call takes one of on its worker.
+        kind: of device that the calls need.
         lock: of all lanes of a run.
         on_lost: called when the scheduler has forgotten calls.
         slots: calls that workers compute at once.
@@ -52,7 +53,7 @@ class Lane:
     """
 
     connection: Connection
-    resource: str
+    kind: DeviceKind
     lock: RLock
     on_lost: Callable[[], None]
     slots: int = 0
@@ -70,7 +71,7 @@ class Lane:
         with self.lock:
             while self.queue and self.connection.is_alive and len(self.under_way) < 2 * self.slots:
                 if group := self._next_group():
-                    future = self.connection.submit([call.bytes for call in group], self.resource)
+                    future = self.connection.submit([call.bytes for call in group], self.kind)
                     self.under_way[future] = group
                     future.add_done_callback(self._on_done)
 

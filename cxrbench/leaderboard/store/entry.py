@@ -12,6 +12,7 @@ from cxrbench.config.recipe import row_name
 from cxrbench.config.values import Stage
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
+from cxrbench.execution.devices import DeviceKind
 from cxrbench.leaderboard.store.group_result import GroupResult
 from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 Status = Literal["complete", "failed", "unavailable"]
 EntryKind = Literal["recipe", "baseline", "ensemble"]
 ComponentKind = Literal["backbone", "augmentation", "imbalance", "engine"]
-
-OF_A_GROUP = ("group", "intervals")
-"""The fields of a fold that only groups have."""
 
 
 def _without(field: tuple[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +172,7 @@ class FoldResult(Stored):
     def _without_group(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave the fields of a group out where there is none: earlier versions read the entry, too."""
         values: dict[str, Any] = handler(self)
-        return values if self.group else {name: value for name, value in values.items() if name not in OF_A_GROUP}
+        return values if self.group else {name: value for name, value in values.items() if name not in {"group", "intervals"}}
 
     def of_group(self, column: str) -> GroupResult:
         """Return the result of the group that the fold leaves out, one of a column."""
@@ -240,6 +238,7 @@ class Entry(Stored):
         seconds: by stage; recipes that share features each count the time they waited for them.
         parameters: how many the ``backbone`` has, if it is a network of Keras that is not searched, and a ``head``; empty in
             entries of earlier versions.
+        devices: what computed ``features`` and ``training``: kinds of devices; left out where CPUs computed all.
         predictions: path of the stored table, relative to the protocol's folder; earlier versions wrote CSV.
     """
 
@@ -272,6 +271,7 @@ class Entry(Stored):
     folds: tuple[FoldResult, ...] = ()
     seconds: Metrics = {}
     parameters: dict[Name, Count] = {}
+    devices: dict[Name, tuple[DeviceKind, ...]] = {}
     versions: dict[Name, Name] = {}
     dataset: DatasetFacts | None = None
     audit: Audit = Audit()
@@ -281,7 +281,7 @@ class Entry(Stored):
     @model_serializer(mode="wrap")
     def _without_newer_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave newer fields out where they say nothing: earlier versions read the entry, too."""
-        silent = {"groups": not self.groups, "learns_from": self.learns_from == "all"}
+        silent = {"groups": not self.groups, "learns_from": self.learns_from == "all", "devices": not self.devices}
         return {name: value for name, value in handler(self).items() if not silent.get(name)}
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:

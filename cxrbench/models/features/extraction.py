@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cxrbench.config.seeds import augmentation_seed, backbone_seed
-from cxrbench.data.batches import BATCH, checked_change, padded_batches
+from cxrbench.data.batches import BATCH, checked_change, padded_batches, prefetched
 from cxrbench.errors import ConfigError, PluginError
 from cxrbench.models.features.frozen_backbone import FrozenBackbone, is_model_of_keras
 from cxrbench.storage.files import digest, home
@@ -18,7 +19,7 @@ from cxrbench.storage.sharded_array import ShardedArray
 from cxrbench.storage.versions import NUMERICAL_PACKAGES, name_of, versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from cxrbench.config.values import Precision
     from cxrbench.data.batches import ImageBatches
     from cxrbench.data.decoding.pixels import Pixels
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.specs import Augmentation, Backbone
 
 FORMAT = 4
 """Part of every cache key. Raise it when a change here gives other numbers for the same components."""
+PIXELS_ON_GPU = 256 * 224 * 224
+"""Pixels that a backbone gets at once on a GPU, unless those of a single batch are more; a CPU gets `BATCH` images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,21 +131,24 @@ def extract_shard(extraction: Extraction, features: ShardedArray, shard: int, ba
         extraction: the view to extract.
         features: of the view, where the run keeps them.
         shard: number of the shard.
-        batch: images per backbone call, a divisor of `BATCH`; it does not change the images that the backbone gets.
+        batch: images per backbone call, a divisor of `BATCH`, or more in proportion on a GPU; it does not change the images
+            that the backbone gets.
 
     Raises:
         PluginError: the backbone or the augmentation breaks its contract.
         NotFinite: it returned numbers that are not finite.
     """
     start, stop = features.bounds(shard)
-    features.write(shard, [extract(extraction, extraction.pixels.array.read(start, stop), shard, batch)], note=batch)
+    device, at_once = extraction.frozen_backbone.device, images_at_once(extraction, batch)
+    found = extract(extraction, extraction.pixels.array.read(start, stop), shard, at_once)
+    features.write(shard, [found], note=batch if device == "cpu" else {"batch": at_once, "device": device})
 
 
-def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, batch: int = BATCH) -> NDArray[np.float32]:
+def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, at_once: int = BATCH) -> NDArray[np.float32]:
     """Return the features of images ``[n, size, size]``, float32 ``[n, D]``; the augmentation is that of the shard."""
-    augmented = map(shard_augmentation(extraction, shard), padded_batches(images))
-    batches = (padded[first : first + batch] for padded in augmented for first in range(0, BATCH, batch))
-    features = [extraction.frozen_backbone.features(images) for images in batches]
+    read = prefetched(padded_batches(images), max(1, at_once // BATCH))
+    augmented = map(shard_augmentation(extraction, shard), read)
+    features = [extraction.frozen_backbone.features(images) for images in _regrouped(augmented, at_once)]
     widths = sorted({block.shape[1] for block in features})
     if len(widths) > 1:
         raise PluginError(
@@ -151,9 +158,34 @@ def extract(extraction: Extraction, images: NDArray[np.uint8], shard: int = 0, b
     return np.concatenate(features)[: len(images)]
 
 
+def images_at_once(extraction: Extraction, batch: int = BATCH) -> int:
+    """Return how many images the backbone gets at once here: `batch`, and on a GPU a power of two of such batches."""
+    if extraction.frozen_backbone.device == "cpu":
+        return batch
+    pixels = extraction.pixels
+    batches = min(PIXELS_ON_GPU // pixels.size**2, pixels.shard_rows) // BATCH
+    return batch << max(1, batches).bit_length() - 1
+
+
+def _regrouped(batches: Iterable[NDArray[np.float32]], at_once: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the images of batches in arrays of `at_once`; the last one is padded with copies of its first batch."""
+    waiting, together = iter(batches), max(1, at_once // BATCH)
+    while group := list(islice(waiting, together)):
+        images = np.concatenate([*group, *[group[0]] * (together - len(group))])
+        for first in range(0, len(images), at_once):
+            yield images[first : first + at_once]
+
+
 def smallest_batch(views: Iterable[ShardedArray]) -> int:
     """Return the smallest batch size that any shard of these views was extracted with."""
-    return min((note for view in views for note in view.notes().values() if note), default=BATCH)
+    notes = [note for view in views for note in view.notes().values() if note]
+    return min((note["batch"] if isinstance(note, dict) else note for note in notes), default=BATCH)
+
+
+def devices_of(views: Iterable[ShardedArray]) -> tuple[DeviceKind, ...]:
+    """Return what computed the shards of these views, each kind once."""
+    notes = [note for view in views for note in view.notes().values()]
+    return tuple(sorted({note["device"] if isinstance(note, dict) else "cpu" for note in notes}))
 
 
 @cache

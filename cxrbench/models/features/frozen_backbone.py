@@ -12,6 +12,7 @@ import numpy as np
 
 from cxrbench.errors import PluginError
 from cxrbench.execution.failures import NotFinite
+from cxrbench.execution.keras_process import device_of_keras
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from cxrbench.config.part import Part
     from cxrbench.config.values import Precision
     from cxrbench.data.batches import ImageBatches
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.models.weights import Weights
     from cxrbench.plugin.specs import Backbone
 
@@ -57,6 +59,16 @@ class FrozenBackbone:
     def build_anew(self) -> Any:
         """Return one that no other caller gets, whose weights may be changed."""
         return _build(self)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network of Keras. Builds it."""
+        return is_model_of_keras(self.build())
+
+    @property
+    def device(self) -> DeviceKind:
+        """What it computes on in this process: a GPU only if it is a network. Builds it."""
+        return device_of_keras() if self.is_network else "cpu"
 
     def compiled(self, batch: int) -> ImageBatches:
         """Return the backbone as a function of `batch` grey images, float32 ``[batch, size, size, 1]`` to ``[batch, D]``."""

@@ -14,6 +14,7 @@ from cxrbench.errors import DiskFull, WorkersUnavailable
 from cxrbench.execution.failures import failure_reason
 from cxrbench.execution.retry import submit_with_retry
 from cxrbench.models.features.extraction import Extraction, extract_shard
+from cxrbench.models.features.placement import placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
@@ -100,10 +101,14 @@ def extract_missing(
 
     Shards of the first backbone are submitted as soon as `decoded` yields their number. The other backbones follow one by one,
     because each worker builds and compiles every backbone that it gets. `stage` names the progress stage.
+
+    Raises:
+        ConfigError: as of `Executor.for_networks`.
     """
     missing = {extraction: _missing_shards(extraction, progress, stage) for extraction in extractions}
     pending = PendingExtractions({extraction: [] for extraction in missing})
     progress.begin(stage, sum(map(len, missing.values())))
+    place = placement((extraction for extraction, shards in missing.items() if shards), executor)
 
     def submit(extraction: Extraction, shard: int) -> None:
         if shard not in missing[extraction]:
@@ -111,8 +116,8 @@ def extract_missing(
         if pending.failure_of(extraction):
             progress.advance(stage)
             return
-        features = extraction.features
-        call = submit_with_retry(lambda batch: executor.submit(_extract_timed, extraction, features, shard, batch), BATCH)
+        at, features = place(extraction), extraction.features
+        call = submit_with_retry(lambda batch: at.submit(_extract_timed, extraction, features, shard, batch), BATCH)
         pending.calls[extraction].append(call)
         call.add_done_callback(lambda _: progress.advance(stage))
         call.add_done_callback(partial(pending.on_shard_done, extraction))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.execution.devices import DeviceKind
+
     Array = NDArray[np.float32]
 
 
@@ -32,6 +34,7 @@ class Progress:
         state: of the steps, as `NetworkSteps.state` returns it.
         followed: after each epoch, and of the start if it is a candidate: loss and accuracy of the training images that are
             followed, and accuracy of the validation images.
+        devices: what computed the epochs, each kind once.
     """
 
     losses: tuple[float, ...]
@@ -40,6 +43,7 @@ class Progress:
     best_logits: NDArray[np.float64]
     state: Sequence[Array]
     followed: tuple[tuple[float, float, float], ...] = ()
+    devices: tuple[DeviceKind, ...] = ()
 
 
 def write_progress(path: Path, progress: Progress, identity: str) -> None:
@@ -55,7 +59,7 @@ def write_progress(path: Path, progress: Progress, identity: str) -> None:
     arrays = {f"state.{number}": np.atleast_1d(value) for number, value in enumerate(progress.state)}
     arrays |= {f"best.{number}": np.atleast_1d(value) for number, value in enumerate(progress.best_weights)}
     facts = {"identity": identity, "losses": json.dumps(progress.losses), "best": str(progress.best)}
-    facts["followed"] = json.dumps(progress.followed)
+    facts |= {"followed": json.dumps(progress.followed), "devices": json.dumps(progress.devices)}
     with atomic_write(path) as file:
         file.write(save({**arrays, "logits": progress.best_logits}, metadata=facts))
 
@@ -76,6 +80,7 @@ def read_progress(path: Path, identity: str) -> Progress | None:
             best_logits=arrays["logits"],
             state=_numbered(arrays, "state"),
             followed=tuple(tuple(one) for one in json.loads(facts["followed"])),
+            devices=tuple(json.loads(facts.get("devices", '["cpu"]'))),  # earlier versions computed on CPUs
         )
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None

@@ -123,6 +123,7 @@ class NetworkJob:
             scores=_version_scores(self, progress),
             note=training_rows(self.head, self.head_params).note,
             curves=_curves(progress),
+            devices=progress.devices,
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.config.seeds import augmentation_seed
+from cxrbench.execution.keras_process import device_of_keras
 from cxrbench.models.fine_tuning.augmentation import drawn_from
 from cxrbench.models.fine_tuning.checkpoint import Progress, read_progress, write_progress
 from cxrbench.models.fine_tuning.rates import learning_rates
@@ -177,6 +178,7 @@ def _validated_start(training: Training) -> Progress:
         best_logits=logits,
         state=training.steps.state,
         followed=(followed,),
+        devices=(device_of_keras(),),
     )
 
 
@@ -231,6 +233,7 @@ def _after_epoch(training: Training, progress: Progress) -> Progress:
         best_logits=best_logits,
         state=training.steps.state,
         followed=(*progress.followed, followed),
+        devices=tuple(dict.fromkeys((*progress.devices, device_of_keras()))),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.plugin.specs import Value
     from cxrbench.storage.sharded_array import ShardedArray
@@ -61,12 +62,14 @@ class FrozenModel:
         scores: float64 ``[versions, n]``, for each of the job's `validation_versions`.
         note: the warning of the imbalance strategy, or an empty string.
         curves: of its training.
+        devices: what it was trained on.
     """
 
     scorer: Scorer
     scores: NDArray[np.float64]
     note: str = ""
     curves: Curves = field(default_factory=Curves)
+    devices: tuple[DeviceKind, ...] = ("cpu",)
 
 
 class TrainingJob(Protocol):

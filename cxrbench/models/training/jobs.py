@@ -11,6 +11,7 @@ import numpy as np
 
 from cxrbench.config.seeds import imbalance_seed, training_seed
 from cxrbench.errors import PluginError
+from cxrbench.execution.keras_process import device_of_keras
 from cxrbench.models.training.curves import CurveRecorder
 from cxrbench.models.training.frozen import FrozenModel, TrialResult, finite
 from cxrbench.models.training.head_file import write_head
@@ -93,6 +94,7 @@ class HeadJob:
             scores=_version_scores(self, fit),
             note=training_rows(self, params).note,
             curves=recorder.curves,
+            devices=(device_of_keras(),),
         )
 
 

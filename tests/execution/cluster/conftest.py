@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from cxrbench.execution.cluster.agreement import agreed
-from cxrbench.execution.cluster.executor import Scheduler, open_dask_executor
+from cxrbench.execution.cluster.connection import Scheduler
+from cxrbench.execution.cluster.executor import open_dask_executor
 from cxrbench.execution.process_pool import WorkerPool
 from cxrbench.execution.progress import Progress
 

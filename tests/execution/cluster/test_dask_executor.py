@@ -64,6 +64,20 @@ def test_a_one_file_plugin_reaches_workers_without_it(new_cluster, open_on, tmp_
     assert not Path(place).exists()
 
 
+def test_networks_are_computed_on_the_gpus_of_workers_and_heads_on_none(new_cluster, open_on, wait_until):
+    new_cluster.start_worker(2, CUDA_VISIBLE_DEVICES="3,5")
+    with open_on(new_cluster) as executor:
+        assert executor.for_networks() is executor
+        wait_until(lambda: executor.has_workers)
+        networks = executor.for_networks()
+        assert (executor.workers, networks.workers) == (2, 2)
+        assert networks.for_networks() is networks
+        seen = {networks.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(60) for _ in range(4)}
+        assert seen <= {"3", "5"}
+        assert seen
+        assert executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(60) == "-1"
+
+
 def test_a_call_whose_machine_dies_is_computed_once_more(new_cluster, open_on, tmp_path, wait_until):
     first = new_cluster.start_worker()
     with open_on(new_cluster) as executor:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,19 @@ def test_the_key_changes_with_plugin_version_and_fixed_options(plain, extraction
     keys = [key(replace(extraction_of(pixels=pixels_with(3)), backbone=one)) for one in made]
     assert keys[1] != keys[0]
     assert keys[2] != keys[0]
+
+
+def test_features_outlive_every_version_of_cxrbench(plain, extraction_of, pixels_with):
+    spec = Backbone(name="frame", factory="cxrbench_backbones.controls:border")
+    made = [
+        bind(
+            plain.backbone("corner").component,
+            Declaration(kind="backbone", spec=spec, plugin=Plugin(name="a", distribution="cxrbench", version=installed)),
+        )
+        for installed in ("0.1.0", "0.1.0+g3971a6eaf", "7.0")
+    ]
+    assert len({key(replace(extraction_of(pixels=pixels_with(3)), backbone=one)) for one in made}) == 1
+    assert {one.origin.version for one in made} == {version("cxrbench").partition("+")[0]}
 
 
 @pytest.mark.parametrize(
