@@ -51,6 +51,15 @@ def test_every_relative_link_leads_somewhere(document):
             assert anchor in anchors(target.read_text(encoding="utf-8")), f"{link}: no such heading"
 
 
+@pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_the_files_beside_the_readme_lead_somewhere(name):
+    for link in links((ROOT / name).read_text(encoding="utf-8")):
+        path, _, anchor = unquote(link).partition("#")
+        if path and not re.match(r"[a-z]+:", link):
+            assert (ROOT / path).exists(), link
+            assert not anchor or anchor in anchors((ROOT / path).read_text(encoding="utf-8")), link
+
+
 def test_a_page_of_the_site_leads_nowhere_outside_of_it(document):
     if document.name.startswith("docs/"):
         outside = [link for link in links(document.text) if not re.match(r"https:|#", link)]
