@@ -84,4 +84,4 @@ def test_the_help_has_a_panel_for_each_group_of_settings(workspace):
 
 
 def test_the_version_is_that_of_the_package(workspace):
-    assert re.fullmatch(r"cxrbench \d+\.\d+\.\d+\n", workspace.call_here("--version").stdout)
+    assert re.fullmatch(r"cxrbench \d+\.\d+\.\d+(\+[\w.]+)?\n", workspace.call_here("--version").stdout)
