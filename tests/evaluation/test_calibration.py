@@ -12,7 +12,7 @@ from cxrbench.evaluation.calibration import HIGHEST, LARGEST_LOGIT, LOWEST, at_t
 from cxrbench.evaluation.metrics import auc
 
 TEMPERATURES = st.floats(LOWEST, HIGHEST)
-LOGITS = st.lists(st.floats(-12, 12, width=32), min_size=1, max_size=30)
+LOGITS = st.lists(st.integers(-12_000_000, 12_000_000).map(lambda millionths: millionths / 1e6), min_size=1, max_size=30)
 
 
 def cross_entropy(labels, scores):

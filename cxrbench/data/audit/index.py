@@ -94,6 +94,6 @@ def _similar(queries: NDArray[np.float32], known: NDArray[np.float32]) -> list[t
     for first in range(0, len(queries), COMPARED):
         for second in range(0, len(known), COMPARED):
             block = similarities(queries[first : first + COMPARED], known[second : second + COMPARED])
-            one, other = np.nonzero(block >= SIMILAR)
+            one, other = np.divmod(np.flatnonzero(block >= SIMILAR), block.shape[1])
             found.append((one + first, other + second))
     return found

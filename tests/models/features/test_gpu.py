@@ -30,7 +30,7 @@ def test_more_images_at_once_give_equal_features(extraction_of, pixels_with, mon
     expected, sizes = extract(extraction, extraction.pixels.array.read(0, ROWS)), []
     features = FrozenBackbone.features
     monkeypatch.setattr(FrozenBackbone, "features", lambda one, images: sizes.append(len(images)) or features(one, images))
-    extract_shard(extraction, 0, batch)
+    extract_shard(extraction, extraction.features, 0, batch)
     assert np.array_equal(extraction.features.read(0, ROWS), expected)
     assert set(sizes) == {at_once}
     assert sum(sizes) >= ROWS
@@ -48,7 +48,7 @@ def test_large_images_take_no_more_memory(extraction_of, monkeypatch, size, batc
 
 def test_a_shard_of_a_cpu_has_the_same_note_as_ever(extraction_of):
     extraction = extraction_of()
-    extract_shard(extraction, 0, 16)
+    extract_shard(extraction, extraction.features, 0, 16)
     assert extraction.features.notes() == {0: 16}
     assert (devices_of([extraction.features]), smallest_batch([extraction.features])) == (("cpu",), 16)
 
@@ -80,7 +80,7 @@ class Counting(InProcessExecutor):
         return self.networks or self
 
     def submit(self, function, /, *arguments, **keywords):
-        if len(arguments) == 3:
+        if len(arguments) == 4:
             self.shards.append(str(arguments[0].backbone.component))
         return super().submit(function, *arguments, **keywords)
 
@@ -103,5 +103,5 @@ def test_without_missing_shards_no_gpu_is_asked_for(extraction_of):
             raise AssertionError
 
     extraction = extraction_of()
-    extract_shard(extraction, 0)
+    extract_shard(extraction, extraction.features, 0)
     assert extract_missing([extraction], range(1), Unplaced(), Progress()).wait(extraction).problem == ""
