@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cxrbench.data.batches import BATCH
 from cxrbench.models.features.extraction import extract, images_at_once
 from cxrbench.models.training.jobs import HeadJob
 from cxrbench.storage.sharded_array import ShardedArray
@@ -27,8 +28,6 @@ MOST_SAMPLED_ROWS = 4096
 MOST_SAMPLED_VALUES = 2**24
 """Features of a sample, 64 MB; the time of more rows or values is extrapolated."""
 SAMPLED_EPOCHS = 3
-SMALL_BATCH = 16
-"""Takes a large network about a second; an image takes about as long as in a whole batch."""
 PARAMS = {"learning_rate": 1e-4, "dropout": 0.35}
 
 
@@ -79,8 +78,8 @@ def time_extraction(extraction: Extraction) -> ExtractionTime:
 
 
 def time_backbone(backbone: FrozenBackbone, seconds: float) -> ExtractionTime:
-    """Time small batches of random images for at least `seconds`, after one that also builds and compiles the backbone."""
-    shape = (SMALL_BATCH, backbone.size, backbone.size, 1)
+    """Time whole batches of random images for at least `seconds`, after one that also builds and compiles the backbone."""
+    shape = (BATCH, backbone.size, backbone.size, 1)
     images = np.random.default_rng(0).integers(256, size=shape).astype(np.float32)
     start = time.perf_counter()
     width = backbone.features(images).shape[1]
@@ -90,7 +89,7 @@ def time_backbone(backbone: FrozenBackbone, seconds: float) -> ExtractionTime:
         backbone.features(images)
         calls += 1
     per_call = (time.perf_counter() - start) / calls
-    return ExtractionTime(setup=max(0.0, first - per_call), per_image=per_call / SMALL_BATCH, width=width)
+    return ExtractionTime(setup=max(0.0, first - per_call), per_image=per_call / BATCH, width=width)
 
 
 def time_trial(sample: TrialSample) -> float:

@@ -46,7 +46,7 @@ def test_setup_and_images_are_timed_apart(monkeypatch, build, per_image):
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     found = time_backbone(slow_backbone(clock, build, per_image), seconds=1.0)
     assert (found.setup, found.per_image, found.width) == (pytest.approx(build), pytest.approx(per_image), 7)
-    assert clock.now - 50 <= build + 1 + 2 * timing.SMALL_BATCH * per_image + 1e-6
+    assert clock.now - 50 <= build + 1 + 2 * timing.BATCH * per_image + 1e-6
 
 
 @given(st.integers(1, 40_000), st.integers(1, 64))
