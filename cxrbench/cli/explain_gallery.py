@@ -45,7 +45,7 @@ def make_gallery(
     from cxrbench.leaderboard.lookup import find_entry
 
     settings, request = read_settings(given), GalleryRequest(**chosen)
-    path = find_entry(model, settings.out)
+    path = find_entry(model, settings.out, progress.say)
     subject = read_subject(path, request, surroundings_of(settings, options, progress))
     content = write_gallery(subject, request, partial(_open_fold, str(path), given, options, progress), progress)
     progress.say(f"wrote {len(content['images'])} images to {content['page']}")

@@ -53,7 +53,10 @@ def export(
     options = ModelOptions(fold=fold, seed=seed, all_folds=all_folds, file=tuple(file or ()), trust_code=trust_code)
     settings = read_settings(context.obj)
     request = ExportRequest(
-        entry=find_entry(row, settings.out), choice=head_choice(options) or HeadChoice(), folder=to, format=format
+        entry=find_entry(row, settings.out, console.print_message),
+        choice=head_choice(options) or HeadChoice(),
+        folder=to,
+        format=format,
     )
     with console.ConsoleProgress() as progress:
         export_model(request, surroundings_of(settings, options, progress), progress)

@@ -33,7 +33,7 @@ def show(
     from cxrbench.leaderboard.store.entry_files import read_entry
 
     settings = read_settings(context.obj)
-    path = find_entry(entry, settings.out)
+    path = find_entry(entry, settings.out, console.print_message)
     stored = read_entry(path)
     if as_json:
         console.print_json(stored.model_dump(mode="json"))

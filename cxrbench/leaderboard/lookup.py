@@ -12,19 +12,21 @@ from cxrbench.leaderboard.board import read_board, read_boards
 from cxrbench.leaderboard.store.entry_files import read_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cxrbench.evaluation.predictions import Predictions
     from cxrbench.leaderboard.board import Board
     from cxrbench.leaderboard.rows import Row
 
 
-def find_entry(text: str, out: Path) -> Path:
+def find_entry(text: str, out: Path, say: Callable[[str], None] = lambda line: None) -> Path:
     """Return the file of an entry.
 
     Args:
-        text: the path of the file; or a recipe, a file stem or a rank, which are searched below `out`.
+        text: the path of the file; or a recipe or a file stem, which are searched below `out`; or a rank on the board there
+            that was written last.
         out: folder of the leaderboards.
+        say: hears which board and which row is meant by a rank, where there are several.
 
     Raises:
         ConfigError: there is no such entry, or there are several.
@@ -36,7 +38,7 @@ def find_entry(text: str, out: Path) -> Path:
     paths = sorted(out.glob("*/entries/*.json"))
     if not paths:
         raise ConfigError(f"--out {out}: no entries here. Make some with: cxrbench run --out {out}")
-    return _only(text, _of_rank(int(text), out) if text.isdecimal() else _of_name(name_in_table(text), paths))
+    return _of_rank(int(text), out, say) if text.isdecimal() else _only(text, _of_name(name_in_table(text), paths))
 
 
 def find_predictions(text: str, out: Path) -> list[Predictions]:
@@ -96,16 +98,26 @@ def _of_name(name: str, paths: Sequence[Path]) -> list[Path]:
     return [path for path, recipe in recipes.items() if recipe == name]
 
 
-def _of_rank(rank: int, out: Path) -> list[Path]:
-    found, ranks = list[Path](), set[int]()
-    for board in read_boards(out):
-        ranked = {row.name: row.rank for row in board.rows() if row.rank}
-        ranks |= set(ranked.values())
-        entries = out / board.name / "entries"
-        found += [entries / f"{stem_of(recipe)}.json" for recipe, its_rank in ranked.items() if its_rank == rank]
-    if not found:
-        raise ConfigError(f"no entry below {out} has rank {rank}. Known ranks: {', '.join(map(str, sorted(ranks))) or 'none'}")
-    return found
+def _of_rank(rank: int, out: Path, say: Callable[[str], None]) -> Path:
+    """Return the first row with a rank on the board that was written last."""
+    boards = read_boards(out)
+    board = max(boards, key=_written)
+    assert board.folder is not None
+    rows = [row for row in board.rows() if row.rank == rank]
+    if not rows:
+        ranks = sorted({row.rank for row in board.rows() if row.rank})
+        raise ConfigError(f"no entry of {board.folder} has rank {rank}. Known ranks: {', '.join(map(str, ranks)) or 'none'}")
+    if len(boards) > 1:
+        say(f"rank {rank} of {board.folder}, which was written last; for a row of another board, give the path of its entry")
+    if len(rows) > 1:
+        say(f"{len(rows)} rows share rank {rank}; this is {rows[0].name}")
+    return board.folder / "entries" / f"{stem_of(rows[0].name)}.json"
+
+
+def _written(board: Board) -> float:
+    """Return when an entry of a board was written last, in seconds."""
+    assert board.folder is not None
+    return max((path.stat().st_mtime for path in (board.folder / "entries").glob("*.json")), default=0.0)
 
 
 def _only(text: str, found: Sequence[Path]) -> Path:

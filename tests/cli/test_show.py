@@ -142,7 +142,7 @@ def test_a_missing_or_ambiguous_entry_is_an_error_with_a_hint(workspace, run_her
     unknown = run_here("show", "coarse-pixel+none+none")
     assert unknown.returncode == 2
     assert "did you mean coarse-pixels+none+none" in unknown.stderr
-    assert "no entry below leaderboard has rank 99. Known ranks: 1, 2" in run_here("show", 99).stderr
+    assert "has rank 99. Known ranks: 1, 2" in run_here("show", 99).stderr
     assert "nowhere.json: file not found" in run_here("show", "nowhere.json").stderr
     assert "no entries here" in run_here("show", "x", "--out", "elsewhere").stderr
     folder = workspace.protocol_folder()

@@ -56,4 +56,4 @@ def open_model(text: str, out: Path, choice: HeadChoice | None, surroundings: Su
         raise ConfigError(
             f"{text}: no exported model here: {RECORD} is missing. Make one with: cxrbench export ROW --to {text}"
         )
-    return load_kept(find_entry(text, out), choice or HeadChoice(), surroundings)
+    return load_kept(find_entry(text, out, surroundings.downloader.say), choice or HeadChoice(), surroundings)
