@@ -28,7 +28,8 @@ def conclusion(board: Board) -> list[str]:
     first = ranked[0]
     controls = [row for row in others if row.entry.control]
     about_first = [_winner(first, metric), *_by_group(first, metric), *_worst_group(first)]
-    return [*about_first, *_about_controls(first, controls, metric), *_ties(first, ranked)]
+    may_be_shortcut = bool(first.standing.unbeaten or any(control.standing.tied for control in controls))
+    return [*about_first, *_about_controls(first, controls, metric), *_ties(first, ranked, may_be_shortcut=may_be_shortcut)]
 
 
 def _winner(first: Row, metric: str) -> str:
@@ -68,6 +69,11 @@ def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterato
             f"It does not beat {names} in {metric} beyond chance, a control that sees no detail of a lung: "
             "it may be using a shortcut."
         )
+    elif tied := [control.entry.backbone for control in controls if control.standing.tied]:
+        yield (
+            f"It beats every control that it is compared with alone. Among all rows it cannot be told apart from "
+            f"{' and '.join(tied)}, which sees no detail of a lung: it may be using a shortcut."
+        )
     else:
         best = controls[0]
         yield (
@@ -76,7 +82,7 @@ def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterato
         )
 
 
-def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
+def _ties(first: Row, ranked: Sequence[Row], *, may_be_shortcut: bool) -> Iterator[str]:
     tied = [row.name for row in ranked if row is not first and row.standing.tied]
     if not tied:
         yield "No other recipe is tied with it." if len(ranked) > 1 else "There is no other recipe to compare it with."
@@ -84,7 +90,8 @@ def _ties(first: Row, ranked: Sequence[Row]) -> Iterator[str]:
         yield f"Not told apart from it: {', '.join(tied)}."
     else:
         count = "all" if len(tied) == len(ranked) - 1 else f"{len(tied)} of the"
-        yield f"Not told apart from it: {count} {len(ranked) - 1} other recipes. Choose among them by cost."
+        advice = "More images or folds would tell more" if may_be_shortcut else "Choose among them by cost"
+        yield f"Not told apart from it: {count} {len(ranked) - 1} other recipes. {advice}."
 
 
 def _with_interval(row: Row, metric: str) -> str:

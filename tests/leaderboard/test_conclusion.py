@@ -33,6 +33,17 @@ def test_a_winner_that_does_not_beat_a_control_is_called_so(compete, board_of, c
     assert controls.startswith("It does not beat control-border+none+none in auc beyond chance")
 
 
+def test_a_control_that_is_tied_among_all_rows_is_said_to_be(compete, board_of, control):
+    others = [compete(name, 2.2) for name in "abcdefgh"]
+    boards = (board_of(*others, control(distance / 20)) for distance in range(44, 0, -1))
+    board = next(one for one in boards if not one.rows()[0].standing.unbeaten)  # the nearest control that is beaten alone
+    assert [row.standing.tied for row in board.rows() if row.entry.control] == [True]
+    _, controls, ties = conclusion(board)
+    assert controls.startswith("It beats every control that it is compared with alone. Among all rows it cannot be told apart")
+    assert "from control-border, which sees no detail of a lung: it may be using a shortcut." in controls
+    assert ties.endswith("7 other recipes. More images or folds would tell more.")
+
+
 def test_a_control_is_never_the_winner(compete, board_of, control):
     first, controls, _ = conclusion(board_of(compete("vgg16", 0.5), control(5.0)))
     assert "vgg16+none+none" in first
