@@ -34,7 +34,7 @@ def test_the_page_on_submitting_a_row_names_every_file(small_run):
     folder = small_run[0].protocol_folder()
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "submit-a-row.md").read_text(encoding="utf-8")
     written = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
-    named = set(re.findall(r"`([\w.]+)[/`]", "\n".join(re.findall(r"^\| `.*$", page, re.MULTILINE))))
+    named = set(re.findall(r"`(\w[\w.]*)[/`]", "\n".join(re.findall(r"^\| `.*$", page, re.MULTILINE))))
     assert written - {"models", "protocol.json"} == named - {"shifts", "external"}
 
 
