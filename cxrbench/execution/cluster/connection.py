@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from cxrbench.errors import ConfigError, missing_requirement
+from cxrbench.execution.cluster.places import resources_of
 from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.versions import versions_of
 
@@ -62,8 +63,6 @@ class Connection:
     @property
     def resources(self) -> dict[DeviceKind, str]:
         """What workers that agree with the run have: one for each thread, and one for each GPU."""
-        from cxrbench.execution.cluster.remote import resources_of
-
         return resources_of(self.run)
 
     @property
@@ -127,8 +126,8 @@ def connected(scheduler: Scheduler, agreement: Agreement, start_pool: StartPool)
     with _quiet():
         client, run = _client(scheduler.address), f"cxrbench-{uuid4().hex[:12]}"
         allowed = client.run_on_scheduler(_allow_deaths, DEATHS)
-        client.register_plugin(CallWorker(run, agreement, start_pool, scheduler.device))
         try:
+            client.register_plugin(CallWorker(run, agreement, start_pool, scheduler.device))
             yield Connection(client=client, run=run, address=scheduler.address)
         finally:
             with suppress(Exception):  # the scheduler may be gone

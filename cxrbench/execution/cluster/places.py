@@ -19,6 +19,11 @@ IDLE_SECONDS = 600.0
 """Processes end after so long without a call: their run may have been killed."""
 
 
+def resources_of(run: str) -> dict[DeviceKind, str]:
+    """Return the resources that a Dask worker has for the calls of a run: one for each place without and with a GPU."""
+    return {"cpu": run, "gpu": f"{run}-gpu"}
+
+
 @dataclass(slots=True, kw_only=True)
 class _Place:
     """Where one call at a time is computed, in a pool of one process, so that it can be stopped without the others.
@@ -35,11 +40,11 @@ class _Place:
 class Places:
     """All places of a machine."""
 
-    def __init__(self, start: Callable[[tuple[str, ...]], WorkerPool], threads: int, gpus: Sequence[str]) -> None:
+    def __init__(self, start: Callable[..., WorkerPool], threads: int, gpus: Sequence[str]) -> None:
         """Start a process for each thread; those for GPUs start with their first call.
 
         Args:
-            start: returns a pool of one process that sees none but the given GPUs.
+            start: returns a pool of one process that sees none but the given `gpus`.
             threads: of the Dask worker.
             gpus: that this machine gives to the run.
         """
@@ -47,7 +52,7 @@ class Places:
         self._lock, self._closed = Lock(), Event()
         self._used = time.monotonic()
         self._places: Mapping[DeviceKind, Sequence[_Place]] = {
-            "cpu": [_Place(gpus=(), pool=start(())) for _ in range(threads)],
+            "cpu": [_Place(gpus=(), pool=start(gpus=())) for _ in range(threads)],
             "gpu": [_Place(gpus=(gpu,)) for gpu in gpus],
         }
         self._free = {kind: deque(places) for kind, places in self._places.items()}
@@ -63,7 +68,7 @@ class Places:
         """Take a free place; if the block stops its pool, another one starts with the next call."""
         with self._lock:
             place = self._free[kind].pop()
-        place.pool = place.pool or self._start(place.gpus)
+        place.pool = place.pool or self._start(gpus=place.gpus)
         try:
             yield place.pool
         finally:

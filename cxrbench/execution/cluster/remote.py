@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import WorkerPlugin, get_worker
 
 from cxrbench.execution.cluster.payload import run_bytes
-from cxrbench.execution.cluster.places import Places
+from cxrbench.execution.cluster.places import Places, resources_of
 from cxrbench.execution.devices import find_gpus
 from cxrbench.execution.failures import with_log
 from cxrbench.storage.local_copy import FOLDER as LOCAL_COPIES
@@ -93,7 +93,7 @@ class CallWorker(WorkerPlugin):
             threads = worker.state.nthreads
             gpus = await asyncio.to_thread(find_gpus) if self._device != "cpu" else None
             ids = gpus.ids if gpus else ()
-            start = partial(_start, self._start_pool, self._surroundings())
+            start = partial(self._start_pool, surroundings=self._surroundings())
             self._places = await asyncio.to_thread(Places, start, threads, ids)
             names = resources_of(self.name)
             await worker.set_resources(**{names["cpu"]: threads, names["gpu"]: len(ids)})
@@ -125,10 +125,6 @@ class CallWorker(WorkerPlugin):
         return replace(surroundings, environment={**surroundings.environment, **copies}, searched=searched)
 
 
-def _start(start_pool: StartPool, surroundings: Surroundings, gpus: tuple[str, ...]) -> WorkerPool:
-    return start_pool(surroundings=surroundings, gpus=gpus)
-
-
 def compute_calls(run: str, kind: DeviceKind, calls: Sequence[bytes]) -> list[Outcome]:
     """Compute calls one after the other; this is what Dask runs."""
     worker = get_worker()
@@ -140,11 +136,6 @@ def compute_calls(run: str, kind: DeviceKind, calls: Sequence[bytes]) -> list[Ou
         if isinstance(outcomes[-1].error, KeyboardInterrupt):
             break
     return outcomes
-
-
-def resources_of(run: str) -> dict[DeviceKind, str]:
-    """Return the resources that workers have for the calls of a run: one for each thread, and one for each GPU."""
-    return {"cpu": run, "gpu": f"{run}-gpu"}
 
 
 def _is_done(future: Future[bytes]) -> bool:
