@@ -63,7 +63,7 @@ class Inspection:
             "dataset": self.dataset.name,
             **({"fingerprint": self.dataset.fingerprint} if self.dataset.fingerprint else {}),
             "images": len(self.dataset.records),
-            "patients": len(set(self.dataset.patients)),
+            "patients": len({record.patient for record in self.dataset.records}),
             **opened,
             "licence class": self.dataset.licence_class,
             **({"notice": self.notice} if self.notice else {}),
@@ -182,12 +182,13 @@ def print_split(inspection: Inspection) -> None:
 
 
 def _split_rows(inspection: Inspection) -> list[tuple[str, ...]]:
-    dataset, table = inspection.dataset, []
+    labels, table = inspection.dataset.labels, []
+    patients = [record.patient for record in inspection.dataset.records]
     for number, split in enumerate(inspection.splits, 1):
         fold = f"{split.group}: " if split.group else f"fold {number} " if len(inspection.splits) > 1 else ""
         for part, rows in (("train", split.train), ("validation", split.validation), ("test", split.test)):
-            positives = int(dataset.labels[rows].sum())
-            counts = (len(rows), len(rows) - positives, positives, len(set(dataset.patients[rows])))
+            positives = int(labels[rows].sum())
+            counts = (len(rows), len(rows) - positives, positives, len({patients[row] for row in rows.tolist()}))
             table.append((fold + part, *(str(count) for count in counts)))
     return table
 

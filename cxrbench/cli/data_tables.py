@@ -26,7 +26,8 @@ def print_composition(dataset: LoadedDataset) -> None:
     rows = [(*_values(cell, columns), *_counts(cell.negatives, cell.positives, cell.patients)) for cell in cells]
     if len(rows) > 1:
         negatives, positives = sum(cell.negatives for cell in cells), sum(cell.positives for cell in cells)
-        total = ("all", *[""] * (len(columns) - 1), *_counts(negatives, positives, len(set(dataset.patients))))
+        patients = len({record.patient for record in dataset.records})
+        total = ("all", *[""] * (len(columns) - 1), *_counts(negatives, positives, patients))
         rows = [*rows[:SHOWN_CELLS], total]
     console.print_table((*(f"source's {name}" if name == "split" else name for name in columns), *_headings(dataset)), rows)
     if len(cells) > SHOWN_CELLS:

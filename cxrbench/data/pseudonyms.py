@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from cxrbench.errors import ConfigError, DataError
+from cxrbench.plugin.contracts import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -59,11 +60,29 @@ class PseudonymReader:
 
 def with_pseudonyms(images: Images, secret: bytes) -> Images:
     """Return images whose keys and patients are pseudonyms, also where a text names one."""
-    names = {text: one for one, text in names_behind(images, secret).items()}
-    records = [replace(record, key=names[record.key], patient=names[record.patient]) for record in images.records]
-    keys = {names[record.key]: record.key for record in images.records}
-    warnings, leaks = (_without_names(lines, names) for lines in (images.warnings, images.leaks))
-    return replace(images, records=records, read=PseudonymReader(read=images.read, keys=keys), warnings=warnings, leaks=leaks)
+    behind = names_behind(images, secret)
+    names = dict(zip(behind.values(), behind, strict=True))
+    records = [_renamed(record, names) for record in images.records]
+    read = PseudonymReader(read=images.read, keys={names[record.key]: record.key for record in images.records})
+    unnamed = _without_names((*images.warnings, *images.leaks), names)
+    warnings, leaks = unnamed[: len(images.warnings)], unnamed[len(images.warnings) :]
+    return replace(images, records=records, read=read, warnings=warnings, leaks=leaks)
+
+
+def _renamed(record: Record, names: Mapping[str, str]) -> Record:
+    """Return a record with the pseudonyms of its key and patient; `replace` takes four times as long."""
+    return Record(
+        key=names[record.key],
+        patient=names[record.patient],
+        label=record.label,
+        split=record.split,
+        view=record.view,
+        age=record.age,
+        sex=record.sex,
+        site=record.site,
+        source=record.source,
+        columns=record.columns,
+    )
 
 
 def names_behind(images: Images, secret: bytes) -> dict[str, str]:
@@ -87,7 +106,9 @@ def _without_names(lines: tuple[str, ...], names: Mapping[str, str]) -> tuple[st
     spelled: dict[str, str] = {}
     for text, name in names.items():
         last = text.rpartition("/")[2]
-        spelled |= {word: name for word in (text, last, last.rpartition(".")[0]) if word in words}
+        stem = last.rpartition(".")[0]
+        if text in words or last in words or stem in words:
+            spelled |= dict.fromkeys(words.intersection((text, last, stem)), name)
     return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
 
 

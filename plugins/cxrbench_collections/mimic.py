@@ -79,8 +79,10 @@ def _listed(root: Path, labels: Mapping[str, Answer], splits: Mapping[str, Split
             patient,
             labels.get(study, NO_LABELS),
             _POSITIONS.get(position) or _view(position, code),
-            split=splits.get(image),
-            absent=f"files/{folder}/" if folders and folder not in folders else "",
+            "",
+            None,
+            splits.get(image),
+            f"files/{folder}/" if folders and folder not in folders else "",
         )
 
 
