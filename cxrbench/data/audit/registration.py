@@ -17,8 +17,11 @@ ROUGH_STEPS, STEPS = 3, 5
 LONGEST_STEP = 0.05
 FARTHEST = 0.25
 """Most that a number of the affine warp may differ from that of the warp that changes nothing."""
-ROUGHLY_REGISTERED = 0.95
-"""Least correlation after the rough steps; one in five different images that are put on each other reaches it."""
+ROUGHLY_REGISTERED = 0.965
+"""Least correlation after the rough steps; all of 1,286 copies among drawn and real images reach 0.973. Four in
+ten different images that are put on each other reach it."""
+PROMISING, PROMISING_DETAIL = 0.975, 0.8
+"""Least correlation of the images and of their details after one step in full. Those copies all reach 0.983 and 0.847."""
 REGISTERED = 0.985
 """Least correlation of copies once one is put on the other. The nearest different images of Kermany et al. reach 0.977. Of
 5,400 copies that were mirrored, rotated, shifted or zoomed, all reach 0.988, also those that were re-encoded (JPEG at quality
@@ -36,15 +39,15 @@ def same_images(images: NDArray[np.float32], templates: NDArray[np.float32], war
         templates: of the same shape.
         warps: about where the image must be sampled to show its template, float32 ``[images, 3, 3]``.
     """
-    correlation = np.zeros(len(images), dtype=np.float32)
     warps, reached = _registered(_halved(images), _halved(templates), warps, (ROUGH_POINTS, ROUGH_STEPS))
     kept = np.flatnonzero(reached >= ROUGHLY_REGISTERED)
-    images, templates = images[kept], templates[kept]
-    warps, reached = _registered(images, templates, warps[kept], (POINTS, STEPS))
-    near = np.abs(warps - _unmoved(len(warps))).max(axis=(1, 2), initial=0) <= FARTHEST
-    details = _details(images, warps) * _details(templates, _unmoved(len(warps)))
-    same = near & (reached >= REGISTERED) & (np.abs(details.sum(axis=1)) >= DETAIL)
-    correlation[kept] = np.where(same, reached, 0)
+    for steps, least, detail in ((1, PROMISING, PROMISING_DETAIL), (STEPS - 1, REGISTERED, DETAIL)):
+        warps[kept], reached[kept] = _registered(images[kept], templates[kept], warps[kept], (POINTS, steps))
+        kept = kept[reached[kept] >= least]
+        kept = kept[_alike_in_detail(images[kept], templates[kept], warps[kept]) >= detail]
+    near = np.abs(warps[kept] - _unmoved(len(kept))).max(axis=(1, 2), initial=0) <= FARTHEST
+    correlation = np.zeros(len(images), dtype=np.float32)
+    correlation[kept[near]] = reached[kept[near]]
     return correlation
 
 
@@ -81,6 +84,14 @@ def _slopes(target: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray
     down_and_across = [np.asarray(np.gradient(grid, spacing, axis=axis)) for axis in (1, 2)]
     slopes = np.stack([slope.reshape(target.shape) * point for slope in down_and_across for point in points], axis=1)
     return np.asarray(slopes - slopes.mean(axis=2, keepdims=True), dtype=np.float32)
+
+
+def _alike_in_detail(
+    images: NDArray[np.float32], templates: NDArray[np.float32], warps: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the correlation of the details of images and templates, float32 ``[images]``; inverted ones count as equal."""
+    products = _details(images, warps) * _details(templates, _unmoved(len(warps)))
+    return np.asarray(np.abs(products.sum(axis=1)))
 
 
 def _details(images: NDArray[np.float32], warps: NDArray[np.float32]) -> NDArray[np.float32]:
