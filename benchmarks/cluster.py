@@ -2,9 +2,9 @@
 
     python benchmarks/cluster.py --folder FOLDER [--pairs 3] [--workers 2] -- --data .../chest_xray --split grouped --trials 4
 
-What comes after ``--`` goes to `cxrbench run`. Every run starts with an empty cache. The runs alternate; a scheduler and
-workers of one thread each are started for each run on it, and their start is not counted. A run whose time is in FOLDER is
-not run again. The predictions of all runs must be the same, byte for byte.
+What comes after ``--`` goes to `cxrbench run`. Every run starts with an empty cache. The runs alternate; a scheduler and a
+Dask worker, which has a process for each of its threads, are started for each run on it. Their start is not counted. A run
+whose time is in FOLDER is not run again. The predictions of all runs must be the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def _cluster(place: Path, environment: Mapping[str, str], workers: int) -> Itera
     file = place / "scheduler.json"
     with (place / "cluster.log").open("w") as log:
         scheduler = (PROGRAMS / "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        worker = (PROGRAMS / "dask", "worker", "--nworkers", str(workers), "--nthreads", "1", "--no-dashboard")
+        worker = (PROGRAMS / "dask", "worker", "--nthreads", str(workers), "--no-dashboard")
         commands = ((*scheduler, "--scheduler-file", file), (*worker, "--scheduler-file", file))
         processes = [subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=place) for command in commands]
         try:
             with Client(scheduler_file=str(file), timeout=START_S) as client:
-                client.wait_for_workers(workers, timeout=START_S)
+                client.wait_for_workers(1, timeout=START_S)
             yield file
         finally:
             for process in reversed(processes):

@@ -19,9 +19,10 @@ COMPARISON_HEADINGS = ("metric", "A", "B", "A - B", "95 % interval", "p", "test"
 def compare(
     context: typer.Context,
     first: Annotated[
-        str, typer.Argument(metavar="A", help="First recipe, as shown in the table: backbone+augmentation+imbalance")
+        str,
+        typer.Argument(metavar="A", help="First recipe, as shown in the table (backbone+augmentation+imbalance), or its rank"),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Second recipe, as shown in the table")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Second recipe, or its rank")],
     as_json: AsJson = False,
 ) -> None:
     """Compare two recipes on the same test images.
@@ -31,16 +32,12 @@ def compare(
     from dataclasses import asdict
 
     from cxrbench.cli import console
-    from cxrbench.config.recipe import name_in_table
     from cxrbench.config.settings import read_settings
-    from cxrbench.leaderboard.board import read_boards
     from cxrbench.leaderboard.comparison import compare_entries, find_pair
+    from cxrbench.leaderboard.lookup import find_names
 
-    names = [name_in_table(text) for text in (first, second)]
-    compared = [
-        (board, compare_entries(board, entry, other))
-        for board, entry, other in find_pair(read_boards(read_settings(context.obj).out), *names)
-    ]
+    boards, names = find_names((first, second), read_settings(context.obj).out, console.print_message)
+    compared = [(board, compare_entries(board, entry, other)) for board, entry, other in find_pair(boards, *names)]
     if as_json:
         rows: list[dict[str, Any]] = [
             {"protocol": board.name, "a": names[0], "b": names[1], **asdict(difference)}

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.board import Board
 
 PIPE_WIDTH = 140
+SECONDS_PER_LINE = 60.0
+"""Seconds between two lines about a stage that is under way, where there are no bars."""
 
 
 def escape(text: str) -> str:
@@ -36,7 +38,7 @@ def escape(text: str) -> str:
 
 
 class ConsoleProgress(Progress):
-    """Progress bars on a terminal, and one plain line when a stage is done."""
+    """Progress bars on a terminal, elsewhere a plain line a minute, and one plain line when a stage is done."""
 
     def __init__(self) -> None:
         """Write to stderr."""
@@ -45,6 +47,7 @@ class ConsoleProgress(Progress):
         self._tasks: dict[str, TaskID] = {}
         self._totals: dict[str, int] = {}
         self._started: dict[str, float] = {}
+        self._mentioned: dict[str, float] = {}
         self._reported: set[TaskID] = set()
         self._lock = Lock()
 
@@ -70,7 +73,8 @@ class ConsoleProgress(Progress):
     def begin(self, stage: str, total: int) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
-            self._started[stage], self._totals[stage] = time.monotonic(), total
+            self._started[stage] = self._mentioned[stage] = time.monotonic()
+            self._totals[stage] = total
             self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 
     def advance(self, stage: str, steps: int = 1) -> None:
@@ -78,6 +82,7 @@ class ConsoleProgress(Progress):
         if steps and stage in self._tasks:
             self._bars.advance(self._tasks[stage], steps)
             self._report_if_done(stage)
+            self._report_if_slow(stage)
 
     def skip(self, stage: str, steps: int) -> None:
         """Remove steps from a stage's total, so that the bar counts only the work left to do."""
@@ -96,6 +101,16 @@ class ConsoleProgress(Progress):
             self._bars.update(task.id, visible=False)  # the bars that are left are what is going on
             if task.completed:
                 self.say(f"{stage}: {task.completed:.0f} in {time.monotonic() - self._started[stage]:.0f} s")
+
+    def _report_if_slow(self, stage: str) -> None:
+        """Print how far a stage is, without a terminal, if it is not done and a minute has passed since its last line."""
+        task, now = self._bars.tasks[self._tasks[stage]], time.monotonic()
+        with self._lock:
+            is_news = not (self._console.is_terminal or task.finished) and now - self._mentioned[stage] >= SECONDS_PER_LINE
+            self._mentioned[stage] = now if is_news else self._mentioned[stage]
+        if is_news:
+            done = f"{task.completed:.0f} of {self._totals[stage]}"
+            self.say(f"{stage}: {done} after {now - self._started[stage]:.0f} s")
 
 
 def print_board(board: Board, sort: str = "", *, with_notes: bool = False) -> None:

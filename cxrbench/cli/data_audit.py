@@ -56,7 +56,8 @@ def _print_audit(inspection: Inspection) -> None:
             (each.severity, each.check, str(each.count), "\n".join((each.message, *each.examples))) for each in result.findings
         ]
         console.print_table(("severity", "check", "count", "finding"), rows)
-    console.print_facts({"verdict": result.verdict})
+    divided = sum(each.count for each in result.findings if each.check == "shared-patients")
+    console.print_facts({"images of patients on both sides": f"{divided:,}" if divided else "none", "verdict": result.verdict})
 
 
 def _print_label_rates(dataset: LoadedDataset) -> None:

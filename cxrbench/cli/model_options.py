@@ -58,6 +58,7 @@ def open_named(name: str, given: dict[str, Any], options: ModelOptions, progress
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     settings = read_settings(given)
+    progress.say("loading the model")
     return open_model(name, settings.out, head_choice(options), surroundings_of(settings, options, progress))
 
 

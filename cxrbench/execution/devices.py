@@ -11,14 +11,14 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cxrbench.errors import ConfigError
 from cxrbench.storage.locks import try_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
 Device = Literal["auto", "cpu", "gpu"]
 """Where networks compute: on GPUs if there are some, on CPUs alone, or on GPUs alone."""
@@ -32,6 +32,8 @@ SETTINGS = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "NVIDIA_TF32_OVERRIDE": "0"}
 LISTING_SECONDS = 30
 """Time limit of nvidia-smi. It loads the driver, which takes seconds on some machines; with a broken one it hangs."""
 CLAIM_POLL_SECONDS = 0.1
+IMPORTED_BACKENDS = frozenset({"tensorflow", "jax", "torch"})
+"""Modules that may have opened a GPU when they were imported."""
 VISIBLE_ID = re.compile(r"\d+|(GPU|MIG)-\S+")
 LISTED_ID = re.compile(r"\(UUID: ((?:GPU|MIG)-\S+)\)")
 
@@ -43,10 +45,12 @@ class Gpus:
     Attributes:
         ids: numbers or UUIDs, as the `VARIABLES` take them.
         asked: who named them, or why there are none.
+        missed: whether there seem to be some that were not found.
     """
 
     ids: tuple[str, ...]
     asked: str
+    missed: bool = False
 
 
 def find_gpus() -> Gpus:
@@ -56,13 +60,14 @@ def find_gpus() -> Gpus:
             return Gpus(ids=visible_ids(text), asked=f"{variable} is {text!r}")
     program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path="/usr/lib/wsl/lib")
     if program is None:
-        return Gpus(ids=(), asked="there is no nvidia-smi, which comes with the driver of NVIDIA")
+        asked = "there is no nvidia-smi, which comes with the driver of NVIDIA"
+        return Gpus(ids=(), asked=asked, missed=bool(device_files()))
     try:
         done = subprocess.run(
             [program, "-L"], capture_output=True, text=True, errors="replace", timeout=LISTING_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return Gpus(ids=(), asked=f"nvidia-smi fails: {_reason(error)}")
+        return Gpus(ids=(), asked=f"nvidia-smi fails: {_reason(error)}", missed=True)
     return Gpus(ids=listed_ids(done.stdout), asked="nvidia-smi -L")
 
 
@@ -89,8 +94,8 @@ def listed_ids(text: str) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def chosen_gpus(device: Device) -> tuple[str, ...]:
-    """Return the GPUs for a choice of the user.
+def chosen_gpus(device: Device, warn: Callable[[str], None] = lambda message: None) -> tuple[str, ...]:
+    """Return the GPUs for a choice of the user, and `warn` where there seem to be some that cannot be used.
 
     Raises:
         ConfigError: ``gpu`` without any.
@@ -103,7 +108,14 @@ def chosen_gpus(device: Device) -> tuple[str, ...]:
             f"--device gpu: no GPU was found ({found.asked}). Install the driver of NVIDIA and pip install 'cxrbench[gpu]', or "
             "use --device auto. cxrbench doctor says more"
         )
+    if found.missed:
+        warn(f"networks are computed on the CPU, though there may be a GPU: {found.asked}. cxrbench doctor says more")
     return found.ids
+
+
+def device_files() -> list[str]:
+    """Return the device files of NVIDIA's GPUs, which are there where the driver is."""
+    return [str(path) for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
 
 
 def hide_gpus() -> None:
@@ -117,25 +129,25 @@ def see_only(gpu: str) -> None:
 
 
 def see_chosen(device: Device) -> None:
-    """Let this process see at most one GPU, the first of those chosen, unless it has imported TensorFlow already.
+    """Let this process see at most one GPU, the first of those chosen, unless it has imported a backend of Keras already.
 
     Raises:
         ConfigError: there is no GPU for ``gpu``, or it is too late to hide those that there are.
     """
     gpus = chosen_gpus(device)
-    if "tensorflow" not in sys.modules:
+    if not IMPORTED_BACKENDS.intersection(sys.modules):
         see_only(gpus[0]) if gpus else hide_gpus()
     elif device == "cpu" and find_gpus().ids:
         raise ConfigError(
-            f"--device cpu: this process has imported TensorFlow, which may have opened a GPU. Set {VARIABLES[0]}={NO_GPU} "
+            f"--device cpu: this process has imported what may have opened a GPU. Set {VARIABLES[0]}={NO_GPU} "
             "before, or use --workers 1 or more"
         )
 
 
 @contextmanager
 def restored_variables() -> Iterator[None]:
-    """Restore the `VARIABLES` at the end: processes that start later see what there was before."""
-    before = {name: os.environ.get(name) for name in VARIABLES}
+    """Restore the `VARIABLES` and `SETTINGS` at the end: processes that start later see what there was before."""
+    before = {name: os.environ.get(name) for name in (*VARIABLES, *SETTINGS)}
     try:
         yield
     finally:

@@ -176,7 +176,7 @@ def open_executor(
             use_device(device, seen)
             executor = InProcessExecutor(keras_of_results)
         else:
-            gpus = chosen_gpus(device)
+            gpus = chosen_gpus(device, warn)
             hide_gpus()  # from this process: only workers compute
             executor = pool = WorkerPool(workers, limits, warm_up=warm_up)
             if gpus:

@@ -20,6 +20,8 @@ CRASH_SIGNALS = frozenset({signal.SIGABRT, signal.SIGSEGV, *([signal.SIGBUS] if 
 TERMINATION_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])})
 """Signals that ask a process to end. A system that shuts down sends them to every process."""
 
+FULL_GPU = ("CUDA_ERROR_OUT_OF_MEMORY", "CUDNN_STATUS_ALLOC_FAILED", "No algorithm worked!")
+"""What errors say when the memory of a GPU is full, besides those that have a type for it."""
 MEMORY_REMEDY = "Memory may be short: use fewer --workers, or close other programs"
 LIMITS_REMEDY = "Use fewer --workers, raise the limits of this user (ulimit -a), or free space for temporary files (TMPDIR)"
 OWN_ERROR = f"{WorkersUnavailable.__module__}.{WorkersUnavailable.__name__}: "
@@ -101,9 +103,11 @@ def failure_kind(error: BaseException) -> Failure:
 
 
 def is_resource_exhausted(error: BaseException) -> bool:
-    """Return whether this is an out-of-memory error of TensorFlow or JAX. It compares names, to import neither."""
-    name = type(error).__name__
-    return name == "ResourceExhaustedError" or (name.endswith("RuntimeError") and str(error).startswith("RESOURCE_EXHAUSTED"))
+    """Return whether this is an out-of-memory error of TensorFlow, JAX or PyTorch. It compares names, to import none."""
+    name, text = type(error).__name__, str(error)
+    is_named = name in {"ResourceExhaustedError", "OutOfMemoryError"}
+    is_coded = name.endswith("RuntimeError") and text.startswith("RESOURCE_EXHAUSTED")
+    return is_named or is_coded or any(words in text for words in FULL_GPU)
 
 
 def _unwrap_staging_error(error: BaseException) -> BaseException:

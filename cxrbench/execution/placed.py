@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cxrbench.errors import ConfigError, CxrbenchError
+from cxrbench.execution.failures import failure_log
 from cxrbench.execution.process_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -41,27 +43,59 @@ class GpuWorkers:
     warn: Callable[[str], None]
 
     def start(self) -> WorkerPool | None:
-        """Start the processes; return None, with a warning, if they cannot compute on the GPUs.
+        """Start the processes, with a warning for each GPU that cannot be used; return None if no GPU can.
 
         Raises:
             ConfigError: likewise, and no other place will do.
         """
-        pool = WorkerPool(len(self.gpus), self.limits, warm_up=self.warm_up, gpus=self.gpus)
-        try:
-            problem = "" if pool.submit(self.seen).result() else "the Keras backend of a worker sees no GPU"
-        except CxrbenchError as error:
-            problem = str(error)
-        except BaseException:
+        start = partial(WorkerPool, limits=self.limits, warm_up=self.warm_up)
+        pools, problems = start_on_each(partial(start, 1), self.gpus, self.seen)
+        if not pools and self.required:
+            raise ConfigError(f"--device gpu: {problems}. {REMEDY}")
+        if problems:
+            place = f"GPU {' and '.join(pools)}" if pools else "the CPU"
+            self.warn(f"networks are computed on {place}. {problems}. {REMEDY}")
+        if len(pools) < 2:
+            return next(iter(pools.values()), None)
+        for pool in pools.values():
             pool.stop()
-            raise
-        if not problem:
-            return pool
-        pool.stop()
-        found = f"GPU {' and '.join(self.gpus)} cannot be used: {problem}. {REMEDY}"
-        if self.required:
-            raise ConfigError(f"--device gpu: {found}")
-        self.warn(f"networks are computed on the CPU. {found}")
-        return None
+        return start(len(pools), gpus=tuple(pools))
+
+
+def start_on_each(
+    start: Callable[..., WorkerPool], gpus: Sequence[str], seen: Callable[[], Sequence[str]]
+) -> tuple[dict[str, WorkerPool], str]:
+    """Start a process on each GPU, and ask it whether it sees one; return the pools of those that do, and why others do not.
+
+    Args:
+        start: returns a pool of one process that sees none but the given `gpus`.
+        gpus: the GPUs.
+        seen: a module-level function that returns the GPUs on which its process computes.
+
+    Raises:
+        WorkersUnavailable: this system starts no process.
+    """
+    pools: dict[str, WorkerPool] = {}
+    problems: dict[str, list[str]] = {}
+    try:
+        for gpu in gpus:
+            pools[gpu] = start(gpus=(gpu,))
+        for gpu, asked in [(gpu, pool.submit(_require_gpu, seen)) for gpu, pool in pools.items()]:
+            try:
+                asked.result()
+            except CxrbenchError as error:
+                problems.setdefault(": ".join([str(error), *failure_log(error)[-1:]]), []).append(gpu)
+                pools.pop(gpu).stop()
+    except BaseException:
+        for pool in pools.values():
+            pool.stop()
+        raise
+    return pools, "; ".join(f"GPU {' and '.join(of)} cannot be used: {problem}" for problem, of in problems.items())
+
+
+def _require_gpu(seen: Callable[[], Sequence[str]]) -> None:
+    if not seen():
+        raise ConfigError("the Keras backend of a worker sees no GPU")
 
 
 class PlacedExecutor:

@@ -117,7 +117,7 @@ def start_worker(start: WorkerStart, warm_up: Callable[[], object]) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(start.scratch)
     threadpool_limits(1)  # for libraries that are already loaded
     see_only(claim_gpu(start.gpus, start.marks)) if start.gpus else hide_gpus()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1" if start.gpus else "3")  # a warning says why a GPU cannot be used
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # so that output is kept when the process dies
     warm_up()

@@ -71,8 +71,8 @@ def _about_controls(first: Row, controls: Sequence[Row], metric: str) -> Iterato
         )
     elif tied := [control.entry.backbone for control in controls if control.standing.tied]:
         yield (
-            f"It beats every control that it is compared with alone. Among all rows it cannot be told apart from "
-            f"{' and '.join(tied)}, which sees no detail of a lung: it may be using a shortcut."
+            f"Set against one control at a time, it beats each of them. Corrected for all rows of the table, it cannot be told "
+            f"apart from {' and '.join(tied)}, which sees no detail of a lung: it may be using a shortcut."
         )
     else:
         best = controls[0]

@@ -41,6 +41,20 @@ def find_entry(text: str, out: Path, say: Callable[[str], None] = lambda line: N
     return _of_rank(int(text), out, say) if text.isdecimal() else _only(text, _of_name(name_in_table(text), paths))
 
 
+def find_names(texts: Sequence[str], out: Path, say: Callable[[str], None]) -> tuple[list[Board], list[str]]:
+    """Return the names in the table of entries given by recipe or rank, and the boards that may have them.
+
+    If one is given by rank, that is the board below `out` that was written last, and otherwise all boards there.
+
+    Raises:
+        ConfigError: as of `find_entry`.
+    """
+    of_ranks = {text: find_entry(text, out, say) for text in texts if text.isdecimal()}
+    folders = {path.parent.parent for path in of_ranks.values()}
+    boards = [board for board in read_boards(out) if not folders or board.folder in folders]
+    return boards, [read_entry(of_ranks[text]).name if text in of_ranks else name_in_table(text) for text in texts]
+
+
 def find_predictions(text: str, out: Path) -> list[Predictions]:
     """Return the stored predictions of an entry, which is found as by `find_entry`.
 

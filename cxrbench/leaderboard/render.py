@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
 from cxrbench.evaluation.metrics import METRICS, SEARCHABLE
 from cxrbench.leaderboard.columns import group_key, in_one_line, main_columns
+from cxrbench.leaderboard.conclusion import conclusion
 from cxrbench.leaderboard.worst_group import BY_CHANCE, worst_group
 from cxrbench.storage.safe_text import as_cell, as_paragraph, escape_markdown
 
@@ -135,10 +136,11 @@ def intervals_line(protocol: Protocol) -> str:
 
 def board_as_markdown(board: Board, sort: str = "") -> str:
     """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
-    rows = board.rows(sort)
+    rows, said = board.rows(sort), " ".join(conclusion(board))
     lines = [
         f"# {escape_markdown(title(board))}",
         "",
+        *([as_paragraph(said), ""] if said else []),
         *(f"> {as_paragraph(note)}\n" for note in [*notes(board, rows), *reasons(rows)]),
     ]
     for caption, columns in tables(board, sort).items():

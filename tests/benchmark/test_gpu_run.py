@@ -33,7 +33,7 @@ def calls(monkeypatch):
         return submit(pool, function, *arguments, **keywords)
 
     monkeypatch.setattr(WorkerPool, "submit", recorded)
-    monkeypatch.setattr("cxrbench.benchmark.resources.open_executor", partial(open_executor, seen=os.getpid))
+    monkeypatch.setattr("cxrbench.benchmark.workers.open_executor", partial(open_executor, seen=os.getpid))
     return found
 
 

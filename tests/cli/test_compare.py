@@ -56,6 +56,16 @@ def test_the_output_is_a_table_and_names_may_hold_blanks(compare, rows):
     assert f"{rows[FIRST]['accuracy']:.4f} {rows[SECOND]['accuracy']:.4f}" in words
 
 
+def test_rows_can_be_named_by_rank(compare, rows):
+    of_rank = {row["rank"]: recipe for recipe, row in reversed(rows.items())}
+    result = compare("1", SECOND, "--json")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == compare(of_rank[1], SECOND, "--json").stdout
+    unknown = compare("1", "99")
+    assert unknown.returncode == 2
+    assert "has rank 99. Known ranks: 1" in unknown.stderr
+
+
 def test_the_majority_class_can_be_compared(compare):
     by_metric = {row["metric"]: row for row in json.loads(compare("majority-class", FIRST, "--json").stdout)}
     assert by_metric["auc"]["first"] == 0.5

@@ -19,6 +19,7 @@ import pytest
 from rich.console import Console
 
 from cxrbench.cli.board_table import fit, fold, laid_out, legend
+from cxrbench.cli.console import ConsoleProgress
 from cxrbench.cli.progress_bars import duration, progress_bars
 from cxrbench.leaderboard.board import read_board
 from cxrbench.leaderboard.render import CONTROLS, records_as_csv, tables
@@ -156,6 +157,17 @@ def test_bars_say_how_fast_it_goes_and_the_time_left(width):
     assert ("━" in shown) == (width == 80)
     assert re.search(r"12/1200 \d+\.\d/s, \d+ s left", shown)
     assert "0/800 for 0 s" in shown
+
+
+def test_a_slow_stage_has_a_line_a_minute_without_a_terminal(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr("cxrbench.cli.console.time.monotonic", lambda: now[0])
+    with ConsoleProgress() as progress:
+        progress.begin("features", 4)
+        for seconds in (50.0, 70.0, 110.0, 131.0):
+            now[0] = seconds
+            progress.advance("features")
+    assert capsys.readouterr().err.splitlines() == ["features: 2 of 4 after 70 s", "features: 4 in 131 s"]
 
 
 def _text(bars, console):

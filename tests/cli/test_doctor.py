@@ -176,6 +176,7 @@ def test_more_workers_than_cores_and_stale_files_are_warnings(workspace):
     assert (found["cores"][0]["verdict"], found["stale files"][0]["verdict"]) == ("warn", "warn")
     assert "--workers" in found["cores"][0]["remedy"]
     assert found["stale files"][0]["remedy"] == "to remove them: cxrbench clean"
+    assert found["stale files"][0]["found"] == f"1 files and folders of killed runs, 0.000 GB, in {half.parent}"
     assert workspace.call("clean", **temporary).stdout == f"half-written file: {half}\n"
     assert not half.exists()
     assert "--cache-gb" in found["disk of CXRBENCH_HOME"][0]["remedy"]

@@ -79,6 +79,10 @@ def test_a_broken_driver_is_no_gpu_with_its_words(tmp_path):
     install_nvidia_smi(tmp_path, "echo 'NVIDIA-SMI has failed: no driver'; exit 9")
     assert find_gpus().ids == ()
     assert find_gpus().asked == "nvidia-smi fails: NVIDIA-SMI has failed: no driver"
+    warnings = []
+    assert chosen_gpus("auto", warnings.append) == chosen_gpus("cpu", warnings.append) == ()
+    (warning,) = warnings
+    assert warning.startswith("networks are computed on the CPU, though there may be a GPU: nvidia-smi fails: NVIDIA-SMI has")
 
 
 def test_the_choice_of_the_user(monkeypatch):

@@ -34,6 +34,10 @@ def sees_none():
     return ()
 
 
+def sees_only_the_second():
+    return seen() if os.environ[NAME] == GPUS[1] else []
+
+
 @pytest.fixture
 def two_gpus(monkeypatch):
     """Name two GPUs; return `open_executor` for workers that import nothing."""
@@ -128,6 +132,16 @@ def test_gpus_that_keras_cannot_use_are_named_with_a_remedy(two_gpus):
         two_gpus(seen=sees_none, device="gpu"),
     ):
         pass
+
+
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_gpus_that_work_are_used_without_those_that_do_not(two_gpus, device):
+    warnings = []
+    with two_gpus(seen=sees_only_the_second, warn=warnings.append, device=device) as executor:
+        networks = executor.for_networks()
+        assert {networks.submit(os.getenv, NAME).result(60) for _ in range(3)} == {GPUS[1]}
+    (warning,) = warnings
+    assert warning.startswith("networks are computed on GPU 1. GPU 0 cannot be used: the Keras backend of a worker sees no GPU")
 
 
 def test_a_gpu_whose_library_crashes_is_not_used(two_gpus):

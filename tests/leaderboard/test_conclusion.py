@@ -39,7 +39,9 @@ def test_a_control_that_is_tied_among_all_rows_is_said_to_be(compete, board_of, 
     board = next(one for one in boards if not one.rows()[0].standing.unbeaten)  # the nearest control that is beaten alone
     assert [row.standing.tied for row in board.rows() if row.entry.control] == [True]
     _, controls, ties = conclusion(board)
-    assert controls.startswith("It beats every control that it is compared with alone. Among all rows it cannot be told apart")
+    assert controls.startswith(
+        "Set against one control at a time, it beats each of them. Corrected for all rows of the table, it cannot be told apart"
+    )
     assert "from control-border, which sees no detail of a lung: it may be using a shortcut." in controls
     assert ties.endswith("7 other recipes. More images or folds would tell more.")
 

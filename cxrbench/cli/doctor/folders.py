@@ -17,6 +17,9 @@ from cxrbench.storage.files import nearest_existing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NAMED = 3
+"""Folders that a diagnosis names."""
+
 
 def check_writable_and_lockable(setting: str, folder: Path) -> Iterator[Diagnosis]:
     """Check that a run can write in the folder of a setting, and that file locks work there."""
@@ -80,5 +83,8 @@ def stale_files(out: Path) -> Iterator[Diagnosis]:
     if not stale:
         yield Diagnosis(area="stale files", found="none")
         return
-    found = f"{len(stale)} files and folders of killed runs, {sum(file.size for file in stale) / GIGABYTE:.3f} GB"
+    places = sorted({str(file.path.parent) for file in stale})
+    more = f" and {len(places) - NAMED} more folders" if len(places) > NAMED else ""
+    size = sum(file.size for file in stale) / GIGABYTE
+    found = f"{len(stale)} files and folders of killed runs, {size:.3f} GB, in {', '.join(places[:NAMED])}{more}"
     yield Diagnosis(area="stale files", found=found, verdict="warn", remedy="to remove them: cxrbench clean")

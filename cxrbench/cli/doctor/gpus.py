@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cxrbench.cli.doctor.diagnosis import Diagnosis
-from cxrbench.execution.devices import VARIABLES, find_gpus
+from cxrbench.execution.devices import VARIABLES, device_files, find_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +36,7 @@ def gpus(device: Device, seen: Sequence[str], without: str = "") -> Diagnosis:
         why = f": {without}" if without else ""
         text = f"{names} ({found.asked}), but Keras sees none{why}. Networks are computed on the CPU"
         return Diagnosis(area=AREA, found=text, verdict="problem" if device == "gpu" else "warn", remedy=INSTALL)
-    present = seen or [str(path) for path in sorted(Path("/dev").glob("nvidia[0-9]*"))]
+    present = seen or device_files()
     if present and not any(name in found.asked for name in VARIABLES):
         text = f"{', '.join(present)} is not used: {found.asked}"
         return Diagnosis(area=AREA, found=text, verdict="problem" if device == "gpu" else "warn", remedy=NAME_THEM)

@@ -153,7 +153,10 @@ def shared_with(sides: Sides, images: ComparedImages, other: LoadedDataset, othe
 def shared_collections(dataset: LoadedDataset, other: LoadedDataset) -> Iterator[Finding]:
     """Find public collections of both datasets that share images, which other sizes or crops may hide from the comparison."""
     for one, of_other in sharing(dataset.collections, other.collections):
-        message = f"images of {one} are also in {of_other}, which {other.name} is from: it may be no independent test set"
+        found = (
+            f"both are from {one}" if one == of_other else f"{other.name} is from {of_other}, which shares images with {one}"
+        )
+        message = f"{found}: {other.name} may be no independent test set"
         yield Finding(check="shared-collections", severity="warning", count=len(other.records), message=message)
 
 

@@ -7,15 +7,15 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from cxrbench.errors import ConfigError, missing_requirement
 from cxrbench.execution.cluster.places import resources_of
+from cxrbench.execution.keras_process import gpus_of_keras
 from cxrbench.storage.safe_text import as_line
 from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client
     from distributed import Future as DaskFuture
@@ -29,6 +29,8 @@ ANSWER_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
 DEATHS = 1
 """Deaths of its worker that a call survives: it is computed once more."""
+RUNS = "cxrbench-run-"
+"""With this and the name of its client a run is registered on a scheduler."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,13 @@ class Scheduler:
         address: such as ``tcp://host:8786``, or the path of a scheduler file.
         patience: seconds to wait while it has no worker that can compute for the run.
         device: where whole networks are computed.
+        seen: a module-level function that returns the GPUs on which its process computes.
     """
 
     address: str
     patience: float = 600.0
     device: Device = "auto"
+    seen: Callable[[], Sequence[str]] = gpus_of_keras
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +128,19 @@ def connected(scheduler: Scheduler, agreement: Agreement, start_pool: StartPool)
     from cxrbench.execution.cluster.remote import CallWorker
 
     with _quiet():
-        client, run = _client(scheduler.address), f"cxrbench-{uuid4().hex[:12]}"
-        allowed = client.run_on_scheduler(_allow_deaths, DEATHS)
+        client = _client(scheduler.address)
+        run = f"{RUNS}{client.id}"
         try:
-            client.register_plugin(CallWorker(run, agreement, start_pool, scheduler.device))
+            for killed in client.run_on_scheduler(_killed_runs):
+                client.unregister_worker_plugin(killed)
+            client.register_plugin(CallWorker(run, agreement, start_pool, scheduler))
+            client.run_on_scheduler(_allow_deaths)
             yield Connection(client=client, run=run, address=scheduler.address)
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 if client.status == "running":
                     client.unregister_worker_plugin(run)
-                    client.run_on_scheduler(_allow_deaths, allowed)
+                    client.run_on_scheduler(_allow_deaths)
                 client.close(timeout=CLOSE_SECONDS)
 
 
@@ -150,11 +157,21 @@ def _client(address: str) -> Client:
         ) from None
 
 
-def _allow_deaths(deaths: int, dask_scheduler: Any = None) -> int:
-    """Set how many deaths of its worker a task survives on this scheduler; return the earlier number."""
-    before: int = dask_scheduler.allowed_failures
-    dask_scheduler.allowed_failures = deaths
-    return before
+def _registered(dask_scheduler: Any) -> list[str]:
+    return [name for name in dask_scheduler.worker_plugins if name.startswith(RUNS)]
+
+
+def _killed_runs(dask_scheduler: Any = None) -> list[str]:
+    """Return the runs that are registered although they have gone: new workers would start processes for them."""
+    return [run for run in _registered(dask_scheduler) if run.removeprefix(RUNS) not in dask_scheduler.clients]
+
+
+def _allow_deaths(dask_scheduler: Any = None) -> None:
+    """Let tasks survive so many deaths of their worker while a run is registered, and as many as configured otherwise."""
+    from dask import config
+
+    usual = config.get("distributed.scheduler.allowed-failures")
+    dask_scheduler.allowed_failures = DEATHS if _registered(dask_scheduler) else usual
 
 
 def _give_waiting_calls(dask_scheduler: Any = None) -> None:

@@ -155,6 +155,8 @@ class DaskExecutor:
         for machine in machines[self._heard :]:
             if machine["problems"]:
                 self._progress.warn(_refusal_of(machine))
+            if machine["unusable"]:
+                self._progress.warn(f"worker {machine['worker']} on {machine['host']}: {machine['unusable']}")
         self._heard = len(machines)
         self._processors = frozenset(machine["processor"] for machine in machines if not machine["problems"])
 

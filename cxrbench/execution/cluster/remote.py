@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import platform
 import shutil
 import socket
@@ -22,6 +23,7 @@ from cxrbench.execution.cluster.payload import run_bytes
 from cxrbench.execution.cluster.places import Places, resources_of
 from cxrbench.execution.devices import find_gpus
 from cxrbench.execution.failures import with_log
+from cxrbench.execution.placed import start_on_each
 from cxrbench.storage.local_copy import FOLDER as LOCAL_COPIES
 from cxrbench.storage.safe_text import as_line
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from distributed import Worker
 
     from cxrbench.execution.cluster.agreement import Agreement
-    from cxrbench.execution.devices import Device, DeviceKind
+    from cxrbench.execution.cluster.connection import Scheduler
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.execution.process_pool import WorkerPool
     from cxrbench.execution.surroundings import Surroundings
 
@@ -68,36 +71,36 @@ class CallWorker(WorkerPlugin):
     so that limits and failures are those of a local run.
     """
 
-    def __init__(self, run: str, agreement: Agreement, start_pool: StartPool, device: Device) -> None:
+    def __init__(self, run: str, agreement: Agreement, start_pool: StartPool, scheduler: Scheduler) -> None:
         """Prepare to travel.
 
         Args:
             run: name of the run, and of its resources and its events.
             agreement: what a machine must have in common with the run.
             start_pool: returns a pool of one process in given `surroundings`, which sees none but the given `gpus`.
-            device: where whole networks are computed.
+            scheduler: of the run, which says where whole networks are computed.
         """
         self.name = run
         self._agreement = agreement
         self._start_pool = start_pool
-        self._device = device
+        self._scheduler = scheduler
 
     async def setup(self, worker: Worker) -> None:
         """Check this machine, and start a process for each thread of the worker."""
         self._places: Places | None = None
-        problems = await asyncio.to_thread(self._agreement.problems)
+        problems, unusable = await asyncio.to_thread(self._agreement.problems), ""
         if not problems:
             self._folder = Path(tempfile.mkdtemp(prefix="cxrbench-cluster-"))
             self._files = {str(one.path): one.place(self._folder) for one in self._agreement.files}
-            _allow_children()
+            _prepare_for_children()
             threads = worker.state.nthreads
-            gpus = await asyncio.to_thread(find_gpus) if self._device != "cpu" else None
-            ids = gpus.ids if gpus else ()
             start = partial(self._start_pool, surroundings=self._surroundings())
+            ids, unusable = await asyncio.to_thread(self._usable_gpus, start)
             self._places = await asyncio.to_thread(Places, start, threads, ids)
             names = resources_of(self.name)
             await worker.set_resources(**{names["cpu"]: threads, names["gpu"]: len(ids)})
-        about = {"worker": worker.address, "host": socket.gethostname(), "processor": _processor(), "problems": problems}
+        about: dict[str, Any] = {"worker": worker.address, "host": socket.gethostname(), "processor": _processor()}
+        about |= {"problems": problems, "unusable": unusable}
         worker.log_event(self.name, about)
 
     async def teardown(self, worker: Worker) -> None:
@@ -116,6 +119,14 @@ class CallWorker(WorkerPlugin):
                 if places.is_closed or not _is_wanted(worker, key):
                     pool.stop()
         return _outcome(future, time.perf_counter() - start)
+
+    def _usable_gpus(self, start: StartPool) -> tuple[tuple[str, ...], str]:
+        """Return the GPUs of this machine on which Keras computes, and why it does not on others."""
+        gpus = find_gpus().ids if self._scheduler.device != "cpu" else ()
+        pools, problems = start_on_each(start, gpus, self._scheduler.seen)
+        for pool in pools.values():
+            pool.stop()
+        return tuple(pools), problems
 
     def _surroundings(self) -> Surroundings:
         """Return the surroundings of the run, with what is at another place on this machine."""
@@ -170,6 +181,11 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _allow_children() -> None:
-    """Let this process start processes: Dask's nanny marks it as daemonic. Worker processes end with their parent anyway."""
+def _prepare_for_children() -> None:
+    """Let this process start processes, as a run starts them.
+
+    Dask's nanny marks it as daemonic; worker processes end with their parent anyway. It also has the C library give memory back
+    at once, for processes that keep results. In ours, which train, a third of the time would go into that.
+    """
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)

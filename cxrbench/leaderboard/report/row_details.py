@@ -101,8 +101,15 @@ def row_details(number: int, row: Row, heads: Sequence[Predictions]) -> RowDetai
         figures=(*calibration, *training_figures(number, entry), *search_figures(number, entry)),
         groups=tuple(map(_number_table, group_tables(entry))),
         facts=describe(entry, path, trials),
-        export=f"cxrbench export {shlex.quote(entry.name)} --to FOLDER" if exported else "",
+        export=_export_command(entry) if exported else "",
     )
+
+
+def _export_command(entry: Entry) -> str:
+    """Return the command that exports a row; one-file plugins have no version."""
+    files = sorted({facts.package for facts in entry.components.values() if not facts.version})
+    plugins = "".join(f" --plugin {shlex.quote(file)}" for file in files)
+    return f"cxrbench export {shlex.quote(entry.name)} --to FOLDER{plugins}"
 
 
 def confusion_of(entry: Entry) -> Confusion:

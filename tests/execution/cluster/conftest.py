@@ -125,14 +125,16 @@ def heard():
 def open_on(heard):
     """Return how to open an executor on a cluster, whose processes import nothing."""
 
-    def open_executor(cluster, *, patience=60.0, limits=None, files=(), packages=()):
+    def open_executor(cluster, *, patience=60.0, limits=None, files=(), packages=(), seen=os.getpid):
         start = partial(WorkerPool, 1, *([limits] if limits else []), warm_up=os.getpid)
 
         @contextmanager
         def opened():
             with (
                 agreed({}, (), packages, files) as agreement,
-                open_dask_executor(Scheduler(address=cluster.file, patience=patience), agreement, start, heard) as executor,
+                open_dask_executor(
+                    Scheduler(address=cluster.file, patience=patience, seen=seen), agreement, start, heard
+                ) as executor,
             ):
                 yield executor
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from cxrbench.execution.failures import failure_kind, failure_log, failure_reason
 from cxrbench.execution.process_pool import Limits
@@ -19,6 +22,20 @@ import os, time
 with open(f"{folder}/starts", "a") as file:
     file.write(f"{os.getpid()}\\n")
 time.sleep(seconds)
+"""
+RUN = """
+import os, sys
+from functools import partial
+
+from cxrbench.execution.cluster.agreement import agreed
+from cxrbench.execution.cluster.connection import Scheduler
+from cxrbench.execution.cluster.executor import open_dask_executor
+from cxrbench.execution.process_pool import WorkerPool
+from cxrbench.execution.progress import Progress
+
+scheduler, start = Scheduler(address=sys.argv[1]), partial(WorkerPool, 1, warm_up=os.getpid)
+with agreed({}, (), (), ()) as agreement, open_dask_executor(scheduler, agreement, start, Progress()) as executor:
+    executor.submit(exec, sys.argv[2], {"folder": sys.argv[3], "seconds": 600}).result()
 """
 
 
@@ -32,6 +49,11 @@ def test_calls_are_computed_elsewhere_in_the_cache_of_the_run(cluster, open_on, 
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result(60) == "1"
         assert executor.submit(Path.cwd).result(60) == Path.cwd()
     assert not list(shared_home.glob(".cxrbench-cluster-*"))
+
+
+def test_processes_keep_memory_as_those_of_a_local_run(cluster, open_on):
+    with open_on(cluster) as executor:
+        assert executor.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result(60) is None
 
 
 def test_failures_have_the_kinds_and_the_output_of_a_local_run(cluster, open_on):
@@ -78,6 +100,14 @@ def test_networks_are_computed_on_the_gpus_of_workers_and_heads_on_none(new_clus
         assert executor.submit(os.getenv, "CUDA_VISIBLE_DEVICES").result(60) == "-1"
 
 
+def test_a_gpu_that_keras_does_not_see_is_named_and_not_used(new_cluster, open_on, heard, wait_until):
+    new_cluster.start_worker(1, CUDA_VISIBLE_DEVICES="3")
+    with open_on(new_cluster, seen=tuple) as executor:
+        wait_until(lambda: executor.has_workers)
+        assert executor.for_networks() is executor
+        assert any("GPU 3 cannot be used: the Keras backend of a worker sees no GPU" in line for line in heard.lines)
+
+
 def test_a_call_whose_machine_dies_is_computed_once_more(new_cluster, open_on, tmp_path, wait_until):
     first = new_cluster.start_worker()
     with open_on(new_cluster) as executor:
@@ -116,6 +146,31 @@ def test_stopping_ends_calls_on_workers_within_seconds(cluster, open_on, tmp_pat
             executor.submit(os.getpid)
 
 
+def test_killing_a_run_ends_its_calls_and_leaves_the_workers(new_cluster, open_on, tmp_path, wait_until):
+    new_cluster.start_worker()
+    (tmp_path / "run.py").write_text(RUN)
+    run = subprocess.Popen([sys.executable, "run.py", new_cluster.file, SLEEP, str(tmp_path)], cwd=tmp_path)
+    wait_until(lambda: starts(tmp_path) == 1)
+    (process,) = (int(line) for line in (tmp_path / "starts").read_text().split())
+    run.kill()
+    run.wait()
+    wait_until(lambda: not is_alive(process), 30)
+    with open_on(new_cluster) as executor:
+        assert executor.submit(operator.add, 1, 2).result(60) == 3
+        with Client(scheduler_file=new_cluster.file) as client:
+            assert registered(client) == 1
+
+
+def test_calls_survive_one_death_while_any_run_is_there(new_cluster, open_on):
+    with Client(scheduler_file=new_cluster.file) as client:
+        usual = allowed(client)
+        with open_on(new_cluster):
+            with open_on(new_cluster):
+                assert allowed(client) == 1
+            assert allowed(client) == 1
+        assert allowed(client) == usual > 1
+
+
 def test_a_run_waits_for_the_first_worker_and_says_so(new_cluster, open_on, heard, wait_until):
     with open_on(new_cluster) as executor:
         call = executor.submit(operator.add, 1, 2)
@@ -141,6 +196,16 @@ def test_a_scheduler_that_ends_interrupts_the_run(new_cluster, open_on, heard, t
         with pytest.raises(KeyboardInterrupt):
             call.result(60)
     assert any("does not answer any more" in line for line in heard.lines)
+
+
+def allowed(client):
+    return client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures)
+
+
+def registered(client):
+    return client.run_on_scheduler(
+        lambda dask_scheduler: sum(name.startswith("cxrbench") for name in dask_scheduler.worker_plugins)
+    )
 
 
 def starts(folder):
