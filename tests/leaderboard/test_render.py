@@ -192,7 +192,7 @@ def test_hostile_text_stays_in_its_markdown_cell_and_line(make_protocol, make_en
     assert len(found) == 4
     assert "<script" not in text
     quoted = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.startswith(("|", "#", "> "))]
-    assert [line.partition(":")[0] for line in quoted] == ["Positive class", "Images"]
+    assert [line.partition(":")[0] for line in quoted] == ["First on 16 test images", "Positive class", "Images"]
 
 
 def test_the_rows_of_all_boards_have_one_heading(board, make_protocol, make_entry):

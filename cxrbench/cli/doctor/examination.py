@@ -13,6 +13,7 @@ from cxrbench.cli.doctor.diagnosis import Diagnosis, guarded
 from cxrbench.cli.doctor.workers import start_of_workers
 from cxrbench.config.settings import Settings, read_settings
 from cxrbench.errors import CxrbenchError
+from cxrbench.execution.devices import NO_GPU, VARIABLES
 from cxrbench.plugin.host import Host, load_host
 from cxrbench.storage.files import home
 
@@ -29,7 +30,8 @@ def diagnose(flags: Mapping[str, Any]) -> Iterator[Diagnosis]:
     """
     settings, problems = _settings_or_defaults(flags)
     plugin_flags = json.dumps({"plugin": [str(file) for file in settings.plugin], "without": settings.blocked})
-    keras = packages.ImportCheck(packages.IMPORT_KERAS)
+    hidden = dict.fromkeys(VARIABLES, NO_GPU) if settings.device == "cpu" else {}
+    keras = packages.ImportCheck(packages.IMPORT_KERAS, variables=hidden)
     factories = packages.ImportCheck(plugins_and_weights.IMPORT_FACTORIES, [plugin_flags])
     yield from guarded("cxrbench", packages.versions)
     yield from problems

@@ -27,7 +27,7 @@ from cxrbench.execution.search_path import libraries_first
 from cxrbench.storage.versions import versions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cxrbench.execution.devices import Device
 
@@ -88,16 +88,16 @@ def extras() -> Iterator[Diagnosis]:
 class ImportCheck:
     """A Python process that imports what may be broken or slow, while other checks run."""
 
-    def __init__(self, code: str, arguments: Sequence[str] = ()) -> None:
-        """Start the process."""
+    def __init__(self, code: str, arguments: Sequence[str] = (), variables: Mapping[str, str] | None = None) -> None:
+        """Start the process with arguments and environment variables of its own."""
         self._deadline = time.monotonic() + IMPORT_CHECK_SECONDS
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(libraries_first())}
+        ours = {"PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(libraries_first())}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", code, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **(variables or {}), **ours},
             text=True,
             encoding="utf-8",
             errors="replace",

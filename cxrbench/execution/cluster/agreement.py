@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 HOME = "CXRBENCH_HOME"
-TAKEN_OVER = ("KERAS_BACKEND", "KERAS_HOME", "CXRBENCH_SECRET_FILE")
+TAKEN_OVER = ("KERAS_BACKEND", "KERAS_HOME", "CXRBENCH_SECRET_FILE", "TF_DETERMINISTIC_OPS")
 """Variables that workers have as the run has them, set or not, beside its cache."""
 MARK = ".cxrbench-cluster-{}"
 """Name of the file in each shared folder by which a worker's machine shows that it sees the same folder."""
