@@ -38,7 +38,7 @@ def escape(text: str) -> str:
 
 
 class ConsoleProgress(Progress):
-    """Progress bars on a terminal, elsewhere a plain line a minute, and one plain line when a stage is done."""
+    """Progress bars on a terminal, elsewhere at most a plain line a minute, and one plain line when a stage is done."""
 
     def __init__(self) -> None:
         """Write to stderr."""

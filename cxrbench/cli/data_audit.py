@@ -57,7 +57,9 @@ def _print_audit(inspection: Inspection) -> None:
         ]
         console.print_table(("severity", "check", "count", "finding"), rows)
     divided = sum(each.count for each in result.findings if each.check == "shared-patients")
-    console.print_facts({"images of patients on both sides": f"{divided:,}" if divided else "none", "verdict": result.verdict})
+    are_known = any(record.patient != record.key for record in inspection.dataset.records)
+    shared = f"{divided:,}" if divided else "none" if are_known else "unknown: the data name no patients"
+    console.print_facts({"images of patients on both sides": shared, "verdict": result.verdict})
 
 
 def _print_label_rates(dataset: LoadedDataset) -> None:

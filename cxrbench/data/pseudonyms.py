@@ -61,7 +61,7 @@ class PseudonymReader:
 def with_pseudonyms(images: Images, secret: bytes) -> Images:
     """Return images whose keys and patients are pseudonyms, also where a text names one."""
     behind = names_behind(images, secret)
-    names = dict(zip(behind.values(), behind, strict=True))
+    names = {text: name for name, text in behind.items()}
     records = [_renamed(record, names) for record in images.records]
     read = PseudonymReader(read=images.read, keys={names[record.key]: record.key for record in images.records})
     unnamed = _without_names((*images.warnings, *images.leaks), names)
@@ -107,8 +107,8 @@ def _without_names(lines: tuple[str, ...], names: Mapping[str, str]) -> tuple[st
     for text, name in names.items():
         last = text.rpartition("/")[2]
         stem = last.rpartition(".")[0]
-        if text in words or last in words or stem in words:
-            spelled |= dict.fromkeys(words.intersection((text, last, stem)), name)
+        if found := words.intersection((text, last, stem)):
+            spelled |= dict.fromkeys(found, name)
     return tuple(WORD.sub(lambda word: spelled.get(word[0], word[0]), line) for line in lines)
 
 

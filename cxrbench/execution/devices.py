@@ -32,8 +32,6 @@ SETTINGS = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "NVIDIA_TF32_OVERRIDE": "0"}
 LISTING_SECONDS = 30
 """Time limit of nvidia-smi. It loads the driver, which takes seconds on some machines; with a broken one it hangs."""
 CLAIM_POLL_SECONDS = 0.1
-IMPORTED_BACKENDS = frozenset({"tensorflow", "jax", "torch"})
-"""Modules that may have opened a GPU when they were imported."""
 VISIBLE_ID = re.compile(r"\d+|(GPU|MIG)-\S+")
 LISTED_ID = re.compile(r"\(UUID: ((?:GPU|MIG)-\S+)\)")
 
@@ -129,17 +127,17 @@ def see_only(gpu: str) -> None:
 
 
 def see_chosen(device: Device) -> None:
-    """Let this process see at most one GPU, the first of those chosen, unless it has imported a backend of Keras already.
+    """Let this process see at most one GPU, the first of those chosen, unless it has imported TensorFlow already.
 
     Raises:
         ConfigError: there is no GPU for ``gpu``, or it is too late to hide those that there are.
     """
     gpus = chosen_gpus(device)
-    if not IMPORTED_BACKENDS.intersection(sys.modules):
+    if "tensorflow" not in sys.modules:
         see_only(gpus[0]) if gpus else hide_gpus()
     elif device == "cpu" and find_gpus().ids:
         raise ConfigError(
-            f"--device cpu: this process has imported what may have opened a GPU. Set {VARIABLES[0]}={NO_GPU} "
+            f"--device cpu: this process has imported TensorFlow, which may have opened a GPU. Set {VARIABLES[0]}={NO_GPU} "
             "before, or use --workers 1 or more"
         )
 

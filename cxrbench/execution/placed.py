@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from threading import Lock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from cxrbench.errors import ConfigError, CxrbenchError
-from cxrbench.execution.failures import failure_log
+from cxrbench.execution.failures import failure_log, failure_reason
 from cxrbench.execution.process_pool import WorkerPool
 
 if TYPE_CHECKING:
@@ -83,14 +84,21 @@ def start_on_each(
         for gpu, asked in [(gpu, pool.submit(_require_gpu, seen)) for gpu, pool in pools.items()]:
             try:
                 asked.result()
-            except CxrbenchError as error:
-                problems.setdefault(": ".join([str(error), *failure_log(error)[-1:]]), []).append(gpu)
+            except Exception as error:
+                problems.setdefault(_problem(error), []).append(gpu)
                 pools.pop(gpu).stop()
     except BaseException:
         for pool in pools.values():
             pool.stop()
         raise
     return pools, "; ".join(f"GPU {' and '.join(of)} cannot be used: {problem}" for problem, of in problems.items())
+
+
+def _problem(error: Exception) -> str:
+    """Return why a process cannot compute on its GPU, with the last line that it printed before it failed."""
+    reason = str(error) if isinstance(error, CxrbenchError) else failure_reason(error)
+    printed = takewhile(lambda line: not line.startswith("Traceback"), failure_log(error))
+    return ": ".join([reason, *list(printed)[-1:]])
 
 
 def _require_gpu(seen: Callable[[], Sequence[str]]) -> None:

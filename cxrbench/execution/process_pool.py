@@ -286,15 +286,15 @@ class WorkerPool:
     def _should_retry(self, call: PendingCall, process: int | None, error: BaseException | None) -> bool:
         """Return whether a call is repeated, once: it failed because of something other than itself.
 
-        That is so if its pool broke before it started, if earlier calls used up the memory of its worker (not its GPU's), or
-        if somebody asked its process to end. While workers fail to start, it is repeated until they are given up. Out of memory
+        That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody
+        asked its process to end. While workers fail to start, it is repeated until they are given up. Out of memory
         is retried elsewhere, in retry.py.
         """
         if isinstance(error, BrokenProcessPool) and self._context.failed_starts():
             return True
         if call.was_retried:
             return False
-        if isinstance(error, OutOfMemory) and process in self._used_processes and not self._gpus:
+        if isinstance(error, OutOfMemory) and process in self._used_processes:
             return call.pool is not self._pool or self._replace_processes()
         return isinstance(error, BrokenProcessPool | WorkerTerminated)
 

@@ -42,17 +42,17 @@ def find_entry(text: str, out: Path, say: Callable[[str], None] = lambda line: N
 
 
 def find_names(texts: Sequence[str], out: Path, say: Callable[[str], None]) -> tuple[list[Board], list[str]]:
-    """Return the names in the table of entries given by recipe or rank, and the boards that may have them.
+    """Return the names in the table of entries, and the boards that may have them.
 
-    If one is given by rank, that is the board below `out` that was written last, and otherwise all boards there.
+    Entries are given by recipe, by rank or by the path of their file. With a rank or a path, only its board may have them.
 
     Raises:
         ConfigError: as of `find_entry`.
     """
-    of_ranks = {text: find_entry(text, out, say) for text in texts if text.isdecimal()}
-    folders = {path.parent.parent for path in of_ranks.values()}
-    boards = [board for board in read_boards(out) if not folders or board.folder in folders]
-    return boards, [read_entry(of_ranks[text]).name if text in of_ranks else name_in_table(text) for text in texts]
+    found = {text: find_entry(text, out, say) for text in texts if text.isdecimal() or Path(text).is_file()}
+    folders = {path.resolve().parent.parent for path in found.values()}
+    boards = [read_board(folder) for folder in sorted(folders)] or read_boards(out)
+    return boards, [read_entry(found[text]).name if text in found else name_in_table(text) for text in texts]
 
 
 def find_predictions(text: str, out: Path) -> list[Predictions]:

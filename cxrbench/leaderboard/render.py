@@ -136,7 +136,8 @@ def intervals_line(protocol: Protocol) -> str:
 
 def board_as_markdown(board: Board, sort: str = "") -> str:
     """Return a board as a Markdown page, ranked by `sort` or by the metric that the search maximised."""
-    rows, said = board.rows(sort), " ".join(conclusion(board))
+    rows = board.rows(sort)
+    said = " ".join(conclusion(board)) if sort in {"", board.protocol.metric} else ""
     lines = [
         f"# {escape_markdown(title(board))}",
         "",

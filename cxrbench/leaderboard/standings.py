@@ -36,8 +36,8 @@ def rank_entries(
         better = sum(_is_better(other.metrics[metric], entry.metrics[metric], metric) for other in ranked.values())
         rivals = controls if recipe in scored and not entry.control else []
         unbeaten = tuple(control for control in rivals if not _beats(resampled, recipe, control, metric))
-        behind = {name for name in unbeaten if not _is_better(entry.metrics[metric], ranked[name].metrics[metric], metric)}
-        remarks = (*_remarks(entry), *_unbeaten(unbeaten, behind, metric))
+        ahead = {name for name in unbeaten if not _is_better(entry.metrics[metric], ranked[name].metrics[metric], metric)}
+        remarks = (*_remarks(entry), *_unbeaten(unbeaten, ahead, metric))
         found[recipe] = replace(computed.get(recipe, Standing()), rank=better + 1, unbeaten=unbeaten, remarks=remarks)
     return found
 
@@ -69,15 +69,15 @@ def _beats(resampled: Resampled, recipe: str, control: str, metric: str) -> bool
     return difference.high < 0 if metric in LOWER_IS_BETTER else difference.low > 0
 
 
-def _unbeaten(controls: Sequence[str], behind: Collection[str], metric: str) -> Iterator[str]:
-    """Yield what follows from controls that an entry does not beat; it is behind some of them."""
-    if no_worse := [control for control in controls if control in behind]:
-        see = "see" if len(no_worse) > 1 else "sees"
+def _unbeaten(controls: Sequence[str], ahead: Collection[str], metric: str) -> Iterator[str]:
+    """Yield what follows from controls that an entry does not beat; its value is no better than that of those `ahead`."""
+    if equalled := [control for control in controls if control in ahead]:
+        see = "see" if len(equalled) > 1 else "sees"
         yield (
-            f"does no better in {metric} than {' and '.join(no_worse)}, which {see} no detail of a lung: "
+            f"does no better in {metric} than {' and '.join(equalled)}, which {see} no detail of a lung: "
             "it may be using a shortcut, or have learnt little"
         )
-    if names := " and ".join(control for control in controls if control not in behind):
+    if names := " and ".join(control for control in controls if control not in ahead):
         yield f"does not beat {names} in {metric} beyond chance: it may be using a shortcut"
 
 

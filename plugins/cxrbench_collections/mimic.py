@@ -79,10 +79,8 @@ def _listed(root: Path, labels: Mapping[str, Answer], splits: Mapping[str, Split
             patient,
             labels.get(study, NO_LABELS),
             _POSITIONS.get(position) or _view(position, code),
-            "",
-            None,
-            splits.get(image),
-            f"files/{folder}/" if folders and folder not in folders else "",
+            split=splits.get(image),
+            absent=f"files/{folder}/" if folders and folder not in folders else "",
         )
 
 

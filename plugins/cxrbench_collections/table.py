@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from cxrbench.plugin import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 Column = str | tuple[str, ...]
@@ -65,16 +65,16 @@ def read_rows(path: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ...]
             first = reader.line_num + 2
 
 
-def _checked(path: Path, block: Iterable[Sequence[str]], width: int, first: int) -> Iterator[Sequence[str]]:
+def _checked(path: Path, block: Sequence[Sequence[str]], width: int, first: int) -> Iterator[Sequence[str]]:
     """Yield the lines of a table that are not blank, of which the first has this number; raise DataError for a bad one."""
-    for cells in block:
+    for place, cells in enumerate(block):
         if (len(cells) < width and cells) or any(cells[width:]):
+            line = first + place + sum(cell.count("\n") for earlier in block[:place] for cell in earlier)
             raise DataError(
-                f"{path}, line {first}: {len(cells)} values for {width} columns: compare this line with the published table"
+                f"{path}, line {line}: {len(cells)} values for {width} columns: compare this line with the published table"
             )
         if cells:
             yield cells
-        first += 1 + sum(cell.count("\n") for cell in cells)
 
 
 def read_words(path: Path) -> list[str]:

@@ -63,7 +63,7 @@ def test_a_frame_that_shows_the_class_is_reported_as_a_shortcut(run_here, framed
     assert "it may be using a shortcut" in line
     table = " ".join((workspace.protocol_folder() / "LEADERBOARD.md").read_text().split())
     assert "SHORTCUT" in table
-    assert f"{line.split(':')[0]}" in table
+    assert line.split(":")[0] in table
 
 
 def test_a_random_frame_is_not_a_shortcut(run_here, framed_images):

@@ -6,6 +6,7 @@ import hmac
 import pickle
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,13 @@ def test_nothing_names_an_image_or_a_patient(images):
     assert first.patient == second.patient != first.key
     assert third.key == third.patient
     assert [one.label for one in found.records] == [1, 0, 0]
+
+
+def test_all_else_that_is_known_of_an_image_stays(images):
+    known = {each.name: (("device", "CR"),) if each.name == "columns" else "PA" for each in fields(Record)}
+    record = Record(**{**known, "label": 1, "split": "test"})
+    (found,) = with_pseudonyms(replace(images, records=[record]), b"secret").records
+    assert replace(found, key=record.key, patient=record.patient) == record
 
 
 def test_the_image_behind_a_pseudonym_is_read(images):

@@ -35,7 +35,14 @@ def sees_none():
 
 
 def sees_only_the_second():
-    return seen() if os.environ[NAME] == GPUS[1] else []
+    if os.environ[NAME] == GPUS[1]:
+        return seen()
+    sys.stdout.write("told why\n")
+    return []
+
+
+def fails_to_list():
+    raise RuntimeError("CUDA_ERROR_INVALID_DEVICE")
 
 
 @pytest.fixture
@@ -134,6 +141,13 @@ def test_gpus_that_keras_cannot_use_are_named_with_a_remedy(two_gpus):
         pass
 
 
+def test_a_gpu_whose_library_raises_is_not_used(two_gpus):
+    warnings = []
+    with two_gpus(seen=fails_to_list, warn=warnings.append) as executor:
+        assert executor.for_networks() is executor
+    assert "GPU 0 and 1 cannot be used: RuntimeError: CUDA_ERROR_INVALID_DEVICE. Install" in warnings[0]
+
+
 @pytest.mark.parametrize("device", ["auto", "gpu"])
 def test_gpus_that_work_are_used_without_those_that_do_not(two_gpus, device):
     warnings = []
@@ -141,7 +155,10 @@ def test_gpus_that_work_are_used_without_those_that_do_not(two_gpus, device):
         networks = executor.for_networks()
         assert {networks.submit(os.getenv, NAME).result(60) for _ in range(3)} == {GPUS[1]}
     (warning,) = warnings
-    assert warning.startswith("networks are computed on GPU 1. GPU 0 cannot be used: the Keras backend of a worker sees no GPU")
+    expected = (
+        "networks are computed on GPU 1. GPU 0 cannot be used: the Keras backend of a worker sees no GPU: told why. Install"
+    )
+    assert warning.startswith(expected)
 
 
 def test_a_gpu_whose_library_crashes_is_not_used(two_gpus):

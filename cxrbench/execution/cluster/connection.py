@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cxrbench.errors import ConfigError, missing_requirement
@@ -132,15 +133,17 @@ def connected(scheduler: Scheduler, agreement: Agreement, start_pool: StartPool)
         run = f"{RUNS}{client.id}"
         try:
             for killed in client.run_on_scheduler(_killed_runs):
-                client.unregister_worker_plugin(killed)
+                with suppress(Exception):  # another run may have been faster
+                    client.unregister_worker_plugin(killed)
             client.register_plugin(CallWorker(run, agreement, start_pool, scheduler))
             client.run_on_scheduler(_allow_deaths)
             yield Connection(client=client, run=run, address=scheduler.address)
         finally:
-            with suppress(Exception):  # the scheduler may be gone
-                if client.status == "running":
-                    client.unregister_worker_plugin(run)
-                    client.run_on_scheduler(_allow_deaths)
+            for leave in (partial(client.unregister_worker_plugin, run), partial(client.run_on_scheduler, _allow_deaths)):
+                with suppress(Exception):  # the scheduler may be gone
+                    if client.status == "running":
+                        leave()
+            with suppress(Exception):
                 client.close(timeout=CLOSE_SECONDS)
 
 
@@ -171,7 +174,8 @@ def _allow_deaths(dask_scheduler: Any = None) -> None:
     from dask import config
 
     usual = config.get("distributed.scheduler.allowed-failures")
-    dask_scheduler.allowed_failures = DEATHS if _registered(dask_scheduler) else usual
+    is_used = set(_registered(dask_scheduler)).difference(_killed_runs(dask_scheduler))
+    dask_scheduler.allowed_failures = DEATHS if is_used else usual
 
 
 def _give_waiting_calls(dask_scheduler: Any = None) -> None:

@@ -97,7 +97,6 @@ class CallWorker(WorkerPlugin):
             start = partial(self._start_pool, surroundings=self._surroundings())
             ids, unusable = await asyncio.to_thread(self._usable_gpus, start)
             self._places = await asyncio.to_thread(Places, start, threads, ids)
-            _profile(worker, running=False)
             names = resources_of(self.name)
             await worker.set_resources(**{names["cpu"]: threads, names["gpu"]: len(ids)})
         about: dict[str, Any] = {"worker": worker.address, "host": socket.gethostname(), "processor": _processor()}
@@ -107,7 +106,6 @@ class CallWorker(WorkerPlugin):
     async def teardown(self, worker: Worker) -> None:
         """End the processes."""
         if self._places:
-            _profile(worker, running=worker.status.name == "running")
             await asyncio.to_thread(self._places.close)
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -124,11 +122,13 @@ class CallWorker(WorkerPlugin):
 
     def _usable_gpus(self, start: StartPool) -> tuple[tuple[str, ...], str]:
         """Return the GPUs of this machine on which Keras computes, and why it does not on others."""
-        gpus = find_gpus().ids if self._scheduler.device != "cpu" else ()
-        pools, problems = start_on_each(start, gpus, self._scheduler.seen)
+        if self._scheduler.device == "cpu":
+            return (), ""
+        found = find_gpus()
+        pools, problems = start_on_each(start, found.ids, self._scheduler.seen)
         for pool in pools.values():
             pool.stop()
-        return tuple(pools), problems
+        return tuple(pools), f"there may be a GPU: {found.asked}" if found.missed else problems
 
     def _surroundings(self) -> Surroundings:
         """Return the surroundings of the run, with what is at another place on this machine."""
@@ -181,13 +181,6 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next((as_line(line.partition(": ")[2]) for line in lines if line.startswith("model name")), platform.machine())
     return platform.processor() or platform.machine()
-
-
-def _profile(worker: Worker, *, running: bool) -> None:
-    """Start or stop Dask's look, a hundred times a second, at what its threads do: ours wait for processes."""
-    for name in ("profile", "profile-cycle"):
-        if callback := worker.periodic_callbacks.get(name):
-            callback.start() if running else callback.stop()
 
 
 def _prepare_for_children() -> None:

@@ -105,7 +105,8 @@ def test_a_gpu_that_keras_does_not_see_is_named_and_not_used(new_cluster, open_o
     with open_on(new_cluster, seen=tuple) as executor:
         wait_until(lambda: executor.has_workers)
         assert executor.for_networks() is executor
-        assert any("GPU 3 cannot be used: the Keras backend of a worker sees no GPU" in line for line in heard.lines)
+        problem = "GPU 3 cannot be used: the Keras backend of a worker sees no GPU"
+        wait_until(lambda: any(line.endswith(problem) for line in heard.lines))
 
 
 def test_a_call_whose_machine_dies_is_computed_once_more(new_cluster, open_on, tmp_path, wait_until):
@@ -150,10 +151,12 @@ def test_killing_a_run_ends_its_calls_and_leaves_the_workers(new_cluster, open_o
     new_cluster.start_worker()
     (tmp_path / "run.py").write_text(RUN)
     run = subprocess.Popen([sys.executable, "run.py", new_cluster.file, SLEEP, str(tmp_path)], cwd=tmp_path)
-    wait_until(lambda: starts(tmp_path) == 1)
+    try:
+        wait_until(lambda: starts(tmp_path) == 1)
+    finally:
+        run.kill()
+        run.wait()
     (process,) = (int(line) for line in (tmp_path / "starts").read_text().split())
-    run.kill()
-    run.wait()
     wait_until(lambda: not is_alive(process), 30)
     with open_on(new_cluster) as executor:
         assert executor.submit(operator.add, 1, 2).result(60) == 3
