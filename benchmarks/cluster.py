@@ -72,7 +72,7 @@ def _result(place: Path, where: str, arguments: argparse.Namespace) -> dict[str,
 
 @contextmanager
 def _cluster(place: Path, environment: Mapping[str, str], workers: int) -> Iterator[Path]:
-    """Start a scheduler and workers of one thread each; yield the scheduler's file when all workers are there."""
+    """Start a scheduler and a worker of so many threads; yield the scheduler's file when the worker is there."""
     from distributed import Client
 
     file = place / "scheduler.json"

@@ -70,7 +70,7 @@ def with_pseudonyms(images: Images, secret: bytes) -> Images:
 
 
 def _renamed(record: Record, names: Mapping[str, str]) -> Record:
-    """Return a record with the pseudonyms of its key and patient; `replace` takes four times as long."""
+    """Return a record with the pseudonyms of its key and patient. `replace` is slow, and there are 377,110 of MIMIC-CXR."""
     return Record(
         key=names[record.key],
         patient=names[record.patient],

@@ -286,9 +286,9 @@ class WorkerPool:
     def _should_retry(self, call: PendingCall, process: int | None, error: BaseException | None) -> bool:
         """Return whether a call is repeated, once: it failed because of something other than itself.
 
-        That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody
-        asked its process to end. While workers fail to start, it is repeated until they are given up. Out of memory
-        is retried elsewhere, in retry.py.
+        That is so if its pool broke before it started, if earlier calls used up the memory of its worker, or if somebody asked
+        its process to end. While workers fail to start, it is repeated until they are given up. Out of memory is retried
+        elsewhere, in retry.py.
         """
         if isinstance(error, BrokenProcessPool) and self._context.failed_starts():
             return True
