@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.entries import NoResult
 from cxrbench.benchmark.features import RecipeFeatures
+from cxrbench.benchmark.fine_tuning.estimate import estimate_networks
 from cxrbench.benchmark.plan import make_plan
 from cxrbench.benchmark.request import read_request
 from cxrbench.benchmark.resources import open_studies_database
@@ -66,6 +67,7 @@ class Estimate:
 
     Attributes:
         seconds: of the whole run.
+        network_seconds: of these, for networks that are trained after the heads, if no training ends early.
         cache_bytes: of decoded images and features that are not in the cache yet.
         result_bytes: of entries, predictions, models and studies.
         undecoded: images to decode.
@@ -73,6 +75,7 @@ class Estimate:
     """
 
     seconds: float
+    network_seconds: float
     cache_bytes: int
     result_bytes: int
     undecoded: int
@@ -116,9 +119,14 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
     recipes = tuple(_recipe_estimate(plan, recipe, views, samples) for recipe in plan.recipes)
     trials = {recipe.recipe: recipe.trials for recipe in recipes}
     features = sum(views[view] * one.width for view, one in samples.views.items())
+    networks = estimate_networks(plan, executor)
     copied = sum(images for _, images in _shifted_images(plan)) if shiftings else 0
     return Estimate(
-        seconds=max(startup, planning + decoding) + _extracting(views, shiftings, samples) + _searching(plan, trials, samples),
+        seconds=max(startup, planning + decoding)
+        + _extracting(views, shiftings, samples)
+        + _searching(plan, trials, samples)
+        + networks,
+        network_seconds=networks,
         cache_bytes=(images + copied + sum(shiftings.values())) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,

@@ -47,7 +47,7 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "images": f"{images:,}, of which {images - estimate.undecoded:,} are decoded",
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
-        **_networks(plan.request.settings),
+        **_networks(settings, estimate.network_seconds),
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
         "time": f"about {duration(estimate.seconds)}" + (f" with {workers}" if settings.scheduler or settings.workers else ""),
         **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
@@ -56,12 +56,12 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _networks(settings: Settings) -> dict[str, object]:
-    """Return which networks are trained after the heads."""
+def _networks(settings: Settings, seconds: float) -> dict[str, object]:
+    """Return which networks are trained after the heads, and how long that takes."""
     counts = {"fine-tuned": sum(int(text) if text.isdecimal() else 1 for text in settings.fine_tune)}
     counts["from random weights"] = len(settings.from_scratch)
     wanted = [f"{count} {how}" for how, count in counts.items() if count]
-    return {"networks": f"{' and '.join(wanted)}, whose time is not estimated"} if wanted else {}
+    return {"networks": f"{' and '.join(wanted)}, at most {duration(seconds)} of the time below"} if wanted else {}
 
 
 def _megabytes(size: int) -> str:

@@ -120,6 +120,19 @@ def test_a_long_time_is_printed_in_minutes_or_hours(run_here, trials, unit):
     assert re.search(rf"\ntime: about [\d.]+ {unit}\n", done.stdout)
 
 
+def test_networks_that_are_trained_later_are_timed(plan, run_here, workspace):
+    network = ("--backbone", "random-convnet", "--no-models", "--from-scratch", "random-convnet+none+none")
+    planned = plan(*network, "--from-scratch-epochs", 1000)
+    assert 0 < planned["network_seconds"] < planned["seconds"]
+    assert plan(*BORDER)["network_seconds"] == 0
+    fine_tuned = (*BORDER, "--backbone", "texture", "--fine-tune", 2)
+    assert plan(*fine_tuned)["network_seconds"] == 0, "neither has gradients"
+    assert plan(*fine_tuned, "--backbone", "random-convnet", "--fine-tune-from", "auto")["network_seconds"] > 0
+    printed = run_here(*PLAN, *fine_tuned, "--plan").stdout
+    assert "networks: 2 fine-tuned, at most 0 s of the time below" in printed
+    assert list(workspace.folder.iterdir()) == []
+
+
 def test_trials_in_a_database_need_not_be_run_again(plan, run_here, workspace):
     storage = ("--storage", f"sqlite:///{workspace.folder / 'studies.db'}")
     run_here(*PLAN, *BORDER, "--trials", 2, *storage)
