@@ -30,6 +30,7 @@ from cxrbench.data.audit.near import (
     COMPARED_ROWS,
     CORRELATION,
     HASH_DISTANCE,
+    confirmed,
     hashes,
     near_pairs,
     standardised,
@@ -75,11 +76,11 @@ def main() -> None:
         _row("the same with decoded images", f"{_time_of_command(data):.1f} s")
         dataset = _load(data)
         small = thumbnails(dataset)
-        _strangers(dataset, small)
-        _changes(dataset, small)
+        fine = thumbnails_of(dataset.pixels, dataset.rows, dataset.files, FINE_SIDE)
+        _strangers(dataset, small, fine)
+        _changes(dataset, small, fine)
         _augmented(dataset)
         _negatives(small)
-        fine = thumbnails_of(dataset.pixels, dataset.rows, dataset.files, FINE_SIDE)
     _many(small)
     _many_transformed(fine)
 
@@ -102,7 +103,7 @@ def _load(data: str) -> LoadedDataset:
     return load_dataset(catalogue)
 
 
-def _strangers(dataset: LoadedDataset, small: GreyImage) -> None:
+def _strangers(dataset: LoadedDataset, small: GreyImage, fine: GreyImage) -> None:
     """Compare all images of different groups."""
     groups, vectors, codes = dataset.groups, standardised(small), hashes(small)
     nearest, distance = 0.0, codes.shape[1]
@@ -113,26 +114,27 @@ def _strangers(dataset: LoadedDataset, small: GreyImage) -> None:
         distance = min(distance, int((codes.shape[1] - agreement) / 2))
     _row(f"highest correlation of different images (limit {CORRELATION})", f"{nearest:.3f}")
     _row(f"least distance of their hashes (limit {HASH_DISTANCE} of 255 bits)", str(distance))
-    pairs = near_pairs(small)
+    pairs = confirmed(near_pairs(small), fine, fine)
     wrong = int((groups[pairs[:, 0]] != groups[pairs[:, 1]]).sum())
     compared = len(groups) * (len(groups) - 1) // 2
     _row(f"pairs of different groups, of {compared:,} pairs, that count as one image", str(wrong))
 
 
-def _changes(dataset: LoadedDataset, small: GreyImage) -> None:
+def _changes(dataset: LoadedDataset, small: GreyImage, fine: GreyImage) -> None:
     """Change some images and count those that are recognised."""
     rows = np.random.default_rng(0).choice(len(small), CHANGED, replace=False)
     images = dataset.pixels.array.gather(dataset.rows[rows])
     for words, change in _CHANGES.items():
-        changed = np.stack([_thumbnail(change(Image.fromarray(image))) for image in images])
-        pairs = near_pairs(small[rows], changed)
+        changed = [change(Image.fromarray(image)) for image in images]
+        of_changed, fine_changed = (np.stack([_thumbnail(image, side) for image in changed]) for side in (SIDE, FINE_SIDE))
+        pairs = confirmed(near_pairs(small[rows], of_changed), fine[rows], fine_changed)
         found = int((pairs[:, 0] == pairs[:, 1]).sum())
         _row(f"recognised after {words}", f"{found / CHANGED:.1%}")
 
 
-def _thumbnail(image: Image.Image) -> GreyImage:
+def _thumbnail(image: Image.Image, side: int) -> GreyImage:
     whole = image.convert("L").resize((224, 224), Image.Resampling.BILINEAR)
-    return np.asarray(whole.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(whole.resize((side, side), Image.Resampling.BOX))
 
 
 def _jpeg(image: Image.Image, quality: int) -> Image.Image:
@@ -152,6 +154,7 @@ def _without_border(image: Image.Image, share: float) -> Image.Image:
 
 _CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG at quality 10": lambda image: _jpeg(image, 10),
+    "28 pixels": lambda image: image.resize((28, 28), Image.Resampling.BOX),
     "half the size": lambda image: image.resize((112, 112), Image.Resampling.BILINEAR),
     "gamma 0.7": lambda image: _gamma(image, 0.7),
     "gamma 1.4": lambda image: _gamma(image, 1.4),

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from cxrbench.data.audit import near
-from cxrbench.data.audit.near import SIDE, hashes, near_pairs, standardised, thumbnails
+from cxrbench.data.audit.near import SIDE, confirmed, hashes, near_pairs, standardised, thumbnails
 from cxrbench.data.decoding.pixels import Decoding
+from cxrbench.data.thumbnails import thumbnail
+from cxrbench_datasets.phantom import load as load_phantom
 
 
 @pytest.fixture
@@ -58,3 +60,15 @@ def test_thumbnails_leave_out_padding(load, images_of, images):
 def test_a_hash_depends_on_neither_brightness_nor_contrast(images):
     changed = (images // 2 + 20).astype(np.uint8)
     assert (hashes(images) == hashes(changed)).mean() > 0.95
+
+
+def test_images_that_look_alike_by_chance_are_no_pair():
+    phantom = load_phantom(images=28_000, size=64)
+    one, other = (np.asarray(phantom.read(f"patient-{number}/film-2")) for number in (8121, 13869))
+    changed = (one * 0.6 + 40 + np.random.default_rng(0).normal(0, 4, one.shape)).clip(0, 255).astype(np.uint8)
+    shifted = np.pad(255 - one, 1, mode="edge")[2:, 1:-1]
+    fine = np.stack([one, other, changed, shifted])
+    pairs = near_pairs(np.stack([thumbnail(image, SIDE) for image in fine]))
+    assert [0, 1] in pairs.tolist()
+    assert confirmed(pairs, fine, fine).tolist() == [[0, 2], [0, 3], [2, 3]]
+    assert confirmed(pairs[:0], fine, fine).shape == (0, 2)

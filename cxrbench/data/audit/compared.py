@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cxrbench.data.audit.near import near_pairs
+from cxrbench.data.audit.near import confirmed, near_pairs
 from cxrbench.data.audit.transformed import FINE_SIDE, transformed_copies
 from cxrbench.data.thumbnails import thumbnails_of
 
@@ -68,8 +68,8 @@ def found_pairs(images: ComparedImages, others: ComparedImages | None, wanted: W
     def rows_of(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.stack([images.rows[pairs[:, 0]], second.rows[pairs[:, 1]]], axis=1)
 
-    near = rows_of(near_pairs(images.small, others.small if others else None))
-    near = near[wanted(near)]
+    pairs = near_pairs(images.small, others.small if others else None)
+    near = rows_of(confirmed(pairs[wanted(rows_of(pairs))], images.fine, second.fine))
 
     def still_wanted(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
         rows = rows_of(pairs)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SEARCH_VERSION = 2
+SEARCH_VERSION = 3
 """Raise it with every change of what a search finds."""
 
 
