@@ -23,8 +23,8 @@ al., one pair of different images is as near. Of 300 images, none was further aw
 0.7 or 1.4 (28), noise (14), half the size (10), cropping a border of 1 % (32) or rotation by one degree (36)."""
 CORRELATION = 0.98
 """Least correlation of the thumbnails of near-duplicates. The nearest different images of the same pairs reach 0.975; of 800
-million pairs of drawn images, one reaches 0.98, so that details decide. JPEG at quality 10 leaves 0.996, gamma 0.988, a border of
-1 % 0.982 in all but one of a hundred."""
+million pairs of drawn images, one reaches 0.98, so that details decide. JPEG at quality 10 leaves 0.996, gamma 0.988, a border
+of 1 % 0.982 in all but one of a hundred."""
 CONFIRMED_PAIRS = 256
 """Pairs whose details are compared at once."""
 COMPARED_ROWS = 512
