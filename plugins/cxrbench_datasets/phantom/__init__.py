@@ -25,7 +25,7 @@ def load(source: str | None = None, *, images: int = 600, seed: int = 0, size: i
     """
     if source is not None:
         raise ConfigError(f"the phantom is drawn and takes no source, got {source!r}: remove the path")
-    _check_range("images", images, 60, 100_000)
+    _check_range("images", images, 60, 1_000_000)
     _check_range("seed", seed, 0, 2**32 - 1)
     _check_range("size", size, 32, 1024)
     drawn = {image.key: image for image in list_images(images, seed)}
