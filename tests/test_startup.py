@@ -68,6 +68,11 @@ def test_showing_options_imports_no_more_than_the_factory_does(tmp_path):
     assert '"name": "oracle"' in printed
 
 
+def test_estimating_a_run_computes_networks_in_workers_alone(tmp_path):
+    names, _ = imported(tmp_path, "-c", "import cxrbench.benchmark.estimate, cxrbench.benchmark.run")
+    assert names & {"tensorflow", "keras"} == set()
+
+
 def test_the_library_imports_pluggy_and_no_other_dependency(tmp_path):
     code = "import sys; before = set(sys.modules); import cxrbench; print(*sorted(set(sys.modules) - before))"
     _, printed = imported(tmp_path, "-c", code)

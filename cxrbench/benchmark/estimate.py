@@ -24,6 +24,7 @@ from cxrbench.data.split import expected_parts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from cxrbench.benchmark.fine_tuning.estimate import NetworkEstimate
     from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.benchmark.samples import Samples
     from cxrbench.config.settings import Settings
@@ -67,19 +68,19 @@ class Estimate:
 
     Attributes:
         seconds: of the whole run.
-        network_seconds: of these, for networks that are trained after the heads, if no training ends early.
         cache_bytes: of decoded images and features that are not in the cache yet.
         result_bytes: of entries, predictions, models and studies.
         undecoded: images to decode.
         recipes: of the grid, in its order.
+        networks: that are trained after the heads; their time is part of `seconds`, their files are not part of the bytes.
     """
 
     seconds: float
-    network_seconds: float
     cache_bytes: int
     result_bytes: int
     undecoded: int
     recipes: tuple[RecipeEstimate, ...]
+    networks: tuple[NetworkEstimate, ...]
 
 
 def estimate_run(settings: Settings, host: Host, progress: Progress) -> tuple[Plan, Estimate]:
@@ -125,12 +126,12 @@ def estimate(plan: Plan, executor: Executor, planning: float) -> Estimate:
         seconds=max(startup, planning + decoding)
         + _extracting(views, shiftings, samples)
         + _searching(plan, trials, samples)
-        + networks,
-        network_seconds=networks,
+        + sum(network.seconds for network in networks),
         cache_bytes=(images + copied + sum(shiftings.values())) * plan.protocol.image_size**2 + features * BYTES_PER_FEATURE,
         result_bytes=_result_bytes(plan, trials) + _model_bytes(plan, samples),
         undecoded=images,
         recipes=recipes,
+        networks=networks,
     )
 
 

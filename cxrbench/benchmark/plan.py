@@ -15,7 +15,7 @@ from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
 from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.config.split_name import column_of
-from cxrbench.data.catalogue import read_catalogues
+from cxrbench.data.catalogue import DatasetReader
 from cxrbench.data.collections import collections_of
 from cxrbench.data.dataset import listed_dataset, load_dataset
 from cxrbench.data.split import default_split, leave_out
@@ -152,7 +152,8 @@ def make_plan(
         CxrbenchError: an earlier result cannot be read.
     """
     settings = request.settings
-    catalogues = read_catalogues(request.dataset, request.externals, settings, request.downloader)
+    reader = DatasetReader(settings=settings, downloader=request.downloader, progress=request.progress)
+    catalogues = reader.catalogues(request.dataset, request.externals)
     if expected:
         _check_images(expected, settings.data, catalogues.main)
     protocol = make_protocol(request, catalogues.main, decode)

@@ -40,6 +40,7 @@ class Request:
         shifts: of the test images, with their strengths.
         development: shifts of the validation images that the search selects under, likewise.
         downloader: fetches weights and datasets.
+        progress: shows how far images are read.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class Request:
     shifts: tuple[Shifted, ...]
     development: tuple[Shifted, ...]
     downloader: Downloader
+    progress: Progress
 
 
 def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
@@ -73,4 +75,5 @@ def read_request(settings: Settings, host: Host, progress: Progress) -> Request:
             shifts=wanted_shifts(settings, host),
             development=development_shifts(settings, host),
             downloader=downloader,
+            progress=progress,
         )

@@ -140,10 +140,11 @@ class Inspector:
         return Inspection(dataset=dataset, notice=notice, split_name=split_name, splits=splits, warnings=warnings, audit=result)
 
     def _decoded(self, part: Part[Dataset], split: str | None = None) -> LoadedDataset:
-        from cxrbench.data.catalogue import decode_catalogue, read_catalogue
+        from cxrbench.data.catalogue import DatasetReader, decode_catalogue
         from cxrbench.data.dataset import load_dataset
 
-        catalogue: Catalogue = read_catalogue(part, self.settings, self._downloader(), split)
+        reader = DatasetReader(settings=self.settings, downloader=self._downloader(), progress=self.progress)
+        catalogue: Catalogue = reader.catalogue(part, split)
         self.claim([catalogue.pixels.array.folder])
         deque(decode_catalogue(catalogue, self.progress), maxlen=0)
         for key, reason in catalogue.skipped():

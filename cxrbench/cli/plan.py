@@ -10,7 +10,10 @@ from cxrbench.cli import console
 from cxrbench.cli.progress_bars import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cxrbench.benchmark.estimate import Estimate
+    from cxrbench.benchmark.fine_tuning.estimate import NetworkEstimate
     from cxrbench.benchmark.plan import Plan
     from cxrbench.config.settings import Settings
     from cxrbench.plugin.host import Host
@@ -47,21 +50,22 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "images": f"{images:,}, of which {images - estimate.undecoded:,} are decoded",
         "recipes": f"{len(plan.recipes)}, of which {len(plan.recipes) - len(plan.unfinished)} are finished",
         "trials": f"{sum(recipe.trials for recipe in estimate.recipes):,} to run",
-        **_networks(settings, estimate.network_seconds),
+        **_networks(estimate.networks),
         **({"weights not found": f"{skipped}. Fetch them with --download"} if skipped else {}),
         "time": f"about {duration(estimate.seconds)}" + (f" with {workers}" if settings.scheduler or settings.workers else ""),
         **({"not estimated": f"{unknown} recipes, whose features are searched or cannot be extracted now"} if unknown else {}),
         "disk": f"about {_megabytes(estimate.cache_bytes)} for the cache and {_megabytes(estimate.result_bytes)} for results; "
-        f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free",
+        f"{_megabytes(shutil.disk_usage(nearest_existing(home())).free)} are free"
+        + (". Networks are not counted" if estimate.networks else ""),
     }
 
 
-def _networks(settings: Settings, seconds: float) -> dict[str, object]:
-    """Return which networks are trained after the heads, and how long that takes."""
-    counts = {"fine-tuned": sum(int(text) if text.isdecimal() else 1 for text in settings.fine_tune)}
-    counts["from random weights"] = len(settings.from_scratch)
-    wanted = [f"{count} {how}" for how, count in counts.items() if count]
-    return {"networks": f"{' and '.join(wanted)}, at most {duration(seconds)} of the time below"} if wanted else {}
+def _networks(networks: Sequence[NetworkEstimate]) -> dict[str, object]:
+    """Return how many networks are trained after the heads, and how long that takes."""
+    timed = [network.seconds for network in networks if not network.problem]
+    facts = {"networks": f"{len(timed)} to train, up to {duration(sum(timed))} of the time below"} if timed else {}
+    problems = "; ".join(f"{network.network}: {network.problem}" for network in networks if network.problem)
+    return {**facts, **({"networks not estimated": problems} if problems else {})}
 
 
 def _megabytes(size: int) -> str:

@@ -13,6 +13,7 @@ from cxrbench.data.columns import with_columns_of
 from cxrbench.data.dataset import Catalogue, catalogue_images
 from cxrbench.data.decoding.pixels import Decoding
 from cxrbench.data.source import find_dataset, read_images
+from cxrbench.execution.progress import StageIfSlow
 from cxrbench.storage.cache import GIGABYTE, claim_cache_folders, trim_cache
 
 if TYPE_CHECKING:
@@ -51,10 +52,37 @@ def external_datasets(texts: Iterable[str], host: Host) -> dict[str, Part[Datase
     return {name: find_dataset(path, host) for name, _, path in named}
 
 
-def read_catalogue(source: Part[Dataset], settings: Settings, downloader: Downloader, split: str | None = None) -> Catalogue:
-    """Get the records of a dataset, with the column whose groups the split leaves out, and read every image."""
-    decoding = Decoding(size=settings.image_size, resize=settings.resize, threads=max(1, settings.workers))
-    return catalogue_images(with_columns_of(read_images(source, downloader.fetch), split), decoding)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetReader:
+    """Reads the records and the images of datasets, each image once, but decodes none.
+
+    Attributes:
+        settings: size and number of threads.
+        downloader: fetches what a dataset needs.
+        progress: shows how far it is.
+    """
+
+    settings: Settings
+    downloader: Downloader
+    progress: Progress
+
+    def catalogue(self, source: Part[Dataset], split: str | None = None) -> Catalogue:
+        """Return the catalogue of a dataset, with the column whose groups the split leaves out."""
+        size, resize = self.settings.image_size, self.settings.resize
+        decoding = Decoding(size=size, resize=resize, threads=max(1, self.settings.workers))
+        images = with_columns_of(read_images(source, self.downloader.fetch), split)
+        return catalogue_images(
+            images, decoding, StageIfSlow(self.progress, f"reading {images.name}", len(images.records)).advance
+        )
+
+    def catalogues(self, source: Part[Dataset], external: Mapping[str, Part[Dataset]]) -> Catalogues:
+        """Return those of a run; raise DataError if an external test set has images of one class only."""
+        main = self.catalogue(source, self.settings.split)
+        found = {name: self.catalogue(part) for name, part in external.items()}
+        for name, catalogue in found.items():  # checked again after decoding, without the unreadable images
+            labels = np.array([record.label for record in catalogue.images.records])
+            check_classes(f"--external {name}", labels, catalogue.images.class_names)
+        return Catalogues(main=main, external=found)
 
 
 def decode_catalogue(catalogue: Catalogue, progress: Progress, stage: str = "images") -> Iterator[int]:
@@ -86,15 +114,3 @@ def limited_cache(limit_gb: float, progress: Progress) -> Iterator[Callable[[Ite
             used_gb = trim_cache(limit_gb * GIGABYTE) / GIGABYTE
             if used_gb > limit_gb:
                 progress.warn(f"running processes use {used_gb:.3g} GB of the cache, more than --cache-gb {limit_gb:g}")
-
-
-def read_catalogues(
-    source: Part[Dataset], external: Mapping[str, Part[Dataset]], settings: Settings, downloader: Downloader
-) -> Catalogues:
-    """Read all images; raise DataError if an external test set has images of one class only."""
-    main = read_catalogue(source, settings, downloader, settings.split)
-    catalogues = {name: read_catalogue(part, settings, downloader) for name, part in external.items()}
-    for name, catalogue in catalogues.items():  # checked again after decoding, without the unreadable images
-        labels = np.array([record.label for record in catalogue.images.records])
-        check_classes(f"--external {name}", labels, catalogue.images.class_names)
-    return Catalogues(main=main, external=catalogues)

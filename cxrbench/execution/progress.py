@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+UNSEEN_S = 2.0
+"""Shorter work is done before a reader has seen that it began."""
+
 
 class Progress:
     """Receives messages and step counts of a run. Several threads call it. This class ignores them, for calls from Python."""
@@ -20,3 +25,22 @@ class Progress:
 
     def skip(self, stage: str, steps: int) -> None:
         """Called when `steps` steps of a stage turn out to be already done; they no longer count."""
+
+
+class StageIfSlow:
+    """A stage that shows once it has taken `UNSEEN_S` seconds. One thread calls it."""
+
+    def __init__(self, progress: Progress, stage: str, total: int) -> None:
+        """Begin to measure the time; nothing shows yet."""
+        self._progress, self._stage, self._total = progress, stage, total
+        self._start, self._unseen, self._shows = time.monotonic(), 0, False
+
+    def advance(self, steps: int) -> None:
+        """Receive that steps are finished."""
+        self._unseen += steps
+        if not self._shows and time.monotonic() - self._start >= UNSEEN_S:
+            self._shows = True
+            self._progress.begin(self._stage, self._total)
+        if self._shows:
+            self._progress.advance(self._stage, self._unseen)
+            self._unseen = 0

@@ -121,16 +121,25 @@ def test_a_long_time_is_printed_in_minutes_or_hours(run_here, trials, unit):
 
 
 def test_networks_that_are_trained_later_are_timed(plan, run_here, workspace):
-    network = ("--backbone", "random-convnet", "--no-models", "--from-scratch", "random-convnet+none+none")
-    planned = plan(*network, "--from-scratch-epochs", 1000)
-    assert 0 < planned["network_seconds"] < planned["seconds"]
-    assert plan(*BORDER)["network_seconds"] == 0
-    fine_tuned = (*BORDER, "--backbone", "texture", "--fine-tune", 2)
-    assert plan(*fine_tuned)["network_seconds"] == 0, "neither has gradients"
-    assert plan(*fine_tuned, "--backbone", "random-convnet", "--fine-tune-from", "auto")["network_seconds"] > 0
-    printed = run_here(*PLAN, *fine_tuned, "--plan").stdout
-    assert "networks: 2 fine-tuned, at most 0 s of the time below" in printed
+    scratch = ("--backbone", "random-convnet", "--no-models", "--from-scratch", "random-convnet+none+none")
+    planned = plan(*scratch, "--from-scratch-epochs", 1000)
+    (network,) = planned["networks"]
+    assert network["network"] == "random-convnet+none+none@from-scratch"
+    assert 0 < network["seconds"] < planned["seconds"]
+    assert plan(*BORDER)["networks"] == []
+    best = (*BORDER, "--backbone", "texture", "--backbone", "random-convnet", "--fine-tune", 2)
+    (network,) = plan(*best, "--fine-tune-from", "auto")["networks"]  # texture is no network, and controls are left out
+    assert network["network"] == "random-convnet+none+none@fine-tuned"
+    printed = run_here(*PLAN, *BORDER, "--backbone", "texture", "--fine-tune", "texture+none+none", "--plan").stdout
+    assert re.search(r"networks not estimated: texture.none.none@fine-tuned: .*Keras", printed)
     assert list(workspace.folder.iterdir()) == []
+
+
+def test_a_network_that_is_trained_costs_nothing(plan, run_here):
+    one = ("--backbone", "random-convnet", "--trials", 1, "--fine-tune-trials", 1, "--fine-tune-epochs", 1)
+    run_here(*PLAN, *one, "--fine-tune", 1)
+    assert plan(*one, "--fine-tune", 1)["networks"] == []
+    assert len(plan(*one, "--fine-tune", 1, "--fine-tune-epochs", 2)["networks"]) == 1
 
 
 def test_trials_in_a_database_need_not_be_run_again(plan, run_here, workspace):

@@ -12,6 +12,7 @@ import pytest
 
 from cxrbench.benchmark.estimate import Estimate, RecipeEstimate
 from cxrbench.benchmark.explain import files
+from cxrbench.benchmark.fine_tuning.estimate import NetworkEstimate
 from cxrbench.cli import compare, evaluate, plan, plugins, plugins_check, prediction_lines
 from cxrbench.cli.doctor.diagnosis import Diagnosis
 from cxrbench.evaluation.prediction_csv import TABLE_COLUMNS
@@ -23,7 +24,7 @@ PRINTED = {
     "skipped.csv": (("key", "reason"),),
     "cxrbench evaluate --json": (evaluate._record, evaluate._figures_record),
     "cxrbench compare --json": (compare.compare, Difference),
-    "cxrbench run --plan --json": (plan.print_plan, Estimate, RecipeEstimate),
+    "cxrbench run --plan --json": (plan.print_plan, Estimate, RecipeEstimate, NetworkEstimate),
     "maps.json": (files.write_maps, files.about_all, files._facts),
     "cxrbench doctor --json": (Diagnosis,),
     "cxrbench plugins list --json": (plugins._plugin_json,),

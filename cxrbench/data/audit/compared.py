@@ -27,7 +27,7 @@ class ComparedImages:
     Attributes:
         rows: of the dataset, int ``[images]``.
         small: thumbnails to find near-duplicates, uint8 ``[images, 32, 32]``.
-        fine: thumbnails to find transformed copies, uint8 ``[images, 64, 64]``.
+        fine: thumbnails to confirm those and to find transformed copies, uint8 ``[images, 64, 64]``.
     """
 
     rows: NDArray[np.int64]

@@ -91,12 +91,13 @@ def confirmed(pairs: NDArray[np.int64], fine: NDArray[np.uint8], others: NDArray
         fine: thumbnails of the images, uint8 ``[rows, 64, 64]``.
         others: those of the dataset of each second row.
     """
-    same = np.zeros(len(pairs), dtype=bool)
-    for start in range(0, len(pairs), CONFIRMED_PAIRS):
+
+    def confirmed_from(start: int) -> NDArray[np.int64]:
         block = pairs[start : start + CONFIRMED_PAIRS]
         images, templates = fine[block[:, 0]].astype(np.float32), others[block[:, 1]].astype(np.float32)
-        same[start : start + CONFIRMED_PAIRS] = alike_in_detail(images, templates)
-    return pairs[same]
+        return block[alike_in_detail(images, templates)]
+
+    return np.concatenate([pairs[:0], *in_threads(confirmed_from, range(0, len(pairs), CONFIRMED_PAIRS))])
 
 
 def _with_similar_hashes(codes: NDArray[np.float32], others: NDArray[np.float32], skipped: int) -> NDArray[np.int64]:

@@ -60,9 +60,13 @@ def same_images(images: NDArray[np.float32], templates: NDArray[np.float32], war
 
 
 def alike_in_detail(images: NDArray[np.float32], templates: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return whether the middle details of images and templates are the same, where they are or one put on the other.
+    """Return whether the middle details of images and templates agree, as they are or after registration, bool ``[images]``.
 
-    What is too fine may be lost in a copy, and what is coarse is the same in all chest X-rays.
+    What is fine may be lost in a copy, and what is coarse is the same in all chest X-rays.
+
+    Args:
+        images: float32 ``[images, side, side]``.
+        templates: of the same shape.
     """
     unmoved = _unmoved(len(images))
     alike = _correlations_of_details(images, templates, unmoved, MIDDLE) >= NEAR_DETAIL

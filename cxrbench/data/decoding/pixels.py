@@ -89,8 +89,11 @@ class Decoding:
     shard_rows: int = SHARD_ROWS
 
 
-def image_digests(images: Images, threads: int) -> tuple[tuple[str, ...], frozenset[Reading]]:
-    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and the readings of any image."""
+def image_digests(images: Images, threads: int, on_read: Callable[[int], None]) -> tuple[tuple[str, ...], frozenset[Reading]]:
+    """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and the readings of any image.
+
+    `on_read` is called with numbers of images that were read since.
+    """
 
     def digest(key: str) -> tuple[str, frozenset[Reading]]:
         try:
@@ -100,9 +103,12 @@ def image_digests(images: Images, threads: int) -> tuple[tuple[str, ...], frozen
             return digest_of_unreadable(error), frozenset()
 
     keys = [record.key for record in images.records]
-    with ThreadPoolExecutor(threads) as pool:  # shard by shard, because each pending call takes memory
-        starts = range(0, len(keys), SHARD_ROWS)
-        results = [result for start in starts for result in pool.map(digest, keys[start : start + SHARD_ROWS])]
+    results: list[tuple[str, frozenset[Reading]]] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(keys), SHARD_ROWS):  # shard by shard, because each pending call takes memory
+            shard = keys[start : start + SHARD_ROWS]
+            results += pool.map(digest, shard)
+            on_read(len(shard))
     return tuple(text for text, _ in results), frozenset[Reading]().union(*(needed for _, needed in results))
 
 

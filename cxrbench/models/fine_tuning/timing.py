@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.models.fine_tuning.augmentation import drawn_from
-from cxrbench.models.training.head import noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +82,7 @@ def _timed(call: Callable[[], object]) -> tuple[float, float]:
 
 def _training(sample: NetworkSample, network: LearningNetwork) -> Callable[[], object]:
     from cxrbench.models.fine_tuning.steps import NetworkSteps
+    from cxrbench.models.training.head import noise
     from cxrbench.models.training.losses import cross_entropy
 
     steps, generator = NetworkSteps(network, cross_entropy, sample.batch), np.random.default_rng(0)
