@@ -70,10 +70,10 @@ class ConsoleProgress(Progress):
         """Print a line; a terminal gets it in lines that end between words."""
         self._console.print(markup, soft_wrap=not self._console.is_terminal)
 
-    def begin(self, stage: str, total: int) -> None:
+    def begin(self, stage: str, total: int, taken: float = 0.0) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
-            self._started[stage] = self._mentioned[stage] = time.monotonic()
+            self._started[stage] = self._mentioned[stage] = time.monotonic() - taken
             self._totals[stage] = total
             self._tasks[stage] = self._bars.add_task(escape(stage), total=total)
 

@@ -61,11 +61,9 @@ def _facts(plan: Plan, estimate: Estimate) -> dict[str, object]:
 
 
 def _networks(networks: Sequence[NetworkEstimate]) -> dict[str, object]:
-    """Return how many networks are trained after the heads, and how long that takes."""
-    timed = [network.seconds for network in networks if not network.problem]
-    facts = {"networks": f"{len(timed)} to train, up to {duration(sum(timed))} of the time below"} if timed else {}
-    problems = "; ".join(f"{network.network}: {network.problem}" for network in networks if network.problem)
-    return {**facts, **({"networks not estimated": problems} if problems else {})}
+    """Return what is known of each network that is trained after the heads."""
+    known = "; ".join(f"{one.network}: {one.problem or f'about {duration(one.seconds)}'}" for one in networks)
+    return {"networks": known} if known else {}
 
 
 def _megabytes(size: int) -> str:

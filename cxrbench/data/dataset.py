@@ -121,10 +121,10 @@ class LoadedDataset:
         return united(numbered(self.patients), self.image_groups)
 
 
-def catalogue_images(images: Images, decoding: Decoding, on_read: Callable[[int], None] = lambda _: None) -> Catalogue:
+def catalogue_images(images: Images, decoding: Decoding, on_read: Callable[[], None] = lambda: None) -> Catalogue:
     """Read every image; raise DataError if a key is not unique or a label is neither 0 nor 1.
 
-    `on_read` is called with numbers of images that were read since.
+    `on_read` is called after each image.
     """
     check_records(images.records)
     digests, readings = image_digests(images, decoding.threads, on_read)

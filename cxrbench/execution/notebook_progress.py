@@ -55,11 +55,12 @@ class NotebookProgress(Progress):
         """Show a warning below the bars."""
         _display(Text(f"warning: {as_line(line)}"))
 
-    def begin(self, stage: str, total: int) -> None:
+    def begin(self, stage: str, total: int, taken: float = 0.0) -> None:
         """Show a bar for a stage, unless there is nothing to do."""
         if total:
             with self._lock:
                 self._tasks[stage] = self._bars.add_task(as_line(stage), total=total)
+                self._task(stage).start_time = self._bars.get_time() - taken
                 self._draw()
 
     def advance(self, stage: str, steps: int = 1) -> None:

@@ -17,8 +17,8 @@ class Progress:
     def warn(self, line: str) -> None:
         """Receive a warning of one line."""
 
-    def begin(self, stage: str, total: int) -> None:
-        """Called when a stage of `total` steps starts."""
+    def begin(self, stage: str, total: int, taken: float = 0.0) -> None:
+        """Called when a stage of `total` steps starts, or has taken some seconds already."""
 
     def advance(self, stage: str, steps: int = 1) -> None:
         """Called when `steps` steps of a stage are finished."""
@@ -33,14 +33,14 @@ class StageIfSlow:
     def __init__(self, progress: Progress, stage: str, total: int) -> None:
         """Begin to measure the time; nothing shows yet."""
         self._progress, self._stage, self._total = progress, stage, total
-        self._start, self._unseen, self._shows = time.monotonic(), 0, False
+        self._start, self._done, self._shows = time.monotonic(), 0, False
 
-    def advance(self, steps: int) -> None:
-        """Receive that steps are finished."""
-        self._unseen += steps
-        if not self._shows and time.monotonic() - self._start >= UNSEEN_S:
-            self._shows = True
-            self._progress.begin(self._stage, self._total)
+    def advance(self) -> None:
+        """Receive that a step is finished."""
+        self._done += 1
         if self._shows:
-            self._progress.advance(self._stage, self._unseen)
-            self._unseen = 0
+            self._progress.advance(self._stage)
+        elif (taken := time.monotonic() - self._start) >= UNSEEN_S:
+            self._shows = True
+            self._progress.begin(self._stage, self._total, taken)
+            self._progress.advance(self._stage, self._done)

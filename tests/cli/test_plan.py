@@ -124,22 +124,29 @@ def test_networks_that_are_trained_later_are_timed(plan, run_here, workspace):
     scratch = ("--backbone", "random-convnet", "--no-models", "--from-scratch", "random-convnet+none+none")
     planned = plan(*scratch, "--from-scratch-epochs", 1000)
     (network,) = planned["networks"]
-    assert network["network"] == "random-convnet+none+none@from-scratch"
+    assert (network["network"], network["problem"]) == ("random-convnet+none+none@from-scratch", "")
     assert 0 < network["seconds"] < planned["seconds"]
     assert plan(*BORDER)["networks"] == []
-    best = (*BORDER, "--backbone", "texture", "--backbone", "random-convnet", "--fine-tune", 2)
-    (network,) = plan(*best, "--fine-tune-from", "auto")["networks"]  # texture is no network, and controls are left out
-    assert network["network"] == "random-convnet+none+none@fine-tuned"
-    printed = run_here(*PLAN, *BORDER, "--backbone", "texture", "--fine-tune", "texture+none+none", "--plan").stdout
-    assert re.search(r"networks not estimated: texture.none.none@fine-tuned: .*Keras", printed)
+    best = (*BORDER, "--backbone", "texture", "--backbone", "random-convnet", "--imbalance", "none", "--imbalance", "smote")
+    once, texture = plan(*best, "--fine-tune", 2, "--fine-tune", "random-convnet+none+none", "--fine-tune-from", "auto")[
+        "networks"
+    ]
+    assert once["network"] == "random-convnet+none+none@fine-tuned"
+    assert texture["network"] == "texture+none+none@fine-tuned", "not with SMOTE, and no control"
+    assert "Keras" in texture["problem"]
+    printed = run_here(*PLAN, *best, "--fine-tune", 1, "--plan").stdout
+    assert re.search(r"\nnetworks: random.convnet.none.none@fine.tuned: about", printed)
     assert list(workspace.folder.iterdir()) == []
 
 
 def test_a_network_that_is_trained_costs_nothing(plan, run_here):
-    one = ("--backbone", "random-convnet", "--trials", 1, "--fine-tune-trials", 1, "--fine-tune-epochs", 1)
-    run_here(*PLAN, *one, "--fine-tune", 1)
-    assert plan(*one, "--fine-tune", 1)["networks"] == []
-    assert len(plan(*one, "--fine-tune", 1, "--fine-tune-epochs", 2)["networks"]) == 1
+    one = ("--backbone", "random-convnet", "--trials", 1, "--fine-tune-trials", 1, "--fine-tune-epochs", 1, "--fine-tune", 1)
+    run_here(*PLAN, *one)
+    assert plan(*one)["networks"] == []
+    (locked,) = plan(*one, "--fine-tune-epochs", 2)["networks"]
+    assert "its test images are locked" in locked["problem"]
+    (again,) = plan(*one, "--fine-tune-epochs", 2, "--fresh")["networks"]
+    assert again["seconds"] > 0
 
 
 def test_trials_in_a_database_need_not_be_run_again(plan, run_here, workspace):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from cxrbench.execution import progress
 from cxrbench.execution.progress import Progress, StageIfSlow
 
@@ -10,27 +8,20 @@ class Heard(Progress):
     def __init__(self):
         self.calls = []
 
-    def begin(self, stage, total):
-        self.calls.append((stage, total))
+    def begin(self, stage, total, taken=0.0):
+        self.calls.append((stage, total, taken >= 0))
 
     def advance(self, stage, steps=1):
         self.calls.append((stage, steps))
 
 
-@pytest.mark.parametrize(("unseen", "calls"), [(1e9, []), (0.0, [("reading", 9), ("reading", 4), ("reading", 5)])])
-def test_a_stage_shows_when_it_is_slow(monkeypatch, unseen, calls):
-    monkeypatch.setattr(progress, "UNSEEN_S", unseen)
+def test_a_stage_that_is_slow_shows_with_all_of_its_steps(monkeypatch):
     heard = Heard()
-    stage = StageIfSlow(heard, "reading", 9)
-    stage.advance(4)
-    stage.advance(5)
-    assert heard.calls == calls
-
-
-def test_what_was_not_shown_counts(monkeypatch):
-    heard = Heard()
-    stage = StageIfSlow(heard, "reading", 9)
-    stage.advance(4)
+    stage = StageIfSlow(heard, "reading", 4)
+    stage.advance()
+    stage.advance()
+    assert heard.calls == []
     monkeypatch.setattr(progress, "UNSEEN_S", 0.0)
-    stage.advance(5)
-    assert heard.calls == [("reading", 9), ("reading", 9)]
+    stage.advance()
+    stage.advance()
+    assert heard.calls == [("reading", 4, True), ("reading", 3), ("reading", 1)]

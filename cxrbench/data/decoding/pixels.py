@@ -89,10 +89,10 @@ class Decoding:
     shard_rows: int = SHARD_ROWS
 
 
-def image_digests(images: Images, threads: int, on_read: Callable[[int], None]) -> tuple[tuple[str, ...], frozenset[Reading]]:
+def image_digests(images: Images, threads: int, on_read: Callable[[], None]) -> tuple[tuple[str, ...], frozenset[Reading]]:
     """Return the SHA-256 of each image's bytes or pixels, or why it cannot be read; and the readings of any image.
 
-    `on_read` is called with numbers of images that were read since.
+    `on_read` is called after each image.
     """
 
     def digest(key: str) -> tuple[str, frozenset[Reading]]:
@@ -106,9 +106,9 @@ def image_digests(images: Images, threads: int, on_read: Callable[[int], None]) 
     results: list[tuple[str, frozenset[Reading]]] = []
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(keys), SHARD_ROWS):  # shard by shard, because each pending call takes memory
-            shard = keys[start : start + SHARD_ROWS]
-            results += pool.map(digest, shard)
-            on_read(len(shard))
+            for result in pool.map(digest, keys[start : start + SHARD_ROWS]):
+                results.append(result)
+                on_read()
     return tuple(text for text, _ in results), frozenset[Reading]().union(*(needed for _, needed in results))
 
 
