@@ -147,9 +147,10 @@ class DaskExecutor:
         """Count the threads of workers, and tell of workers that are refused."""
         if not self._connection.is_alive:
             raise ConnectionError
-        for lane in self._lanes.values():
-            before, lane.slots = lane.slots, self._connection.slots(lane.kind)
-            if lane.slots > before:
+        counts = [(lane, self._connection.slots(lane.kind)) for lane in self._lanes.values()]
+        for lane, slots in reversed(counts):  # who sees a worker must also see its GPUs: they are asked last and noted first
+            before, lane.slots = lane.slots, slots
+            if slots > before:
                 self._connection.reconsider()
         machines = self._connection.machines()
         for machine in machines[self._heard :]:
