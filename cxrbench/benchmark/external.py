@@ -39,7 +39,8 @@ def score_externals(
         except ExtractionFailed as error:
             warnings.append(f"external {test_set.name} was not scored: {error}")
             continue
-        warnings += smaller_extraction_warnings(views)
+        if recipe.stage == "head":  # a network sees the images themselves, which nothing has extracted
+            warnings += smaller_extraction_warnings(views)
         warnings += _score_external(run, test_set, recipe, list(zip(selections, views, strict=True)))
     return warnings
 
