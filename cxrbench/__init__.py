@@ -147,9 +147,9 @@ def load_model(
 
     Args:
         model: folder of an exported model; or the rank, the recipe or the entry file of a row.
-        fold: take the heads of this fold of the row; 0 if nothing is given.
-        seed: take the head of this seed alone.
-        all_folds: take the heads of all folds.
+        fold: take this fold of the row; 0 if nothing is given.
+        seed: take this seed alone, not the mean of all.
+        all_folds: take the mean of all folds and seeds.
         files: that options of the recipe name, such as weights.
         trust_code: whether code that the recipe names may run.
         settings: `out`, `plugin`, `without` and `offline`, as in `run`.

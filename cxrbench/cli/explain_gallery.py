@@ -30,7 +30,7 @@ def refuse_beside_gallery(model: str, paths: Sequence[str], to: Path | None, opt
         raise ConfigError("--gallery writes its page beside that of the leaderboard: leave --to out")
     if options.fold is not None or options.all_folds:
         raise ConfigError(
-            "--gallery takes for each image the heads of the fold that tested it: leave --fold and --all-folds out"
+            "--gallery takes for each image the model of the fold that tested it: leave --fold and --all-folds out"
         )
     if is_model_folder(Path(model)):
         raise ConfigError(f"{model} is an exported model, which has no test images: --gallery needs a row of a leaderboard")

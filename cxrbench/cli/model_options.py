@@ -21,9 +21,9 @@ ModelName = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Rank, recipe or entry file of a row, or the folder of an exported model"),
 ]
-Fold = Annotated[int | None, typer.Option(min=0, metavar="F", help="Take the heads of this fold  [default: 0]")]
-Seed = Annotated[int | None, typer.Option(min=0, metavar="S", help="Take the head of this seed alone")]
-AllFolds = Annotated[bool, typer.Option("--all-folds", help="Take the heads of all folds")]
+Fold = Annotated[int | None, typer.Option(min=0, metavar="F", help="Take this fold  [default: 0]")]
+Seed = Annotated[int | None, typer.Option(min=0, metavar="S", help="Take this seed alone; else the mean of all")]
+AllFolds = Annotated[bool, typer.Option("--all-folds", help="Take the mean of all folds and seeds")]
 Files = Annotated[
     list[Path] | None,
     typer.Option("--file", metavar="PATH", help="File that an option of the recipe names, such as weights; repeatable"),

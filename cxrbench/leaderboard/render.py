@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 NAMED = 3
 """Recipes that a note names; of more, the number is given. Each row of CSV and JSON has its own warnings."""
 SHIFTED = (
-    "auc shifted: the mean AUC of the same frozen heads over four changes of how the test images were made. The rank tells "
+    "auc shifted: the mean AUC of the same models over four changes of how the test images were made. The rank tells "
     "which row is best on more images like these; the rank by auc shifted (--sort auc_shifted) tells which depends least on "
     "how images are made. They differ where a row has learnt something about the machine."
 )
 OVER_GROUPS = (
-    "Each group is tested by heads that saw none of its images and none of its patients. Read the groups one by one: a handful "
-    "of groups does not tell how a recipe does on a further one. The intervals are about other patients of the same group."
+    "Each group is tested by models that saw none of its images and none of its patients. Read the groups one by one: a "
+    "handful of groups does not tell how a recipe does on a further one. The intervals are about other patients of the "
+    "same group."
 )
 OF_GROUPS = (
     "cxrbench show has every group with its intervals, and how far the worst one is from all test images, corrected for the "
@@ -51,7 +52,7 @@ def tables(board: Board, sort: str = "") -> dict[str, tuple[Column, ...]]:
         at = (f"{name}@{further:g}" for name in (*METRICS[:-1], "specificity"))
         keys[f"At threshold {further:g}"] = ("recipe", *at)
     for name in board.external:
-        caption = f"External test set {name}, scored with the same heads and thresholds"
+        caption = f"External test set {name}, scored with the same models and thresholds"
         keys[caption] = ("recipe", *(f"external_{name}_{one}" for one in METRICS))
     if groups := board.protocol.left_out:
         metric = sort if sort in SEARCHABLE else board.protocol.metric

@@ -116,9 +116,10 @@ def gradients_at_maps(tail: Sequence[Callable[[Any], Any]], head: Sequence[Array
 
 
 def call_with_weights(model: Any, weights: Sequence[Array], images: Array) -> Array:
-    """Return the outputs of a model as if it had these weights, in the order of its `variables`; the model stays as it is."""
-    values = {id(variable): value for variable, value in zip(model.variables, weights, strict=True)}
-    parts = ([values[id(one)] for one in part] for part in (model.trainable_variables, model.non_trainable_variables))
+    """Return the outputs of a model as if it had these weights, in the order of its `weights`; the model stays as it is."""
+    values = {id(variable): value for variable, value in zip(model.weights, weights, strict=True)}
+    variables = (model.trainable_variables, model.non_trainable_variables)  # these have the states of random layers, too
+    parts = ([values.get(id(one), one.value) for one in part] for part in variables)
     outputs, _ = model.stateless_call(*parts, images, training=False)
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float32")))
 

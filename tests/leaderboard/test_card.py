@@ -222,6 +222,22 @@ def test_a_model_of_a_plugin_names_the_package_to_install():
     assert "library_name" not in front(card)
 
 
+def test_the_card_says_what_of_a_network_was_trained_and_how():
+    three = ChosenHeads(folds=(0, 1, 2), seeds=(0,), selections=("a",) * 3, models=("c",) * 3)
+    changes = {"heads": three, "params": ({},) * 3, "metrics": {}, "budget": {"trials": 4, "epochs": 6}}
+    card = model_card(record_with(stage="fine-tuned", **changes))
+    assert "Backbone small and a head, all of it trained on images from its pretrained weights and the head" in card
+    assert "the mean of the logits of 3 networks (folds 0, 1, 2; seed 0)" in card
+    assert "a scrambled Sobol sequence, 4 trials in each study" in card
+    assert "at most 6; the best epoch by validation loss counts" in card
+    assert "frozen" not in card.replace("after the selection was frozen", "")
+    assert "The networks of all folds are averaged" in card
+    upper = model_card(record_with(stage="fine-tuned", learns_from="auto", **changes))
+    assert "small, the upper half of it trained from its pretrained weights" in upper
+    scratch = model_card(record_with(stage="from-scratch", budget={"trials": 2, "epochs": 30}))
+    assert "all of it trained on images from random weights: the mean of the logits of 2 networks" in scratch
+
+
 def test_the_card_says_which_group_the_model_has_never_seen():
     groups = {"split": "left-out:by=site", "folds": 2, "left_out": ("Basel", "<b>Bern")}
     protocol = Protocol(**record_with().protocol.model_dump() | groups)

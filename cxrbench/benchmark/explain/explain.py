@@ -111,7 +111,7 @@ def single_heads(model: Model) -> tuple[tuple[NDArray[np.float32], ...], ...]:
 
 
 def _methods(groups: Sequence[Group], wanted: MethodName | None) -> dict[int, tuple[Method, str]]:
-    """Return method and reason for each backbone: the folds of a row share one, which takes seconds to compile."""
+    """Return method and reason for each backbone, which takes seconds to compile: the heads of all folds share one."""
     return {backbone: _method(group, wanted) for backbone, group in {_backbone(group): group for group in groups}.items()}
 
 

@@ -15,6 +15,7 @@ from cxrbench.evaluation.versions import choose_pooled_threshold
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cxrbench.config.values import Stage
     from cxrbench.evaluation.predictions import Predictions, Subset
     from cxrbench.leaderboard.store.entry import Entry, FoldResult, HeadResult, MeanResult
 
@@ -31,12 +32,13 @@ class HeadChoice:
     fold: int | None = 0
     seed: int | None = None
 
-    @property
-    def text(self) -> str:
-        """The choice in words."""
+    def text(self, stage: Stage) -> str:
+        """Return the choice in words, for a row of this stage."""
+        single = "head" if stage == "head" else "network"
         if self.fold is None:
-            return "the heads of all folds and seeds"
-        return f"fold {self.fold}, " + ("the heads of all seeds" if self.seed is None else f"the head of seed {self.seed}")
+            return f"the {single}s of all folds and seeds"
+        of_seeds = f"the {single}s of all seeds" if self.seed is None else f"the {single} of seed {self.seed}"
+        return f"fold {self.fold}, {of_seeds}"
 
     @property
     def flags(self) -> str:
@@ -49,7 +51,7 @@ class HeadChoice:
 def head_choice(fold: int | None, seed: int | None, all_folds: bool) -> HeadChoice | None:
     """Return the choice of heads that was given, or None if none was; raise ConfigError if it contradicts itself."""
     if all_folds and not fold == seed is None:
-        raise ConfigError("--all-folds takes the heads of all folds and seeds: leave --fold and --seed out")
+        raise ConfigError("--all-folds takes all folds and seeds: leave --fold and --seed out")
     if all_folds:
         return HeadChoice(fold=None)
     return None if fold == seed is None else HeadChoice(fold=fold or 0, seed=seed)
@@ -95,7 +97,9 @@ def choose_heads(entry: Entry, tables: Sequence[Sequence[Predictions]], choice: 
     fold, first = heads[0]
     result = first if len(heads) == 1 else fold.mean
     if result is None:
-        raise ConfigError(f"{entry.name}: the mean of its heads was not scored. Use --seed for one head, or run with --fresh")
+        raise ConfigError(
+            f"{entry.name}: the mean of its seeds was not scored. Use --seed for one of them, or run with --fresh"
+        )
     validation, test = (_scores(tables[0], subset, heads).at(result.threshold) for subset in ("validation", "test"))
     of_whom = "its own" if len(heads) == 1 else "the mean's own"
     rule = f"{entry.protocol.threshold} on {of_whom} scores of the {len(validation.labels):,} validation images{_under(entry)}"
@@ -147,10 +151,10 @@ def _threshold_of_all_folds(entry: Entry, tables: Sequence[Sequence[Predictions]
     one_seed = entry.protocol.seeds == 1
     means = [(of_subset(table, "validation") if one_seed else means_of_seeds(table, "validation")).values() for table in tables]
     if any(len(pooled) != len(entry.folds) for pooled in means):
-        raise ConfigError(f"{entry.name}: the means of its heads were not scored. Run with --fresh")
+        raise ConfigError(f"{entry.name}: the means of its seeds were not scored. Run with --fresh")
     labels, patients = (np.concatenate([getattr(one, name) for one in means[0]]) for name in ("labels", "patients"))
     scores = np.stack([np.concatenate([one.scores for one in pooled]) for pooled in means])
     policy = policy_of(entry.protocol)
-    whose = "each from the heads of its own fold"
+    whose = "each from its own fold"
     rule = f"{policy} on the {len(labels):,} validation scores of all folds{_under(entry)}, {whose}"
     return choose_pooled_threshold(policy, labels, scores, patients), rule

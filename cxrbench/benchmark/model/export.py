@@ -67,7 +67,7 @@ def export_model(request: ExportRequest, surroundings: Surroundings, progress: P
     """
     require_free(request.folder, "--to")
     model = load_kept(request.entry, request.choice, surroundings)
-    progress.say(f"{model.record.name}: {request.choice.text}")
+    progress.say(f"{model.record.name}: {request.choice.text(model.record.stage)}")
     for warning in model.warnings:
         progress.warn(warning)
     with keras_of_results():

@@ -13,6 +13,7 @@ from cxrbench.leaderboard.store.image_record import read_images
 from cxrbench.leaderboard.store.model_folder import ALL_WEIGHTS, HEAD, IMAGES, NETWORK, SELF_TEST, read_model_record
 from cxrbench.models.classifier import make_classifier
 from cxrbench.models.fine_tuning.network_file import read_network_weights
+from cxrbench.models.fine_tuning.side_by_side import join_backbones
 from cxrbench.models.formats.keras_file import read_network, take_apart
 from cxrbench.models.self_test import TOLERANCE, difference, read_self_test
 from cxrbench.models.training.head_file import read_head
@@ -64,7 +65,8 @@ def _parts(folder: Path, record: ModelRecord, surroundings: Surroundings) -> tup
     if record.stage == "head":
         return backbone.build(), read_head(folder / HEAD, record.files[HEAD], within=folder), warnings
     weights = read_network_weights(folder / ALL_WEIGHTS, record.files[ALL_WEIGHTS], within=folder)
-    return weights.built(backbone), weights.head, warnings
+    joined = join_backbones([backbone.build_anew() for _ in record.heads.models])
+    return weights.on(joined, record.backbone), weights.head, warnings
 
 
 def _require_same(folder: Path, record: ModelRecord, classifier: Classifier, found: float) -> None:

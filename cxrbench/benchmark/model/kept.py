@@ -19,6 +19,7 @@ from cxrbench.leaderboard.store.folder import ProtocolFolder
 from cxrbench.leaderboard.store.image_record import read_images
 from cxrbench.models.classifier import make_classifier
 from cxrbench.models.fine_tuning.network_file import read_network_weights
+from cxrbench.models.fine_tuning.side_by_side import join_networks
 from cxrbench.models.training.head_file import read_head
 from cxrbench.models.training.head_weights import head_at_temperature, mean_head
 
@@ -61,7 +62,7 @@ def load_kept(path: Path, choice: HeadChoice, surroundings: Surroundings) -> Mod
 
 
 def _trained(entry: Entry, chosen: Chosen, store: ProtocolFolder, backbone: FrozenBackbone) -> tuple[Any, HeadWeights]:
-    """Return the built backbone and the calibrated head, or the mean of several such heads on one backbone."""
+    """Return the built backbone and the calibrated head; the logit of several heads or networks is the mean of theirs."""
 
     def kept(fold: FoldResult, head: HeadResult) -> Path:
         return kept_file(store.model(stem_of(entry.recipe), entry.stage, fold.fold, head.seed), entry)
@@ -69,11 +70,12 @@ def _trained(entry: Entry, chosen: Chosen, store: ProtocolFolder, backbone: Froz
     if entry.stage == "head":
         heads = [read_head(kept(fold, head), head.model, within=store.path) for fold, head in chosen.heads]
         return backbone.build(), mean_head(list(map(head_at_temperature, heads, chosen.temperatures)))
-    if len(chosen.heads) > 1:
-        raise ConfigError(f"{entry.name} is {len(chosen.heads)} networks: choose one with --fold and --seed")
-    ((fold, head),) = chosen.heads
-    weights = read_network_weights(kept(fold, head), head.model, within=store.path)
-    return weights.built(backbone), head_at_temperature(weights.head, *chosen.temperatures)
+    networks = []
+    for (fold, head), temperature in zip(chosen.heads, chosen.temperatures, strict=True):
+        weights = read_network_weights(kept(fold, head), head.model, within=store.path)
+        network = weights.on(backbone.build_anew(), entry.backbone)
+        networks.append((network, head_at_temperature(weights.head, temperature)))
+    return join_networks(networks)
 
 
 def folder_of(entry: Entry, folder: Path) -> ProtocolFolder:

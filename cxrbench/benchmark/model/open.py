@@ -50,7 +50,9 @@ def open_model(text: str, out: Path, choice: HeadChoice | None, surroundings: Su
     folder = Path(text)
     if is_model_folder(folder):
         if choice:
-            raise ConfigError(f"{text} is an exported model, whose heads are chosen already: leave {choice.flags} out")
+            raise ConfigError(
+                f"{text} is an exported model, which is of chosen folds and seeds already: leave {choice.flags} out"
+            )
         return load_exported(folder, surroundings)
     if folder.is_dir() and "/" in text:
         raise ConfigError(

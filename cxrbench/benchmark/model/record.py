@@ -37,7 +37,19 @@ def model_record(
     """
     assert entry.dataset is not None  # reading an entry has checked it
     protocol = entry.protocol
-    fields = ("recipe", "stage", "study", "protocol", "data", "control", "backbone", "augmentation", "imbalance")
+    fields = (
+        "recipe",
+        "stage",
+        "budget",
+        "learns_from",
+        "study",
+        "protocol",
+        "data",
+        "control",
+        "backbone",
+        "augmentation",
+        "imbalance",
+    )
     return ModelRecord(
         **{name: getattr(entry, name) for name in (*fields, "components", "dataset", "audit", "warnings", "versions")},
         format=format,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.card.markdown import bullets, paragraph, table
+from cxrbench.leaderboard.card.stage import unit
 from cxrbench.leaderboard.store.image_record import PARTS
 
 if TYPE_CHECKING:
@@ -74,11 +75,11 @@ def _split(record: ModelRecord) -> str:
 
 
 def _left_out(record: ModelRecord) -> str:
-    """Return which groups the heads have seen no image of."""
+    """Return which groups the heads or networks have seen no image of."""
     protocol, folds = record.protocol, record.heads.folds
     groups = ", ".join(protocol.left_out[fold] for fold in folds)
     if len(folds) > 1:
-        each = f"Each of its heads has left out another group of {protocol.left_out_by}: {groups}."
+        each = f"Each of its {unit(record)}s has left out another group of {protocol.left_out_by}: {groups}."
     else:
         each = f"It has seen no image of {protocol.left_out_by} {groups}, and none of a patient who has an image there."
     return f"{each} The test images are those of the group. No patient is in two parts."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.card.markdown import bullets, estimate, paragraph, table
 from cxrbench.leaderboard.card.results import shown_metrics
+from cxrbench.leaderboard.card.stage import mechanism, unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 NO_TEST_IMAGES = (
-    "The heads of all folds are averaged, and together they learnt from every image. No image is left to test this model with: "
-    "the numbers of the row below are those of its heads, each on the images of its own test fold."
+    "The {unit}s of all folds are averaged, and together they learnt from every image. No image is left to test this model "
+    "with: the numbers of the row below are those of its {unit}s, each on the images of its own test fold."
 )
 
 
@@ -24,17 +25,8 @@ def warnings_of(record: ModelRecord) -> list[str]:
     leaks = [f"DATA LEAK: {finding.message}" for finding in record.audit.leaks]
     others = [text for text in record.audit.warnings if text not in {one.message for one in record.audit.leaks}]
     notice = [record.protocol.notice] if record.protocol.notice else []
-    untested = [] if record.metrics else [NO_TEST_IMAGES]
+    untested = [] if record.metrics else [NO_TEST_IMAGES.format(unit=unit(record))]
     return list(dict.fromkeys([*control, *leaks, *notice, *untested, *record.warnings, *others]))
-
-
-def heads_text(record: ModelRecord) -> str:
-    """Return which heads the model consists of."""
-    folds, seeds = (", ".join(map(str, numbers)) for numbers in (record.heads.folds, record.heads.seeds))
-    count = len(record.heads.models)
-    mean = f"the mean of the logits of {count} heads" if count > 1 else "one head"
-    several = (len(record.heads.folds) > 1, len(record.heads.seeds) > 1)
-    return f"{mean} (fold{'s' * several[0]} {folds}; seed{'s' * several[1]} {seeds})"
 
 
 def facts_section(record: ModelRecord) -> list[str]:
@@ -47,7 +39,7 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "Summary", f"Gives a chest X-ray a score from 0 to 1 for {names.positive}; the other class is {names.negative}"
     yield "Input", f"One image in grey or RGB, {size} x {size} pixels, 0 to 255 ({record.protocol.resize})"
     yield "Output", f"A score. At {record.threshold!r} or above the call is {names.positive}"
-    yield "Mechanism", f"Backbone {record.backbone}, frozen; on its features {heads_text(record)}"
+    yield "Mechanism", mechanism(record)
     yield "Learnt from", _learnt_from(record)
     yield "Tested on", _tested_on(record)
     for name in shown_metrics(record.metrics):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HUGGING_FACE_NAMES = {"auc": "roc_auc"}
 """Names of metrics there, where they differ from ours."""
-TAGS = ("chest-x-ray", "medical-imaging", "binary-classification", "transfer-learning", "research-only", "cxrbench")
+TAGS = ("chest-x-ray", "medical-imaging", "binary-classification", "research-only", "cxrbench")
 
 
 def front_matter(record: ModelRecord) -> list[str]:

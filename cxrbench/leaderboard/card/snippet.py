@@ -96,7 +96,8 @@ def _with_plugin(record: ModelRecord) -> list[str]:
         needed = f"the one-file plugin {facts.package} (give its path with --plugin)"
     also = "" if facts and facts.package == "cxrbench" else "cxrbench and "
     files = ", and the files that its options name (give their paths with --file)" if facts and facts.files else ""
-    text = f"This folder has the head alone. The backbone needs {also}{needed}{files}:"
+    holds = "the head alone" if record.stage == "head" else "weights alone"
+    text = f"This folder has {holds}. The backbone needs {also}{needed}{files}:"
     return [*paragraph(text), *_command()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.leaderboard.card.markdown import bullets, paragraph, table
+from cxrbench.leaderboard.card.stage import how_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ MEANINGS = {
     "model.keras": "the whole network: image to score",
     "model.onnx": "the same for ONNX Runtime, with threshold, classes and image size in its metadata",
     "head.safetensors": "the weights of the head; cxrbench builds the backbone with the plugin",
+    "weights.safetensors": "all weights of the network, or of several; cxrbench builds it with the plugin",
     "images.json": "counts of the images that it learnt from, and their digests unless they are credentialed",
     "self_test.npz": "ten drawn images with the logits and scores that the model gave at its export",
 }
@@ -28,17 +30,10 @@ def training_section(record: ModelRecord) -> list[str]:
 
 def _training_rows(record: ModelRecord) -> Iterator[tuple[str, str]]:
     protocol, weights = record.protocol, record.components.get("backbone")
-    yield "backbone", f"{record.backbone}, all weights frozen"
+    yield from how_trained(record)
     yield "pretrained weights", (weights.weights_origin if weights else "") or "of no file"
-    yield "head", "Dense 512 ReLU, dropout, Dense 1 sigmoid; Adam; cross-entropy, or the loss of the imbalance strategy"
     yield "augmentation", record.augmentation
     yield "against class imbalance", record.imbalance
-    shifted = " and their development shifts" if protocol.select == "robust" else ""
-    yield (
-        "search",
-        f"{protocol.engine}, {protocol.trials:,} trials in each study, {protocol.metric} on validation images{shifted}",
-    )
-    yield "epochs", f"at most {protocol.epochs:,}, patience {protocol.patience:,}, batches of {protocol.batch_size:,}"
     yield "precision", protocol.precision
     yield "seed", str(protocol.seed)
     for fold, params in zip(record.heads.folds, record.params, strict=True):

@@ -100,8 +100,8 @@ TIME = Cost(
 PARAMETERS = Cost(
     key="parameters",
     title="Accuracy against size",
-    description=f"{SHARED} Its size is the number of parameters of its backbone, which are frozen, and of its head, which are "
-    "trained; rows whose backbone is no network are left out.",
+    description=f"{SHARED} Its size is the number of parameters of its backbone, which are frozen unless the row is a "
+    "trained network, and of its head; rows whose backbone is no network are left out.",
     label="parameters of backbone and head",
     value=_parameters,
     cells=parameter_cells,

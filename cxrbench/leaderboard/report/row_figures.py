@@ -69,7 +69,7 @@ def _training_figure(number: int, name: str, curves: Sequence[LearningCurves]) -
     return Figure(
         key=f"{name}-{number}",
         title=f"{name.capitalize()} per epoch",
-        description="One line per head (fold and seed), without dropout, augmentation and balancing. Training is blue "
+        description="One line per fold and seed, without dropout, augmentation and balancing. Training is blue "
         "and solid, validation is orange and dashed. A line ends where training stopped because validation did not get better.",
         x=x,
         y=y,
@@ -85,8 +85,8 @@ def _training_figure(number: int, name: str, curves: Sequence[LearningCurves]) -
             if one
         ),
         table=NumberTable(
-            caption=f"Mean {name} over the heads that were trained for so many epochs",
-            headings=("epoch", *PARTS.values(), "heads"),
+            caption=f"Mean {name} over the folds and seeds that were trained for so many epochs",
+            headings=("epoch", *PARTS.values(), "trained"),
             rows=tuple(
                 (
                     str(epoch + 1),

@@ -95,8 +95,10 @@ class ModelRecord(Stored):
     """A model of one entry.
 
     Attributes:
+        budget, learns_from: of a network, as in `Entry`.
         control: whether its backbone is a control, which must not do well.
-        format: ``keras`` for one whole network, ``plugin`` for a head whose backbone cxrbench builds with the plugin's code.
+        format: ``keras`` for one whole network, ``plugin`` for the weights of a head or a network, which cxrbench builds with
+            the plugin's code.
         threshold: a score at or above it is a positive call.
         threshold_rule: the policy, and the scores that it was applied to.
         heads: which heads it consists of.
@@ -118,6 +120,8 @@ class ModelRecord(Stored):
     schema_version: Literal[1] = 1
     recipe: RecipeName
     stage: Stage
+    budget: dict[Name, Count] = {}
+    learns_from: Line = "all"
     control: bool
     format: Literal["keras", "plugin"]
     class_names: ClassLabels
@@ -152,10 +156,10 @@ class ModelRecord(Stored):
     digest: Hash
 
     @model_serializer(mode="wrap")
-    def _without_groups(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the groups out where there are none: digests of earlier versions cover no such field."""
-        values: dict[str, Any] = handler(self)
-        return values if self.groups else {name: value for name, value in values.items() if name != "groups"}
+    def _without_newer_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave newer fields out where they say nothing: digests of earlier versions cover no such fields."""
+        silent = {"groups": not self.groups, "budget": not self.budget, "learns_from": self.learns_from == "all"}
+        return {name: value for name, value in handler(self).items() if not silent.get(name)}
 
     @property
     def name(self) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.training.head_weights import HeadWeights
 
     Array = NDArray[np.float32]
@@ -37,17 +36,16 @@ class NetworkWeights:
     backbone: Sequence[Array]
     head: HeadWeights
 
-    def built(self, backbone: FrozenBackbone) -> Any:
-        """Return the Keras model of a backbone with these weights.
+    def on(self, model: Any, name: str) -> Any:
+        """Give a built backbone these weights, and return it.
 
         Raises:
-            CxrbenchError: the plugin builds another network than that of the weights.
+            CxrbenchError: the plugin of this name builds another network than that of the weights.
         """
-        model = backbone.build_anew()
         shapes, expected = [one.shape for one in self.backbone], [tuple(one.shape) for one in model.weights]
         if shapes != expected:
             raise CxrbenchError(
-                f"{backbone.part.component}: the plugin builds another network here: {len(expected)} arrays of weights, "
+                f"{name}: the plugin builds another network here: {len(expected)} arrays of weights, "
                 f"of other shapes than the {len(shapes)} that were trained"
             )
         model.set_weights(list(self.backbone))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cxrbench.errors import ConfigError
 from cxrbench.models.features.frozen_backbone import is_graph, is_model_of_keras
+from cxrbench.models.fine_tuning.side_by_side import is_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,6 +30,8 @@ class Cut:
 
 def cut_backbone(backbone: Any) -> Cut:
     """Cut a backbone at the last tensor of its graph that still has places, ``[B, h, w, D]`` with more than one.
+
+    The maps of networks that `join_backbones` joined are joined, too.
 
     Raises:
         ConfigError: it has no such tensor, or is not a graph of Keras layers; the message is the reason.
@@ -49,17 +54,51 @@ def _walk_back(tensor: Any) -> tuple[Any, tuple[Any, ...]]:
     """
     tail: list[Any] = []
     while not _has_places(tensor):
+        if networks := _side_by_side(tensor):
+            maps, joined = _walk_back_each(networks)
+            return maps, (joined, *reversed(tail))
         operation, inputs = _origin(tensor)
         if is_graph(operation):
-            import keras
-
             maps, inner = _walk_back(operation.outputs[0])
-            return keras.Model(operation.inputs[0], maps)(inputs[0]), (*inner, *reversed(tail))
+            return _part(operation, maps)(inputs[0]), (*inner, *reversed(tail))
         tail.append(operation)
         tensor = inputs[0]
     if not _origin_inputs(tensor):
         raise ConfigError("the backbone has no feature maps between its images and its features")
     return tensor, tuple(reversed(tail))
+
+
+def _part(network: Any, maps: Any) -> Any:
+    """Return a network up to its maps, by its own name."""
+    import keras
+
+    return keras.Model(network.inputs[0], maps, name=network.name)
+
+
+def _side_by_side(features: Any) -> list[Any]:
+    """Return the features that these ones join, if they are those of networks that `join_backbones` joined; else nothing."""
+    inputs = _origin_inputs(features)
+    return inputs if len(inputs) > 1 and all(is_part(one._keras_history.operation) for one in inputs) else []
+
+
+def _walk_back_each(networks: list[Any]) -> tuple[Any, Callable[[Any], Any]]:
+    """Return the joined maps of networks side by side, and the operation that turns them into their joined features."""
+    from keras import ops
+
+    found = [_walk_back(features) for features in networks]
+    stops = np.cumsum([maps.shape[-1] for maps, _ in found])[:-1].tolist()
+
+    def joined(maps: Any) -> Any:
+        parts = [_features(tail, part) for (_, tail), part in zip(found, ops.split(maps, stops, axis=-1), strict=True)]
+        return ops.concatenate(parts, axis=-1)
+
+    return ops.concatenate([maps for maps, _ in found], axis=-1), joined
+
+
+def _features(tail: Sequence[Callable[[Any], Any]], tensor: Any) -> Any:
+    for operation in tail:
+        tensor = operation(tensor)
+    return tensor
 
 
 def _has_places(tensor: Any) -> bool:

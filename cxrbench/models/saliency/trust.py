@@ -36,8 +36,8 @@ class Trust:
 
     Attributes:
         images: that were measured.
-        heads: in the model.
-        between_heads: mean correlation between the maps of any two of its heads; None if it has one.
+        heads: or networks that the model is the mean of.
+        between_heads: mean correlation between the maps of any two of them; None if there is one.
         random_head: mean correlation of absolute maps with those of random heads.
         random_backbone: the same after the kernels of the upper share of layers were shuffled as well, by share; empty if the
             backbone is not a Keras model.
@@ -56,13 +56,12 @@ def measure_trust(method: Method, heads: Sequence[HeadWeights], images: NDArray[
     """Measure the maps of a model, given as its single heads, on images uint8 ``[n, s, s]``."""
     observed = method.observed(images)
     maps = method.explain(mean_head(heads), observed)
-    untrained = random_heads(heads)
     return Trust(
         images=len(images),
         heads=len(heads),
         between_heads=_agreement([method.explain(head, observed) for head in heads]),
-        random_head=_resemblance(method, maps, observed, untrained),
-        random_backbone={} if method.network is None else _cascade(method, maps, images, untrained),
+        random_head=_resemblance(method, maps, observed, random_heads(heads)),
+        random_backbone={} if method.network is None else _cascade(method, maps, images, heads),
         outer_frame=float(np.mean([frame_share(one) for one in maps])),
     )
 
@@ -80,7 +79,7 @@ def _resemblance(method: Method, maps: Floats, observed: NDArray[np.float32], he
 
 def _cascade(method: Method, maps: Floats, images: NDArray[np.uint8], heads: Sequence[HeadWeights]) -> dict[str, float]:
     steps = {share: method.observe(with_shuffled_top(method.network, share), images) for share in SHARES}
-    return {f"{share:.0%}": _resemblance(method, maps, observed, heads) for share, observed in steps.items()}
+    return {f"{share:.0%}": _resemblance(method, maps, observed, random_heads(heads)) for share, observed in steps.items()}
 
 
 def correlation(first: Floats, second: Floats) -> float:
@@ -118,7 +117,7 @@ ALIKE, RELATED = 0.7, 0.4
 
 def _about_heads(trust: Trust) -> str:
     if trust.between_heads is None:
-        return "Seeds: not measured, because the model has one head."
+        return "Seeds: not measured, because the model is of one seed."
     if trust.between_heads >= ALIKE:
         verdict = "They agree."
     elif trust.between_heads >= RELATED:
@@ -126,7 +125,8 @@ def _about_heads(trust: Trust) -> str:
     else:
         verdict = "They disagree: other seeds give other maps, so do not read single places."
     return (
-        f"Seeds: the maps of any two of its {trust.heads} heads have a rank correlation of {trust.between_heads:.2f}. {verdict}"
+        f"Seeds: the maps of any two of the {trust.heads} that it is the mean of have a rank correlation of "
+        f"{trust.between_heads:.2f}. {verdict}"
     )
 
 

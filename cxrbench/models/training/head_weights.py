@@ -35,6 +35,17 @@ def mean_head(heads: Sequence[HeadWeights]) -> HeadWeights:
     )
 
 
+def heads_side_by_side(heads: Sequence[HeadWeights]) -> list[HeadWeights]:
+    """Return heads for the features of several networks side by side; each sees those of its own network alone."""
+    stops = np.cumsum([len(head[0]) for head in heads])
+    widened = []
+    for (kernel, *others), stop in zip(heads, stops, strict=True):
+        wide = np.zeros((stops[-1], kernel.shape[1]), dtype=np.float32)
+        wide[stop - len(kernel) : stop] = kernel
+        widened.append((wide, *others))
+    return widened
+
+
 def head_at_temperature(head: HeadWeights, temperature: float) -> HeadWeights:
     """Return the head whose logits are those of this head divided by a temperature; 1 changes no weight."""
     *hidden, output_kernel, output_bias = head

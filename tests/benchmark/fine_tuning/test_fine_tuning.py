@@ -13,7 +13,7 @@ from cxrbench.benchmark.model.kept import load_kept
 from cxrbench.config.recipe import stem_of
 from cxrbench.data.source import find_dataset, read_images
 from cxrbench.evaluation.prediction_table import read_predictions
-from cxrbench.evaluation.predictions import of_subset
+from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.leaderboard.board import read_boards
 
 MOBILENET = "mobilenet:alpha=0.25,weights=none"
@@ -92,7 +92,8 @@ def scored_and_stored(surroundings, host):
     def score(board):
         (row,) = (row for row in board.rows() if row.name == FINE_TUNED)
         model = load_kept(board.folder / "entries" / f"{stem_of(FINE_TUNED)}.json", HeadChoice(), surroundings)
-        stored = of_subset(read_predictions(board.folder / row.entry.predictions), "test")[0, 0]
+        table = read_predictions(board.folder / row.entry.predictions)
+        stored = means_of_seeds(table, "test")[0] if board.protocol.seeds > 1 else of_subset(table, "test")[0, 0]
         images = read_images(find_dataset("phantom:images=640,size=32", host), fetch=None)
         pixels = np.stack([model.classifier.read(images.read(key))[0] for key in stored.keys])
         return model, model.classifier.scores(pixels), stored.scores
@@ -117,6 +118,32 @@ def test_its_calibrated_model_scores_as_the_run_did(run_again, copy_of_run, rows
     assert now.temperature not in {None, 1}
     assert (now.model, now.confusion) == (before.model, before.confusion)
     assert model.record.threshold == now.threshold != before.threshold
+
+
+def test_it_scores_an_external_test_set(run_again, copy_of_run):
+    result = run_again(*STAGE, "--external", "ward=phantom:images=120,size=32,seed=1")
+    assert result.returncode == 0, result.stderr
+    (board,) = read_boards(copy_of_run.folder / "leaderboard")
+    tuned, head = (board.external["ward"][name] for name in (FINE_TUNED, HEAD))
+    assert tuned.metrics["brier"] != head.metrics["brier"]
+    assert tuned.negative + tuned.positive == 120
+
+
+@pytest.mark.slow
+def test_networks_of_seeds_and_folds_are_one_model(run_again, copy_of_run, scored_and_stored):
+    result = run_again(*STAGE, "--seeds", 2, "--folds", 2)
+    assert result.returncode == 0, result.stderr
+    (board,) = (one for one in read_boards(copy_of_run.folder / "leaderboard") if one.protocol.seeds == 2)
+    model, scores, stored = scored_and_stored(board)
+    assert scores == pytest.approx(stored, abs=1e-5)
+    assert len(model.record.heads.models) == 2
+    entry = board.folder / "entries" / f"{stem_of(FINE_TUNED)}.json"
+    for form in ("keras", "plugin"):  # an export loads what it wrote, and compares the scores with those of the row
+        exported = copy_of_run.call_here("export", entry, "--all-folds", "--to", form, "--format", form)
+        assert exported.returncode == 0, exported.stderr
+        assert "the networks of all folds and seeds" in exported.stderr
+        card = (copy_of_run.folder / form / "README.md").read_text(encoding="utf-8")
+        assert "the mean of the logits of 4 networks (folds 0, 1; seeds 0, 1)" in card
 
 
 def test_its_epochs_leave_the_cache_with_the_result(fine_tuned_run):

@@ -105,6 +105,13 @@ def test_features_of_several_layers_cannot_be_cut():
         cut_backbone(keras.Model(start, layers.Concatenate()(parts)))
 
 
+def test_a_network_that_is_used_twice_cannot_be_cut():
+    start, network = images_in(), pooled_inside()
+    joined = layers.Concatenate()([network(start), network(keras.ops.flip(start, axis=2))])
+    with pytest.raises(ConfigError, match="come from several layers"):
+        cut_backbone(keras.Model(start, joined))
+
+
 def test_pixels_are_not_feature_maps():
     start = images_in()
     with pytest.raises(ConfigError, match="no feature maps"):

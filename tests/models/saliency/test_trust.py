@@ -48,11 +48,11 @@ def test_correlation_knows_order_alone(values):
 
 def test_random_heads_are_of_the_same_make_and_differ(heads):
     trained = heads(5, units=7, count=3)
-    drawn = random_heads(trained, 4)
+    drawn = list(random_heads(trained, 4))
     shapes = [part.shape for part in mean_head(trained)]
     assert all([part.shape for part in head] == shapes for head in drawn)
     assert len({head[0].tobytes() for head in drawn}) == 4
-    assert random_heads(trained, 4)[3][0].tobytes() == drawn[3][0].tobytes()
+    assert list(random_heads(trained, 4))[3][0].tobytes() == drawn[3][0].tobytes()
 
 
 def test_shuffling_changes_the_upper_layers_of_a_copy(tensorflow_ready):
@@ -93,3 +93,14 @@ def test_sentences_say_what_fails():
     assert "fail this check: they hardly depend on what the head learnt" in said
     assert "0.60 (25%), 0.50 (100%). The maps depend only in part on what the backbone learnt" in said
     assert "50% of the maps lies in the outer frame, which is 34% of the image. More than its area" in said
+
+
+def test_a_backbone_with_random_layers_can_be_shuffled():
+    images = keras.Input((32, 32, 3))
+    maps = keras.layers.Dropout(0.5)(keras.layers.Conv2D(4, 3, name="conv")(images))
+    network = keras.Model(images, maps)
+    assert len(network.variables) > len(network.weights)
+    grey = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 1)).astype(np.float32)
+    shuffled = with_shuffled_top(network, 1.0)(grey)
+    assert shuffled.shape == (2, 30, 30, 4)
+    assert not np.allclose(shuffled, network(np.repeat(grey, 3, axis=-1)))
