@@ -324,7 +324,7 @@ def test_the_choice_of_heads_belongs_to_the_export(run, export):
     export("texture", TEXTURE)
     done = run.call_here("explain", "texture", "images/NORMAL/000.jpeg", "--to", "maps", "--fold", 1)
     assert done.returncode == 2
-    assert "texture is an exported model, whose heads are chosen already: leave --fold out" in done.stderr
+    assert "texture is an exported model, which is of chosen folds and seeds already: leave --fold out" in done.stderr
 
 
 def test_a_folder_that_is_not_empty_is_refused_at_once(run):

@@ -261,7 +261,7 @@ def test_the_table_shows_folds_threshold_and_external_test_set(folder):
     text = (folder / "LEADERBOARD.md").read_text()
     assert "split grouped, 3 folds, 2 seeds, 2 trials per study" in text
     assert "At threshold 0.7:" in text
-    assert "External test set ward-2, scored with the same heads and thresholds:" in text
+    assert "External test set ward-2, scored with the same models and thresholds:" in text
     assert "from 2,000 resamplings of the patients of 3 folds" in text
     assert "test 40 + 120" in text
 

@@ -149,7 +149,7 @@ def test_further_thresholds_and_external_sets_are_own_tables(board_of, compete, 
     assert first[0] == second[0] == ["recipe", "accuracy", "recall", "precision", "f1", "specificity"]
     recall = {row["backbone"]: f"{row['recall@0.7']:.3f}" for row in board.records()}
     assert {row[0].split()[0]: row[2].split()[0] for row in second[2:]} == recall
-    assert "External test set ward_2, scored with the same heads and thresholds:\n" in text
+    assert "External test set ward_2, scored with the same models and thresholds:\n" in text
     assert external[0] == ["recipe", "accuracy", "recall", "precision", "f1", "auc"]
     assert {row[0].split()[0]: row[1:] for row in external[2:]} == {
         "a": ["-", "0.500", "-", "-", f"0.625 (0.500{TO}0.750)"],

@@ -63,11 +63,11 @@ def test_each_image_is_shown_bare_and_under_its_map(make_gallery, page):
 def test_what_is_said_of_an_image_is_what_is_known(page):
     first, second, _ = [words_of(one) for one in page.all("figcaption")]
     assert first == (
-        "True positive 1: score 0.9877 PNEUMONIA, called PNEUMONIA (threshold 0.4375) by the heads of fold 0. The strongest "
+        "True positive 1: score 0.9877 PNEUMONIA, called PNEUMONIA (threshold 0.4375) by the model of fold 0. The strongest "
         "place, lower right of the image, speaks for NORMAL; 25 % of the map lies in the outer frame. ward/0001.png"
     )
     assert second.startswith(
-        "False positive 1: score 0.9000 NORMAL, called PNEUMONIA (threshold 0.4375) by the heads of fold 1."
+        "False positive 1: score 0.9000 NORMAL, called PNEUMONIA (threshold 0.4375) by the model of fold 1."
     )
     assert "The 1 surest of 1,234." in page.words
     assert "No test image had this outcome." in page.words
