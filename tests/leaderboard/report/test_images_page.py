@@ -71,7 +71,7 @@ def test_what_is_said_of_an_image_is_what_is_known(page):
     )
     assert "The 1 surest of 1,234." in page.words
     assert "No test image had this outcome." in page.words
-    assert "The heads learnt from an image equal to each of these." in page.words
+    assert "The model learnt from an image equal to each of these." in page.words
     assert "Seeds: They agree." in words_of(page.one("div", role="note"))
     assert page.one("a", href="index.html").text == "Back to the leaderboard"
 
