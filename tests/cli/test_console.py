@@ -136,7 +136,7 @@ def test_a_terminal_gets_few_words_and_where_the_others_are(published, width):
     assert len(short.split("SHORTCUT")) == 2
     below = " ".join(short.partition("=")[2].split())
     assert "1 control reaches AUC 0.987 without any detail of a lung" in below
-    assert f"4 more notes: cxrbench leaderboard --notes --out {out}".replace(" ", "") in below.replace(" ", "")
+    assert f"5 more notes: cxrbench leaderboard --notes --out {out}".replace(" ", "") in below.replace(" ", "")
     assert "Positive class" not in short
     assert "Positive class: PNEUMONIA" in " ".join(on_terminal(width, "leaderboard", "--out", str(out), "--notes").split())
 
