@@ -95,19 +95,26 @@ class Factor:
 
     Attributes:
         trains: whether there is one, beside that of the head.
+        averages: over how many steps the weights are averaged, by name in `AVERAGES`.
     """
 
     trains: bool = True
     augmentation: str = "gentle"
-    averages: bool = True
+    averages: str = "100 steps"
     smoothing: float = 0.0
     mixing: float = 0.0
 
 
+AVERAGES: dict[str, Callable[[Any], Any]] = {
+    "1 step": lambda step: 0 * step + 1.0,
+    "a tenth": lambda step: 1 + 0.1 * (step - 1),
+}
+"""What differs from the usual 100 steps; no training here has 1,000."""
 FACTORS: dict[str, Factor] = {
     BASE: Factor(),
     "strong augmentation": Factor(augmentation="strong"),
-    "no averaged weights": Factor(averages=False),
+    "no averaged weights": Factor(averages="1 step"),
+    "averaged over a tenth of the steps so far": Factor(averages="a tenth"),
     "label smoothing 0.1": Factor(smoothing=0.1),
     "mixup 0.2": Factor(mixing=0.2),
     HEAD: Factor(trains=False),
@@ -197,15 +204,15 @@ def _trained(task: Task, network_and_steps: Any, factor: Factor, repeat: int) ->
     ).best_weights  # which differs from `fine_tune` in that the start is no candidate
 
 
-def _network(task: Task, averages: bool) -> Any:
+def _network(task: Task, averages: str) -> Any:
     """Return the network of a task and its compiled steps."""
     from cxrbench.models.fine_tuning.network import network_on_images
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import cross_entropy
 
     network = network_on_images(task.backbone.build_anew(), SIZE)
-    if not averages:
-        network.average_over = lambda step: 0 * step + 1.0  # type: ignore[method-assign]
+    if averages in AVERAGES:
+        network.average_over = AVERAGES[averages]  # type: ignore[method-assign]
     return network, NetworkSteps(network, cross_entropy, BATCH)
 
 
