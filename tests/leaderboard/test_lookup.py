@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from cxrbench.config.recipe import stem_of
 from cxrbench.errors import ConfigError
 from cxrbench.leaderboard.board import read_board
 from cxrbench.leaderboard.lookup import find_entry
@@ -33,7 +34,7 @@ def test_a_rank_is_that_of_the_board_written_last(boards):
     found = find_entry("1", boards, said.append)
     assert found.parent.parent == boards / "second"
     first = next(row for row in read_board(boards / "second").rows() if row.rank == 1)
-    assert found.name.startswith(first.name.split("+")[0])
+    assert found.name == f"{stem_of(first.name)}.json"
     (line,) = said
     assert line.startswith(f"rank 1 of {boards / 'second'}, which was written last; for a row of another board")
     with pytest.raises(ConfigError, match=r"no entry of .*second has rank 99\. Known ranks: 1, 2"):
@@ -54,4 +55,4 @@ def test_rows_that_share_a_rank_are_named(boards, monkeypatch):
     found = find_entry("1", boards, said.append)
     assert found.is_file()
     (line,) = said
-    assert "rows share rank 1; this is texture+none+none" in line
+    assert "rows share rank 1; this is mobilenet:alpha=0.25+none+none@fine-tuned" in line
