@@ -149,9 +149,9 @@ class DaskExecutor:
             raise ConnectionError
         counts = [(lane, self._connection.slots(lane.kind)) for lane in self._lanes.values()]
         for lane, slots in reversed(counts):  # who sees a worker must also see its GPUs: they are asked last and noted first
-            before, lane.slots = lane.slots, slots
-            if slots > before:
-                self._connection.reconsider()
+            lane.slots = slots
+        if any(lane.unfinished and lane.slots for lane in self._lanes.values()):
+            self._connection.reconsider()  # a worker may have come, also in place of one that left since the last look
         machines = self._connection.machines()
         for machine in machines[self._heard :]:
             if machine["problems"]:
