@@ -37,21 +37,10 @@ def model_record(
     """
     assert entry.dataset is not None  # reading an entry has checked it
     protocol = entry.protocol
-    fields = (
-        "recipe",
-        "stage",
-        "budget",
-        "learns_from",
-        "study",
-        "protocol",
-        "data",
-        "control",
-        "backbone",
-        "augmentation",
-        "imbalance",
-    )
+    of_row = ("recipe", "stage", "budget", "learns_from", "study", "protocol", "data", "control", "warnings", "versions")
+    of_parts = ("backbone", "augmentation", "imbalance", "components", "dataset", "audit")
     return ModelRecord(
-        **{name: getattr(entry, name) for name in (*fields, "components", "dataset", "audit", "warnings", "versions")},
+        **{name: getattr(entry, name) for name in (*of_row, *of_parts)},
         format=format,
         controls={},
         external={},
