@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.settings import Settings
 
-FORMAT = 3
+FORMAT = 4
 """Part of every identity. Raise it when a change of the training gives other networks."""
 
 

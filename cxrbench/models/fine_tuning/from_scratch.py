@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from cxrbench.models.fine_tuning.folded import with_folded_normalisation
 from cxrbench.models.fine_tuning.layers import (
@@ -23,7 +22,6 @@ from cxrbench.models.fine_tuning.layers import (
     whole_network,
 )
 from cxrbench.models.fine_tuning.network_file import NetworkWeights
-from cxrbench.models.fine_tuning.steps import AVERAGE_OVER
 from cxrbench.models.training.head import UNITS
 from cxrbench.models.training.head_weights import random_head
 
@@ -35,9 +33,6 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
     Array = NDArray[np.float32]
-
-LATEST = 0.1
-"""Share of the steps so far that averages cover, up to `AVERAGE_OVER` steps: early weights are worth nothing."""
 
 
 class NetworkFromScratch:
@@ -86,10 +81,6 @@ class NetworkFromScratch:
     def call(self, images: Any, noise: Any) -> Any:
         """Return the logits in training mode, and update `statistics` and `other_state`."""
         return self.training([images, noise], training=True)
-
-    def average_over(self, step: Any) -> Any:
-        """Return a tenth of the steps so far, at least 1 and at most `AVERAGE_OVER`."""
-        return ops.minimum(1 + LATEST * (step - 1), AVERAGE_OVER)
 
     def set_dropout(self, rate: float) -> None:
         """Set the probability that a hidden unit of the head is dropped."""

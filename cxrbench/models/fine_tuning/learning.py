@@ -37,9 +37,6 @@ class LearningNetwork(Protocol):
     def call(self, images: Any, noise: Any) -> Any:
         """Return the logits that the loss is computed from."""
 
-    def average_over(self, step: Any) -> Any:
-        """Return the number of latest steps that the average covers, about, after so many steps."""
-
     def set_dropout(self, rate: float) -> None:
         """Set the probability that a hidden unit of the head is dropped."""
 

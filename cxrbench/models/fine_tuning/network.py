@@ -19,7 +19,6 @@ from cxrbench.models.fine_tuning.layers import (
     weights_from_whole,
     whole_network,
 )
-from cxrbench.models.fine_tuning.steps import AVERAGE_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,11 +81,6 @@ class Network:
     def call(self, images: Any, noise: Any) -> Any:
         """Return the logits in inference mode, but for the dropout of the head."""
         return self.training([images, noise], training=False)
-
-    def average_over(self, step: Any) -> Any:
-        """Return the same number for all steps: the network is a good one from the start."""
-        del step
-        return AVERAGE_OVER
 
     def set_dropout(self, rate: float) -> None:
         """Set the probability that a hidden unit of the head is dropped."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FIRST_DECAY, SECOND_DECAY, EPSILON = 0.9, 0.999, 1e-7
 """Of Adam, as for heads."""
-AVERAGE_OVER = 100
-"""Steps over which the weights are averaged, about: each step moves the average by 1 / AVERAGE_OVER of the difference."""
+LATEST, AVERAGE_OVER = 0.1, 100
+"""Weights are averaged over this share of the steps so far, and over this many at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,24 @@ class Rates:
     weight_decay: float
 
 
+def average_over(step: Any) -> Any:
+    """Return the number of latest steps that the average covers, about, after so many: it moves by 1 / that number."""
+    return keras.ops.minimum(1 + LATEST * (step - 1), AVERAGE_OVER)
+
+
 class NetworkSteps:
     """The variables of a network in training, their moments and averages, and its compiled steps.
 
     Keras has no learning rate by layer, and Adam's step does not depend on the scale of a gradient, so the step is scaled.
     """
 
-    def __init__(self, network: LearningNetwork, loss: Callable[[Any, Any], Any], batch_size: int) -> None:
+    def __init__(
+        self,
+        network: LearningNetwork,
+        loss: Callable[[Any, Any], Any],
+        batch_size: int,
+        average_over: Callable[[Any], Any] = average_over,
+    ) -> None:
         """Compile the steps of a network.
 
         Raises:
@@ -54,7 +65,7 @@ class NetworkSteps:
             raise ConfigError("fine-tuning needs the TensorFlow backend of Keras: unset KERAS_BACKEND")
         import tensorflow
 
-        self._network, self._loss, self._batch_size = network, loss, batch_size
+        self._network, self._loss, self._batch_size, self._average_over = network, loss, batch_size, average_over
         self._learning = [variable.value for variable in network.learning]
         self._weights = [*self._learning, *(variable.value for variable in network.statistics)]
         self._other_state = [variable.value for variable in network.other_state]
@@ -142,7 +153,7 @@ class NetworkSteps:
             loss = tensorflow.reduce_mean(self._loss(labels, logits) * weights)
         self._count.assign_add(1.0)
         self._learn(tape.gradient(loss, self._learning), learning_rate)
-        over = self._network.average_over(self._count)
+        over = self._average_over(self._count)
         for variable, average in zip(self._weights, self._averages, strict=True):
             average.assign_sub((average - variable) / over)
 

@@ -21,7 +21,7 @@ def test_the_rate_rises_and_falls(steps):
 
 
 def test_a_step_is_that_of_adamw_times_the_share(learning):
-    from cxrbench.models.fine_tuning.steps import AVERAGE_OVER, Rates
+    from cxrbench.models.fine_tuning.steps import Rates
 
     network, steps, head = learning
     weights = network.weights_with(head)
@@ -35,4 +35,8 @@ def test_a_step_is_that_of_adamw_times_the_share(learning):
         decayed = before * (1 - rate * share * decay) if before.ndim > 1 else before
         moved = np.abs(after - decayed)  # the first step of Adam is the rate, whatever the gradient
         assert moved.max() == pytest.approx(rate * share, rel=0.05)
-        assert average == pytest.approx(before + (after - before) / AVERAGE_OVER, abs=1e-7)
+        assert average == pytest.approx(after, abs=1e-7)
+    first = steps.averages
+    steps.take(*batch, np.array([rate], dtype=np.float32))
+    for before, after, average in zip(first, steps.state, steps.averages, strict=False):
+        assert average == pytest.approx(before + (after - before) / 1.1, abs=1e-7)  # 1 + a tenth of one step
