@@ -32,6 +32,11 @@ def row_name(recipe: str, stage: Stage) -> str:
     return recipe if stage == "head" else f"{recipe}@{stage}"
 
 
+def unit_of(stage: Stage) -> str:
+    """Return what a row of a stage has one or several of: `head` or `network`."""
+    return "head" if stage == "head" else "network"
+
+
 def stem_of(recipe: str) -> str:
     """Return a file stem that is unique to the recipe, or the row, of this name."""
     readable = re.sub(r"[^A-Za-z0-9.+=-]", "-", recipe)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cxrbench.benchmark.ensemble.members import policy_of
+from cxrbench.config.recipe import unit_of
 from cxrbench.errors import ConfigError
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.evaluation.versions import choose_pooled_threshold
@@ -34,7 +35,7 @@ class HeadChoice:
 
     def text(self, stage: Stage) -> str:
         """Return the choice in words, for a row of this stage."""
-        single = "head" if stage == "head" else "network"
+        single = unit_of(stage)
         if self.fold is None:
             return f"the {single}s of all folds and seeds"
         of_seeds = f"the {single}s of all seeds" if self.seed is None else f"the {single} of seed {self.seed}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.config.recipe import unit_of
 from cxrbench.leaderboard.card.markdown import bullets, paragraph, table
-from cxrbench.leaderboard.card.stage import unit
 from cxrbench.leaderboard.store.image_record import PARTS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _left_out(record: ModelRecord) -> str:
     protocol, folds = record.protocol, record.heads.folds
     groups = ", ".join(protocol.left_out[fold] for fold in folds)
     if len(folds) > 1:
-        each = f"Each of its {unit(record)}s has left out another group of {protocol.left_out_by}: {groups}."
+        each = f"Each of its {unit_of(record.stage)}s has left out another group of {protocol.left_out_by}: {groups}."
     else:
         each = f"It has seen no image of {protocol.left_out_by} {groups}, and none of a patient who has an image there."
     return f"{each} The test images are those of the group. No patient is in two parts."

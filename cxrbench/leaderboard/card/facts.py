@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.config.recipe import unit_of
 from cxrbench.leaderboard.card.markdown import bullets, estimate, paragraph, table
 from cxrbench.leaderboard.card.results import shown_metrics
-from cxrbench.leaderboard.card.stage import mechanism, unit
+from cxrbench.leaderboard.card.stage import mechanism
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def warnings_of(record: ModelRecord) -> list[str]:
     leaks = [f"DATA LEAK: {finding.message}" for finding in record.audit.leaks]
     others = [text for text in record.audit.warnings if text not in {one.message for one in record.audit.leaks}]
     notice = [record.protocol.notice] if record.protocol.notice else []
-    untested = [] if record.metrics else [NO_TEST_IMAGES.format(unit=unit(record))]
+    untested = [] if record.metrics else [NO_TEST_IMAGES.format(unit=unit_of(record.stage))]
     return list(dict.fromkeys([*control, *leaks, *notice, *untested, *record.warnings, *others]))
 
 

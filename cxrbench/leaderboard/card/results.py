@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.config.recipe import unit_of
 from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
 from cxrbench.evaluation.metrics import METRICS
 from cxrbench.leaderboard.card.markdown import estimate, paragraph, table
-from cxrbench.leaderboard.card.stage import unit
 from cxrbench.leaderboard.worst_group import BY_CHANCE
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def evaluation_section(record: ModelRecord) -> list[str]:
 
 def _how_tested(record: ModelRecord) -> str:
     positive, repeats = record.class_names.positive, record.protocol.folds * record.protocol.seeds
-    several = f"the mean over {repeats} single {unit(record)}s, each at its own threshold"
-    row = f"The row is {f'one {unit(record)}' if repeats == 1 else several}."
+    several = f"the mean over {repeats} single {unit_of(record.stage)}s, each at its own threshold"
+    row = f"The row is {f'one {unit_of(record.stage)}' if repeats == 1 else several}."
     if record.protocol.left_out:
         row += " Each fold is tested on the group that it has left out. A mean over groups has no interval."
     own = "" if record.metrics else " This model itself has no test images left."
@@ -114,7 +114,7 @@ def _external(record: ModelRecord) -> list[str]:
         )
         for name, result in record.external.items()
     )
-    single = f"single {unit(record)}s"
+    single = f"single {unit_of(record.stage)}s"
     text = f"Results of the row, the mean over its {single} with their thresholds. Images: negative + positive."
     return [*paragraph(text), *table(("name", "dataset", "images", *COMPARED), rows)]
 

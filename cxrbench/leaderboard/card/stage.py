@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxrbench.config.recipe import unit_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,16 +19,11 @@ START = {
 }
 
 
-def unit(record: ModelRecord) -> str:
-    """Return what the stage trains several of: `head` or `network`."""
-    return "head" if record.stage == "head" else "network"
-
-
 def chosen_text(record: ModelRecord) -> str:
     """Return which heads or networks the model consists of."""
     folds, seeds = (", ".join(map(str, numbers)) for numbers in (record.heads.folds, record.heads.seeds))
     count = len(record.heads.models)
-    mean = f"the mean of the logits of {count} {unit(record)}s" if count > 1 else f"one {unit(record)}"
+    mean = f"the mean of the logits of {count} {unit_of(record.stage)}s" if count > 1 else f"one {unit_of(record.stage)}"
     several = (len(record.heads.folds) > 1, len(record.heads.seeds) > 1)
     return f"{mean} (fold{'s' * several[0]} {folds}; seed{'s' * several[1]} {seeds})"
 
