@@ -17,7 +17,7 @@ from docs_screenshots.results import RESULTS, digest_of_results, published
 if TYPE_CHECKING:
     from pathlib import Path
 
-SIZE = (1320, 1200)
+SIZE = (1480, 1130)
 COLOURS = 64
 SECTION = "#leaderboard"
 """What is at the top."""
