@@ -13,6 +13,7 @@ from cxrbench.benchmark.context import closing_run, open_run
 from cxrbench.benchmark.entries import NoResult, Result, build_entry, recipe_subject
 from cxrbench.benchmark.external import score_externals
 from cxrbench.benchmark.extraction import decode_and_list, start_extraction
+from cxrbench.benchmark.fine_tuning.candidates import check_layer
 from cxrbench.benchmark.fine_tuning.run import train_networks
 from cxrbench.benchmark.fine_tuning.studies import open_networks
 from cxrbench.benchmark.outcomes import FinishedSearch, FoldOutcome, failure_of, fold_outcome, recipe_result
@@ -90,6 +91,7 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
         with closing_run(plan, resources.executor):
             extraction = start_extraction(plan, resources)  # workers extract features while images are decoded
             run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
+            check_layer(run)
             add_baseline(run)
             computed = run_recipes(run, run_recipe)
             computed += train_networks(run, run_recipe)

@@ -66,6 +66,26 @@ def check_wanted(settings: Settings, known: Sequence[str]) -> None:
             raise unknown_name("recipe to fine-tune", name_in_table(text), known)
 
 
+def check_layer(run: RunContext) -> None:
+    """Check, before any search, that a backbone has the layer after which the user wants to cut.
+
+    Raises:
+        ConfigError: no backbone of the run can be cut there; the message has the reason for each.
+    """
+    settings = run.plan.request.settings
+    if not settings.fine_tune or settings.fine_tune_from in {"all", "auto"}:
+        return
+    found = {
+        str(one.recipe.backbone.component): one.features
+        for one in run.plan.recipes
+        if isinstance(one.features, RecipeFeatures) and not one.features.is_searched and not one.recipe.backbone.spec.control
+    }
+    reasons = {backbone: _why_not_from(run, features, settings.fine_tune_from) for backbone, features in found.items()}
+    if reasons and all(reasons.values()):
+        problems = "; ".join(f"{backbone}: {reason}" for backbone, reason in reasons.items())
+        raise ConfigError(f"--fine-tune-from {settings.fine_tune_from} cannot be used. {problems}")
+
+
 def _finished(run: RunContext) -> list[Candidate]:
     """Return the recipes with a result, the best by validation first."""
     found = [(recipe, run.store.complete_entry(recipe.stem)) for recipe in run.plan.recipes]
