@@ -1,4 +1,4 @@
-"""Ten drawn images with the results of a model: do a file and this machine still give what the model gave at its export?
+"""Ten generated images with the results of a model: do a file and this machine still give what the model gave at its export?
 
 A self-test detects accidents: a damaged file, another version of a library that computes otherwise. It does not detect an
 attacker, who can change the expected results as well.
@@ -49,7 +49,7 @@ class SelfTest:
 
 
 def make_self_test(classifier: Classifier) -> SelfTest:
-    """Return the results of a classifier for the ten drawn images."""
+    """Return the results of a classifier for the ten generated images."""
     images = draw(classifier.size)
     return SelfTest(images=images, logits=classifier.logits(images), scores=classifier.scores(images))
 

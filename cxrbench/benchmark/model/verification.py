@@ -26,7 +26,7 @@ LARGEST_DIFFERENCE = 1e-4
 
 
 def require_equal_results(folder: Path, classifier: Classifier, surroundings: Surroundings) -> None:
-    """Load a finished folder in every way that a user may, and compare the scores of the ten drawn images.
+    """Load a finished folder in every way that a user may, and compare the scores of the ten generated images.
 
     Raises:
         CxrbenchError: they differ.

@@ -19,7 +19,7 @@ MEANINGS = {
     "head.safetensors": "the weights of the head; cxrbench builds the backbone with the plugin",
     "weights.safetensors": "all weights of the network, or of several; cxrbench builds it with the plugin",
     "images.json": "counts of the images that it learnt from, and their digests unless they are credentialed",
-    "self_test.npz": "ten drawn images with the logits and scores that the model gave at its export",
+    "self_test.npz": "ten generated images with the logits and scores that the model gave at its export",
 }
 
 
