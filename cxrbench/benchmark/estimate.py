@@ -153,7 +153,7 @@ def _shifted_views(plan: Plan, needed: Iterable[RecipeFeatures]) -> dict[Extract
 def _shiftings(plan: Plan) -> dict[Shifting, int]:
     """Return how many images of all folds are changed by each shift. Which ones is known only when all are decoded."""
     counts: Counter[Shifting] = Counter()
-    if plan.unfinished:
+    if plan.may_score:
         original = plan.catalogues.main.pixels
         for shifts, images in _shifted_images(plan):
             counts.update({Shifting(original=original, shift=shift, seed=plan.protocol.seed): images for shift in shifts})

@@ -26,7 +26,7 @@ from cxrbench.search.engine import engine_identity
 from cxrbench.storage.files import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cxrbench.benchmark.request import Request
     from cxrbench.config.recipe import Recipe
@@ -118,6 +118,11 @@ class Plan:
         return {name: catalogue.fingerprint for name, catalogue in self.catalogues.external.items()}
 
     @property
+    def may_score(self) -> bool:
+        """Whether a row may have no result yet. Which recipes are fine-tuned is known only when the heads are trained."""
+        return bool(self.unfinished or self.from_scratch or self.request.settings.fine_tune)
+
+    @property
     def baseline_identity(self) -> str:
         """The identity of the baseline's result."""
         return digest([self.protocol.study_identity, BASELINE])
@@ -160,7 +165,7 @@ def make_plan(
     attempt = newest_attempt(settings.out, protocol)
     store = ProtocolFolder(out=settings.out, protocol=protocol, attempt=attempt, database=database)
     if not settings.fresh:  # before weights are fetched
-        store.check({BASELINE, *(recipe.file_stem for recipe in request.grid.recipes)})
+        store.check({BASELINE, *_stems(request)})
     refuse_unsuitable(catalogues, protocol, settings, partial(decode, store) if decode else None)
     recipes = plan_recipes(request, request.grid.recipes, catalogues, protocol)
     networks = plan_recipes(request, request.from_scratch, catalogues, protocol)
@@ -179,7 +184,7 @@ def make_plan(
 
 def in_new_attempt(plan: Plan) -> Plan:
     """Begin the next attempt at the protocol, and return the plan for it."""
-    store = replace(plan.store, attempt=_new_attempt(plan.store, plan.recipes))
+    store = replace(plan.store, attempt=_new_attempt(plan.store, (*plan.recipes, *plan.from_scratch)))
     return replace(plan, store=store, stamps=store.stamps(recipe.stem for recipe in plan.recipes))
 
 
@@ -229,6 +234,16 @@ def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Prot
         for fold in range(protocol.folds)
     )
     return PlannedRecipe(recipe=recipe, features=features, studies=studies, identity=digest(list(studies)))
+
+
+def _stems(request: Request) -> Iterator[str]:
+    """Yield the file stem of each row that a run may compute again."""
+    rows: dict[Stage, Sequence[Recipe]] = {
+        "head": request.grid.recipes,
+        "fine-tuned": request.grid.recipes if request.settings.fine_tune else (),
+        "from-scratch": request.from_scratch,
+    }
+    return (stem_of(row_name(str(recipe), stage)) for stage, recipes in rows.items() for recipe in recipes)
 
 
 def _new_attempt(store: ProtocolFolder, recipes: Sequence[PlannedRecipe]) -> int:

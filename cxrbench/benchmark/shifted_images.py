@@ -109,7 +109,7 @@ class ShiftedImages:
 def start_shifts(
     plan: Plan, resources: Resources, wanted: tuple[Shifted, ...], rows: NDArray[np.int64], name: str
 ) -> StartedShifts | None:
-    """Have images shifted if a recipe may have no result yet; None if no shift is wanted.
+    """Have images shifted if a row may have no result yet; None if no shift is wanted.
 
     Args:
         plan: of the run.
@@ -118,7 +118,7 @@ def start_shifts(
         rows: ascending rows of the dataset's pixels.
         name: of these images, for progress stages.
     """
-    if not wanted or not (plan.unfinished or plan.request.settings.fine_tune):
+    if not wanted or not plan.may_score:
         return None
     original = selected_pixels(plan.catalogues.main.pixels, rows)
     shiftings = {shift: Shifting(original=original, shift=shift, seed=plan.protocol.seed) for shift in wanted}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from cxrbench.storage.sharded_array import ShardedArray
 
 
-def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str | None) -> tuple[ShardedArray, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedMaps:
+    """The maps of all views at a cut.
+
+    Attributes:
+        arrays: of the clean view and then of the augmented ones; empty without a cut.
+        seconds: worker time; 0 if all were cached.
+    """
+
+    arrays: tuple[ShardedArray, ...] = ()
+    seconds: float = 0.0
+
+
+def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str | None) -> ExtractedMaps:
     """Return the maps of all views, those that are missing computed by the workers; nothing without a cut.
 
     Raises:
@@ -24,21 +38,26 @@ def extracted_maps(run: RunContext, features: RecipeFeatures, where: float | str
         Exception: as the calls of the backbone or the augmentation raise it.
     """
     if where is None:
-        return ()
+        return ExtractedMaps()
     views = [MapView(extraction=view, where=where) for view in features.views]
-    run.extraction.resources.claim([view.maps.folder for view in views])
+    arrays = tuple(view.maps for view in views)
+    run.extraction.resources.claim([maps.folder for maps in arrays])
     progress, stage = run.callbacks.progress, f"maps of {features.views[0].backbone.component}"
-    missing = [(view, shard) for view in views for shard in _missing_shards(view.maps, progress, stage)]
+    missing = [
+        partial(run.executor.submit, extract_maps, view, maps, shard)
+        for view, maps in zip(views, arrays, strict=True)
+        for shard in _missing_shards(maps, progress, stage)
+    ]
     progress.begin(stage, len(missing))
-    calls = [submit_with_retry(partial(run.executor.submit, extract_maps, view, shard), BATCH) for view, shard in missing]
+    calls, seconds = [submit_with_retry(extract, BATCH) for extract in missing], 0.0
     try:
         for call in calls:
-            call.result()
+            seconds += call.result().value
             progress.advance(stage)
     finally:
         for call in calls:
             call.cancel()
-    return tuple(view.maps for view in views)
+    return ExtractedMaps(arrays=arrays, seconds=seconds)
 
 
 def _missing_shards(maps: ShardedArray, progress: Progress, stage: str) -> list[int]:

@@ -82,12 +82,13 @@ def open_networks(run: RunContext, recipe: PlannedRecipe) -> Opened:
     maps = extracted_maps(run, recipe.features, place_of(recipe.learns_from))
     studies = []
     for fold, start in enumerate(starts):
-        study = _study(run, recipe, replace(_job(run, recipe, fold, start), maps=maps))
+        study = _study(run, recipe, replace(_job(run, recipe, fold, start), maps=maps.arrays))
         studies.append(FoldStudy(fold=fold, study=study, record=open_record(run, recipe, study, fold)))
     say_resumed(run, recipe, studies)
     catalogues = run.plan.catalogues
     external = {name: catalogue.pixels.array for name, catalogue in catalogues.external.items()}
-    return Opened(source=CachedFeatures(extracted=(catalogues.main.pixels.array,), of_external=external), studies=studies)
+    source = CachedFeatures(extracted=(catalogues.main.pixels.array,), of_external=external)
+    return Opened(source=source, studies=studies, seconds=maps.seconds)
 
 
 def checkpoints(store: ProtocolFolder, study: str) -> Path:

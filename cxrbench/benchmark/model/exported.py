@@ -74,7 +74,7 @@ def _require_same(folder: Path, record: ModelRecord, classifier: Classifier, fou
     if found > allowed:
         made = ", ".join(f"{name} {version}" for name, version in record.exported_with.items())
         raise CxrbenchError(
-            f"{folder}: the self-test failed: {classifier.name} scores the ten generated images otherwise here than at the export "
-            f"(relative difference of the logits {found:.2g}, allowed {allowed:g}). It was exported with {made}. Use these "
-            "versions, or export it again here"
+            f"{folder}: the self-test failed: {classifier.name} scores the ten generated images otherwise here than at the "
+            f"export (relative difference of the logits {found:.2g}, allowed {allowed:g}). It was exported with {made}. Use "
+            "these versions, or export it again here"
         )

@@ -31,10 +31,11 @@ class Progress:
         best: the epoch with the lowest one; 0 for the start.
         best_weights: the averaged weights of this epoch.
         best_logits: float64 ``[n]``, of the validation images.
-        state: of the steps, as `NetworkSteps.state` returns it.
+        state: of the steps, as `NetworkSteps.state` returns it; empty once the training has ended.
         followed: after each epoch, and of the start if it is a candidate: loss and accuracy of the training images that are
             followed, and accuracy of the validation images.
         devices: what computed the epochs, each kind once.
+        seconds: that the epochs took, also in processes that were killed since.
     """
 
     losses: tuple[float, ...]
@@ -44,6 +45,7 @@ class Progress:
     state: Sequence[Array]
     followed: tuple[tuple[float, float, float], ...] = ()
     devices: tuple[DeviceKind, ...] = ()
+    seconds: float = 0.0
 
 
 def write_progress(path: Path, progress: Progress, identity: str) -> None:
@@ -56,10 +58,11 @@ def write_progress(path: Path, progress: Progress, identity: str) -> None:
     """
     from safetensors.numpy import save
 
-    arrays = {f"state.{number}": np.atleast_1d(value) for number, value in enumerate(progress.state)}
-    arrays |= {f"best.{number}": np.atleast_1d(value) for number, value in enumerate(progress.best_weights)}
+    arrays = {f"state.{number}": np.asarray(value, order="C") for number, value in enumerate(progress.state)}
+    arrays |= {f"best.{number}": np.asarray(value, order="C") for number, value in enumerate(progress.best_weights)}
     facts = {"identity": identity, "losses": json.dumps(progress.losses), "best": str(progress.best)}
     facts |= {"followed": json.dumps(progress.followed), "devices": json.dumps(progress.devices)}
+    facts["seconds"] = str(progress.seconds)
     with atomic_write(path) as file:
         file.write(save({**arrays, "logits": progress.best_logits}, metadata=facts))
 
@@ -81,6 +84,7 @@ def read_progress(path: Path, identity: str) -> Progress | None:
             state=_numbered(arrays, "state"),
             followed=tuple(tuple(one) for one in json.loads(facts["followed"])),
             devices=tuple(json.loads(facts.get("devices", '["cpu"]'))),  # earlier versions computed on CPUs
+            seconds=float(facts.get("seconds", 0.0)),
         )
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return None

@@ -21,7 +21,7 @@ class FoldedConvolution(keras.layers.Layer):
 
     def __init__(self, convolution: Any, normalisation: Any) -> None:
         """Join two layers that are built."""
-        super().__init__(name=f"{convolution.name}_folded")
+        super().__init__(name=f"{convolution.name}_folded", dtype=convolution.dtype_policy)
         self.convolution, self.normalisation = convolution, normalisation
 
     def call(self, maps: Any) -> Any:

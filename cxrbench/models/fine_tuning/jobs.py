@@ -106,9 +106,9 @@ class NetworkJob:
         start = time.perf_counter()
         progress = _trained(self, number, params, 0)
         losses = tuple(loss for loss in progress.losses if np.isfinite(loss))
-        return TrialResult(
-            losses=losses, scores=_version_scores(self, progress), seconds=time.perf_counter() - start, pruned=False
-        )
+        scores = _version_scores(self, progress)
+        seconds = max(time.perf_counter() - start, progress.seconds)  # of this process, or with those that were killed
+        return TrialResult(losses=losses, scores=scores, seconds=seconds, pruned=False)
 
     def freeze(self, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenModel:
         """Return the network of trial `number`, which is kept. Other repeats start from the head of another seed."""
@@ -117,7 +117,7 @@ class NetworkJob:
         whole = self.origin.build(self.backbone).whole(progress.best_weights)
         build = self.origin.build_to_score
         sha256 = write_network_weights(file, whole)
-        parameters = sum(weights.size for weights in progress.best_weights)
+        parameters = sum(weights.size for weights in whole.head)
         return FrozenModel(
             scorer=NetworkScorer(build=build, backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
             scores=_version_scores(self, progress),
@@ -136,7 +136,7 @@ class NetworkScorer:
         backbone: as the plugin builds it.
         file: the weights of all of it.
         sha256: of the file.
-        parameters: the number of its weights that were trained.
+        parameters: the number of weights of its head.
     """
 
     build: Build

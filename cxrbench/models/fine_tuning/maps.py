@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -92,24 +93,26 @@ class MapView:
         return replace(features, folder=folder, dtype=DTYPE)
 
 
-def extract_maps(view: MapView, shard: int, batch: int = BATCH) -> None:
-    """Compute the maps of a shard and write them to disk, unless another process has done so.
+def extract_maps(view: MapView, maps: ShardedArray, shard: int, batch: int = BATCH) -> float:
+    """Compute the maps of a shard and write them to disk, unless another process has done so; return the seconds it took.
 
     Args:
         view: the view.
+        maps: its `maps`; the caller finds them, as a worker resolves no key of the cache.
         shard: number of the shard.
         batch: images per call of the network, a divisor of `BATCH`.
 
     Raises:
         NotFinite: a map has values that float16 cannot hold.
     """
-    extraction, maps = view.extraction, view.maps
+    start, extraction = time.perf_counter(), view.extraction
     with maps.writing(shard) as is_missing:
         if is_missing:
             images = extraction.pixels.array.read(*maps.bounds(shard))
             lower = _lower_part(extraction.frozen_backbone, view.where, batch)
             augmented = map(shard_augmentation(extraction, shard), padded_batches(images))
             maps.write(shard, maps_of(augmented, len(images), lower, batch), note=batch)
+    return time.perf_counter() - start
 
 
 def maps_of(batches: Iterable[Array], count: int, lower: ImageBatches, batch: int = BATCH) -> Iterator[NDArray[Any]]:

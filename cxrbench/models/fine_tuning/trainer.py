@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,16 +156,20 @@ def _train(training: Training, setting: Setting, kind: list[str], start: Callabl
     training.network.set_dropout(setting.dropout)
     training.network.set_seed(setting.seed)
     if progress := read_progress(training.checkpoint, identity):
-        training.steps.restore(progress.state, rates)
+        if progress.state:
+            training.steps.restore(progress.state, rates)
     else:
         training.steps.reset(training.start, rates)
         progress = start(training)
     per_epoch = -(-len(training.data.rows) // training.configuration.batch_size)
     schedule = learning_rates(setting.learning_rate, per_epoch * training.configuration.epochs).reshape(-1, per_epoch)
     while not _is_finished(progress, training.configuration):
-        epoch = len(progress.losses)
+        begin, epoch = time.perf_counter(), len(progress.losses)
         _train_epoch(training, setting, epoch, schedule[epoch - 1])
         progress = _after_epoch(training, progress)
+        progress = replace(progress, seconds=progress.seconds + time.perf_counter() - begin)
+        if _is_finished(progress, training.configuration):
+            progress = replace(progress, state=())
         write_progress(training.checkpoint, progress, identity)
     return progress
 
@@ -234,6 +239,7 @@ def _after_epoch(training: Training, progress: Progress) -> Progress:
         state=training.steps.state,
         followed=(*progress.followed, followed),
         devices=tuple(dict.fromkeys((*progress.devices, device_of_keras()))),
+        seconds=progress.seconds,
     )
 
 

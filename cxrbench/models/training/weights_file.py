@@ -38,7 +38,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array]) -> str:
     """Write arrays by name, and return the SHA-256 of the file; equal arrays give equal files."""
     from safetensors.numpy import save
 
-    content = save({name: np.ascontiguousarray(value) for name, value in tensors.items()})
+    content = save({name: np.asarray(value, order="C") for name, value in tensors.items()})  # keeps arrays without an axis
     with atomic_write(path) as file:
         file.write(content)
     return hashlib.sha256(content).hexdigest()

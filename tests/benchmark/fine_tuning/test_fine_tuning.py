@@ -186,7 +186,7 @@ def test_the_upper_half_learns_and_the_lower_one_stays(upper_half, rows, scored_
     assert scores == pytest.approx(stored, abs=1e-5)
     assert entry.learns_from == "auto"
     before = rows[FINE_TUNED].entry
-    assert entry.parameters["head"] < before.parameters["head"]
+    assert entry.parameters == before.parameters == rows[HEAD].entry.parameters
     assert entry.study != before.study
     head = load_kept(board.folder / "entries" / f"{stem_of(HEAD)}.json", HeadChoice(), surroundings)
     pretrained, trained = (one.classifier.backbone.get_weights() for one in (head, model))

@@ -16,11 +16,19 @@ def progress():
     return Progress(
         losses=(0.7, 0.5, 0.4),
         best=2,
-        best_weights=[np.ones(3, dtype=np.float32)],
+        best_weights=[np.ones(3, dtype=np.float32), np.float32(2)],
         best_logits=np.zeros(2),
         state=[np.zeros(1, dtype=np.float32)],
         devices=("cpu", "gpu"),
+        seconds=1.5,
     )
+
+
+def test_weights_keep_their_shapes_and_seconds_add_up(tmp_path, progress):
+    write_progress(tmp_path / "file", progress, "identity")
+    found = read_progress(tmp_path / "file", "identity")
+    assert [np.shape(one) for one in found.best_weights] == [(3,), ()]
+    assert found.seconds == 1.5
 
 
 def test_a_training_that_moved_names_both_devices(tmp_path, progress):

@@ -17,6 +17,20 @@ def features_of(backbone, images):
     return np.asarray(backbone(np.repeat(images[..., None].astype(np.float32), 3, axis=-1), training=False))
 
 
+def test_folded_convolutions_compute_as_the_protocol_says(tensorflow_ready):
+    import keras
+
+    from cxrbench.models.fine_tuning.folded import FoldedConvolution, with_folded_normalisation
+
+    images = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3, dtype="mixed_bfloat16")(images)
+    maps = keras.layers.BatchNormalization(dtype="mixed_bfloat16")(maps)
+    folded = with_folded_normalisation(keras.Model(images, maps))
+    (layer,) = (one for one in folded.layers if isinstance(one, FoldedConvolution))
+    assert (layer.compute_dtype, layer.variable_dtype) == ("bfloat16", "float32")
+    assert folded.output.dtype == "bfloat16"
+
+
 def test_folded_normalisation_gives_the_same_features(backbone, images):
     from cxrbench.models.fine_tuning.folded import FoldedConvolution, with_folded_normalisation
 

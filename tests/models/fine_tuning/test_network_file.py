@@ -14,13 +14,14 @@ from cxrbench.models.training.weights_file import write_tensors
 @pytest.fixture
 def weights():
     generator = np.random.default_rng(0)
-    backbone = [generator.random(shape, dtype=np.float32) for shape in ((3, 3, 3, 4), (4,), (4, 2))]
+    backbone = [generator.random(shape, dtype=np.float32) for shape in ((3, 3, 3, 4), (), (4, 2))]
     return NetworkWeights(backbone=backbone, head=random_head(2, 8, generator))
 
 
 def test_a_network_is_read_as_it_was_written(weights, tmp_path):
     digest = write_network_weights(tmp_path / "network", weights)
     read = read_network_weights(tmp_path / "network", digest, within=tmp_path)
+    assert [one.shape for one in read.backbone] == [one.shape for one in weights.backbone]
     assert all(map(np.array_equal, (*read.backbone, *read.head), (*weights.backbone, *weights.head)))
     assert digest == write_network_weights(tmp_path / "again", weights)
 

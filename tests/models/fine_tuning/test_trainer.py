@@ -38,6 +38,14 @@ def test_it_starts_from_the_head_and_learns(train, training):
     assert found == pytest.approx(done.best_logits, abs=1e-6)
 
 
+def test_a_finished_training_keeps_no_more_than_its_best_epoch(train, training):
+    done = train()
+    assert done.seconds > 0
+    weights = sum(one.nbytes for one in training.start)
+    assert training.checkpoint.stat().st_size < 1.5 * weights + 10_000
+    assert train().seconds == done.seconds
+
+
 def test_statistics_of_normalisation_stay_bit_equal(train, training):
     before = [one.numpy().copy() for one in training.network.training.non_trainable_variables]
     train(dropout=0.2)
