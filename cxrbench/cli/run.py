@@ -72,7 +72,7 @@ def _places_and_commands(board: Board) -> Iterator[str]:
     yield f"Table: {board.folder / 'leaderboard.csv'}"
     if first is None:
         return
-    model = board.folder / "models" / stem_of(first.entry.recipe) / first.entry.stage
+    model = board.folder / first.entry.models
     if model.is_dir():
         yield f"Model: {model}"
     entry = board.folder / "entries" / f"{stem_of(first.name)}.json"

@@ -1,6 +1,6 @@
-"""Compiled calls for extraction and training. The only module that imports TensorFlow.
+"""Compiled calls for extraction and the training of heads, with TensorFlow.
 
-With another Keras backend (``KERAS_BACKEND=jax``) the same functions use Keras alone.
+With another Keras backend (``KERAS_BACKEND=jax``) the same functions use Keras alone. Only TensorFlow trains networks.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def trim_cache(limit: float) -> int:
             if size > limit and not item.in_use:
                 removed.append(item)
                 size -= item.size
-        _set_aside(removed)
+        _set_aside(item.folder for item in removed)
     _delete_set_aside()
     return size
 
@@ -94,9 +94,16 @@ def clear_cache() -> list[CacheItem]:
     """Remove every item that is not in use; return the removed items."""
     with _cache_lock():
         removed = [item for item in _list_items() if not item.in_use]
-        _set_aside(removed)
+        _set_aside(item.folder for item in removed)
     _delete_set_aside()
     return removed
+
+
+def remove_folders(folders: Iterable[Path]) -> None:
+    """Remove folders of the cache that this process has claimed and needs no more; some may be gone already."""
+    with _cache_lock():
+        _set_aside(filter(Path.is_dir, folders))
+    _delete_set_aside()
 
 
 def _list_items() -> list[CacheItem]:
@@ -119,10 +126,10 @@ def _bytes_on_disk(folder: Path) -> int:
     return size
 
 
-def _set_aside(items: Iterable[CacheItem]) -> None:
+def _set_aside(folders: Iterable[Path]) -> None:
     """Rename folders so that no process finds them. This is fast, so the cache lock is held only briefly."""
-    for item in items:
-        item.folder.rename(home() / f"{REMOVAL_PREFIX}{uuid.uuid4().hex}")
+    for folder in folders:
+        folder.rename(home() / f"{REMOVAL_PREFIX}{uuid.uuid4().hex}")
 
 
 def _delete_set_aside() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cxrbench_observers.trials import curve_points, log_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from cxrbench_observers.trials import Point, SeenTrial
 
@@ -20,7 +20,7 @@ IDENTITY_TAG = "cxrbench.entry"
 PREDICTIONS_TAG = "cxrbench.predictions"
 """Tag that marks a run with stored predictions."""
 MODEL_TAG = "cxrbench.model"
-"""Tag that marks a run with the weights of its heads."""
+"""Tag that marks a run with its trained weights."""
 PAGE_TAG = "cxrbench.page"
 """Tag with the SHA-256 of the page, so that the same page is logged only once."""
 PAGE_RUN = "leaderboard"
@@ -46,10 +46,10 @@ def find_or_log(client: Any, entry: Any, seen: Sequence[SeenTrial] = ()) -> Any:
 
 def log_board(client: Any, board: Any) -> None:
     """Log each entry's rank, model and predictions, the entries that have no run yet, and the page of the board."""
-    rows = {row["recipe"]: row for row in board.rows()}
+    rows = {row.name: row for row in board.rows()}
     for entry in board.entries:
         run = find_or_log(client, entry)
-        ranking = {name: rows[entry.recipe][name] for name in RANKING_COLUMNS}
+        ranking = {name: rows[entry.name][name] for name in RANKING_COLUMNS}
         _log_metrics(client, run.info.run_id, ((name, float(value), 0) for name, value in ranking.items() if value is not None))
         if entry.predictions and board.folder:
             _log_files(client, run, board.folder, entry)
@@ -58,14 +58,14 @@ def log_board(client: Any, board: Any) -> None:
 
 
 def _log_files(client: Any, run: Any, folder: Path, entry: Any) -> None:
-    """Log the table of predictions and the weights of the heads, each once."""
+    """Log the table of predictions and the trained weights, each once."""
     if PREDICTIONS_TAG not in run.data.tags:
         client.log_artifact(run.info.run_id, str(folder / entry.predictions), "predictions")
         client.set_tag(run.info.run_id, PREDICTIONS_TAG, entry.predictions)
-    model = folder / "models" / Path(entry.predictions).stem / entry.stage
+    model = folder / entry.models
     if MODEL_TAG not in run.data.tags and model.is_dir():
         client.log_artifacts(run.info.run_id, str(model), "model")
-        client.set_tag(run.info.run_id, MODEL_TAG, str(model.relative_to(folder)))
+        client.set_tag(run.info.run_id, MODEL_TAG, entry.models)
 
 
 def _log_page(client: Any, experiment: str, folder: Path) -> None:
@@ -91,7 +91,7 @@ def _log(client: Any, experiment: str, entry: Any, text: str, tags: dict[str, st
 
     seconds = entry.seconds.get("elapsed", 0.0)
     started = int(1000 * (time.time() - seconds))
-    run = client.create_run(experiment, start_time=started, run_name=entry.recipe, tags=tags)
+    run = client.create_run(experiment, start_time=started, run_name=entry.name, tags=tags)
     run_id = run.info.run_id
     _log_metrics(client, run_id, ((name, value, 0) for name, value in _metrics(entry)))
     _log_metrics(client, run_id, curve_points(entry))
@@ -131,8 +131,9 @@ def _metrics(entry: Any) -> Iterator[tuple[str, float]]:
 
 def _params(entry: Any) -> Iterator[tuple[str, Any]]:
     """Yield recipe, protocol and selected parameters, with a prefix where there are several folds or seeds."""
-    for name in ("backbone", "augmentation", "imbalance"):
+    for name in ("backbone", "augmentation", "imbalance", "stage"):
         yield name, getattr(entry, name)
+    yield from ((f"budget.{name}", value) for name, value in entry.budget.items())
     for name, value in entry.protocol.model_dump().items():
         yield f"protocol.{name}", value
     for fold in entry.folds:

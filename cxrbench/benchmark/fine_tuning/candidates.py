@@ -9,11 +9,12 @@ from cxrbench.benchmark.features import RecipeFeatures
 from cxrbench.benchmark.fine_tuning.planned import place_of
 from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.config.recipe import name_in_table
-from cxrbench.errors import ConfigError, unknown_name
+from cxrbench.errors import ConfigError, DiskFull, StorageLost, WorkersUnavailable, unknown_name
+from cxrbench.execution.failures import failure_reason
 from cxrbench.models.fine_tuning.jobs import makes_synthetic_rows, why_not_trainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
@@ -146,12 +147,29 @@ def _with_place(run: RunContext, one: Candidate) -> Candidate:
 
 def _why_not_from(run: RunContext, features: RecipeFeatures, learns_from: str) -> str:
     backbone = features.views[0].frozen_backbone
-    return run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result()
+    return _reason_of(lambda: run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result())
 
 
 def _strategy_problem(run: RunContext, one: Candidate) -> str:
-    for fold in one.entry.folds:
-        job = rows_job(run, one.recipe, fold.fold)
-        if run.executor.submit(makes_synthetic_rows, job, dict(fold.params)).result():
-            return f"{one.entry.imbalance} makes rows of features, not images"
-    return ""
+    def check() -> str:
+        for fold in one.entry.folds:
+            job = rows_job(run, one.recipe, fold.fold)
+            if run.executor.submit(makes_synthetic_rows, job, dict(fold.params)).result():
+                return f"{one.entry.imbalance} makes rows of features, not images"
+        return ""
+
+    return _reason_of(check)
+
+
+def _reason_of(check: Callable[[], str]) -> str:
+    """Return what a check finds, or why it failed: the other rows go on.
+
+    Raises:
+        DiskFull, StorageLost, WorkersUnavailable: no result of any recipe can be had or recorded any more.
+    """
+    try:
+        return check()
+    except (DiskFull, StorageLost, WorkersUnavailable):
+        raise
+    except Exception as error:
+        return failure_reason(error)

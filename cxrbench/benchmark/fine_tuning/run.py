@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from cxrbench.benchmark.fine_tuning.candidates import candidates
 from cxrbench.benchmark.fine_tuning.planned import planned_fine_tuning
 from cxrbench.benchmark.fine_tuning.studies import checkpoints
 from cxrbench.benchmark.recipes import run_recipes
+from cxrbench.storage.cache import remove_folders
 
 if TYPE_CHECKING:
     from cxrbench.benchmark.context import RunContext
@@ -31,8 +31,6 @@ def train_networks(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     plan = replace(plan, unfinished=tuple(row for row in rows if settings.fresh or not plan.is_finished(row)))
     executor = run.executor.for_networks() if plan.unfinished else run.executor
     entries = run_recipes(replace(run, plan=plan, executor=executor), run_recipe)
-    for row in rows:
-        if plan.is_finished(row):
-            for study in row.studies:
-                shutil.rmtree(checkpoints(run.store, study), ignore_errors=True)
+    finished = [row for row in rows if plan.is_finished(row)]
+    remove_folders(checkpoints(run.store, study) for row in finished for study in row.studies)
     return entries

@@ -8,7 +8,7 @@ from pydantic import PositiveFloat, SerializerFunctionWrapHandler, model_seriali
 
 from cxrbench.config.fields import ComponentText, Count, Hash, Line, Name, RecipeName, RelativePath
 from cxrbench.config.protocol import Protocol
-from cxrbench.config.recipe import row_name
+from cxrbench.config.recipe import row_name, stem_of
 from cxrbench.config.values import Stage
 from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
@@ -213,6 +213,11 @@ class ComponentFacts(Stored):
     weights_origin: Line = ""
 
 
+def models_path(recipe: str, stage: Stage) -> str:
+    """Return where the models of a recipe, named by its file stem, are in the protocol's folder."""
+    return f"models/{recipe}/{stage}"
+
+
 class Entry(Stored):
     """The result of one recipe, of the baseline or of an ensemble.
 
@@ -301,6 +306,11 @@ class Entry(Stored):
     def name(self) -> str:
         """The name of the row: that of the recipe, and of the stage if more than a head was trained."""
         return row_name(self.recipe, self.stage)
+
+    @property
+    def models(self) -> str:
+        """The folder with its trained weights, relative to that of the protocol. It is not there if a run kept none."""
+        return models_path(stem_of(self.recipe), self.stage)
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.store.attempts import folder_name, suffix
+from cxrbench.leaderboard.store.entry import models_path
 from cxrbench.leaderboard.store.entry_files import predictions_path, read_external, read_placed_entry, write_entry
 from cxrbench.leaderboard.store.shift_result import read_shift_result
 from cxrbench.leaderboard.store.test_lock import TestSetLock
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cxrbench.config.protocol import Protocol
+    from cxrbench.config.values import Stage
     from cxrbench.leaderboard.store.entry import Entry
     from cxrbench.leaderboard.store.external_result import ExternalResult
     from cxrbench.search.database import Database
@@ -67,9 +69,9 @@ class ProtocolFolder:
         """Return the path of a recipe's predictions, as they are written."""
         return self.path / predictions_path(recipe)
 
-    def model(self, recipe: str, stage: str, fold: int, seed: int) -> Path:
+    def model(self, recipe: str, stage: Stage, fold: int, seed: int) -> Path:
         """Return the path of the weights of a head."""
-        return self.path / "models" / recipe / stage / f"fold-{fold}-seed-{seed}.safetensors"
+        return self.path / models_path(recipe, stage) / f"fold-{fold}-seed-{seed}.safetensors"
 
     @property
     def images(self) -> Path:

@@ -56,11 +56,14 @@ class HeadLayers:
 
 
 def require_graph(backbone: Any) -> None:
-    """Refuse a backbone whose layers cannot be seen.
+    """Refuse a backbone whose layers cannot be seen, or a Keras that cannot train it here.
 
     Raises:
-        ConfigError: the backbone is not a graph of Keras layers; the message is the reason.
+        ConfigError: the backbone is not a graph of Keras layers, or the Keras backend is not TensorFlow; the message is the
+            reason.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError("training a network needs the TensorFlow backend of Keras: unset KERAS_BACKEND")
     if not (is_model_of_keras(backbone) and is_graph(backbone)):
         raise ConfigError("the backbone is not a Keras model that is built as a graph with one input and one output")
 

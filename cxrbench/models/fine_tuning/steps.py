@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from cxrbench.errors import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -56,13 +54,7 @@ class NetworkSteps:
         batch_size: int,
         average_over: Callable[[Any], Any] = average_over,
     ) -> None:
-        """Compile the steps of a network.
-
-        Raises:
-            ConfigError: the Keras backend is not TensorFlow.
-        """
-        if keras.backend.backend() != "tensorflow":
-            raise ConfigError("fine-tuning needs the TensorFlow backend of Keras: unset KERAS_BACKEND")
+        """Compile the steps of a network."""
         import tensorflow
 
         self._network, self._loss, self._batch_size, self._average_over = network, loss, batch_size, average_over

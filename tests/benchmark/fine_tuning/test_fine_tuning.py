@@ -219,6 +219,20 @@ def test_a_layer_that_the_network_lacks_is_refused_by_name(run_again):
     assert "leaderboard" not in result.stdout
 
 
+def test_random_weights_on_a_finished_board_are_scored_under_shifts_too(run_again, copy_of_run):
+    shifts = ("--robustness", "standard")
+    assert run_again(*shifts).returncode == 0
+    stage = (*shifts, "--from-scratch", RECIPE, "--from-scratch-trials", 1, "--from-scratch-epochs", 1)
+    result = run_again(*stage)
+    assert result.returncode == 0, result.stderr
+    (board,) = read_boards(copy_of_run.folder / "leaderboard")
+    rows = {row.name: row for row in board.rows()}
+    assert 0 < rows[f"{RECIPE}@from-scratch"]["auc_shifted"] < 1
+    assert not list((copy_of_run.folder / "home" / "training").iterdir())
+    again = run_again(*stage)
+    assert "trials:" not in again.stderr
+
+
 def test_a_run_without_the_stage_keeps_the_row(run_again):
     result = run_again()
     assert "fine-tuned" in result.stdout
