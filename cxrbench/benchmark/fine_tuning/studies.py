@@ -18,9 +18,10 @@ from cxrbench.config.recipe import stem_of
 from cxrbench.config.seeds import study_seed
 from cxrbench.errors import CxrbenchError
 from cxrbench.models.features.feature_source import CachedFeatures
-from cxrbench.models.fine_tuning.jobs import NetworkJob
+from cxrbench.models.fine_tuning.jobs import KeptNetwork, NetworkJob
 from cxrbench.models.fine_tuning.origins import RandomWeights, SelectedHeads
 from cxrbench.models.training.configuration import TrainingConfiguration
+from cxrbench.models.training.curves import Curves
 from cxrbench.models.training.head_file import read_head
 from cxrbench.plugin.specs import Float
 from cxrbench.search.quasi_random import QuasiRandom
@@ -156,4 +157,22 @@ def _job(run: RunContext, recipe: PlannedRecipe, fold: int, start: _Start) -> Ne
         seed=study_seed(run.protocol.seed, f"{recipe.recipe.canonical}@{recipe.stage}", fold),
         folder=checkpoints(run.store, recipe.studies[fold]),
         shifted=shifted_validation(run, recipe, fold, {}),
+        kept=_kept(run, recipe, fold),
     )
+
+
+def _kept(run: RunContext, recipe: PlannedRecipe, fold: int) -> dict[int, KeptNetwork]:
+    """Return the networks of a fold by seed, if the row is complete but for what is to be scored now."""
+    entry = run.store.complete_entry(recipe.stem)
+    if entry is None or entry.study != recipe.identity:
+        return {}
+    return {
+        head.seed: KeptNetwork(
+            file=run.store.model(recipe.recipe.file_stem, recipe.stage, fold, head.seed),
+            sha256=head.model,
+            curves=Curves(**head.curves.model_dump()),
+            devices=entry.devices.get("training", ("cpu",)),
+        )
+        for head in entry.folds[fold].heads
+        if head.model
+    }

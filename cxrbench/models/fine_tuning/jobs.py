@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cxrbench.config.seeds import training_seed
-from cxrbench.errors import ConfigError
+from cxrbench.errors import ConfigError, CxrbenchError
 from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
 from cxrbench.models.fine_tuning.origins import SelectedHeads
 from cxrbench.models.training.curves import Curves
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxrbench.config.part import Part
+    from cxrbench.execution.devices import DeviceKind
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.checkpoint import Progress
     from cxrbench.models.fine_tuning.learning import LearningNetwork, LearningRows
+    from cxrbench.models.fine_tuning.network_file import NetworkWeights
     from cxrbench.models.fine_tuning.origins import Build, Origin
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
@@ -36,6 +39,29 @@ if TYPE_CHECKING:
     from cxrbench.plugin.contracts import Loss
     from cxrbench.plugin.specs import Augmentation, Value
     from cxrbench.storage.sharded_array import ShardedArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptNetwork:
+    """A network of a complete result, which must be scored on something new.
+
+    Attributes:
+        file: its weights.
+        sha256: of the file.
+        curves: of its training.
+        devices: what it was trained on.
+    """
+
+    file: Path
+    sha256: str
+    curves: Curves
+    devices: tuple[DeviceKind, ...]
+
+    def read(self) -> NetworkWeights | None:
+        """Return its weights, or None if the file is gone, damaged, or cannot be seen from this machine."""
+        with suppress(CxrbenchError, OSError):
+            return read_network_weights(self.file, self.sha256, within=self.file.parent)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +80,7 @@ class NetworkJob:
         shifted: the validation images under each development shift: an array of them, and their rows in it.
         seed: the seed of each trial derives from it.
         folder: where epochs and finished networks are kept until the result is complete.
+        kept: by repeat, the networks of the result if it is complete. They are not trained again.
     """
 
     study: str
@@ -68,6 +95,7 @@ class NetworkJob:
     folder: Path = field(compare=False)
     maps: tuple[ShardedArray, ...] = field(default=(), compare=False)
     shifted: tuple[tuple[ShardedArray, NDArray[np.int64]], ...] = field(default=(), compare=False)
+    kept: Mapping[int, KeptNetwork] = field(default_factory=dict, compare=False)
 
     @property
     def views(self) -> tuple[ShardedArray, ...]:
@@ -106,25 +134,31 @@ class NetworkJob:
         start = time.perf_counter()
         progress = _trained(self, number, params, 0)
         losses = tuple(loss for loss in progress.losses if np.isfinite(loss))
-        scores = _version_scores(self, progress)
+        scores = _version_scores(self, self.origin.build(self.backbone).whole(progress.best_weights), progress.best_logits)
         seconds = max(time.perf_counter() - start, progress.seconds)  # of this process, or with those that were killed
         return TrialResult(losses=losses, scores=scores, seconds=seconds, pruned=False)
 
     def freeze(self, number: int, params: Mapping[str, Value], repeat: int = 0) -> FrozenModel:
         """Return the network of trial `number`, which is kept. Other repeats start from the head of another seed."""
+        kept = self.kept.get(repeat)
+        if kept and (whole := kept.read()):
+            return self._frozen(kept, whole, _version_scores(self, whole))
         progress = _trained(self, number, params, repeat)
-        file = self.folder / f"{number}-{repeat}.network"
-        whole = self.origin.build(self.backbone).whole(progress.best_weights)
-        build = self.origin.build_to_score
+        whole, file = self.origin.build(self.backbone).whole(progress.best_weights), self.folder / f"{number}-{repeat}.network"
         sha256 = write_network_weights(file, whole)
-        parameters = sum(weights.size for weights in whole.head)
-        return FrozenModel(
-            scorer=NetworkScorer(build=build, backbone=self.backbone, file=file, sha256=sha256, parameters=parameters),
-            scores=_version_scores(self, progress),
-            note=training_rows(self.head, self.head_params).note,
-            curves=_curves(progress),
-            devices=progress.devices,
+        network = KeptNetwork(file=file, sha256=sha256, curves=_curves(progress), devices=progress.devices)
+        return self._frozen(network, whole, _version_scores(self, whole, progress.best_logits))
+
+    def _frozen(self, network: KeptNetwork, whole: NetworkWeights, scores: NDArray[np.float64]) -> FrozenModel:
+        scorer = NetworkScorer(
+            build=self.origin.build_to_score,
+            backbone=self.backbone,
+            file=network.file,
+            sha256=network.sha256,
+            parameters=sum(weights.size for weights in whole.head),
         )
+        note = training_rows(self.head, self.head_params).note
+        return FrozenModel(scorer=scorer, scores=scores, note=note, curves=network.curves, devices=network.devices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,13 +264,22 @@ def _curves(progress: Progress) -> Curves:
     )
 
 
-def _version_scores(job: NetworkJob, progress: Progress) -> NDArray[np.float64]:
-    """Return the scores of the validation images. Maps are rounded: what learnt from them scores the images themselves."""
+def _version_scores(
+    job: NetworkJob, whole: NetworkWeights, validated: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the scores of the validation images in each version.
+
+    Args:
+        job: of the network.
+        whole: its weights.
+        validated: logits of the images as they are, if the training computed them. Maps are rounded: what learnt from them
+            scores the images themselves.
+    """
     from cxrbench.models.training.trainer import sigmoid
 
     network = job.origin.build_to_score(job.backbone)
-    weights = network.weights_of(job.origin.build(job.backbone).whole(progress.best_weights))
-    known = [] if job.maps else [progress.best_logits]
+    weights = network.weights_of(whole)
+    known = [] if job.maps or validated is None else [validated]
     rest = (network.logits_of_rows(weights, view, rows) for view, rows in job.validation_versions[len(known) :])
     return np.stack([finite(sigmoid(logits)) for logits in (*known, *rest)])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from cxrbench.data.source import find_dataset, read_images
 from cxrbench.evaluation.prediction_table import read_predictions
 from cxrbench.evaluation.predictions import means_of_seeds, of_subset
 from cxrbench.leaderboard.board import read_boards
+from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
 
 MOBILENET = "mobilenet:alpha=0.25,weights=none"
 RECIPE = HEAD = f"{MOBILENET}+none+none"
@@ -217,6 +220,22 @@ def test_a_layer_that_the_network_lacks_is_refused_by_name(run_again):
     assert "cannot be cut: it has no layer 'block9' to cut after. Layers to cut after: " in result.stderr
     assert "conv_pw_1_relu" in result.stderr
     assert "leaderboard" not in result.stdout
+
+
+def test_a_finished_network_is_scored_anew_and_not_trained_anew(run_again, copy_of_run):
+    (entry_file,) = copy_of_run.files(f"*/entries/{stem_of(FINE_TUNED)}.json")
+    path = copy_of_run.folder / entry_file
+    entry = json.loads(path.read_text())
+    (head,) = entry["folds"][0]["heads"]
+    weights = next(path.parents[1].glob(f"models/{stem_of(HEAD)}/fine-tuned/*.safetensors"))
+    network = read_network_weights(weights, head["model"], within=path.parents[1])
+    without_top = replace(network, head=(*network.head[:2], *(np.zeros_like(one) for one in network.head[2:])))
+    head["model"] = write_network_weights(weights, without_top)
+    path.write_text(json.dumps(entry))
+    result = run_again(*STAGE, "--robustness", "standard")
+    assert result.returncode == 0, result.stderr
+    (again,) = read_boards(copy_of_run.folder / "leaderboard")
+    assert next(row for row in again.rows() if row.name == FINE_TUNED)["auc_shifted"] == 0.5
 
 
 def test_random_weights_on_a_finished_board_are_scored_under_shifts_too(run_again, copy_of_run):
