@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from cxrbench.execution.devices import DeviceKind
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.checkpoint import Progress
-    from cxrbench.models.fine_tuning.learning import LearningNetwork, LearningRows
+    from cxrbench.models.fine_tuning.learning import LearningRows
+    from cxrbench.models.fine_tuning.network import Network
     from cxrbench.models.fine_tuning.network_file import NetworkWeights
     from cxrbench.models.fine_tuning.origins import Build, Origin
     from cxrbench.models.fine_tuning.steps import NetworkSteps
@@ -285,7 +286,7 @@ def _version_scores(
 
 
 @lru_cache(maxsize=1)
-def _steps(network: LearningNetwork, loss: Loss, batch_size: int) -> NetworkSteps:
+def _steps(network: Network, loss: Loss, batch_size: int) -> NetworkSteps:
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import loss_function
 

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
     from cxrbench.models.fine_tuning.checkpoint import Progress
-    from cxrbench.models.fine_tuning.from_scratch import NetworkFromScratch
-    from cxrbench.models.fine_tuning.learning import LearningNetwork
     from cxrbench.models.fine_tuning.network import Network
     from cxrbench.models.fine_tuning.trainer import Setting, Training
     from cxrbench.models.training.head_weights import HeadWeights
 
-    Build = Callable[[FrozenBackbone], LearningNetwork]
+    Build = Callable[[FrozenBackbone], Network]
 
 
 class Origin(Protocol):
@@ -96,7 +94,9 @@ class RandomWeights:
     def start(self, backbone: FrozenBackbone, repeat: int, seed: int) -> list[NDArray[np.float32]]:
         """Return weights that depend on the seed alone."""
         del repeat
-        return network_from_scratch(backbone).start(replace(backbone, seed=seed).build_anew(), seed)
+        from cxrbench.models.fine_tuning.network import random_network
+
+        return network_from_scratch(backbone).weights_of(random_network(replace(backbone, seed=seed).build_anew(), seed))
 
     def train(self, training: Training, setting: Setting) -> Progress:
         """Train until the best of the trained epochs is known."""
@@ -123,8 +123,8 @@ def network_above(backbone: FrozenBackbone, where: float | str) -> Network:
 
 
 @lru_cache(maxsize=1)
-def network_from_scratch(backbone: FrozenBackbone) -> NetworkFromScratch:
+def network_from_scratch(backbone: FrozenBackbone) -> Network:
     """Return this process's network that learns from random weights, likewise."""
-    from cxrbench.models.fine_tuning.from_scratch import NetworkFromScratch
+    from cxrbench.models.fine_tuning.network import network_in_training_mode
 
-    return NetworkFromScratch(backbone.build_anew(), backbone.size)
+    return network_in_training_mode(backbone.build_anew(), backbone.size)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cxrbench.models.fine_tuning.learning import LearningNetwork
+    from cxrbench.models.fine_tuning.network import Network
 
     Array = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ class NetworkSteps:
 
     def __init__(
         self,
-        network: LearningNetwork,
+        network: Network,
         loss: Callable[[Any, Any], Any],
         batch_size: int,
         average_over: Callable[[Any], Any] = average_over,

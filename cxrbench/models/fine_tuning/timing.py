@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.models.features.frozen_backbone import FrozenBackbone
-    from cxrbench.models.fine_tuning.learning import LearningNetwork
+    from cxrbench.models.fine_tuning.network import Network
     from cxrbench.models.fine_tuning.origins import Origin
     from cxrbench.plugin.specs import Augmentation
 
@@ -80,7 +80,7 @@ def _timed(call: Callable[[], object]) -> tuple[float, float]:
     return max(0.0, first - each), each
 
 
-def _training(sample: NetworkSample, network: LearningNetwork) -> Callable[[], object]:
+def _training(sample: NetworkSample, network: Network) -> Callable[[], object]:
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.head import noise
     from cxrbench.models.training.losses import cross_entropy
@@ -98,7 +98,7 @@ def _training(sample: NetworkSample, network: LearningNetwork) -> Callable[[], o
     return train
 
 
-def _scoring(sample: NetworkSample, network: LearningNetwork) -> Callable[[], object]:
+def _scoring(sample: NetworkSample, network: Network) -> Callable[[], object]:
     size = sample.backbone.size
     images = np.random.default_rng(0).integers(256, size=(sample.batch, size, size), dtype=np.uint8)
     weights = [np.asarray(variable.value) for variable in (*network.learning, *network.statistics)]

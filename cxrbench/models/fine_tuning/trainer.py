@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from cxrbench.config.part import Part
     from cxrbench.data.batches import ImageBatches
-    from cxrbench.models.fine_tuning.learning import LearningNetwork, LearningRows
+    from cxrbench.models.fine_tuning.learning import LearningRows
+    from cxrbench.models.fine_tuning.network import Network
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.configuration import TrainingConfiguration
     from cxrbench.plugin.specs import Augmentation
@@ -108,14 +109,14 @@ class Training:
     Attributes:
         network: that learns.
         steps: its compiled steps.
-        start: the weights that it starts from, as `Network.weights_with` or `NetworkFromScratch.start` returns them.
+        start: the weights that it starts from, as `Network.weights_with` or `Network.weights_of` returns them.
         data: what it learns from.
         configuration: epochs, batch size and patience.
         checkpoint: file that is written after each epoch and continued from.
         depends_on: hash of what the caller made network and data from.
     """
 
-    network: LearningNetwork
+    network: Network
     steps: NetworkSteps
     start: Sequence[Array]
     data: LearningRows

@@ -31,12 +31,19 @@ def build(seed):
 
 
 def new_learner():
-    from cxrbench.models.fine_tuning.from_scratch import NetworkFromScratch
+    from cxrbench.models.fine_tuning.network import network_in_training_mode
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.training.losses import cross_entropy
 
-    network = NetworkFromScratch(build(0), SIZE)
+    network = network_in_training_mode(build(0), SIZE)
     return network, NetworkSteps(network, cross_entropy, BATCH)
+
+
+def start_of(network, seed):
+    """Return random weights as a training with this seed starts from."""
+    from cxrbench.models.fine_tuning.network import random_network
+
+    return network.weights_of(random_network(build(seed), seed))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def train(training, learner):
 
     def run(epochs=4, data=None, learner=learner, **setting):
         setting = Setting(**{**SETTING, **setting})
-        start = learner[0].start(build(setting.seed), setting.seed)
+        start = start_of(learner[0], setting.seed)
         configuration = replace(training.configuration, epochs=epochs)
         changed = replace(training, network=learner[0], steps=learner[1], start=start, configuration=configuration)
         return train_from_scratch(replace(changed, data=replace(training.data, **(data or {}))), setting)
@@ -83,7 +90,7 @@ def test_statistics_after_each_step_are_those_of_keras(learner, pixels):
     reference.compile("sgd", "mse")
     reference.optimizer.learning_rate = 0.0
     shares = (0.0,) * len(network.learning)  # the second step sees the same weights in both
-    steps.reset(network.start(build(3), 3), Rates(shares=shares, weight_decay=0.0))
+    steps.reset(start_of(network, 3), Rates(shares=shares, weight_decay=0.0))
     for batch in (slice(0, BATCH), slice(BATCH, 2 * BATCH)):
         reference.train_on_batch(in_colour(images[batch]), np.zeros((BATCH, 6), dtype=np.float32))
         rows = images[batch, ..., None].astype(np.float32)
@@ -179,7 +186,7 @@ def test_a_killed_training_continues_bit_by_bit_elsewhere(train, training, monke
 
 def test_the_seed_decides_the_weights_and_the_training(train, learner):
     network = learner[0]
-    first, again, other = (b"".join(one.tobytes() for one in network.start(build(seed), seed)) for seed in (1, 1, 2))
+    first, again, other = (b"".join(one.tobytes() for one in start_of(network, seed)) for seed in (1, 1, 2))
     assert first == again != other
     found = [content(train(seed=seed)) for seed in (1, 2, 1)]
     assert found[0] == found[2] != found[1]
@@ -200,7 +207,7 @@ def test_layers_of_the_backbone_drop_in_training(learner):
 
 def test_a_function_cannot_be_trained():
     from cxrbench.errors import ConfigError
-    from cxrbench.models.fine_tuning.from_scratch import NetworkFromScratch
+    from cxrbench.models.fine_tuning.network import network_in_training_mode
 
     with pytest.raises(ConfigError, match="not a Keras model that is built as a graph"):
-        NetworkFromScratch(lambda images: images, SIZE)
+        network_in_training_mode(lambda images: images, SIZE)
