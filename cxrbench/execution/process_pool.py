@@ -18,7 +18,6 @@ from cxrbench.execution.failures import (
     exit_failure,
     timed_out,
     with_log,
-    worker_lost,
     workers_unavailable,
 )
 from cxrbench.execution.keras_process import import_keras
@@ -239,10 +238,10 @@ class WorkerPool:
     def _on_call_done(self, call: PendingCall, pool_future: Future[WorkerResult[Any]]) -> None:
         with self._lock:
             self._running.pop(call.request.number, None)
-            output = take_output(call.request.outputs, call.request.number)
-            if output is not None:  # it started, so workers do
+            started_by, output = take_output(call.request.outputs, call.request.number) or (None, ())
+            if started_by is not None:  # it started, so workers do
                 self._broken_in_a_row = 0
-            result, error, process = self._outcome(call, pool_future, has_started=output is not None)
+            result, error, process = self._outcome(call, pool_future, started_by)
             if not self._stopped and not self._refusal:
                 is_moved = pool_future.cancelled() and call.dead_process is None  # from an old pool to the new one
                 retry = is_moved or self._should_retry(call, process, error)
@@ -261,10 +260,10 @@ class WorkerPool:
                 call.future.set_result(result.value)
             elif error:  # the error of a stopped pool only says that the pool is broken
                 stopped = KeyboardInterrupt() if self._stopped else self._refusal
-                call.future.set_exception(stopped or with_log(error, output or ()))
+                call.future.set_exception(stopped or with_log(error, output))
 
     def _outcome(
-        self, call: PendingCall, pool_future: Future[WorkerResult[Any]], *, has_started: bool
+        self, call: PendingCall, pool_future: Future[WorkerResult[Any]], started_by: int | None
     ) -> tuple[WorkerResult[Any] | None, BaseException | None, int | None]:
         """Return the worker's result, the failure of the call, and the ID of the process, each None if there is none."""
         from pebble import ProcessExpired
@@ -278,8 +277,8 @@ class WorkerPool:
                 return None, timed_out(self._timeout), None
             case ProcessExpired() as expired:
                 return None, exit_failure(expired.exitcode, self._memory), expired.pid
-            case BrokenProcessPool() if has_started:
-                return None, worker_lost(None), None
+            case BrokenProcessPool() if (code := self._context.exit_code(started_by)) is not None:  # it died at once
+                return None, exit_failure(code, self._memory), started_by
             case error:
                 return None, error, None
 

@@ -81,8 +81,8 @@ def processes_of_calls(folder: Path) -> dict[int, int]:
     return {int(number): int(process) for number, _, process in (path.name.partition("-") for path in folder.iterdir())}
 
 
-def take_output(folder: Path, number: int) -> tuple[str, ...] | None:
-    """Return the last lines that a call printed and delete its files. Return None if the call never started."""
+def take_output(folder: Path, number: int) -> tuple[int, tuple[str, ...]] | None:
+    """Return the process ID of a call and the last lines that it printed, and delete its files; None if it never started."""
     files = sorted(folder.glob(f"{number}-*"), key=lambda path: path.stat().st_mtime)
     if not files:
         return None
@@ -90,7 +90,8 @@ def take_output(folder: Path, number: int) -> tuple[str, ...] | None:
     for path in files:
         with suppress(OSError):  # Windows cannot delete a file that a dying process has open
             path.unlink()
-    return tuple(line[:LONGEST_LOG_LINE] for line in text.splitlines() if line.strip())[-LOG_LINES:]
+    lines = tuple(line[:LONGEST_LOG_LINE] for line in text.splitlines() if line.strip())[-LOG_LINES:]
+    return int(files[-1].name.partition("-")[2]), lines
 
 
 def shorten_outputs(folder: Path) -> None:

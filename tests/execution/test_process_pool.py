@@ -87,6 +87,11 @@ def test_a_worker_that_dies_fails_only_its_current_call(workers, end, reason):
     assert [call.result(60) for call in after] == [0, 0.5, 1]
 
 
+def test_each_of_many_workers_that_die_at_once_says_how(workers):
+    calls = [workers.submit(os._exit, 3) for _ in range(12)]
+    assert {failure_reason(call.exception(60)) for call in calls} == {"the worker process died (exit code 3)"}
+
+
 def test_an_exception_in_the_block_ends_the_workers_at_once(open_light):
     with pytest.raises(KeyboardInterrupt), open_light(1) as executor:  # noqa: PT012
         worker = executor.submit(os.getpid).result(60)

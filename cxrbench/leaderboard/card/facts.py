@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxrbench.config.recipe import unit_of
+from cxrbench.evaluation.metrics import METRICS
 from cxrbench.leaderboard.card.markdown import bullets, estimate, paragraph, table
-from cxrbench.leaderboard.card.results import shown_metrics
 from cxrbench.leaderboard.card.stage import mechanism
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _facts(record: ModelRecord) -> Iterator[tuple[str, str]]:
     yield "Mechanism", mechanism(record)
     yield "Learnt from", _learnt_from(record)
     yield "Tested on", _tested_on(record)
-    for name in shown_metrics(record.metrics):
+    for name in (one for one in METRICS if one in record.metrics):
         yield f"{name}, test images", estimate(record.metrics[name], record.intervals.get(name))
     yield "External test sets", ", ".join(record.external) or "none: how it does elsewhere is not known"
     yield "Use", "Research on classifiers of chest X-rays. See Uses"

@@ -6,23 +6,17 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.recipe import unit_of
 from cxrbench.evaluation.groups import LEAST_IMAGES, LEAST_OF_A_CLASS
-from cxrbench.evaluation.metrics import METRICS
 from cxrbench.leaderboard.card.markdown import estimate, paragraph, table
 from cxrbench.leaderboard.worst_group import BY_CHANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from cxrbench.leaderboard.store.entry import Confusion
     from cxrbench.leaderboard.store.model_record import ModelRecord
 
 COMPARED = ("auc", "accuracy", "recall", "specificity", "precision", "f1")
 """Metrics of controls and external test sets; all metrics of the model itself are shown."""
-
-
-def shown_metrics(metrics: Mapping[str, float]) -> list[str]:
-    """Return the main metrics that there are."""
-    return [name for name in METRICS if name in metrics]
 
 
 def evaluation_section(record: ModelRecord) -> list[str]:
