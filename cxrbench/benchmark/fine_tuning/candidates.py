@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
@@ -81,10 +82,11 @@ def check_layer(run: RunContext) -> None:
         for one in run.plan.recipes
         if isinstance(one.features, RecipeFeatures) and not one.features.is_searched and not one.recipe.backbone.spec.control
     }
-    reasons = {backbone: _why_not_from(run, features, settings.fine_tune_from) for backbone, features in found.items()}
+    place = settings.fine_tune_from
+    reasons = {name: _reason_of(partial(_why_not_from, run, features, place)) for name, features in found.items()}
     if reasons and all(reasons.values()):
-        problems = "; ".join(f"{backbone}: {reason}" for backbone, reason in reasons.items())
-        raise ConfigError(f"--fine-tune-from {settings.fine_tune_from} cannot be used. {problems}")
+        problems = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ConfigError(f"--fine-tune-from {place} cannot be used. {problems}")
 
 
 def _finished(run: RunContext) -> list[Candidate]:
@@ -133,7 +135,7 @@ def _backbone_problem(run: RunContext, one: Candidate) -> str:
         return "its weights cannot be had"
     if features.is_searched:
         return "the search sets parameters of its backbone"
-    return _why_not_from(run, features, "all" if wanted == "auto" else wanted)
+    return _reason_of(lambda: _why_not_from(run, features, "all" if wanted == "auto" else wanted))
 
 
 def _with_place(run: RunContext, one: Candidate) -> Candidate:
@@ -147,7 +149,7 @@ def _with_place(run: RunContext, one: Candidate) -> Candidate:
 
 def _why_not_from(run: RunContext, features: RecipeFeatures, learns_from: str) -> str:
     backbone = features.views[0].frozen_backbone
-    return _reason_of(lambda: run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result())
+    return run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result()
 
 
 def _strategy_problem(run: RunContext, one: Candidate) -> str:
