@@ -13,7 +13,7 @@ from cxrbench.benchmark.seen import seen_warnings
 from cxrbench.benchmark.suitability import refuse_unsuitable
 from cxrbench.config.protocol import Protocol
 from cxrbench.config.protocol_settings import ProtocolSettings
-from cxrbench.config.recipe import row_name, stem_of
+from cxrbench.config.recipe import name_in_table, row_name, stem_of
 from cxrbench.config.split_name import column_of
 from cxrbench.data.catalogue import DatasetReader
 from cxrbench.data.collections import collections_of
@@ -120,7 +120,9 @@ class Plan:
     @property
     def may_score(self) -> bool:
         """Whether a row may have no result yet. Which recipes are fine-tuned is known only when the heads are trained."""
-        return bool(self.unfinished or self.from_scratch or self.request.settings.fine_tune)
+        settings = self.request.settings
+        scratch = any(settings.fresh or not self.is_finished(one) for one in self.from_scratch)
+        return bool(self.unfinished or scratch or settings.fine_tune)
 
     @property
     def baseline_identity(self) -> str:
@@ -237,10 +239,11 @@ def _planned(recipe: Recipe, features: RecipeFeatures | NoResult, protocol: Prot
 
 
 def _stems(request: Request) -> Iterator[str]:
-    """Yield the file stem of each row that a run may compute again."""
+    """Yield the file stem of each row that a run may compute again, as far as the user names it."""
+    named = {name_in_table(text) for text in request.settings.fine_tune}
     rows: dict[Stage, Sequence[Recipe]] = {
         "head": request.grid.recipes,
-        "fine-tuned": request.grid.recipes if request.settings.fine_tune else (),
+        "fine-tuned": [recipe for recipe in request.grid.recipes if str(recipe) in named],
         "from-scratch": request.from_scratch,
     }
     return (stem_of(row_name(str(recipe), stage)) for stage, recipes in rows.items() for recipe in recipes)

@@ -34,7 +34,7 @@ from cxrbench.search.study import run_study, select_trial
 from cxrbench.storage.files import check_writable, home
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cxrbench.benchmark.context import RunContext
     from cxrbench.benchmark.plan import PlannedRecipe
@@ -85,13 +85,13 @@ def run_benchmark(settings: Settings, host: Host, progress: Progress, expected: 
     with open_resources(request, callbacks) as resources:  # workers import Keras while the plan is made
         decode = partial(decode_and_list, progress=progress)
         plan = make_plan(request, resources.database, expected, decode)  # protocol, recipes, identities
+        check_layer(plan, resources.executor)
         if settings.fresh:
             plan = in_new_attempt(plan)
             progress.say(f"attempt {plan.store.attempt} in {plan.store.path}. To resume it, run again without --fresh")
         with closing_run(plan, resources.executor):
             extraction = start_extraction(plan, resources)  # workers extract features while images are decoded
             run = open_run(plan, resources, extraction)  # the images are audited and split, the test images locked
-            check_layer(run)
             add_baseline(run)
             computed = run_recipes(run, run_recipe)
             computed += train_networks(run, run_recipe)
@@ -121,7 +121,7 @@ def run_recipe(run: RunContext, recipe: PlannedRecipe) -> Entry:
         development = _write_predictions(run, recipe, folds)
         selections = [selection for fold in folds for selection in fold.selections]
         scored = score_externals(run, recipe, opened.source, selections) + score_shifts(run, recipe, opened.source, selections)
-        seconds = {"features": opened.seconds, "elapsed": time.perf_counter() - start}
+        seconds = _in_all_runs(run, recipe, {"features": opened.seconds, "elapsed": time.perf_counter() - start})
         result = recipe_result(run.protocol, recipe, folds, seconds)
         parameters = parameter_counts(run, recipe, folds[0])
         outcome = replace(
@@ -149,6 +149,13 @@ def run_fold(run: RunContext, recipe: PlannedRecipe, fold_study: FoldStudy) -> F
     scored_mean = score_test(run, recipe, mean) if mean else None
     search = FinishedSearch(trials=trials, selected=selected, views=job.extracted)
     return fold_outcome(run.protocol, fold_study, search, scored, scored_mean)
+
+
+def _in_all_runs(run: RunContext, recipe: PlannedRecipe, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Add the seconds of the runs before, if the recipe has a result that is scored on something new now."""
+    entry = run.store.result(recipe.stem, recipe.identity)
+    before = entry.seconds if entry else {}
+    return {name: value + before.get(name, 0.0) for name, value in seconds.items()}
 
 
 def _write_predictions(run: RunContext, recipe: PlannedRecipe, folds: Sequence[FoldOutcome]) -> tuple[str, ...]:

@@ -100,9 +100,11 @@ def clear_cache() -> list[CacheItem]:
 
 
 def remove_folders(folders: Iterable[Path]) -> None:
-    """Remove folders of the cache that this process has claimed and needs no more; some may be gone already."""
+    """Remove folders of the cache that no process needs any more, as far as the system allows; some may be gone already."""
     with _cache_lock():
-        _set_aside(filter(Path.is_dir, folders))
+        for folder in folders:
+            with suppress(OSError):
+                _set_aside([folder])
     _delete_set_aside()
 
 

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 
 import pytest
@@ -87,8 +89,24 @@ def test_a_worker_that_dies_fails_only_its_current_call(workers, end, reason):
     assert [call.result(60) for call in after] == [0, 0.5, 1]
 
 
-def test_each_of_many_workers_that_die_at_once_says_how(workers):
-    calls = [workers.submit(os._exit, 3) for _ in range(12)]
+@pytest.mark.parametrize(("code", "said"), [(3, "the worker process died (exit code 3)"), (None, "pool")])
+def test_a_broken_pool_fails_the_call_that_broke_it_alone(open_light, code, said):
+    with open_light(1) as pool:
+        process = pool._context.Process(target=os._exit if code else time.sleep, args=(code or 600,))
+        process.start()
+        if code:
+            process.join()
+        broken = Future()
+        broken.set_exception(BrokenProcessPool("pool"))
+        _, error, _ = pool._outcome(None, broken, process.pid)
+    assert said in str(error)
+    assert isinstance(error, BrokenProcessPool) is (code is None)
+
+
+def test_each_of_many_workers_that_die_at_once_says_how(open_light):
+    with open_light(2) as workers:
+        calls = [workers.submit(os._exit, 3) for _ in range(12)]
+        wait(calls, 120)
     assert {failure_reason(call.exception(60)) for call in calls} == {"the worker process died (exit code 3)"}
 
 

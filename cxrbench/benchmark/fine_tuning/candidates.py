@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from cxrbench.benchmark.features import RecipeFeatures
@@ -11,15 +10,15 @@ from cxrbench.benchmark.fine_tuning.planned import place_of
 from cxrbench.benchmark.fine_tuning.rows import rows_job
 from cxrbench.config.recipe import name_in_table
 from cxrbench.errors import ConfigError, DiskFull, StorageLost, WorkersUnavailable, unknown_name
-from cxrbench.execution.failures import failure_reason
 from cxrbench.models.fine_tuning.jobs import makes_synthetic_rows, why_not_trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cxrbench.benchmark.context import RunContext
-    from cxrbench.benchmark.plan import PlannedRecipe
+    from cxrbench.benchmark.plan import Plan, PlannedRecipe
     from cxrbench.config.settings import Settings
+    from cxrbench.execution.executor import Executor
     from cxrbench.leaderboard.store.entry import Entry
 
 
@@ -68,22 +67,22 @@ def check_wanted(settings: Settings, known: Sequence[str]) -> None:
             raise unknown_name("recipe to fine-tune", name_in_table(text), known)
 
 
-def check_layer(run: RunContext) -> None:
-    """Check, before any search, that a backbone has the layer after which the user wants to cut.
+def check_layer(plan: Plan, executor: Executor) -> None:
+    """Check, before any work, that a backbone has the layer after which the user wants to cut.
 
     Raises:
         ConfigError: no backbone of the run can be cut there; the message has the reason for each.
     """
-    settings = run.plan.request.settings
+    settings = plan.request.settings
     if not settings.fine_tune or settings.fine_tune_from in {"all", "auto"}:
         return
     found = {
         str(one.recipe.backbone.component): one.features
-        for one in run.plan.recipes
+        for one in plan.recipes
         if isinstance(one.features, RecipeFeatures) and not one.features.is_searched and not one.recipe.backbone.spec.control
     }
     place = settings.fine_tune_from
-    reasons = {name: _reason_of(partial(_why_not_from, run, features, place)) for name, features in found.items()}
+    reasons = {name: _why_not_from(executor, features, place) for name, features in found.items()}
     if reasons and all(reasons.values()):
         problems = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ConfigError(f"--fine-tune-from {place} cannot be used. {problems}")
@@ -135,21 +134,21 @@ def _backbone_problem(run: RunContext, one: Candidate) -> str:
         return "its weights cannot be had"
     if features.is_searched:
         return "the search sets parameters of its backbone"
-    return _reason_of(lambda: _why_not_from(run, features, "all" if wanted == "auto" else wanted))
+    return _why_not_from(run.executor, features, "all" if wanted == "auto" else wanted)
 
 
 def _with_place(run: RunContext, one: Candidate) -> Candidate:
     """Return a candidate that learns from where the user wants; all of it learns where ``auto`` finds no place to cut."""
     wanted, features = run.plan.request.settings.fine_tune_from, one.recipe.features
     assert isinstance(features, RecipeFeatures)
-    if wanted == "auto" and (reason := _why_not_from(run, features, wanted)):
+    if wanted == "auto" and (reason := _why_not_from(run.executor, features, wanted)):
         return replace(one, remarks=(*one.remarks, f"all of the network was trained, not its upper half: {reason}"))
     return replace(one, learns_from=wanted)
 
 
-def _why_not_from(run: RunContext, features: RecipeFeatures, learns_from: str) -> str:
+def _why_not_from(executor: Executor, features: RecipeFeatures, learns_from: str) -> str:
     backbone = features.views[0].frozen_backbone
-    return run.executor.submit(why_not_trainable, backbone, place_of(learns_from)).result()
+    return _found(lambda: executor.submit(why_not_trainable, backbone, place_of(learns_from)).result())
 
 
 def _strategy_problem(run: RunContext, one: Candidate) -> str:
@@ -160,11 +159,11 @@ def _strategy_problem(run: RunContext, one: Candidate) -> str:
                 return f"{one.entry.imbalance} makes rows of features, not images"
         return ""
 
-    return _reason_of(check)
+    return _found(check)
 
 
-def _reason_of(check: Callable[[], str]) -> str:
-    """Return what a check finds, or why it failed: the other rows go on.
+def _found(check: Callable[[], str]) -> str:
+    """Return what a check finds; nothing if it fails, as the training then fails alike, and its row says why.
 
     Raises:
         DiskFull, StorageLost, WorkersUnavailable: no result of any recipe can be had or recorded any more.
@@ -173,5 +172,5 @@ def _reason_of(check: Callable[[], str]) -> str:
         return check()
     except (DiskFull, StorageLost, WorkersUnavailable):
         raise
-    except Exception as error:
-        return failure_reason(error)
+    except Exception:
+        return ""

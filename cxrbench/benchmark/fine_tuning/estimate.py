@@ -168,6 +168,8 @@ def _seconds(plan: Plan, network: PlannedRecipe, time: NetworkTime, workers: int
     rounds = generations * -(-protocol.generation // workers) + -(-rest // workers)
     left = 1 - count_recorded(plan.store, network) / (trials * protocol.folds)
     trainings = protocol.folds * (max(0.0, left) * rounds + -(-(protocol.seeds - 1) // workers))
+    if plan.store.result(network.stem, network.identity):
+        trainings = 0.0  # it is only scored on something new
     standard, further = divided(plan.request.shifts)
     tested = protocol.folds * test
     external = sum(len(one.images.records) for one in plan.catalogues.external.values())

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from cxrbench.benchmark.plan import PlannedRecipe
     from cxrbench.config.settings import Settings
 
-FORMAT = 4
-"""Part of every identity. Raise it when a change of the training gives other networks."""
+FORMATS = {"fine-tuned": 4, "from-scratch": 3}
+"""Part of every identity, by stage. Raise one when a change of its training gives other networks."""
 
 
 UPPER_HALF = 0.5
@@ -36,7 +36,7 @@ def planned_fine_tuning(candidate: Candidate, settings: Settings) -> PlannedReci
     heads = [[head.selection for head in fold.heads] for fold in candidate.entry.folds]
     cut = [] if candidate.learns_from == "all" else [place_of(candidate.learns_from)]
     studies = [
-        digest([study, "fine-tuned", FORMAT, epochs, selected, *cut])
+        digest([study, "fine-tuned", FORMATS["fine-tuned"], epochs, selected, *cut])
         for study, selected in zip(recipe.studies, heads, strict=True)
     ]
     return replace(
@@ -67,7 +67,7 @@ def planned_from_scratch(recipe: PlannedRecipe, settings: Settings) -> PlannedRe
             f"--from-scratch {recipe}: {recipe.recipe.imbalance.component} works on features, which there are not"
         )
     epochs, trials = settings.from_scratch_epochs, settings.from_scratch_trials
-    studies = [digest([study, "from-scratch", FORMAT, epochs]) for study in recipe.studies]
+    studies = [digest([study, "from-scratch", FORMATS["from-scratch"], epochs]) for study in recipe.studies]
     return replace(
         recipe,
         stage="from-scratch",

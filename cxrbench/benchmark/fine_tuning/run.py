@@ -31,6 +31,8 @@ def train_networks(run: RunContext, run_recipe: RunRecipe) -> list[Entry]:
     plan = replace(plan, unfinished=tuple(row for row in rows if settings.fresh or not plan.is_finished(row)))
     executor = run.executor.for_networks() if plan.unfinished else run.executor
     entries = run_recipes(replace(run, plan=plan, executor=executor), run_recipe)
-    finished = [row for row in rows if plan.is_finished(row)]
-    remove_folders(checkpoints(run.store, study) for row in finished for study in row.studies)
+    for row in rows:
+        with run.store.try_lock_recipe(row.stem, row.identity) as nobody_computes_it:
+            if nobody_computes_it and plan.is_finished(row):
+                remove_folders([checkpoints(run.store, study) for study in row.studies])
     return entries

@@ -163,8 +163,7 @@ def _job(run: RunContext, recipe: PlannedRecipe, fold: int, start: _Start) -> Ne
 
 def _kept(run: RunContext, recipe: PlannedRecipe, fold: int) -> dict[int, KeptNetwork]:
     """Return the networks of a fold by seed, if the row is complete but for what is to be scored now."""
-    entry = run.store.complete_entry(recipe.stem)
-    if entry is None or entry.study != recipe.identity:
+    if (entry := run.store.result(recipe.stem, recipe.identity)) is None:
         return {}
     return {
         head.seed: KeptNetwork(

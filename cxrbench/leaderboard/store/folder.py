@@ -124,8 +124,7 @@ class ProtocolFolder:
             externals: fingerprint of each external test set, by name; the result must cover them all.
             shifts: identity of each shift; likewise.
         """
-        entry = self.complete_entry(recipe)
-        if not entry or entry.study != identity:
+        if not (entry := self.result(recipe, identity)):
             return False
         tables = (self.path / entry.predictions, *(self.development(recipe, shift) for shift in entry.development))
         if not all(table.is_file() for table in tables):
@@ -139,6 +138,11 @@ class ProtocolFolder:
         path = self.entry(recipe)
         entry = read_placed_entry(path) if path.is_file() else None
         return entry if entry and entry.status == "complete" else None
+
+    def result(self, recipe: str, identity: str) -> Entry | None:
+        """Return the complete entry of a recipe if it has this identity. It may lack test sets or shifts of this run."""
+        entry = self.complete_entry(recipe)
+        return entry if entry and entry.study == identity else None
 
     @contextmanager
     def try_lock_recipe(self, recipe: str, identity: str) -> Iterator[bool]:

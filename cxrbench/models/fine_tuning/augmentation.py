@@ -23,8 +23,9 @@ def drawn_from(part: Part[Augmentation], seed: int, shape: tuple[int, ...]) -> I
     if is_model_of_keras(built):
         from cxrbench.models.fine_tuning.layers import random_states, set_states
 
-        set_states(random_states(built), seed)
-        return call
+        if states := random_states(built):
+            set_states(states, seed)
+            return call
     return as_augmentation(part.build(input_shape=shape[1:], seed=seed), shape)
 
 

@@ -49,7 +49,8 @@ class Network:
         training: the `keras.Model`, (images ``[n, size, size, 1]`` or maps, noise ``[n, UNITS]``) to logits ``[n, 1]``.
         inference: images or maps to logits, compiled.
         learning: variables that follow a gradient.
-        initial: weights that the backbone was built with.
+        initial: weights that the backbone was built with; empty where the network starts from random ones.
+        in_training_mode: whether the layers of the backbone do what they do in training.
         statistics: variables of floats that a call in training mode updates, such as the moving statistics of batch
             normalisation. Both are averaged over the same steps, as the latest statistics belong to other weights than the
             averaged ones. Empty where the network stays in inference mode.
@@ -62,14 +63,15 @@ class Network:
     training: Any
     inference: CompiledInference
     learning: Sequence[Any]
-    initial: Sequence[Array]
+    initial: Sequence[Array] = ()
+    in_training_mode: bool = False
     statistics: Sequence[Any] = ()
     other_state: Sequence[Any] = ()
     draws_from: Sequence[Any] = ()
 
     def call(self, images: Any, noise: Any) -> Any:
-        """Return the logits that the loss is computed from, in training mode if there is anything that it updates."""
-        return self.training([images, noise], training=bool(self.statistics or self.other_state))
+        """Return the logits that the loss is computed from."""
+        return self.training([images, noise], training=self.in_training_mode)
 
     def set_dropout(self, rate: float) -> None:
         """Set the probability that a hidden unit of the head is dropped."""
@@ -148,7 +150,7 @@ def network_in_training_mode(backbone: Any, size: int) -> Network:
         training=training,
         inference=CompiledInference(keras.Model(images, logits), [*learning, *statistics]),
         learning=learning,
-        initial=values_of(backbone.weights),
+        in_training_mode=True,
         statistics=statistics,
         other_state=[one for one in backbone.non_trainable_variables if id(one) not in numbers],
         draws_from=random_states(backbone),

@@ -133,7 +133,7 @@ def fine_tune(training: Training, setting: Setting) -> Progress:
     Each epoch depends on the state that the epoch before left, on the setting and on its number. So a training that was killed
     and continued gives the same weights, bit by bit, where the machine computes the same way.
     """
-    return _train(training, setting, [], _validated_start)
+    return _train(training, setting, _validated_start)
 
 
 def train_from_scratch(training: Training, setting: Setting) -> Progress:
@@ -144,15 +144,15 @@ def train_from_scratch(training: Training, setting: Setting) -> Progress:
     Raises:
         TrainingFailed: the validation loss was not finite after the first epoch.
     """
-    progress = _train(training, setting, ["from-scratch"], _start_without_candidate)
+    progress = _train(training, setting, _start_without_candidate)
     if progress.best == 0:
         rate = f"learning rate {setting.learning_rate:.2g}"
         raise TrainingFailed(f"the validation loss was {progress.losses[1]} after the first epoch ({rate})")
     return progress
 
 
-def _train(training: Training, setting: Setting, kind: list[str], start: Callable[[Training], Progress]) -> Progress:
-    identity = digest([training.depends_on, repr(setting), repr(training.configuration), *kind])
+def _train(training: Training, setting: Setting, start: Callable[[Training], Progress]) -> Progress:
+    identity = digest([training.depends_on, repr(setting), repr(training.configuration)])
     rates = Rates(shares=training.network.shares(setting.layer_decay), weight_decay=setting.weight_decay)
     training.network.set_dropout(setting.dropout)
     training.network.set_seed(setting.seed)

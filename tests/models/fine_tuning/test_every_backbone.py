@@ -55,6 +55,7 @@ def test_what_is_no_network_of_keras_is_refused(backbone_of, name):
 def one_epoch(backbone, count, batch, folder):
     """Train all of a backbone for an epoch on random images; return the losses and whether the first weights moved."""
     from cxrbench.models.fine_tuning.network import network_on_images
+    from cxrbench.models.fine_tuning.network_file import read_network_weights, write_network_weights
     from cxrbench.models.fine_tuning.steps import NetworkSteps
     from cxrbench.models.fine_tuning.trainer import ImageRows, Setting, Training, fine_tune
     from cxrbench.models.training.losses import cross_entropy
@@ -86,7 +87,10 @@ def one_epoch(backbone, count, batch, folder):
     )
     setting = Setting(learning_rate=1e-4, layer_decay=0.5, dropout=0.2, weight_decay=1e-3, seed=0)
     progress = fine_tune(training, setting)
-    return progress.losses, not np.array_equal(progress.state[0], start[0])
+    moved, whole = not np.array_equal(training.steps.state[0], start[0]), network.whole(progress.best_weights)
+    sha256 = write_network_weights(folder / "network", whole)
+    read_network_weights(folder / "network", sha256, within=folder).on(built, "the backbone")
+    return progress.losses, moved
 
 
 @pytest.mark.long
