@@ -15,6 +15,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from left_out import TASKS, complement, write_manifests
@@ -60,6 +61,20 @@ def report(folder: Path) -> None:
         shifted = {name: row.criteria["auc_shifted"] for name, row in rows.items()}
         cells = [f"{shifted[name]:.4f}" for name in _compared(rows, shifted)]
         print(f"| {task} | {' | '.join(cells)} |")
+    print("\nMean over the tasks of the fine-tuned rows, and of each head that is the same recipe on all of them:\n")
+    print("| row | left out | under the standard shifts |\n|---|---|---|")
+    for name, values in sorted(_means(found).items(), key=lambda one: -one[1][0]):
+        print(f"| {name} | {' | '.join(f'{value:.5f}' for value in values)} |")
+
+
+def _means(found: Mapping[str, Mapping[str, Row]]) -> dict[str, tuple[float, float]]:
+    """Return the mean AUC over the tasks on the left-out pairs and under shifts, by row; fine-tuned rows count as one."""
+    values: dict[str, list[tuple[float, float]]] = {}
+    for rows in found.values():
+        for name, row in rows.items():
+            key = STAGE if name.endswith(STAGE) else name
+            values.setdefault(key, []).append((auc(row.left_out), row.criteria["auc_shifted"]))
+    return {name: (fmean(one[0] for one in some), fmean(one[1] for one in some)) for name, some in values.items()}
 
 
 def _left_out(rows: Mapping[str, Row]) -> list[str]:
