@@ -240,7 +240,8 @@ class Entry(Stored):
         groups: the results of groups of the test images; empty where nothing is known of them that makes groups.
         selected_by: the metric that the search maximised on validation.
         development: the shifts under which the validation images were scored, too, to select on all of them together.
-        seconds: by stage; recipes that share features each count the time they waited for them.
+        seconds: by stage, in all runs that led to the result; recipes that share features each count the time they waited for
+            them.
         parameters: how many the ``backbone`` has, if it is a network of Keras that is not searched, and a ``head``; empty in
             entries of earlier versions.
         devices: what computed ``features`` and ``training``: kinds of devices; left out where CPUs computed all.
