@@ -22,7 +22,7 @@ from cxrbench.leaderboard.store.entry import (
     MeanResult,
     PartCounts,
 )
-from cxrbench.leaderboard.store.entry_files import predictions_path
+from cxrbench.leaderboard.store.paths import predictions_path
 from cxrbench.storage.safe_text import without_paths
 from cxrbench.storage.versions import all_versions
 

@@ -14,6 +14,7 @@ from cxrbench.data.audit.findings import Audit
 from cxrbench.evaluation.metrics import metric_means
 from cxrbench.execution.devices import DeviceKind
 from cxrbench.leaderboard.store.group_result import GroupResult
+from cxrbench.leaderboard.store.paths import models_path
 from cxrbench.leaderboard.store.stored import Intervals, Metrics, Stored
 from cxrbench.leaderboard.store.trial_history import ParameterValue, TrialHistory
 from cxrbench.plugin.contracts import Failure, LicenceClass
@@ -213,11 +214,6 @@ class ComponentFacts(Stored):
     weights_origin: Line = ""
 
 
-def models_path(recipe: str, stage: Stage) -> str:
-    """Return where the models of a recipe, named by its file stem, are in the protocol's folder."""
-    return f"models/{recipe}/{stage}"
-
-
 class Entry(Stored):
     """The result of one recipe, of the baseline or of an ensemble.
 
@@ -240,8 +236,7 @@ class Entry(Stored):
         groups: the results of groups of the test images; empty where nothing is known of them that makes groups.
         selected_by: the metric that the search maximised on validation.
         development: the shifts under which the validation images were scored, too, to select on all of them together.
-        seconds: by stage, in all runs that led to the result; recipes that share features each count the time they waited for
-            them.
+        seconds: by stage, over all runs; recipes that share features each count the time they waited for them.
         parameters: how many the ``backbone`` has, if it is a network of Keras that is not searched, and a ``head``; empty in
             entries of earlier versions.
         devices: what computed ``features`` and ``training``: kinds of devices; left out where CPUs computed all.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
+from cxrbench.leaderboard.store.paths import predictions_path
 from cxrbench.leaderboard.store.schemas import ENTRY, EXTERNAL_RESULT, PROTOCOL
 from cxrbench.leaderboard.store.validation import contradiction
 from cxrbench.storage.files import write_json
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from cxrbench.config.protocol import Protocol
     from cxrbench.leaderboard.store.entry import Entry
     from cxrbench.leaderboard.store.external_result import ExternalResult
-
-
-def predictions_path(recipe: str) -> str:
-    """Return where the table of a recipe, named by its file stem, is in the protocol's folder."""
-    return f"predictions/{recipe}.npz"
 
 
 def write_entry(path: Path, entry: Entry) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cxrbench.config.recipe import stem_of
 from cxrbench.errors import CxrbenchError
 from cxrbench.leaderboard.store.attempts import folder_name, suffix
-from cxrbench.leaderboard.store.entry import models_path
-from cxrbench.leaderboard.store.entry_files import predictions_path, read_external, read_placed_entry, write_entry
+from cxrbench.leaderboard.store.entry_files import read_external, read_placed_entry, write_entry
+from cxrbench.leaderboard.store.paths import models_path, predictions_path
 from cxrbench.leaderboard.store.shift_result import read_shift_result
 from cxrbench.leaderboard.store.test_lock import TestSetLock
 from cxrbench.storage.files import write_json
